@@ -1,0 +1,26 @@
+# One static library per room of the house: a room that links only what lies below it cannot call what lies above.
+#   tpbench_room(<room> [ROOMS lower...] [LIBRARIES third-party...])
+add_library(tpbench_options INTERFACE)
+target_include_directories(tpbench_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(tpbench_options INTERFACE -Wall -Wextra -Wconversion -Wshadow)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 sees overlaps in std::string that are not there (GCC bug 105651).
+  target_compile_options(tpbench_options INTERFACE -Wno-restrict)
+endif()
+if(TPBENCH_WERROR)
+  target_compile_options(tpbench_options INTERFACE -Werror)
+endif()
+if(TPBENCH_SANITIZE)
+  target_compile_options(tpbench_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined
+                                                   -fno-omit-frame-pointer)
+  target_link_options(tpbench_options INTERFACE -fsanitize=address,undefined)
+  target_compile_definitions(tpbench_options INTERFACE TPBENCH_SANITIZED=1)
+endif()
+
+function(tpbench_room room)
+  cmake_parse_arguments(ARG "" "" "ROOMS;LIBRARIES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${room}/*.cpp)
+  list(TRANSFORM ARG_ROOMS PREPEND tpbench_)
+  add_library(tpbench_${room} STATIC ${sources})
+  target_link_libraries(tpbench_${room} PUBLIC tpbench_options ${ARG_ROOMS} ${ARG_LIBRARIES})
+endfunction()

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tpbench {
+
+/// The candidate nearest to `word` by edit distance (a swap of neighbours counts as one edit), when it is near
+/// enough to be a slip of the finger: at most a third of the word's length, and at most 3 edits.
+std::optional<std::string> closest_match(std::string_view word, std::span<const std::string> candidates);
+
+/// " (did you mean \"x\"?)" or nothing.
+std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
+
+/// "a, b and c"
+std::string join_words(std::span<const std::string> words, std::string_view last_separator = " and ");
+
+/// Splits at every `separator`; keeps empty pieces.
+std::vector<std::string> split(std::string_view text, char separator);
+
+/// FNV-1a, 64 bits: stable over machines and versions, which std::hash is not.
+std::uint64_t stable_hash(std::string_view text);
+
+}  // namespace tpbench

@@ -1,0 +1,173 @@
+#include "bench/case_runner.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/units.hpp"
+#include "bench/agreeing_communicator.hpp"
+#include "bench/host.hpp"
+#include "bench/process_memory.hpp"
+#include "bench/verification.hpp"
+#include "layers/layer.hpp"
+
+namespace tpbench {
+namespace {
+
+// The node has not the memory for this case: it is skipped before it is tried.
+class MemoryShort : public CaseError {
+ public:
+  using CaseError::CaseError;
+};
+
+class CaseRun {
+ public:
+  CaseRun(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts, Heartbeat& heartbeat,
+          std::int64_t ranks_here)
+      : point_(point), settings_(settings), team_(team), parts_(parts), heartbeat_(heartbeat), ranks_here_(ranks_here),
+        shape_(point.shape()), cost_(point.workload_row().cost(shape_)) {}
+
+  CaseOutcome run() {
+    try {
+      check_memory();
+      phase(Phase::setup, "setup", [&] { team_.together([&] { set_up(); }); });
+      phase(Phase::fill, "fill", [&] { team_.together([&] { layer_->fill(); }); });
+      phase(Phase::verification, "verification", [&] { verify(); });
+      if (outcome_.status == Status::ok) {
+        team_.together([&] { layer_->settle(); });
+        peak_is_reset_ = reset_peak_resident();
+        Trace trace(heartbeat_);
+        double expected_step_s = 0;
+        const auto warm_up_steps = static_cast<std::size_t>(settings_.measure.warmup_steps);
+        phase(Phase::warm_up, "warm_up", [&] { expected_step_s = warm_up(runner(), warm_up_steps, team_, trace); });
+        phase(Phase::sampling, "sampling",
+              [&] { outcome_.samples = sample(runner(), stop_settings(), expected_step_s, team_, trace); });
+      }
+      count_memory();
+    } catch (const MemoryShort& shortage) {
+      fail(Status::skipped, ReasonCode::memory, shortage.what());
+    } catch (const CaseError& error) {
+      fail(Status::failed, ReasonCode::error, error.what());
+    }
+    return std::move(outcome_);
+  }
+
+ private:
+  template <typename Work>
+  void phase(Phase phase, const char* name, Work&& work) {
+    heartbeat_.enter(phase);
+    const Stopwatch stopwatch;
+    work();
+    outcome_.phases_s[name] = stopwatch.elapsed_s();
+  }
+
+  void fail(Status status, ReasonCode code, const std::string& reason) {
+    outcome_.status = status;
+    outcome_.reason_code = code;
+    outcome_.reason = reason;
+    outcome_.samples = {};
+  }
+
+  // Twice the margin that the process itself takes beside its tensors would be guessing: 5 % and a fixed part for the
+  // libraries' buffers are what was measured.
+  void check_memory() {
+    constexpr double kMargin = 1.05, kFixedBytes = 64e6;
+    const double needed = static_cast<double>(ranks_here_) *
+                          (static_cast<double>(cost_.memory.total()) * kMargin + kFixedBytes);
+    const auto available = static_cast<double>(available_memory_bytes());
+    const double shortage = team_.active->max(needed - available);
+    if (shortage <= 0) return;
+    // The host that lacks most speaks.
+    const bool speaks = needed - available == shortage;
+    const std::string words =
+        fmt::format("{} ranks on {} need {} and {} are free; a larger tp_degree, more hosts or smaller shapes would fit",
+                    ranks_here_, host_name(), format_bytes(needed), format_bytes(available));
+    throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));
+  }
+
+  void set_up() {
+    backend_ = parts_.make_backend(point_.backend, static_cast<int>(point_.threads_per_rank.value_or(1)));
+    outcome_.backend_threads = backend_->threads();
+    reset_peak_resident();
+    outcome_.process_base_rss = resident_bytes();
+    communicator_ = std::make_unique<AgreeingCommunicator>(
+        parts_.make_communicator(point_.algorithm.value_or("mpi"), *team_.group), team_);
+    const LayerEntry* entry = find_layer(point_.workload);
+    if (entry == nullptr) throw CaseError("this build has no layer for workload " + point_.workload);
+    layer_ = entry->make({shape_, point_.seed, *backend_, *communicator_});
+  }
+
+  void verify() {
+    outcome_.verification = verify_layer(*layer_, shape_, settings_.verify, point_.seed, cost_.reduction_length, team_,
+                                         *backend_, heartbeat_);
+    communicator_->ask(false);
+    outcome_.status = Status::ok;
+    if (outcome_.verification.passed.value_or(true)) return;
+    const auto error = outcome_.verification.max_relative_error;
+    fail(Status::failed, ReasonCode::verification,
+         fmt::format("outputs differ from the unsharded reference: relative error {}, tolerance {:.2e}",
+                     error ? fmt::format("{:.2e}", *error) : "not a number", *outcome_.verification.tolerance));
+  }
+
+  StepRunner runner() {
+    StepRunner runner;
+    runner.step = [layer = layer_.get(), layers = shape_.num_layers](Trace& trace) {
+      for (std::int64_t l = 0; l < layers; ++l) layer->forward(l, trace);
+    };
+    if (point_.cache == CacheState::cold) {
+      runner.before_step = [this] { outcome_.cache_flushed = backend_->flush_caches() && outcome_.cache_flushed; };
+    }
+    return runner;
+  }
+
+  [[nodiscard]] StopSettings stop_settings() const {
+    return {.min_samples = static_cast<std::size_t>(settings_.measure.min_samples),
+            .max_samples = static_cast<std::size_t>(settings_.measure.max_samples),
+            .max_seconds = settings_.measure.max_seconds,
+            .target_ci = settings_.measure.target_ci};
+  }
+
+  // The largest over the ranks, as the rank with most decides whether a case fits.
+  void count_memory() {
+    MemoryByCategory counted = backend_->memory().at_peak();
+    std::vector<double> bytes(counted.bytes.begin(), counted.bytes.end());
+    const double unknown = -1;
+    bytes.push_back(static_cast<double>(outcome_.process_base_rss.value_or(-1)));
+    bytes.push_back(peak_is_reset_ ? static_cast<double>(peak_resident_bytes().value_or(-1)) : unknown);
+    team_.active->reduce_max(bytes);
+    for (std::size_t i = 0; i < kCategoryCount; ++i) counted.bytes[i] = std::llround(bytes[i]);
+    outcome_.memory = counted;
+    outcome_.process_base_rss = known(bytes[kCategoryCount]);
+    outcome_.process_peak_rss = known(bytes[kCategoryCount + 1]);
+  }
+  static std::optional<std::int64_t> known(double bytes) {
+    return bytes < 0 ? std::nullopt : std::optional<std::int64_t>(std::llround(bytes));
+  }
+
+  const Case& point_;
+  const CaseSettings& settings_;
+  const Team& team_;
+  const Parts& parts_;
+  Heartbeat& heartbeat_;
+  std::int64_t ranks_here_;
+  Shape shape_;
+  Cost cost_;
+  // The layer goes before what it stands on.
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<AgreeingCommunicator> communicator_;
+  std::unique_ptr<Layer> layer_;
+  bool peak_is_reset_ = false;
+  CaseOutcome outcome_;
+};
+
+}  // namespace
+
+CaseOutcome run_case(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts,
+                     Heartbeat& heartbeat, std::int64_t ranks_here) {
+  const Stopwatch stopwatch;
+  CaseOutcome outcome = CaseRun(point, settings, team, parts, heartbeat, ranks_here).run();
+  outcome.phases_s["total"] = stopwatch.elapsed_s();
+  return outcome;
+}
+
+}  // namespace tpbench

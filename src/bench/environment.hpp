@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+
+namespace tpbench {
+
+/// Where one rank runs.
+struct RankPlace {
+  std::int64_t world_rank = 0;
+  std::string host;  ///< the `name` of one of the hosts
+  std::int64_t pid = 0;
+  std::vector<std::int64_t> cpus;  ///< CPUs it may run on
+  std::int64_t threads = 1;        ///< BLAS threads it uses
+};
+
+/// The variables of this process, each as "NAME=value".
+std::vector<std::string> process_variables();
+
+/// Those variables that steer MPI, BLAS, threads, the launcher or tpbench, by a list of prefixes; and of
+/// these none whose name looks like that of a secret. Values that carry credentials in a URL are left out
+/// too.
+std::map<std::string, std::string> allowed_variables(std::span<const std::string> variables);
+
+/// What is known of the launch when the sweep starts. Rank 0 has gathered it.
+struct EnvironmentInputs {
+  std::string label;       ///< the fabric, as the user named it
+  std::string started_at;  ///< UTC
+  Json mpi;                ///< describe_mpi(); null without MPI
+  Json blas;               ///< what the compute library says of itself; null when not asked
+  std::vector<RankPlace> ranks;
+  std::vector<Json> hosts;                    ///< host_to_json(), once per host
+  std::string launcher = "none";              ///< Launch::launcher
+  std::optional<std::int64_t> launcher_size;  ///< the number of ranks by the launcher's account
+  Json noise;                                 ///< result of the fixed-work noise probe; null when not run
+  std::vector<std::string> variables = process_variables();
+};
+
+/// environment.json, `tpbench.environment/1`; valid against docs/environment.schema.json.
+Json describe_environment(const EnvironmentInputs& inputs);
+
+/// What is wrong with the machine or the launch, one sentence each with its remedy; empty when nothing is.
+std::vector<std::string> environment_problems(const EnvironmentInputs& inputs);
+
+/// What the data of a collective travels over, as far as can be told: "all ranks are on one host: ...".
+std::vector<std::string> data_path_remarks(const EnvironmentInputs& inputs);
+
+}  // namespace tpbench

@@ -1,0 +1,178 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "base/build_info.hpp"
+#include "bench/environment.hpp"
+#include "bench/launch.hpp"
+
+namespace tpbench {
+namespace {
+
+using Problems = std::vector<std::string>;
+
+/// One kernel with the ranks on it. Two "hosts" with equal boot ids are one machine (containers, namespaces).
+struct Machine {
+  std::set<std::string> host_names;
+  std::vector<const RankPlace*> ranks;
+  std::int64_t cores = 0;  ///< 0 when not known
+};
+
+std::string text_or(const Json& object, const char* key, const std::string& otherwise) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
+}
+
+std::vector<Machine> machines_of(const EnvironmentInputs& inputs) {
+  std::map<std::string, std::string> machine_of_host;
+  std::map<std::string, Machine> machines;
+  for (const Json& host : inputs.hosts) {
+    const std::string name = text_or(host, "name", "unknown");
+    const std::string id = text_or(host, "boot_id_hash", name);
+    machine_of_host[name] = id;
+    machines[id].host_names.insert(name);
+    machines[id].cores = std::max(machines[id].cores, optional_from<std::int64_t>(host, "cores").value_or(0));
+  }
+  for (const RankPlace& place : inputs.ranks) {
+    const auto found = machine_of_host.find(place.host);
+    Machine& machine = machines[found != machine_of_host.end() ? found->second : place.host];
+    machine.host_names.insert(place.host);
+    machine.ranks.push_back(&place);
+  }
+  std::vector<Machine> list;
+  for (auto& [id, machine] : machines) list.push_back(std::move(machine));
+  return list;
+}
+
+void check_build(Problems& problems) {
+  const BuildInfo& build = build_info();
+  if (build.optimised) return;
+  problems.push_back(fmt::format(
+      "this is a {} build without full optimisation: its times mean nothing; build the release preset",
+      build.build_type));
+}
+
+void check_host(const Json& host, Problems& problems) {
+  const std::string name = text_or(host, "name", "unknown");
+  const std::string governor = text_or(host, "governor", "performance");
+  if (governor != "performance") {
+    problems.push_back(
+        fmt::format("{}: the CPU governor is {}: clocks change while measuring; as root: cpupower "
+                    "frequency-set -g performance",
+                    name, governor));
+  }
+  if (text_or(host, "transparent_huge_pages", "") == "never") {
+    problems.push_back(
+        fmt::format("{}: transparent huge pages are off: large matrices pay for small pages; as root: "
+                    "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+                    name));
+  }
+  if (const auto quota = optional_from<double>(host, "cpu_quota"); quota) {
+    const double cores = static_cast<double>(optional_from<std::int64_t>(host, "cores").value_or(0));
+    if (*quota < cores) {
+      problems.push_back(
+          fmt::format("{}: the cgroup grants {:.3g} cores' worth of time on {:.0f} cores: ranks are "
+                      "stopped in mid-step; raise the limit or start fewer ranks",
+                      name, *quota, cores));
+    }
+  }
+  if (optional_from<bool>(host, "virtualised").value_or(false)) {
+    problems.push_back(
+        fmt::format("{}: a virtual machine: its neighbours are in the times; repeat the sweep and "
+                    "compare before trusting small differences",
+                    name));
+  }
+}
+
+void check_machine(const Machine& machine, Problems& problems) {
+  const std::string names = fmt::format("{}", fmt::join(machine.host_names, ", "));
+  const auto ranks = static_cast<std::int64_t>(machine.ranks.size());
+  if (machine.host_names.size() > 1 && ranks > 1) {
+    problems.push_back(
+        fmt::format("{}: these hosts are one machine (one boot id): they share cores and memory; "
+                    "start with --bind-to none, and read times as those of one machine",
+                    names));
+  }
+  if (machine.cores > 0 && ranks > machine.cores) {
+    problems.push_back(
+        fmt::format("{}: {} ranks on {} cores: times are not those of {} devices; start at most {} "
+                    "ranks there",
+                    names, ranks, machine.cores, ranks, machine.cores));
+    return;  // that they share CPUs, and threads too, is said with it
+  }
+  std::set<std::int64_t> cpus;
+  std::int64_t threads = 0;
+  for (const RankPlace* place : machine.ranks) {
+    cpus.insert(place->cpus.begin(), place->cpus.end());
+    threads += place->threads;
+  }
+  const auto available = static_cast<std::int64_t>(cpus.size());
+  if (ranks > 1 && available > 0 && available < ranks) {
+    problems.push_back(
+        fmt::format("{}: {} ranks are bound to {} CPUs between them; start with --bind-to core or "
+                    "--bind-to none",
+                    names, ranks, available));
+  } else if (available > 0 && threads > available) {
+    problems.push_back(
+        fmt::format("{}: {} BLAS threads on {} CPUs; set threads_per_rank to {} or widen the binding", names,
+                    threads, available, std::max<std::int64_t>(1, available / ranks)));
+  }
+}
+
+// tpbench sets the threads of its BLAS itself; a variable that says something else is at best misleading.
+void check_thread_variables(const EnvironmentInputs& inputs, Problems& problems) {
+  const auto variables = allowed_variables(inputs.variables);
+  for (const char* const name : {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "GOTO_NUM_THREADS"}) {
+    const auto found = variables.find(name);
+    if (found == variables.end()) continue;
+    std::int64_t wanted = 0;
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), wanted);
+    const auto other = std::find_if(inputs.ranks.begin(), inputs.ranks.end(),
+                                    [&](const RankPlace& place) { return place.threads != wanted; });
+    if (other == inputs.ranks.end()) continue;
+    problems.push_back(
+        fmt::format("{}={} while rank {} uses {} BLAS threads: tpbench sets them by threads_per_rank; "
+                    "unset the variable",
+                    name, found->second, other->world_rank, other->threads));
+  }
+}
+
+void check_launcher(const EnvironmentInputs& inputs, Problems& problems) {
+  if (inputs.launcher != "none") return;
+  const std::string prefix = "PATH=";
+  const auto found = std::find_if(inputs.variables.begin(), inputs.variables.end(),
+                                  [&](const std::string& variable) { return variable.starts_with(prefix); });
+  const ReadVariable path = [&](const char* name) -> std::optional<std::string> {
+    if (found == inputs.variables.end() || std::string_view(name) != "PATH") return std::nullopt;
+    return found->substr(prefix.size());
+  };
+  if (find_program("mpirun", path) || find_program("srun", path)) return;
+  problems.push_back(
+      "no launcher found: neither mpirun nor srun is in PATH, so no degree above 1 can run; "
+      "install openmpi-bin");
+}
+
+void check_mpi(const EnvironmentInputs& inputs, Problems& problems) {
+  if (!inputs.mpi.is_object()) return;
+  const std::string implementation = text_or(inputs.mpi, "implementation", "Open MPI");
+  if (implementation == "Open MPI") return;
+  problems.push_back(
+      fmt::format("the MPI library is {}: tpbench is tested with Open MPI only", implementation));
+}
+
+}  // namespace
+
+std::vector<std::string> environment_problems(const EnvironmentInputs& inputs) {
+  Problems problems;
+  check_build(problems);
+  check_launcher(inputs, problems);
+  check_mpi(inputs, problems);
+  for (const Json& host : inputs.hosts) check_host(host, problems);
+  for (const Machine& machine : machines_of(inputs)) check_machine(machine, problems);
+  check_thread_variables(inputs, problems);
+  return problems;
+}
+
+}  // namespace tpbench

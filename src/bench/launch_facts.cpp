@@ -1,0 +1,58 @@
+#include "bench/launch_facts.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "bench/host.hpp"
+#include "bench/noise.hpp"
+
+namespace tpbench {
+
+std::int64_t default_threads(std::int64_t node_cores, std::int64_t ranks_of_node, std::int64_t bound_cores) {
+  return std::max<std::int64_t>(1, std::min(node_cores / std::max<std::int64_t>(1, ranks_of_node), bound_cores));
+}
+
+LaunchFacts gather_launch_facts(const Session& session) {
+  const HostFacts host = read_host_facts();
+  const std::vector<std::int64_t> cpus = allowed_cpus();
+  const std::int64_t bound = count_cores(cpus), cores = core_count();
+  session.world().barrier();  // all ranks work at once, as they will in a step
+  const NoiseResult noise = probe_noise();
+
+  LaunchFacts facts;
+  facts.worst_noise = session.world().max(noise.relative());
+  // Other degrees than the launch's must be comparable: one number for all ranks.
+  facts.threads_per_rank =
+      std::llround(session.world().min(static_cast<double>(default_threads(cores, session.host().size(), bound))));
+
+  // Only the first rank of a host describes the host: rank 0 does not hold what would grow with the ranks.
+  const Json mine = {{"host", host.name},
+                     {"machine", host.boot_id_hash.value_or(host.name)},
+                     {"pid", getpid()},
+                     {"cpus", cpus},
+                     {"cores", cores},
+                     {"bound_cores", bound},
+                     {"description", session.host().rank() == 0 ? host_to_json(host) : Json(nullptr)}};
+  std::int64_t rank = 0;
+  for (const std::string& text : session.world().gather(mine.dump())) {
+    const Json said = Json::parse(text);
+    RankPlace place;
+    place.world_rank = rank++;
+    place.host = said.at("host").get<std::string>();
+    place.pid = said.at("pid").get<std::int64_t>();
+    place.cpus = said.at("cpus").get<std::vector<std::int64_t>>();
+    place.threads = facts.threads_per_rank;
+    facts.ranks.push_back(place);
+    facts.machine_of.push_back(said.at("machine").get<std::string>());
+    facts.cores_of.push_back(said.at("cores").get<std::int64_t>());
+    facts.bound_cores_of.push_back(said.at("bound_cores").get<std::int64_t>());
+    if (!said.at("description").is_null()) facts.hosts.push_back(said.at("description"));
+  }
+  facts.noise = noise_to_json(noise);
+  facts.noise["worst_rank_relative"] = facts.worst_noise;
+  return facts;
+}
+
+}  // namespace tpbench

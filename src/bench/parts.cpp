@@ -1,0 +1,34 @@
+#include "bench/parts.hpp"
+
+#include <stdexcept>
+
+#include "layers/layer.hpp"
+
+namespace tpbench {
+
+Parts built_in_parts() {
+  return {
+      .make_backend =
+          [](const std::string& name, int threads) {
+            const BackendEntry* entry = find_backend(name);
+            if (entry == nullptr) throw std::logic_error("no backend " + name);
+            return entry->make(threads);
+          },
+      .make_communicator =
+          [](const std::string& algorithm, const Control& group) {
+            const AlgorithmEntry* entry = find_algorithm(algorithm);
+            if (entry == nullptr) throw std::logic_error("no algorithm " + algorithm);
+            return entry->make(group);
+          },
+  };
+}
+
+Availability built_in_availability() {
+  Availability available;
+  for (const LayerEntry& entry : all_layers()) available.workloads.emplace_back(entry.workload);
+  for (const BackendEntry& entry : all_backends()) available.backends.emplace_back(entry.name);
+  for (const AlgorithmEntry& entry : all_algorithms()) available.algorithms.emplace_back(entry.name);
+  return available;
+}
+
+}  // namespace tpbench

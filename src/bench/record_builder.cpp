@@ -1,0 +1,118 @@
+#include "bench/record_builder.hpp"
+
+#include <algorithm>
+
+namespace tpbench {
+namespace {
+
+void append(Quantity& quantity, const std::vector<double>& samples_s) {
+  quantity.samples_s.insert(quantity.samples_s.end(), samples_s.begin(), samples_s.end());
+  quantity.epoch_medians_s.push_back(summarise(samples_s).median);
+  quantity.summary = summarise(quantity.samples_s);
+  if (quantity.epoch_medians_s.size() < 2) return;
+  // Two launches differ more than one launch's interval says, and so do two epochs: the headline is over epochs.
+  const Summary over_epochs = summarise(quantity.epoch_medians_s);
+  quantity.summary.median = over_epochs.median;
+  quantity.summary.ci95 = over_epochs.ci95;
+}
+
+// Bandwidths from the median time of all collectives of one kind in a step.
+void add_bandwidths(Record& record, const Samples& samples) {
+  const std::int64_t ranks = record.point.tp_degree;
+  for (CollectiveResult& collective : record.collectives) {
+    if (ranks == 1 || collective.calls_per_step == 0) continue;
+    const double median_s = summarise(samples.communication_by_op_s[static_cast<std::size_t>(collective.op)]).median;
+    if (median_s <= 0) continue;
+    const double bytes = static_cast<double>(collective.bytes) * static_cast<double>(collective.calls_per_step);
+    collective.algbw_gb_per_s = bytes / median_s / 1e9;
+    collective.busbw_gb_per_s = *collective.algbw_gb_per_s * bus_factor(collective.op, ranks);
+  }
+}
+
+void add_times(Record& record, const Samples& samples) {
+  if (!record.time) record.time.emplace();
+  append(record.time->step, samples.step_s);
+  append(record.time->compute, samples.compute_s);
+  append(record.time->communication, samples.communication_s);
+  append(record.time->wait, samples.wait_s);
+  append(record.time->other, samples.other_s);
+  record.converged = record.converged.value_or(true) && samples.converged;
+  const double compute_s = record.time->compute.summary.median;
+  if (record.flop_per_rank.value_or(0) > 0 && compute_s > 0) record.gflops_per_rank = *record.flop_per_rank / compute_s / 1e9;
+  add_bandwidths(record, samples);
+}
+
+RankInfo rank_info(const Team& team, const LaunchFacts& facts) {
+  RankInfo info;
+  info.world = static_cast<std::int64_t>(facts.ranks.size());
+  info.replicas = static_cast<std::int64_t>(team.groups.size());
+  for (const int rank : team.groups.front()) {
+    const RankPlace& place = facts.ranks[static_cast<std::size_t>(rank)];
+    info.group.push_back(rank);
+    info.hosts.push_back(place.host);
+    info.cpus.push_back(place.cpus);
+  }
+  return info;
+}
+
+void drop_times(Record& record) {
+  record.time.reset();
+  record.gflops_per_rank.reset();
+  record.converged.reset();
+  for (CollectiveResult& collective : record.collectives) {
+    collective.algbw_gb_per_s.reset();
+    collective.busbw_gb_per_s.reset();
+  }
+}
+
+}  // namespace
+
+Record start_record(const std::string& id, const Case& point) {
+  Record record;
+  record.id = id;
+  record.point = point;
+  const Workload& workload = point.workload_row();
+  Shape shape = point.shape();
+  record.memory.emplace();
+  if (!why_not_divisible(workload.split(shape), shape.tp_degree)) {
+    const Cost cost = workload.cost(shape);
+    record.memory->predicted_peak = cost.memory.total();
+    record.flop_per_rank = cost.flop;
+    record.bytes_per_step = cost.bytes_per_step();
+    for (const CollectiveCost& collective : cost.collectives) {
+      record.collectives.push_back({collective.op, collective.bytes, collective.calls_per_step, {}, {}});
+    }
+  }
+  shape.tp_degree = 1;
+  record.memory->unsharded_peak = workload.cost(shape).memory.total();
+  return record;
+}
+
+void skip_record(Record& record, ReasonCode code, const std::string& reason) {
+  record.status = Status::skipped;
+  record.reason_code = code;
+  record.reason = reason;
+}
+
+void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, const LaunchFacts& facts) {
+  record.status = outcome.status;
+  record.reason_code = outcome.reason_code;
+  record.reason = outcome.reason;
+  record.verification = outcome.verification;
+  record.ranks = rank_info(team, facts);
+  for (const auto& [phase, seconds] : outcome.phases_s) record.phases_s[phase] += seconds;
+  if (outcome.memory) {
+    record.memory->by_category = outcome.memory;
+    record.memory->peak = outcome.memory->total();
+    record.memory->process_base_rss = outcome.process_base_rss;
+    record.memory->process_peak_rss = outcome.process_peak_rss;
+  }
+  if (outcome.status == Status::ok) {
+    add_times(record, outcome.samples);
+    ++record.epochs_done;
+  } else {
+    drop_times(record);
+  }
+}
+
+}  // namespace tpbench

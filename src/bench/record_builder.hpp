@@ -1,0 +1,20 @@
+#pragma once
+
+#include "bench/case_runner.hpp"
+#include "bench/launch_facts.hpp"
+#include "result/record.hpp"
+
+namespace tpbench {
+
+/// What a record can say before its case runs: id, shape, predictions. `point` has threads_per_rank resolved, `id` is
+/// that of the case as the sweep gives it.
+Record start_record(const std::string& id, const Case& point);
+
+/// Marks a case that is not run.
+void skip_record(Record& record, ReasonCode code, const std::string& reason);
+
+/// Adds what an execution brought. Called once per epoch: samples of later epochs join those of earlier ones, and an
+/// epoch that fails makes the case a failed one.
+void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, const LaunchFacts& facts);
+
+}  // namespace tpbench

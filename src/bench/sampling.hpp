@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "bench/team.hpp"
+#include "compute/backend.hpp"
+#include "layers/layer.hpp"
+#include "measure/stop_rule.hpp"
+#include "measure/trace.hpp"
+#include "workload/workload.hpp"
+
+namespace tpbench {
+
+/// Samples of one case, in seconds, reduced over the ranks; the same on all ranks.
+/// Per sample: step = compute + communication + other.
+struct Samples {
+  std::vector<double> step_s, compute_s, communication_s, wait_s, other_s;
+  /// The part of communication_s that each kind of collective has, by CollectiveOp.
+  std::array<std::vector<double>, 3> communication_by_op_s;
+  bool converged = false;
+};
+
+/// What the sampler runs: one whole step. Knows nothing of layers, so that an empty step can be sampled too.
+struct StepRunner {
+  std::function<void(Trace&)> step;
+  std::function<void()> before_step;  ///< outside the timed part; may be empty (cold caches are made here)
+};
+
+/// Runs `steps` untimed steps and returns the median seconds of one, for planning.
+double warm_up(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace);
+
+/// Samples until the stop rule is content. Collective over the team's active ranks.
+Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_step_s, const Team& team,
+               Trace& trace);
+
+/// Reduces a batch of one rank's durations over the ranks and appends it to `samples` (docs/methodology.md).
+void reduce_batch(const Trace& trace, const Team& team, Samples& samples);
+
+}  // namespace tpbench

@@ -1,0 +1,132 @@
+#include "bench/selfcheck.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "base/units.hpp"
+#include "bench/noise.hpp"
+#include "bench/sampling.hpp"
+#include "comm/clock_offset.hpp"
+
+namespace tpbench {
+namespace {
+
+constexpr std::size_t kRepetitions = 2000;
+
+Team world_team(const Session& session) {
+  std::vector<int> ranks(static_cast<std::size_t>(session.world().size()));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  Team team;
+  team.groups = {ranks};
+  team.group = session.make_group(ranks, 1);
+  team.active = session.make_group(ranks, 2);
+  return team;
+}
+
+void check_timer(SelfCheck& check) {
+  check.timer_resolution_s = 1;
+  for (int i = 0; i < 10000; ++i) {
+    const double first = now_s();
+    double next = now_s();
+    while (next == first) next = now_s();
+    check.timer_resolution_s = std::min(check.timer_resolution_s, next - first);
+  }
+  const Stopwatch stopwatch;
+  double sum = 0;
+  for (std::size_t i = 0; i < 100 * kRepetitions; ++i) sum += now_s();
+  check.timer_call_s = sum > 0 ? stopwatch.elapsed_s() / (100.0 * kRepetitions) : 0;
+}
+
+void check_barrier(const Session& session, const Team& team, SelfCheck& check) {
+  // Processes of one host share one clock.
+  const ClockOffset offset = session.host_count() > 1 ? measure_clock_offset(*team.active) : ClockOffset{};
+  std::vector<double> left(kRepetitions), took(kRepetitions);
+  for (std::size_t i = 0; i < kRepetitions; ++i) {
+    const double entered = now_s();
+    team.active->barrier();
+    const double now = now_s();
+    left[i] = now - offset.offset_s;
+    took[i] = now - entered;
+  }
+  std::vector<double> first = left, last = left;
+  team.active->reduce_min(first);
+  team.active->reduce_max(last);
+  for (std::size_t i = 0; i < kRepetitions; ++i) last[i] -= first[i];
+  check.barrier = summarise(took);
+  check.barrier_exit_skew = summarise(last);
+  check.clock_error_s = team.active->max(offset.error_s);
+}
+
+void check_empty_step(Session& session, const Team& team, SelfCheck& check) {
+  const StepRunner empty{[](Trace&) {}, {}};
+  Trace trace(session.heartbeat());
+  warm_up(empty, kRepetitions, team, trace);
+  // Alternating rounds, as the machine may change its speed in between.
+  std::vector<double> beside;
+  for (int round = 0; round < 15; ++round) {
+    Stopwatch stopwatch;
+    for (std::size_t i = 0; i < kRepetitions; ++i) team.active->barrier();
+    const double barriers_s = stopwatch.restart();
+    warm_up(empty, kRepetitions, team, trace);
+    beside.push_back((stopwatch.elapsed_s() - barriers_s) / static_cast<double>(kRepetitions));
+  }
+  check.beside_barrier_s = summarise(beside).median;
+  const Samples samples = sample(empty, {kRepetitions, kRepetitions, 60, 0.02}, 1e-7, team, trace);
+  check.empty_step = summarise(samples.step_s);
+}
+
+Json summary_json(const Summary& summary) {
+  return {{"median", summary.median}, {"min", summary.min}, {"p95", summary.p95}, {"p99", summary.p99}, {"max", summary.max}};
+}
+
+}  // namespace
+
+SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts) {
+  const Team team = world_team(session);
+  SelfCheck check;
+  check.worst_noise = facts.worst_noise;
+  check.noise = facts.noise;
+  check_timer(check);
+  check_barrier(session, team, check);
+  check_empty_step(session, team, check);
+  return check;
+}
+
+Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks) {
+  return {{"schema", "tpbench.selfcheck/1"},
+          {"ranks", ranks},
+          {"timer_resolution_s", check.timer_resolution_s},
+          {"timer_call_s", check.timer_call_s},
+          {"barrier_s", summary_json(check.barrier)},
+          {"barrier_exit_skew_s", summary_json(check.barrier_exit_skew)},
+          {"clock_error_s", check.clock_error_s},
+          {"empty_step_s", summary_json(check.empty_step)},
+          {"empty_step_beside_barrier_s", check.beside_barrier_s},
+          {"noise", check.noise}};
+}
+
+std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks) {
+  const auto line = [](std::string_view name, const std::string& value, std::string_view remark) {
+    return fmt::format("  {:<22}{:<24}{}\n", name, value, remark);
+  };
+  const auto spread = [](const Summary& s) { return fmt::format("{} (p95 {})", format_seconds(s.median), format_seconds(s.p95)); };
+  std::string text = fmt::format("What tpbench itself costs, on {} rank{}:\n", ranks, ranks == 1 ? "" : "s");
+  text += line("timer resolution", format_seconds(check.timer_resolution_s), "the smallest difference the clock can show");
+  text += line("timer call", format_seconds(check.timer_call_s), "two stand around each segment");
+  text += line("barrier", spread(check.barrier), "stands before each sample, outside of it");
+  text += line("barrier exit skew", spread(check.barrier_exit_skew),
+               check.clock_error_s > 0 ? fmt::format("last rank out - first; clocks of hosts known to +- {}", format_seconds(check.clock_error_s))
+                                       : "last rank out - first: how unequally a sample starts");
+  text += line("empty step", spread(check.empty_step), "what a case with nothing in it reports");
+  text += line("beside the barrier", format_seconds(check.beside_barrier_s), "wall time of an empty sample less its barrier");
+  text += line("noise of fixed work", format_percent(check.worst_noise),
+               check.worst_noise > kNoisyMachine ? "p95 over fastest, worst rank: noisy, use measure.epochs of 6 or more"
+                                                 : "p95 over fastest, worst rank: quiet");
+  text += "A case is safe from these costs when its step is a hundred times the empty step and the skew.\n";
+  return text;
+}
+
+}  // namespace tpbench

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "base/json.hpp"
+#include "bench/launch_facts.hpp"
+#include "comm/session.hpp"
+#include "measure/statistics.hpp"
+
+namespace tpbench {
+
+/// What this tool itself costs, in seconds.
+struct SelfCheck {
+  double timer_resolution_s = 0;  ///< the smallest step of the clock
+  double timer_call_s = 0;        ///< one reading
+  Summary barrier;                ///< what stands before each sample, on this rank
+  Summary barrier_exit_skew;      ///< last rank out - first rank out
+  double clock_error_s = 0;       ///< how well clocks of different hosts are known to each other; 0 on one host
+  Summary empty_step;             ///< a step with nothing in it, as a case would report it
+  double beside_barrier_s = 0;    ///< wall time of one empty sample beyond that of its barrier
+  double worst_noise = 0;         ///< NoiseResult::relative(), the worst rank
+  Json noise;
+};
+
+/// Collective over the world; complete on rank 0.
+SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts);
+
+Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks);
+/// What a person reads, with a verdict on each line.
+std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks);
+
+}  // namespace tpbench

@@ -1,0 +1,34 @@
+#include "bench/team.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "comm/placement.hpp"
+
+namespace tpbench {
+
+void Team::settle(const std::optional<std::string>& problem) const {
+  std::optional<std::string> mine;
+  if (problem) mine = fmt::format("rank {}: {}", active->rank(), *problem);
+  if (const auto agreed = active->agree(mine)) throw AgreedError(*agreed);
+}
+
+const Team& TeamCache::team_for(const Case& point) {
+  std::unique_ptr<Team>& slot = teams_[{point.tp_degree, point.placement, point.groups}];
+  if (slot) return *slot;
+
+  const std::vector<int> order = rank_order(session_.host_of(), point.placement == Placement::spread);
+  slot = std::make_unique<Team>();
+  slot->groups = cut_groups(order, static_cast<int>(point.tp_degree), point.groups == Groups::all);
+  std::vector<int> active;
+  for (const std::vector<int>& group : slot->groups) active.insert(active.end(), group.begin(), group.end());
+  for (const std::vector<int>& group : slot->groups) {
+    if (std::find(group.begin(), group.end(), session_.world().rank()) == group.end()) continue;
+    slot->active = session_.make_group(active, 1);
+    slot->group = session_.make_group(group, 2);
+  }
+  return *slot;
+}
+
+}  // namespace tpbench

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/error.hpp"
+#include "comm/control.hpp"
+#include "comm/session.hpp"
+#include "sweep/case.hpp"
+
+namespace tpbench {
+
+/// What failed on one rank and was heard by all: not to be agreed on a second time.
+class AgreedError : public CaseError {
+ public:
+  using CaseError::CaseError;
+};
+
+/// The ranks that work on a case, as this rank sees them.
+struct Team {
+  std::vector<std::vector<int>> groups;  ///< world ranks; all groups that run at the same time
+  std::optional<Control> group;          ///< the ranks that share this rank's layer; empty when it has none
+  std::optional<Control> active;         ///< the ranks of all groups; empty when this rank is not among them
+
+  [[nodiscard]] bool member() const { return group.has_value(); }
+
+  /// Runs `work`, which communicates only through ranks that agree (AgreeingCommunicator), and has all active ranks
+  /// hear of an exception on any of them: then every rank throws AgreedError with the first failing rank's words.
+  /// CommError passes through: after that nobody can be asked.
+  template <typename Work>
+  void together(Work&& work) const {
+    std::optional<std::string> problem;
+    try {
+      work();
+    } catch (const AgreedError&) {
+      throw;
+    } catch (const CommError&) {
+      throw;
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    settle(problem);
+  }
+
+  /// Collective over the active ranks: throws AgreedError on all when any has a problem.
+  void settle(const std::optional<std::string>& problem) const;
+};
+
+/// Makes teams and keeps them: the cases of a sweep need few different ones.
+class TeamCache {
+ public:
+  explicit TeamCache(const Session& session) : session_(session) {}
+
+  /// Called by all ranks of the world with the same case, whose degree the world can hold.
+  const Team& team_for(const Case& point);
+
+ private:
+  const Session& session_;
+  std::map<std::tuple<std::int64_t, Placement, Groups>, std::unique_ptr<Team>> teams_;
+};
+
+}  // namespace tpbench

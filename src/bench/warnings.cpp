@@ -1,0 +1,184 @@
+#include "bench/warnings.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "base/build_info.hpp"
+#include "base/units.hpp"
+#include "bench/host.hpp"
+#include "bench/noise.hpp"
+
+namespace tpbench {
+namespace {
+
+using Message = std::optional<std::string>;
+
+// Active world ranks by the machine (running kernel) that they share.
+std::map<std::string, std::vector<std::size_t>> active_by_machine(const WarningInputs& in) {
+  std::map<std::string, std::vector<std::size_t>> ranks;
+  for (const std::vector<int>& group : in.team.groups) {
+    for (const int rank : group) ranks[in.facts.machine_of[static_cast<std::size_t>(rank)]].push_back(static_cast<std::size_t>(rank));
+  }
+  return ranks;
+}
+
+Message debug_build(const WarningInputs&) {
+  if (build_info().optimised) return std::nullopt;
+  return fmt::format("this is a {} build or one with sanitizers: build with the preset release", build_info().build_type);
+}
+
+Message oversubscribed(const WarningInputs& in) {
+  for (const auto& [machine, ranks] : active_by_machine(in)) {
+    const std::int64_t cores = in.facts.cores_of[ranks.front()];
+    if (static_cast<std::int64_t>(ranks.size()) > cores) {
+      return fmt::format("{} ranks on {} cores: times are not those of {} devices; use as many ranks as cores, or more hosts",
+                         ranks.size(), cores, ranks.size());
+    }
+  }
+  return std::nullopt;
+}
+
+Message shared_core(const WarningInputs& in) {
+  for (const auto& [machine, ranks] : active_by_machine(in)) {
+    std::set<std::int64_t> cpus;
+    for (const std::size_t rank : ranks) cpus.insert(in.facts.ranks[rank].cpus.begin(), in.facts.ranks[rank].cpus.end());
+    const auto size = static_cast<std::int64_t>(ranks.size());
+    // Each CPU is counted as a core: hardware threads of one core are rarely bound apart, and then on purpose.
+    if (static_cast<std::int64_t>(cpus.size()) < size && size <= in.facts.cores_of[ranks.front()]) {
+      return fmt::format("{} ranks are bound to {} CPU(s) of {}: start mpirun with --bind-to none or --map-by core", size,
+                         cpus.size(), in.facts.ranks[ranks.front()].host);
+    }
+  }
+  return std::nullopt;
+}
+
+Message thread_mismatch(const WarningInputs& in) {
+  const std::int64_t asked = in.point.threads_per_rank.value_or(1), used = in.outcome.backend_threads;
+  if (used != asked) {
+    return fmt::format("{} BLAS threads run where {} were asked for: the BLAS library allows no more", used, asked);
+  }
+  for (const auto& [machine, ranks] : active_by_machine(in)) {
+    const std::int64_t share = in.facts.cores_of[ranks.front()] / static_cast<std::int64_t>(ranks.size());
+    for (const std::size_t rank : ranks) {
+      const std::int64_t bound = in.facts.bound_cores_of[rank];
+      if (used > bound) {
+        return fmt::format("{} BLAS threads share {} core(s) on rank {}: lower threads_per_rank or bind wider "
+                           "(mpirun --bind-to none)", used, bound, rank);
+      }
+      if (used > std::max<std::int64_t>(1, share)) {
+        return fmt::format("{} BLAS threads per rank and {} core(s) for each of the {} ranks of {}: lower threads_per_rank",
+                           used, share, ranks.size(), in.facts.ranks[rank].host);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+Message loopback(const WarningInputs& in) {
+  std::map<std::string, std::set<std::string>> hosts;
+  for (const auto& [machine, ranks] : active_by_machine(in)) {
+    for (const std::size_t rank : ranks) hosts[machine].insert(in.facts.ranks[rank].host);
+  }
+  for (const auto& [machine, names] : hosts) {
+    if (names.size() > 1) {
+      return fmt::format("{} host names are one running machine: what was measured between them is not a network, "
+                         "unless you built one there", names.size());
+    }
+  }
+  return std::nullopt;
+}
+
+Message placement_without_effect(const WarningInputs& in) {
+  std::set<std::string> hosts;
+  for (const RankPlace& place : in.facts.ranks) hosts.insert(place.host);
+  if (in.point.placement != Placement::spread || hosts.size() > 1) return std::nullopt;
+  return "all ranks are on one host: placement spread is the same as packed";
+}
+
+Message noisy_machine(const WarningInputs& in) {
+  if (in.facts.worst_noise <= kNoisyMachine) return std::nullopt;
+  return fmt::format("the same work took up to {} longer (95th percentile against the fastest): other programs or a "
+                     "shared machine; repeat with measure.epochs of 6 or more",
+                     format_percent(in.facts.worst_noise));
+}
+
+Message not_converged(const WarningInputs& in) {
+  if (in.record.status != Status::ok || in.record.converged.value_or(true)) return std::nullopt;
+  const Summary& step = in.record.time->step.summary;
+  if (!step.ci95) return fmt::format("{} samples are too few for an interval: raise measure.max_seconds", step.samples);
+  return fmt::format("the step's interval is {:.1f} % of its median after {} samples: raise measure.max_seconds or "
+                     "max_samples, or use a quieter machine",
+                     100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples);
+}
+
+Message short_step(const WarningInputs& in) {
+  constexpr double kTimerCostsShow = 2e-6;
+  if (in.record.status != Status::ok || in.record.time->step.summary.median >= kTimerCostsShow) return std::nullopt;
+  return "a step is so short that the timer's own cost shows: use a larger shape (tpbench selfcheck tells the cost)";
+}
+
+Message imbalance(const WarningInputs& in) {
+  if (in.record.status != Status::ok) return std::nullopt;
+  const double wait = in.record.time->wait.summary.median, step = in.record.time->step.summary.median;
+  if (wait <= 0.1 * step) return std::nullopt;
+  return fmt::format("ranks wait for each other for {} of the step: unequal cores, binding or other programs",
+                     format_percent(wait / step));
+}
+
+Message not_verified(const WarningInputs& in) {
+  if (in.record.status != Status::ok || in.record.verification.passed) return std::nullopt;
+  return "the results were not checked: run without --no-verify";
+}
+
+Message cold_cache_impossible(const WarningInputs& in) {
+  if (in.outcome.cache_flushed) return std::nullopt;
+  return "this processor does not let a program flush its caches: the case ran with warm caches";
+}
+
+Message prediction_differs(const WarningInputs& in) {
+  if (!in.outcome.memory || in.outcome.memory->total() == in.record.memory->predicted_peak) return std::nullopt;
+  return "counted memory differs from the formula: please report this";
+}
+
+Message peak_unknown(const WarningInputs& in) {
+  if (in.record.status != Status::ok || in.outcome.process_peak_rss) return std::nullopt;
+  return "the kernel does not let this process reset its peak resident set: process_peak_rss is null";
+}
+
+struct Row {
+  const char* code;
+  Message (*find)(const WarningInputs&);
+};
+
+constexpr Row kWarnings[] = {
+    {"debug_build", debug_build},
+    {"oversubscribed", oversubscribed},
+    {"shared_core", shared_core},
+    {"thread_mismatch", thread_mismatch},
+    {"loopback", loopback},
+    {"placement_without_effect", placement_without_effect},
+    {"noisy_machine", noisy_machine},
+    {"not_converged", not_converged},
+    {"short_step", short_step},
+    {"imbalance", imbalance},
+    {"not_verified", not_verified},
+    {"cold_cache_impossible", cold_cache_impossible},
+    {"prediction_differs", prediction_differs},
+    {"peak_unknown", peak_unknown},
+};
+
+}  // namespace
+
+std::vector<Warning> find_warnings(const WarningInputs& inputs) {
+  std::vector<Warning> warnings;
+  for (const Row& row : kWarnings) {
+    if (const Message message = row.find(inputs)) warnings.push_back({row.code, *message});
+  }
+  return warnings;
+}
+
+}  // namespace tpbench

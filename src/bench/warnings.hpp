@@ -1,0 +1,25 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "bench/case_runner.hpp"
+#include "bench/launch_facts.hpp"
+#include "result/record.hpp"
+
+namespace tpbench {
+
+/// All that a warning may be drawn from.
+struct WarningInputs {
+  const LaunchFacts& facts;
+  const Case& point;              ///< threads_per_rank resolved
+  const Team& team;
+  const CaseOutcome& outcome;
+  const Record& record;           ///< times, memory and verification filled in
+};
+
+/// What a reader of this record must know before believing it, each with the remedy. One row per warning in
+/// warnings.cpp; docs/record.md lists the codes.
+std::vector<Warning> find_warnings(const WarningInputs& inputs);
+
+}  // namespace tpbench

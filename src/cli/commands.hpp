@@ -1,0 +1,16 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "bench/launch.hpp"
+#include "bench/parts.hpp"
+#include "cli/command_line.hpp"
+
+namespace tpbench {
+
+/// One function per command. They throw UsageError and EnvironmentError, which run_program turns into exit statuses.
+ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts);
+ExitStatus validate_command(const CommandLine& line);
+ExitStatus info_command(const CommandLine& line, const Launch& launch);
+ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch);
+
+}  // namespace tpbench

@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/build_info.hpp"
+#include "base/units.hpp"
+#include "bench/environment.hpp"
+#include "bench/host.hpp"
+#include "bench/launch_facts.hpp"
+#include "bench/selfcheck.hpp"
+#include "cli/commands.hpp"
+#include "comm/mpi_info.hpp"
+#include "compute/backend.hpp"
+
+namespace tpbench {
+namespace {
+
+// One line per fact, nested facts indented: the same data as the JSON, for eyes.
+void print_facts(const Json& facts, int depth) {
+  for (const auto& [key, value] : facts.items()) {
+    const std::string indent(static_cast<std::size_t>(2 * depth), ' ');
+    const bool leaf = value.is_primitive() || (value.is_array() && (value.empty() || value.front().is_primitive()));
+    if (value.is_null()) continue;
+    if (leaf) {
+      fmt::print("{}{}: {}\n", indent, key, value.is_string() ? value.get<std::string>() : value.dump());
+    } else {
+      fmt::print("{}{}:\n", indent, key);
+      print_facts(value, depth + 1);
+    }
+  }
+}
+
+EnvironmentInputs here(const Launch& launch) {
+  EnvironmentInputs inputs;
+  inputs.started_at = utc_timestamp();
+  inputs.mpi = describe_mpi();
+  inputs.blas = all_backends().front().describe();
+  inputs.ranks = {{.world_rank = 0, .host = host_name(), .pid = getpid(), .cpus = allowed_cpus(),
+                   .threads = default_threads(core_count(), 1, count_cores(allowed_cpus()))}};
+  inputs.hosts = {host_to_json(read_host_facts())};
+  inputs.launcher = launch.launcher;
+  if (launch.size) inputs.launcher_size = *launch.size;
+  return inputs;
+}
+
+}  // namespace
+
+ExitStatus info_command(const CommandLine& line, const Launch& launch) {
+  if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
+  const EnvironmentInputs inputs = here(launch);
+  const std::vector<std::string> problems = environment_problems(inputs);
+  Json facts = describe_environment(inputs);
+  Json backends = Json::array();
+  for (const BackendEntry& entry : all_backends()) backends.push_back(entry.name);
+  facts["backends"] = backends;
+  if (line.json) {
+    facts["problems"] = problems;
+    fmt::print("{}\n", facts.dump(2));
+    return ExitStatus::ok;
+  }
+  print_facts(facts, 0);
+  fmt::print("\n{}\n", problems.empty() ? "Nothing is wrong with it, as far as can be told." : "What is wrong with it:");
+  for (const std::string& problem : problems) fmt::print("  - {}\n", problem);
+  return ExitStatus::ok;
+}
+
+ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
+  Session session(launch.launcher == "none");
+  if (const auto problem = why_launch_cannot_run(launch, session.world().size(), 1, "tpbench selfcheck")) {
+    throw EnvironmentError(*problem);
+  }
+  const LaunchFacts facts = gather_launch_facts(session);
+  const SelfCheck check = run_selfcheck(session, facts);
+  if (session.world().rank() == 0) {
+    if (line.json) fmt::print("{}\n", selfcheck_to_json(check, session.world().size()).dump(2));
+    else fmt::print("{}", selfcheck_to_text(check, session.world().size()));
+    std::fflush(stdout);
+  }
+  return ExitStatus::ok;
+}
+
+}  // namespace tpbench

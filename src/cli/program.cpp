@@ -1,0 +1,51 @@
+#include "cli/program.hpp"
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "cli/commands.hpp"
+
+namespace tpbench {
+namespace {
+
+ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& parts) {
+  switch (line.command) {
+    case Command::run: return run_command(line, launch, parts);
+    case Command::validate: return validate_command(line);
+    case Command::info: return info_command(line, launch);
+    case Command::selfcheck: return selfcheck_command(line, launch);
+  }
+  return ExitStatus::bad_usage;
+}
+
+void configure_log(const CommandLine& line, long rank) {
+  const log::Level level = line.quiet ? log::Level::warning : line.verbose ? log::Level::debug : log::Level::info;
+  log::configure(level, rank == 0 ? "tpbench" : fmt::format("tpbench rank {}", rank));
+}
+
+}  // namespace
+
+int run_program(int argc, const char* const* argv, const Parts& parts) {
+  const Launch launch = detect_launch();
+  const long rank = launch.rank.value_or(0);
+  const ParsedCommandLine parsed = parse_command_line(argc, argv, rank == 0);
+  if (!parsed.command_line) return parsed.exit_status;
+  configure_log(*parsed.command_line, rank);
+  ExitStatus status = ExitStatus::ok;
+  std::string message;
+  try {
+    status = execute(*parsed.command_line, launch, parts);
+  } catch (const UsageError& error) {
+    status = ExitStatus::bad_usage;
+    message = error.what();
+  } catch (const std::exception& error) {
+    // A mistake of the program itself ends here too: nothing of it is the user's sweep.
+    status = ExitStatus::environment;
+    message = error.what();
+  }
+  // What all ranks learned together is said once.
+  if (!message.empty() && rank == 0) log::error(message);
+  return static_cast<int>(status);
+}
+
+}  // namespace tpbench

@@ -1,0 +1,28 @@
+#include <array>
+
+#include "comm/communicator.hpp"
+#include "comm/mpi_communicator.hpp"
+
+namespace tpbench {
+namespace {
+
+constexpr std::array kAlgorithms = {
+    AlgorithmEntry{"mpi", [](const Control& group) { return make_mpi_communicator(group); }}};
+
+}  // namespace
+
+Matrix Communicator::make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
+                                 std::int64_t columns) {
+  return {memory.allocate(category, rows * columns * size_of(dtype)), dtype, rows, columns};
+}
+
+std::span<const AlgorithmEntry> all_algorithms() { return kAlgorithms; }
+
+const AlgorithmEntry* find_algorithm(std::string_view name) {
+  for (const AlgorithmEntry& entry : kAlgorithms) {
+    if (entry.name == name) return &entry;
+  }
+  return nullptr;
+}
+
+}  // namespace tpbench

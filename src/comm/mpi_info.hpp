@@ -1,0 +1,18 @@
+#pragma once
+
+#include "base/json.hpp"
+
+namespace tpbench {
+
+/// What the MPI library is and what it uses: `mpi` of environment.json. May be called before MPI_Init,
+/// between and after; before it, `thread_level` and `components` are null because nothing has been chosen.
+/// Never throws and never aborts: what cannot be asked is null.
+///   library, implementation, version: as the library names itself
+///   standard: "3.1"
+///   thread_level: "single", "funneled", "serialized", "multiple"
+///   requested: per framework (pml, btl, mtl, coll, osc) what the user selected; null when left to the
+///   library components: per framework the components in effect, by the shared objects loaded; null when
+///   built in cuda_support: whether the library takes device pointers, asked at run time
+Json describe_mpi();
+
+}  // namespace tpbench

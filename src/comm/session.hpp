@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/control.hpp"
+#include "measure/heartbeat.hpp"
+
+namespace tpbench {
+
+/// MPI from its start to its end, and what is known about where the ranks are. One per process.
+class Session {
+ public:
+  /// Starts MPI (MPI_THREAD_FUNNELED). `alone` is true when no launcher started this process: then MPI is kept from
+  /// starting a daemon of its own. Throws EnvironmentError when MPI cannot start.
+  explicit Session(bool alone);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  [[nodiscard]] const Control& world() const { return *world_; }
+  /// The ranks of this host, in world order.
+  [[nodiscard]] const Control& host() const { return *host_; }
+  /// host_of()[r] numbers the host of world rank r, in order of first appearance.
+  [[nodiscard]] std::span<const int> host_of() const { return host_of_; }
+  [[nodiscard]] int host_count() const { return host_count_; }
+
+  /// This rank's heartbeat, and those of all ranks of this host (its own among them), in shared memory.
+  [[nodiscard]] Heartbeat& heartbeat() { return *heartbeat_; }
+  [[nodiscard]] std::span<const Heartbeat* const> host_heartbeats() const { return heartbeats_; }
+
+  /// A communicator over the given world ranks, in that order; collective over exactly those ranks.
+  [[nodiscard]] Control make_group(std::span<const int> world_ranks, int tag) const;
+
+ private:
+  void share_heartbeats();
+
+  std::unique_ptr<Control> world_;
+  std::unique_ptr<Control> host_;
+  std::vector<int> host_of_;
+  int host_count_ = 1;
+  std::shared_ptr<void> window_;  // the shared memory of the heartbeats
+  Heartbeat* heartbeat_ = nullptr;
+  std::vector<const Heartbeat*> heartbeats_;
+};
+
+/// Ends all ranks of the job at once with `status`. Does not return. For when the state of the ranks is unknown.
+[[noreturn]] void abort_job(int status);
+
+}  // namespace tpbench

@@ -1,0 +1,32 @@
+#include <array>
+
+#include "layers/layer.hpp"
+#include "layers/linear.hpp"
+#include "layers/mlp.hpp"
+#include "layers/probes.hpp"
+
+namespace tpbench {
+namespace {
+
+constexpr std::array kLayers = {
+    LayerEntry{"gemm", make_gemm},
+    LayerEntry{"all_reduce", make_all_reduce},
+    LayerEntry{"all_gather", make_all_gather},
+    LayerEntry{"reduce_scatter", make_reduce_scatter},
+    LayerEntry{"column_linear", make_column_linear},
+    LayerEntry{"row_linear", make_row_linear},
+    LayerEntry{"mlp", make_mlp},
+};
+
+}  // namespace
+
+std::span<const LayerEntry> all_layers() { return kLayers; }
+
+const LayerEntry* find_layer(std::string_view workload) {
+  for (const LayerEntry& entry : kLayers) {
+    if (entry.workload == workload) return &entry;
+  }
+  return nullptr;
+}
+
+}  // namespace tpbench

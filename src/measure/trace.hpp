@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "measure/clock.hpp"
+#include "measure/heartbeat.hpp"
+
+namespace tpbench {
+
+/// Times the segments of steps on one rank.
+///
+/// A step is a fixed sequence of segments. Compute between two collectives is one segment, however many marks it
+/// has; each collective is its own. All ranks of a group run the same sequence, so segment i of step k means the
+/// same thing everywhere, and arrays of durations can be reduced over ranks element by element.
+///
+///     trace.begin_step();
+///     trace.begin(Activity::compute);    layer work    trace.end();
+///     trace.begin(Activity::all_reduce); the call      trace.end();
+///     trace.end_step();
+class Trace {
+ public:
+  explicit Trace(Heartbeat& heartbeat) : heartbeat_(heartbeat) {}
+
+  /// Forgets the durations held and makes room for `steps` more: nothing is allocated while they are timed.
+  void start_batch(std::size_t steps);
+
+  void begin_step() {
+    slot_ = 0;
+    last_ = Activity::none;
+    heartbeat_.step.fetch_add(1, std::memory_order_relaxed);
+    step_start_s_ = now_s();
+  }
+  void begin(Activity activity) {
+    if (!(activity == Activity::compute && last_ == Activity::compute)) open_slot(activity);
+    last_ = activity;
+    heartbeat_.beat(activity);
+    segment_start_s_ = now_s();
+  }
+  void end() { current_[slot_ - 1] += now_s() - segment_start_s_; }
+  void end_step() {
+    const double step_s = now_s() - step_start_s_;
+    heartbeat_.beat(Activity::none);
+    store_step(step_s);
+  }
+
+  /// Segments of a step, in order; known after the first step.
+  [[nodiscard]] std::span<const Activity> segments() const { return segments_; }
+  [[nodiscard]] std::size_t steps() const { return step_s_.size(); }
+  /// Seconds of each step of the batch.
+  [[nodiscard]] std::span<const double> step_s() const { return step_s_; }
+  /// Seconds of each segment, step by step: [steps, segments] row-major.
+  [[nodiscard]] std::span<const double> segment_s() const { return segment_s_; }
+  [[nodiscard]] Heartbeat& heartbeat() { return heartbeat_; }
+
+ private:
+  void open_slot(Activity activity);
+  void store_step(double step_s);
+
+  Heartbeat& heartbeat_;
+  std::vector<Activity> segments_;
+  std::vector<double> current_;  // durations of the step under way, one per segment
+  std::vector<double> step_s_;
+  std::vector<double> segment_s_;
+  std::size_t slot_ = 0;
+  Activity last_ = Activity::none;
+  double step_start_s_ = 0;
+  double segment_start_s_ = 0;
+};
+
+}  // namespace tpbench

@@ -1,0 +1,97 @@
+#include "report/axes.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "result/scaling.hpp"
+
+namespace tpbench {
+namespace {
+
+const CaseField& degree_field() {
+  return *std::find_if(case_fields().begin(), case_fields().end(),
+                       [](const CaseField& field) { return field.key == "tp_degree"; });
+}
+
+// case_fields() with tp_degree at the end.
+std::vector<const CaseField*> fields_in_order() {
+  std::vector<const CaseField*> fields;
+  for (const CaseField& field : case_fields()) {
+    if (field.key != "tp_degree") fields.push_back(&field);
+  }
+  fields.push_back(&degree_field());
+  return fields;
+}
+
+// Fields whose default follows from hidden_size or from the machine.
+bool has_derived_default(const CaseField& field) {
+  constexpr std::string_view kDerived[] = {"ffn_hidden_size", "num_heads", "num_kv_heads"};
+  return std::find(std::begin(kDerived), std::end(kDerived), field.key) != std::end(kDerived);
+}
+
+bool varies(const CaseField& field, std::span<const Case> cases) {
+  std::set<std::string> values;
+  std::map<std::int64_t, std::set<std::string>> by_hidden_size;
+  for (const Case& point : cases) {
+    const Json value = field.get(point);
+    if (value.is_null()) continue;
+    values.insert(value.dump());
+    by_hidden_size[point.hidden_size].insert(value.dump());
+  }
+  if (!has_derived_default(field)) return values.size() > 1;
+  return std::any_of(by_hidden_size.begin(), by_hidden_size.end(),
+                     [](const auto& entry) { return entry.second.size() > 1; });
+}
+
+// Position in the catalog; a workload of another version sorts behind, by name.
+std::pair<std::size_t, std::string> workload_place(const Case& point) {
+  const auto all = all_workloads();
+  const auto found = std::find(all.begin(), all.end(), find_workload(point.workload));
+  return {static_cast<std::size_t>(found - all.begin()), point.workload};
+}
+
+}  // namespace
+
+std::vector<const CaseField*> varying_fields(std::span<const Case> cases) {
+  std::vector<const CaseField*> fields = fields_in_order();
+  std::erase_if(fields, [&](const CaseField* field) { return !varies(*field, cases); });
+  return fields;
+}
+
+std::string field_text(const CaseField& field, const Case& point) {
+  const Json value = field.get(point);
+  if (value.is_null()) return "-";
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+bool comes_before(const Case& first, const Case& second) {
+  if (first.workload != second.workload) return workload_place(first) < workload_place(second);
+  static const std::vector<const CaseField*> kFields = fields_in_order();
+  for (const CaseField* field : kFields) {
+    const Json a = field->get(first), b = field->get(second);
+    if (a != b) return a < b;
+  }
+  return false;
+}
+
+std::vector<const Record*> in_order(std::span<const Record> records) {
+  // As asked: a skipped case has no resolved threads_per_rank and yet belongs among the degrees of its
+  // series.
+  std::vector<std::pair<Case, const Record*>> keyed;
+  for (const Record& record : records) keyed.emplace_back(asked_case(record), &record);
+  std::stable_sort(keyed.begin(), keyed.end(),
+                   [](const auto& a, const auto& b) { return comes_before(a.first, b.first); });
+  std::vector<const Record*> sorted;
+  for (const auto& [asked, record] : keyed) sorted.push_back(record);
+  return sorted;
+}
+
+std::vector<Case> cases_of(std::span<const Record* const> records) {
+  std::vector<Case> cases;
+  for (const Record* record : records) cases.push_back(record->point);
+  return cases;
+}
+
+}  // namespace tpbench

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "result/record.hpp"
+#include "sweep/case.hpp"
+
+namespace tpbench {
+
+/// The fields in which the cases differ, in the order of the record but tp_degree last. A field that only
+/// follows from others (ffn_hidden_size = 4 x hidden_size in every case, null for a workload that does not
+/// use it) is no axis.
+std::vector<const CaseField*> varying_fields(std::span<const Case> cases);
+
+/// A field's value for people: text without quotes, "-" for null.
+std::string field_text(const CaseField& field, const Case& point);
+
+/// Strict weak order of the sweep's axes: workloads as the catalog lists them, then the other fields as in
+/// the record; tp_degree last, so that the degrees of one layer stand together.
+bool comes_before(const Case& first, const Case& second);
+
+/// Sorted so, by their cases.
+std::vector<const Record*> in_order(std::span<const Record> records);
+
+/// The cases of these records.
+std::vector<Case> cases_of(std::span<const Record* const> records);
+
+}  // namespace tpbench

@@ -1,0 +1,158 @@
+#include "report/csv.hpp"
+
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "report/axes.hpp"
+
+namespace tpbench {
+namespace {
+
+// One column of summary.csv. The value is a scalar; null is an empty cell.
+struct Column {
+  std::string name;
+  std::function<Json(const Record&)> get;
+};
+
+Json number_or_null(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
+}
+
+void add_case_columns(std::vector<Column>& columns) {
+  for (const CaseField& field : case_fields()) {
+    columns.push_back({std::string(field.key), [&field](const Record& r) { return field.get(r.point); }});
+  }
+}
+
+void add_time_columns(std::vector<Column>& columns, const std::string& name, Quantity TimeResult::*quantity) {
+  const auto add = [&](const std::string& suffix,
+                       std::function<std::optional<double>(const Summary&)> value) {
+    columns.push_back({name + suffix, [quantity, value](const Record& r) {
+                         return r.time ? number_or_null(value(((*r.time).*quantity).summary)) : Json(nullptr);
+                       }});
+  };
+  add("_median_s", [](const Summary& s) { return s.median; });
+  add("_ci95_low_s", [](const Summary& s) { return s.ci95 ? std::optional((*s.ci95)[0]) : std::nullopt; });
+  add("_ci95_high_s", [](const Summary& s) { return s.ci95 ? std::optional((*s.ci95)[1]) : std::nullopt; });
+}
+
+void add_memory_columns(std::vector<Column>& columns) {
+  for (const auto& [category, name] : EnumNames<Category>::table) {
+    columns.push_back({std::string(name) + "_bytes", [category](const Record& r) {
+                         return r.memory && r.memory->by_category ? Json((*r.memory->by_category)[category])
+                                                                  : Json(nullptr);
+                       }});
+  }
+  const auto add = [&](std::string name, std::optional<std::int64_t> MemoryResult::*member) {
+    columns.push_back({std::move(name), [member](const Record& r) {
+                         return r.memory ? json_or_null((*r.memory).*member) : Json(nullptr);
+                       }});
+  };
+  add("peak_bytes", &MemoryResult::peak);
+  add("predicted_peak_bytes", &MemoryResult::predicted_peak);
+  columns.push_back({"unsharded_peak_bytes", [](const Record& r) {
+                       return r.memory ? Json(r.memory->unsharded_peak) : Json(nullptr);
+                     }});
+  add("process_peak_rss_bytes", &MemoryResult::process_peak_rss);
+  add("process_base_rss_bytes", &MemoryResult::process_base_rss);
+  add("device_in_use_bytes", &MemoryResult::device_in_use);
+}
+
+void add_collective_columns(std::vector<Column>& columns) {
+  const auto add = [&](std::string name, std::function<Json(const CollectiveResult&)> value) {
+    columns.push_back({std::move(name), [value](const Record& r) {
+                         return r.collectives.empty() ? Json(nullptr) : value(r.collectives.front());
+                       }});
+  };
+  add("collective_op", [](const CollectiveResult& c) { return Json(name_of(c.op)); });
+  add("collective_bytes", [](const CollectiveResult& c) { return Json(c.bytes); });
+  add("collective_calls_per_step", [](const CollectiveResult& c) { return Json(c.calls_per_step); });
+  add("algbw_gb_per_s", [](const CollectiveResult& c) { return number_or_null(c.algbw_gb_per_s); });
+  add("busbw_gb_per_s", [](const CollectiveResult& c) { return number_or_null(c.busbw_gb_per_s); });
+}
+
+void add_scaling_columns(std::vector<Column>& columns) {
+  columns.push_back({"baseline_id", [](const Record& r) { return json_or_null(r.scaling.baseline_id); }});
+  const auto add = [&](std::string name, std::optional<double> ScalingResult::*member) {
+    columns.push_back(
+        {std::move(name), [member](const Record& r) { return number_or_null(r.scaling.*member); }});
+  };
+  add("speedup", &ScalingResult::speedup);
+  add("efficiency", &ScalingResult::efficiency);
+  add("memory_reduction", &ScalingResult::memory_reduction);
+  add("weights_reduction", &ScalingResult::weights_reduction);
+  add("communication_fraction", &ScalingResult::communication_fraction);
+}
+
+Json warning_codes(const Record& record) {
+  std::string codes;
+  for (const Warning& warning : record.warnings) codes += (codes.empty() ? "" : ";") + warning.code;
+  return codes.empty() ? Json(nullptr) : Json(codes);
+}
+
+std::vector<Column> make_columns() {
+  std::vector<Column> columns = {
+      {"id", [](const Record& r) { return Json(r.id); }},
+      {"status", [](const Record& r) { return Json(name_of(r.status)); }},
+      {"reason_code",
+       [](const Record& r) { return r.reason_code ? Json(name_of(*r.reason_code)) : Json(nullptr); }},
+      {"reason", [](const Record& r) { return json_or_null(r.reason); }},
+      {"label", [](const Record& r) { return Json(r.label); }},
+  };
+  add_case_columns(columns);
+  add_time_columns(columns, "step", &TimeResult::step);
+  add_time_columns(columns, "compute", &TimeResult::compute);
+  add_time_columns(columns, "communication", &TimeResult::communication);
+  add_time_columns(columns, "wait", &TimeResult::wait);
+  add_time_columns(columns, "other", &TimeResult::other);
+  columns.push_back({"samples", [](const Record& r) {
+                       return r.time ? Json(r.time->step.summary.samples) : Json(nullptr);
+                     }});
+  columns.push_back({"converged", [](const Record& r) { return json_or_null(r.converged); }});
+  add_memory_columns(columns);
+  columns.push_back({"flop_per_rank", [](const Record& r) { return number_or_null(r.flop_per_rank); }});
+  columns.push_back({"gflops_per_rank", [](const Record& r) { return number_or_null(r.gflops_per_rank); }});
+  columns.push_back({"bytes_per_step", [](const Record& r) { return json_or_null(r.bytes_per_step); }});
+  add_collective_columns(columns);
+  add_scaling_columns(columns);
+  columns.push_back({"verification", [](const Record& r) { return Json(r.verification.method); }});
+  columns.push_back({"max_relative_error",
+                     [](const Record& r) { return number_or_null(r.verification.max_relative_error); }});
+  columns.push_back({"tolerance", [](const Record& r) { return number_or_null(r.verification.tolerance); }});
+  columns.push_back({"passed", [](const Record& r) { return json_or_null(r.verification.passed); }});
+  columns.push_back({"warnings", warning_codes});
+  return columns;
+}
+
+}  // namespace
+
+std::string csv_cell(const Json& value) {
+  if (value.is_null()) return "";
+  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+std::string csv_line(std::span<const Json> cells) {
+  std::string line;
+  for (std::size_t i = 0; i < cells.size(); ++i) line += (i == 0 ? "" : ",") + csv_cell(cells[i]);
+  return line + '\n';
+}
+
+std::string render_csv(std::span<const Record> records) {
+  static const std::vector<Column> kColumns = make_columns();
+  std::vector<Json> cells;
+  for (const Column& column : kColumns) cells.emplace_back(column.name);
+  std::string text = csv_line(cells);
+  for (const Record* record : in_order(records)) {
+    cells.clear();
+    for (const Column& column : kColumns) cells.push_back(column.get(*record));
+    text += csv_line(cells);
+  }
+  return text;
+}
+
+}  // namespace tpbench

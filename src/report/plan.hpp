@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "report/render.hpp"
+#include "sweep/case.hpp"
+
+namespace tpbench {
+
+/// What is known of a case before it runs. Sizes in bytes, on one rank.
+struct PlannedCase {
+  std::string id;
+  Case point;
+  std::optional<std::string> skip_reason;  ///< tp_degree does not divide; what it would cost is empty then
+  std::optional<std::int64_t> predicted_peak;
+  std::int64_t unsharded_peak = 0;  ///< the same at tp_degree 1
+  std::optional<double> flop_per_rank;
+  std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step
+};
+
+/// One entry per case, in the given order.
+std::vector<PlannedCase> plan_cases(std::span<const Case> cases);
+
+/// What `--dry-run` shows: the cases in the given order and, in the table, the totals.
+std::string render_plan(Format format, std::span<const Case> cases);
+
+}  // namespace tpbench

@@ -1,0 +1,176 @@
+#include "report/table.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+#include "base/units.hpp"
+#include "report/axes.hpp"
+#include "report/text_table.hpp"
+#include "report/useful_degree.hpp"
+
+namespace tpbench {
+namespace {
+
+using Align = TextTable::Align;
+
+std::string fixed_or_dash(const std::optional<double>& value) {
+  return value ? fmt::format("{:.2f}", *value) : "-";
+}
+
+std::string median_text(const Record& record, Quantity TimeResult::*quantity) {
+  return format_seconds(((*record.time).*quantity).summary.median);
+}
+
+// "1.23 ms +-2.1%": half the interval over the median.
+std::string step_text(const Record& record) {
+  const Summary& step = record.time->step.summary;
+  std::string text = format_seconds(step.median);
+  if (step.ci95 && step.median > 0) {
+    text += fmt::format(" +-{:.1f}%", ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median * 100);
+  }
+  return text;
+}
+
+// A probe of the fabric divides no work between ranks: it has no speed-up.
+bool divides_work(const Record& record) { return record.flop_per_rank.value_or(1) > 0; }
+
+std::string warnings_text(const Record& record) {
+  std::string text;
+  for (const Warning& warning : record.warnings) text += (text.empty() ? "" : ",") + warning.code;
+  return text;
+}
+
+// The columns behind the axes, for a case that is ok: adding one is a row here.
+struct ResultColumn {
+  const char* heading;
+  Align align;
+  std::string (*text)(const Record&);
+};
+
+constexpr ResultColumn kResultColumns[] = {
+    {"mem/rank", Align::right,
+     [](const Record& r) {
+       return r.memory && r.memory->peak ? format_bytes(static_cast<double>(*r.memory->peak))
+                                         : std::string("-");
+     }},
+    {"compute", Align::right, [](const Record& r) { return median_text(r, &TimeResult::compute); }},
+    {"comm", Align::right, [](const Record& r) { return median_text(r, &TimeResult::communication); }},
+    {"step", Align::right, step_text},
+    {"speed-up", Align::right,
+     [](const Record& r) { return divides_work(r) ? fixed_or_dash(r.scaling.speedup) : std::string("-"); }},
+    {"eff", Align::right,
+     [](const Record& r) {
+       return divides_work(r) ? fixed_or_dash(r.scaling.efficiency) : std::string("-");
+     }},
+    {"comm share", Align::right,
+     [](const Record& r) {
+       const auto& share = r.scaling.communication_fraction;
+       return share ? format_percent(*share) : std::string("-");
+     }},
+    {"warnings", Align::left, warnings_text},
+};
+
+std::vector<std::string> axis_cells(const Record& record, const std::vector<const CaseField*>& axes,
+                                    bool with_id) {
+  std::vector<std::string> cells;
+  if (with_id) cells.push_back(record.id);
+  for (const CaseField* axis : axes) cells.push_back(field_text(*axis, record.point));
+  return cells;
+}
+
+bool rows_look_equal(std::span<const Record* const> records, const std::vector<const CaseField*>& axes) {
+  std::set<std::vector<std::string>> seen;
+  for (const Record* record : records) {
+    if (!seen.insert(axis_cells(*record, axes, false)).second) return true;
+  }
+  return false;
+}
+
+std::string rows_text(std::span<const Record* const> records, const std::vector<const CaseField*>& axes) {
+  const bool with_id = rows_look_equal(records, axes);
+  TextTable table;
+  if (with_id) table.add_column("id", Align::left);
+  for (const CaseField* axis : axes) {
+    const bool is_number = axis->get(records.front()->point).is_number();
+    table.add_column(std::string(axis->title), is_number ? Align::right : Align::left);
+  }
+  for (const ResultColumn& column : kResultColumns) table.add_column(column.heading, column.align);
+
+  for (const Record* record : records) {
+    std::vector<std::string> cells = axis_cells(*record, axes, with_id);
+    if (record->status != Status::ok || !record->time) {
+      table.add_row_with_text(std::move(cells), fmt::format("{}: {}", name_of(record->status),
+                                                            record->reason.value_or("no reason recorded")));
+      continue;
+    }
+    for (const ResultColumn& column : kResultColumns) cells.push_back(column.text(*record));
+    table.add_row(std::move(cells));
+  }
+  return table.to_string();
+}
+
+std::string lines_of(const std::string& text, const std::string& indent) {
+  std::string lines;
+  for (const std::string& line : wrap_text(text, TextTable::kWidth - indent.size())) {
+    lines += (lines.empty() ? "" : indent) + line + '\n';
+  }
+  return lines;
+}
+
+// "All cases: label=eth-1g workload=mlp pass=forward ...": what the columns leave out.
+std::string common_text(std::span<const Record* const> records) {
+  std::string text = "All cases:";
+  std::set<std::string> labels;
+  for (const Record* record : records) labels.insert(record->label);
+  if (labels.size() == 1 && !labels.begin()->empty()) text += " label=" + *labels.begin();
+  for (const CaseField& field : case_fields()) {
+    std::set<std::string> values;
+    for (const Record* record : records) {
+      if (!field.get(record->point).is_null()) values.insert(field_text(field, record->point));
+    }
+    if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());
+  }
+  return lines_of(text, "  ");
+}
+
+// Each code once, with the words of the first case that has it.
+std::string legend_text(std::span<const Record* const> records) {
+  std::vector<Warning> legend;
+  std::map<std::string, std::size_t> cases;
+  for (const Record* record : records) {
+    for (const Warning& warning : record->warnings) {
+      if (cases[warning.code]++ == 0) legend.push_back(warning);
+    }
+  }
+  std::string text;
+  for (const Warning& warning : legend) {
+    const std::size_t count = cases[warning.code];
+    text += lines_of(
+        fmt::format("{} ({} of {} cases): {}", warning.code, count, records.size(), warning.message), "  ");
+  }
+  return text.empty() ? text : "\nWarnings\n" + text;
+}
+
+std::string useful_text(std::span<const Record> records, double efficiency_floor) {
+  std::string text;
+  for (const UsefulDegree& useful : useful_degrees(records, efficiency_floor))
+    text += lines_of(useful.sentence, "  ");
+  return text.empty()
+             ? text
+             : fmt::format("\nUseful degree (efficiency at least {:.2f})\n", efficiency_floor) + text;
+}
+
+}  // namespace
+
+std::string render_table(std::span<const Record> records, double efficiency_floor) {
+  if (records.empty()) return "no cases\n";
+  const std::vector<const Record*> sorted = in_order(records);
+  const std::vector<const CaseField*> axes = varying_fields(cases_of(sorted));
+  return common_text(sorted) + '\n' + rows_text(sorted, axes) + legend_text(sorted) +
+         useful_text(records, efficiency_floor);
+}
+
+}  // namespace tpbench

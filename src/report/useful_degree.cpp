@@ -1,0 +1,177 @@
+#include "report/useful_degree.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "base/units.hpp"
+#include "report/axes.hpp"
+#include "result/scaling.hpp"
+
+namespace tpbench {
+namespace {
+
+using Series = std::vector<const Record*>;  // by rising degree
+
+// Series in the order of the table. A probe of the fabric has no work to divide, so no degree of it is
+// useful.
+std::vector<Series> series_of(std::span<const Record* const> records) {
+  std::vector<Series> all;
+  std::map<std::string, std::size_t> index;
+  for (const Record* record : records) {
+    if (record->flop_per_rank && *record->flop_per_rank <= 0) continue;
+    const auto [place, is_new] = index.try_emplace(series_id(*record), all.size());
+    if (is_new) all.emplace_back();
+    all[place->second].push_back(record);
+  }
+  for (Series& series : all) {
+    std::stable_sort(series.begin(), series.end(), [](const Record* a, const Record* b) {
+      return a->point.tp_degree < b->point.tp_degree;
+    });
+  }
+  return all;
+}
+
+// "mlp h=4096 T=128 dtype=f64": workload and shape, then what else tells the series of this table apart.
+class SeriesNames {
+ public:
+  explicit SeriesNames(std::span<const Case> cases) {
+    std::map<std::int64_t, std::set<std::int64_t>> batches_of_tokens;
+    for (const Case& point : cases) batches_of_tokens[point.tokens()].insert(point.batch_size);
+    const bool tokens_say_all = std::all_of(batches_of_tokens.begin(), batches_of_tokens.end(),
+                                            [](const auto& entry) { return entry.second.size() == 1; });
+    for (const CaseField* field : varying_fields(cases)) {
+      if (field->key == "workload" || field->key == "hidden_size" || field->key == "tp_degree") continue;
+      const bool is_tokens = field->key == "batch_size" || field->key == "sequence_length";
+      if (!is_tokens || !tokens_say_all) further_.push_back(field);
+    }
+  }
+
+  [[nodiscard]] std::string name(const Case& point) const {
+    std::string text = fmt::format("{} h={} T={}", point.workload, point.hidden_size, point.tokens());
+    for (const CaseField* field : further_) {
+      if (!field->get(point).is_null())
+        text += fmt::format(" {}={}", field->title, field_text(*field, point));
+    }
+    return text;
+  }
+
+ private:
+  std::vector<const CaseField*> further_;
+};
+
+Stop stop_of(ReasonCode code) {
+  switch (code) {
+    case ReasonCode::divisibility:
+      return Stop::divisibility;
+    case ReasonCode::ranks:
+      return Stop::ranks;
+    case ReasonCode::memory:
+      return Stop::memory;
+    case ReasonCode::verification:
+      return Stop::verification;
+    case ReasonCode::error:
+      return Stop::error;
+    case ReasonCode::watchdog:
+      return Stop::watchdog;
+  }
+  return Stop::error;
+}
+
+// The part whose excess over ideal scaling is the largest, and that excess over the step.
+std::pair<Stop, double> largest_excess(const Record& baseline, const Record& record) {
+  const double degree = static_cast<double>(record.point.tp_degree);
+  const auto excess = [&](Quantity TimeResult::*part) {
+    return ((*record.time).*part).summary.median - ((*baseline.time).*part).summary.median / degree;
+  };
+  const std::pair<Stop, double> parts[] = {{Stop::compute, excess(&TimeResult::compute)},
+                                           {Stop::communication, excess(&TimeResult::communication)},
+                                           {Stop::wait, excess(&TimeResult::wait)},
+                                           {Stop::other, excess(&TimeResult::other)}};
+  const double step = record.time->step.summary.median;
+  const auto* largest = std::max_element(std::begin(parts), std::end(parts),
+                                         [](const auto& a, const auto& b) { return a.second < b.second; });
+  // Medians need not add up: an excess of the step that no part shows is charged to none of them.
+  if (largest->second <= 0) return {Stop::other, std::max(0.0, excess(&TimeResult::step) / step)};
+  return {largest->first, largest->second / step};
+}
+
+bool is_timed(const Record& record) { return record.status == Status::ok && record.time.has_value(); }
+
+void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& result) {
+  for (const Record* record : series) {
+    if (is_timed(*record) && record->scaling.efficiency.value_or(-1) >= efficiency_floor) {
+      result.degree = record->point.tp_degree;
+      result.efficiency = record->scaling.efficiency;
+    }
+  }
+  const auto next = std::find_if(series.begin(), series.end(), [&](const Record* record) {
+    return record->point.tp_degree > result.degree.value_or(0);
+  });
+  if (next == series.end()) return;
+  const Record& stopped = **next;
+  result.next = stopped.point.tp_degree;
+  if (!is_timed(stopped)) {
+    result.stop = stopped.reason_code ? stop_of(*stopped.reason_code) : Stop::error;
+    return;
+  }
+  result.next_efficiency = stopped.scaling.efficiency;
+  std::tie(result.stop, result.stop_share) = largest_excess(*series.front(), stopped);
+}
+
+std::string what_stops(const UsefulDegree& result, const Series& series) {
+  if (result.next_efficiency) {
+    const std::string share = format_percent(result.stop_share.value_or(0));
+    return fmt::format("TP {} falls to {:.2f}, stopped by {} ({})", *result.next, *result.next_efficiency,
+                       name_of(*result.stop),
+                       *result.stop == Stop::compute ? share + " of the step is compute beyond 1/t"
+                                                     : share + " of the step");
+  }
+  const auto next = std::find_if(series.begin(), series.end(), [&](const Record* record) {
+    return record->point.tp_degree == *result.next;
+  });
+  return fmt::format("TP {} {}, stopped by {} ({})", *result.next,
+                     (*next)->status == Status::skipped ? "was skipped" : "failed", name_of(*result.stop),
+                     (*next)->reason.value_or("no reason recorded"));
+}
+
+std::string say(const UsefulDegree& result, const Series& series, double efficiency_floor) {
+  if (!result.degree) return fmt::format("no degree reaches efficiency {:.2f}.", efficiency_floor);
+  if (series.size() == 1) return "TP 1 is the only degree tried.";
+  const std::string useful =
+      fmt::format("useful up to TP {} (efficiency {:.2f})", *result.degree, *result.efficiency);
+  if (!result.next) return useful + ", the largest degree tried.";
+  return useful + "; " + what_stops(result, series) + ".";
+}
+
+std::string say_no_baseline(const Series& series) {
+  std::string text = "no useful degree can be stated without a tp_degree 1 case";
+  const Record& first = *series.front();
+  if (first.point.tp_degree == 1) text += fmt::format(" that is ok (it is {})", name_of(first.status));
+  return text + ".";
+}
+
+}  // namespace
+
+std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double efficiency_floor) {
+  const std::vector<const Record*> sorted = in_order(records);
+  const SeriesNames names(cases_of(sorted));
+  std::vector<UsefulDegree> results;
+  for (const Series& series : series_of(sorted)) {
+    UsefulDegree result;
+    result.series = series_id(*series.front());
+    const std::string name = names.name(series.front()->point);
+    const bool has_baseline = series.front()->point.tp_degree == 1 && is_timed(*series.front());
+    if (has_baseline) find_degrees(series, efficiency_floor, result);
+    result.sentence =
+        name + ": " + (has_baseline ? say(result, series, efficiency_floor) : say_no_baseline(series));
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace tpbench

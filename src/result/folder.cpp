@@ -1,0 +1,248 @@
+#include "result/folder.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/units.hpp"
+#include "result/atomic_file.hpp"
+#include "result/json_difference.hpp"
+
+namespace tpbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{16} << 20U;
+
+// What two launches on the same machine do not share.
+constexpr std::string_view kVolatileKeys[] = {"started_at", "noise"};
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file || !text)
+    throw EnvironmentError(fmt::format("{}: cannot read: {}", path.string(), std::strerror(errno)));
+  return text.str();
+}
+
+// A label or a host name need not be UTF-8: better a mark in its place than a result that is lost.
+std::string to_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+void create_folders(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error || !fs::is_directory(path)) {
+    throw EnvironmentError(fmt::format("{}: cannot create the folder: {}", path.string(),
+                                       error ? error.message() : "a file is there"));
+  }
+}
+
+// Found before the first case, not after an hour: a probe goes the way that every record will go.
+void check_writable(const fs::path& path) {
+  const fs::path probe = path / "records" / "write-probe";
+  write_file_atomically(probe, "tpbench\n");
+  std::error_code error;
+  fs::remove(probe, error);
+  if (error) throw EnvironmentError(fmt::format("{}: cannot remove: {}", probe.string(), error.message()));
+  const fs::space_info space = fs::space(path, error);
+  if (!error && space.available < kLeastFreeBytes) {
+    throw EnvironmentError(
+        fmt::format("{}: only {} are free on this file system; tpbench wants {} before it starts",
+                    path.string(), format_bytes(static_cast<double>(space.available)),
+                    format_bytes(static_cast<double>(kLeastFreeBytes))));
+  }
+}
+
+bool holds_records(const fs::path& path) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path / "records", error)) {
+    if (entry.path().extension() == ".json") return true;
+  }
+  return false;
+}
+
+void remove_leftovers(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> leftovers;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().filename().string().find(kTemporaryMark) != std::string::npos)
+      leftovers.push_back(entry.path());
+  }
+  for (const fs::path& leftover : leftovers) fs::remove(leftover, error);
+}
+
+Json without_volatile_keys(Json environment) {
+  for (const std::string_view key : kVolatileKeys) environment.erase(std::string(key));
+  return environment;
+}
+
+// ENOENT when a run of another folder layout, or nobody, wrote here.
+std::optional<Json> read_json(const fs::path& path) {
+  if (!fs::exists(path)) return std::nullopt;
+  Json json = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  return json.is_discarded() ? std::nullopt : std::optional<Json>(std::move(json));
+}
+
+void check_same_sweep(const fs::path& path, const Json& resolved_sweep) {
+  const fs::path file = path / "sweep.json";
+  if (!fs::exists(file)) {
+    throw UsageError(fmt::format(
+        "--resume {}: there is no sweep.json in this folder; to start there, use --output", path.string()));
+  }
+  const std::optional<Json> earlier = read_json(file);
+  if (!earlier) throw UsageError(fmt::format("--resume {}: its sweep.json is not JSON", path.string()));
+  const auto differing = differences(*earlier, resolved_sweep);
+  if (differing.empty()) return;
+  std::string text = fmt::format(
+      "--resume {}: the folder was made from another sweep; choose another --output, or "
+      "undo what differs:",
+      path.string());
+  for (const JsonDifference& difference : differing) {
+    text += fmt::format("\n  {}: {} in the folder, {} now", difference.pointer, difference.first,
+                        difference.second);
+  }
+  throw UsageError(text);
+}
+
+std::string environment_name(int number) {
+  return number == 1 ? "environment.json" : fmt::format("environment-{}.json", number);
+}
+
+}  // namespace
+
+bool is_finished(const Record& record) {
+  if (record.status == Status::skipped) return true;
+  return record.status == Status::ok && record.epochs_done >= record.epochs_planned &&
+         record.verification.passed.value_or(true);
+}
+
+std::vector<Record> read_records(const fs::path& folder) {
+  if (!fs::is_directory(folder)) throw EnvironmentError(fmt::format("{}: no such folder", folder.string()));
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder / "records", error)) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+
+  std::vector<Record> records;
+  for (const fs::path& file : files) {
+    try {
+      Record record = record_from_json(Json::parse(read_text(file)));
+      if (record.id != file.stem().string()) throw std::runtime_error("it holds the id " + record.id);
+      records.push_back(std::move(record));
+    } catch (const std::exception& problem) {
+      log::warning(
+          fmt::format("{} is not used, as it is no valid record: {}", file.string(), problem.what()));
+    }
+  }
+  return records;
+}
+
+ResultFolder ResultFolder::create(const fs::path& path) {
+  create_folders(path);
+  ResultFolder folder(path);
+  if (fs::exists(path / "sweep.json") || holds_records(path)) {
+    throw UsageError(
+        fmt::format("{} already holds results; use --resume {} to continue them, or another --output",
+                    path.string(), path.string()));
+  }
+  create_folders(path / "records");
+  check_writable(path);
+  return folder;
+}
+
+ResultFolder ResultFolder::resume(const fs::path& path, const Json& resolved_sweep) {
+  check_same_sweep(path, resolved_sweep);
+  ResultFolder folder(path);
+  create_folders(path / "records");
+  remove_leftovers(path);
+  remove_leftovers(path / "records");
+  check_writable(path);
+  return folder;
+}
+
+ResultFolder::ResultFolder(fs::path path) : path_(std::move(path)) {
+  // The file stays behind: to remove a lock file is a race with the next run that opens it.
+  const fs::path file = path_ / ".lock";
+  lock_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock_ < 0)
+    throw EnvironmentError(fmt::format("{}: cannot create: {}", file.string(), std::strerror(errno)));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  const int error = errno;
+  if (error == EWOULDBLOCK) {
+    ::close(std::exchange(lock_, -1));
+    throw UsageError(fmt::format(
+        "{}: another run is writing to this folder; wait for it or choose another --output", path_.string()));
+  }
+  log::warning(fmt::format("{}: this file system has no locks ({}); start no second run into this folder",
+                           path_.string(), std::strerror(error)));
+}
+
+ResultFolder::ResultFolder(ResultFolder&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+ResultFolder& ResultFolder::operator=(ResultFolder&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(lock_, other.lock_);
+  return *this;
+}
+
+ResultFolder::~ResultFolder() {
+  if (lock_ >= 0) ::close(lock_);  // and with it the lock goes
+}
+
+void ResultFolder::write_sweep(const Json& resolved_sweep) {
+  write_file_atomically(path_ / "sweep.json", to_text(resolved_sweep));
+}
+
+std::string ResultFolder::write_environment(const Json& environment) {
+  const Json wanted = without_volatile_keys(environment);
+  for (int number = 1;; ++number) {
+    const std::string name = environment_name(number);
+    if (!fs::exists(path_ / name)) {
+      write_file_atomically(path_ / name, to_text(environment));
+      return name;
+    }
+    const std::optional<Json> earlier = read_json(path_ / name);
+    if (earlier && differences(without_volatile_keys(*earlier), wanted).empty()) return name;
+  }
+}
+
+void ResultFolder::write_record(const Record& record) {
+  if (record.id.empty() || record.id.find('/') != std::string::npos) {
+    throw std::invalid_argument(fmt::format("\"{}\" cannot name a record", record.id));
+  }
+  write_file_atomically(path_ / "records" / (record.id + ".json"), to_text(record_to_json(record)));
+}
+
+void ResultFolder::write_summary(std::string_view csv) { write_file_atomically(path_ / "summary.csv", csv); }
+
+bool ResultFolder::finished(const std::string& id) const {
+  const std::optional<Json> document = read_json(path_ / "records" / (id + ".json"));
+  if (!document) return false;
+  try {
+    return is_finished(record_from_json(*document));
+  } catch (const std::exception&) {
+    return false;  // read_records has named the file
+  }
+}
+
+}  // namespace tpbench

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+#include "result/record.hpp"
+
+namespace tpbench {
+
+/// Nothing is left to measure for this record: it is skipped, or ok with every epoch done and no failed
+/// verification. The caller decides whether a skipped case is looked at again.
+bool is_finished(const Record& record);
+
+/// The records of a result folder, sorted by id. A file that is not a whole, valid record is named in a
+/// warning and left out. Needs no lock. Throws EnvironmentError when there is no such folder.
+std::vector<Record> read_records(const std::filesystem::path& folder);
+
+/// A folder that one run writes its results to (docs/record.md, "The result folder"). Locked against other
+/// runs for the life of the object. Every file appears whole or not at all. Writers throw EnvironmentError.
+class ResultFolder {
+ public:
+  /// A new folder, with its parents. Throws UsageError when it already holds a sweep or records, or when
+  /// another run has it; EnvironmentError when it cannot be written to or less than 16 MiB are free.
+  static ResultFolder create(const std::filesystem::path& path);
+
+  /// The folder of an earlier run of the same sweep, rid of what an interrupted write left there. Throws
+  /// UsageError when it holds no sweep or another one (each differing key is named); otherwise as `create`.
+  static ResultFolder resume(const std::filesystem::path& path, const Json& resolved_sweep);
+
+  ResultFolder(ResultFolder&& other) noexcept;
+  ResultFolder& operator=(ResultFolder&& other) noexcept;
+  ~ResultFolder();
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+  /// sweep.json: what `resume` compares with.
+  void write_sweep(const Json& resolved_sweep);
+
+  /// Writes environment.json, or environment-2.json, ... when an earlier launch had another one, and returns
+  /// the name for the records. An equal description is not written again; "started_at" and "noise" may differ
+  /// in it.
+  std::string write_environment(const Json& environment);
+
+  /// records/ID.json, replacing an earlier record of that case.
+  void write_record(const Record& record);
+
+  /// summary.csv, replacing an earlier one.
+  void write_summary(std::string_view csv);
+
+  [[nodiscard]] std::vector<Record> read_records() const { return tpbench::read_records(path_); }
+
+  /// The folder holds a record of that case that `is_finished`.
+  [[nodiscard]] bool finished(const std::string& id) const;
+
+ private:
+  explicit ResultFolder(std::filesystem::path path);  // locks
+
+  std::filesystem::path path_;
+  int lock_ = -1;
+};
+
+}  // namespace tpbench

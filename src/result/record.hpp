@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/enum_names.hpp"
+#include "base/json.hpp"
+#include "measure/statistics.hpp"
+#include "sweep/case.hpp"
+#include "workload/memory.hpp"
+#include "workload/workload.hpp"
+
+namespace tpbench {
+
+enum class Status { ok, skipped, failed };
+
+/// What stopped a case that is not ok, as one word that programs can read; `reason` says it to people.
+enum class ReasonCode { divisibility, ranks, memory, verification, error, watchdog };
+
+/// One timed quantity of a case: its samples, oldest first, and what they say.
+struct Quantity {
+  std::vector<double> samples_s;
+  std::vector<double> epoch_medians_s;  ///< one per finished epoch
+  Summary summary;  ///< with several epochs, median and ci95 are those of the epoch medians
+};
+
+/// Times of one case. Per sample, compute + communication + other = step (docs/methodology.md).
+struct TimeResult {
+  Quantity step, compute, communication, wait, other;
+};
+
+/// Bytes on one rank. What was not measured (a skipped case) is empty, and so is what cannot be predicted (a
+/// tp_degree that does not divide).
+struct MemoryResult {
+  std::optional<MemoryByCategory> by_category;  ///< counted; the largest of the group's ranks
+  std::optional<std::int64_t> peak;             ///< counted, the largest sum over categories at any one time
+  std::optional<std::int64_t> predicted_peak;   ///< by formula
+  std::int64_t unsharded_peak = 0;              ///< by formula: what one rank would hold at tp_degree 1
+  std::optional<std::int64_t>
+      process_peak_rss;  ///< the largest of the group's ranks, during warm-up and sampling
+  std::optional<std::int64_t> process_base_rss;  ///< the same before the case allocated anything
+  std::optional<std::int64_t> device_in_use;
+};
+
+struct CollectiveResult {
+  CollectiveOp op = CollectiveOp::all_reduce;
+  std::int64_t bytes = 0;  ///< S of one call
+  std::int64_t calls_per_step = 0;
+  std::optional<double> algbw_gb_per_s;  ///< empty on one rank
+  std::optional<double> busbw_gb_per_s;
+};
+
+/// Against the tp_degree 1 case of the same sweep. All empty until that case is there.
+struct ScalingResult {
+  std::optional<std::string> baseline_id;
+  std::optional<double> speedup;            ///< baseline step / step
+  std::optional<double> efficiency;         ///< speedup / tp_degree; never clamped
+  std::optional<double> memory_reduction;   ///< baseline peak / peak, both counted
+  std::optional<double> weights_reduction;  ///< the same for the category `weights`; empty without weights
+  std::optional<double> communication_fraction;  ///< communication / step of this case
+  bool operator==(const ScalingResult&) const = default;
+};
+
+struct VerificationResult {
+  std::string method = "none";  ///< "full", "sampled", "none"
+  std::int64_t rows_checked = 0;
+  std::optional<double> max_relative_error;
+  std::optional<double> tolerance;
+  std::optional<bool> passed;
+};
+
+struct Warning {
+  std::string code;     ///< stable word: "oversubscribed"
+  std::string message;  ///< what is wrong and the remedy
+  bool operator==(const Warning&) const = default;
+};
+
+struct RankInfo {
+  std::int64_t world = 0;
+  std::vector<std::int64_t> group;              ///< world ranks of the (first) group
+  std::int64_t replicas = 1;                    ///< groups that ran at the same time
+  std::vector<std::string> hosts;               ///< per rank of the group
+  std::vector<std::vector<std::int64_t>> cpus;  ///< per rank of the group: the CPUs it may run on
+};
+
+/// The result of one case, whatever its outcome. docs/record.md describes every key of its JSON form.
+struct Record {
+  std::string id;
+  Status status = Status::failed;
+  std::optional<ReasonCode> reason_code;
+  std::optional<std::string> reason;
+  std::string label;
+  std::string environment = "environment.json";  ///< file beside `records/` that describes the machine
+  std::string started_at;                        ///< UTC
+  double duration_s = 0;                         ///< wall time of the case, all phases
+  Case point;                                    ///< `case` in JSON; threads_per_rank resolved
+  std::optional<TimeResult> time;                ///< only of a case that is ok
+  std::optional<MemoryResult> memory;            ///< predicted parts also for a skipped case
+  std::optional<double> flop_per_rank;  ///< by formula, of one step; empty where tp_degree does not divide
+  std::optional<double> gflops_per_rank;
+  std::vector<CollectiveResult> collectives;
+  std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
+  ScalingResult scaling;
+  VerificationResult verification;
+  std::optional<bool> converged;
+  std::int64_t epochs_done = 0;
+  std::int64_t epochs_planned = 1;
+  std::map<std::string, double>
+      phases_s;  ///< wall seconds of the case by phase: setup, fill, verification, ...
+  std::vector<Warning> warnings;
+  RankInfo ranks;
+};
+
+/// `tpbench.record/1`; valid against docs/record.schema.json. A number that is not finite becomes null where
+/// the schema allows null; elsewhere std::invalid_argument is thrown with the key, and nothing false is ever
+/// written.
+Json record_to_json(const Record& record);
+/// Throws std::runtime_error naming the key when the document is not such a record.
+Record record_from_json(const Json& document);
+
+}  // namespace tpbench
+
+TPBENCH_ENUM_NAMES(tpbench::Status, {tpbench::Status::ok, "ok"}, {tpbench::Status::skipped, "skipped"},
+                   {tpbench::Status::failed, "failed"});
+TPBENCH_ENUM_NAMES(tpbench::ReasonCode, {tpbench::ReasonCode::divisibility, "divisibility"},
+                   {tpbench::ReasonCode::ranks, "ranks"}, {tpbench::ReasonCode::memory, "memory"},
+                   {tpbench::ReasonCode::verification, "verification"}, {tpbench::ReasonCode::error, "error"},
+                   {tpbench::ReasonCode::watchdog, "watchdog"});

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/dtype.hpp"
+#include "base/json.hpp"
+#include "workload/shape.hpp"
+#include "workload/workload.hpp"
+
+namespace tpbench {
+
+enum class Pass { forward, forward_backward };
+enum class Placement { packed, spread };
+enum class Groups { one, all };
+enum class CacheState { warm, cold };
+
+/// One point of the sweep. A field that the case's workload does not look at is empty (`normalise_case`), so
+/// that two points that would measure the same thing are equal.
+struct Case {
+  std::string workload = "row_linear";
+  Pass pass = Pass::forward;
+  std::string backend = "cpu";
+  DType dtype = DType::f32;
+  std::int64_t hidden_size = 0;
+  std::optional<std::int64_t> ffn_hidden_size;  ///< empty before `normalise_case`: 4 x hidden_size
+  std::optional<std::int64_t> num_heads;        ///< empty before: hidden_size / 128, at least 1
+  std::optional<std::int64_t> num_kv_heads;     ///< empty before: num_heads
+  std::optional<std::int64_t> num_layers = 1;
+  std::int64_t batch_size = 1;
+  std::int64_t sequence_length = 1;
+  std::int64_t tp_degree = 1;
+  std::optional<std::string> algorithm = "mpi";
+  std::optional<Combine> combine = Combine::all_gather;
+  bool sequence_parallel = false;
+  std::int64_t overlap_chunks = 1;
+  Placement placement = Placement::packed;
+  Groups groups = Groups::one;
+  std::optional<std::int64_t>
+      threads_per_rank;  ///< empty: cores of the node / its ranks, resolved when it runs
+  std::optional<Activation> activation = Activation::gelu;
+  CacheState cache = CacheState::warm;
+  std::uint64_t seed = 1;
+
+  [[nodiscard]] std::int64_t tokens() const { return batch_size * sequence_length; }
+  [[nodiscard]] Shape shape() const;
+  [[nodiscard]] const Workload& workload_row() const;
+  bool operator==(const Case&) const = default;
+};
+
+/// One field of a case: the one place that knows its key, its title in tables and how it becomes JSON. Adding
+/// an axis is a member of Case, a row here and an entry in docs/sweep.schema.json.
+struct CaseField {
+  std::string_view key;    ///< in the sweep file and in the record
+  std::string_view title;  ///< column heading, a few letters: "h", "TP"
+  Json (*get)(const Case&);
+  void (*set)(Case&, const Json&);     ///< the value has passed the schema
+  bool (*applies)(const UsedFields&);  ///< false: workloads that do not use it leave it empty
+};
+
+/// All fields, in the order of the record.
+std::span<const CaseField> case_fields();
+
+/// Fills defaults that depend on other fields and empties what the workload does not look at.
+void normalise_case(Case& point);
+
+Json case_to_json(const Case& point);
+Case case_from_json(const Json& object);
+
+/// Stable name of a case: readable front, hash behind. Depends on what is measured and on nothing else: not
+/// on the order of keys, the place in the sweep, the machine or how long is sampled.
+/// "row_linear-h4096-b16-s128-tp2-9c1f03ab7d52"
+std::string case_id(const Case& point);
+
+/// The id of the same case at another degree: what `scaling` compares with.
+std::string case_id_at_degree(const Case& point, std::int64_t tp_degree);
+
+}  // namespace tpbench
+
+TPBENCH_ENUM_NAMES(tpbench::Pass, {tpbench::Pass::forward, "forward"},
+                   {tpbench::Pass::forward_backward, "forward_backward"});
+TPBENCH_ENUM_NAMES(tpbench::Placement, {tpbench::Placement::packed, "packed"},
+                   {tpbench::Placement::spread, "spread"});
+TPBENCH_ENUM_NAMES(tpbench::Groups, {tpbench::Groups::one, "one"}, {tpbench::Groups::all, "all"});
+TPBENCH_ENUM_NAMES(tpbench::CacheState, {tpbench::CacheState::warm, "warm"},
+                   {tpbench::CacheState::cold, "cold"});

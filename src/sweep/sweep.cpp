@@ -1,0 +1,193 @@
+#include "sweep/sweep.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include "base/text.hpp"
+#include "sweep/document.hpp"
+#include "sweep/expand.hpp"
+#include "sweep/schema_check.hpp"
+
+namespace tpbench {
+namespace {
+
+std::vector<Json> words(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
+
+// Values that the schema knows and this build may lack: one row per key.
+struct Offer {
+  std::string_view key;
+  std::vector<Json> (*available)(const Availability&);
+};
+
+constexpr std::array kOffers = {
+    Offer{"workload", [](const Availability& a) { return words(a.workloads); }},
+    Offer{"backend", [](const Availability& a) { return words(a.backends); }},
+    Offer{"algorithm", [](const Availability& a) { return words(a.algorithms); }},
+    Offer{"dtype",
+          [](const Availability&) {
+            std::vector<Json> names;
+            for (const auto& [dtype, name] : EnumNames<DType>::table) names.emplace_back(name);
+            return names;
+          }},
+    Offer{"pass", [](const Availability&) { return std::vector<Json>{"forward"}; }},
+    Offer{"sequence_parallel", [](const Availability&) { return std::vector<Json>{false}; }},
+    Offer{"overlap_chunks", [](const Availability&) { return std::vector<Json>{1}; }},
+    Offer{"model", [](const Availability&) { return std::vector<Json>{nullptr}; }},
+};
+
+void check_value_offered(const Json& value, const std::string& pointer, const std::vector<Json>& available,
+                         std::vector<Fault>& faults) {
+  if (value.is_structured() || std::find(available.begin(), available.end(), value) != available.end())
+    return;
+  std::vector<std::string> names;
+  for (const Json& name : available)
+    names.push_back(name.is_string() ? name.get<std::string>() : name.dump());
+  faults.push_back({"", pointer, shown(value),
+                    fmt::format("is not available in this build; available: {}", join_words(names, ", "))});
+}
+
+// `object` is the sweep or a point of its `cases`.
+void check_offered(const Json& object, const std::string& pointer, const Availability& availability,
+                   std::vector<Fault>& faults) {
+  for (const Offer& offer : kOffers) {
+    const auto found = object.find(offer.key);
+    if (found == object.end()) continue;
+    const std::vector<Json> available = offer.available(availability);
+    const std::string at = fmt::format("{}/{}", pointer, offer.key);
+    if (!found->is_array()) check_value_offered(*found, at, available, faults);
+    for (std::size_t i = 0; found->is_array() && i < found->size(); ++i) {
+      check_value_offered((*found)[i], fmt::format("{}/{}", at, i), available, faults);
+    }
+  }
+}
+
+void check_all_offered(const Json& sweep, const Availability& availability, std::vector<Fault>& faults) {
+  if (!sweep.is_object()) return;
+  check_offered(sweep, "", availability, faults);
+  const auto cases = sweep.find("cases");
+  if (cases == sweep.end() || !cases->is_array()) return;
+  for (std::size_t i = 0; i < cases->size(); ++i) {
+    if ((*cases)[i].is_object())
+      check_offered((*cases)[i], fmt::format("/cases/{}", i), availability, faults);
+  }
+}
+
+// Rules over single values and pairs of them: all that needs no expansion.
+std::vector<Fault> check_document(const Json& sweep, const Availability& availability) {
+  std::vector<Fault> faults = check_against_sweep_schema(sweep);
+  std::set<std::string> faulty;
+  for (const Fault& fault : faults) faulty.insert(fault.pointer);
+  std::vector<Fault> further;
+  check_all_offered(sweep, availability, further);
+  // A word that is no value at all has been refused as such.
+  std::copy_if(further.begin(), further.end(), std::back_inserter(faults),
+               [&](const Fault& fault) { return !faulty.contains(fault.pointer); });
+  return faults;
+}
+
+// -- defaults
+
+// `object` in the order of the schema, with its defaults.
+Json with_defaults(const Json& object, const Json& schema, bool fill) {
+  Json result = Json::object();
+  for (const auto& [key, node] : schema["properties"].items()) {
+    if (key == "$schema") continue;
+    if (object.contains(key))
+      result[key] = object[key];
+    else if (fill)
+      result[key] = node["default"];
+  }
+  return result;
+}
+
+// One form for equal sweeps: every key, in the schema's order, each axis a list.
+Json resolve(const Json& sweep) {
+  const Json& schema = sweep_schema();
+  Json resolved = with_defaults(sweep, schema, true);
+  resolved["measure"] = with_defaults(resolved["measure"], schema["properties"]["measure"], true);
+  for (auto& [key, value] : resolved.items()) {
+    const bool is_axis = schema["properties"][key].contains("then");
+    const bool no_product = key == "hidden_size" && value.is_null();
+    if (is_axis && !value.is_array() && !no_product) value = Json::array({value});
+  }
+  for (Json& point : resolved["cases"]) point = with_defaults(point, schema["definitions"]["point"], false);
+  for (Json& pattern : resolved["exclude"])
+    pattern = with_defaults(pattern, schema["definitions"]["pattern"], false);
+  return resolved;
+}
+
+MeasureSettings measure_from(const Json& measure) {
+  return {
+      .warmup_steps = measure["warmup_steps"].get<std::int64_t>(),
+      .min_samples = measure["min_samples"].get<std::int64_t>(),
+      .max_samples = measure["max_samples"].get<std::int64_t>(),
+      .max_seconds = measure["max_seconds"].get<double>(),
+      .target_ci = measure["target_ci"].get<double>(),
+      .epochs = measure["epochs"].get<std::int64_t>(),
+      .order = enum_from_name<Order>(measure["order"].get<std::string>()).value(),
+      .cache = enum_from_name<CacheState>(measure["cache"].get<std::string>()).value(),
+  };
+}
+
+void check_samples(const Json& sweep, const MeasureSettings& measure, std::vector<Fault>& faults) {
+  if (measure.min_samples <= measure.max_samples) return;
+  const bool said = sweep.contains("measure") && sweep["measure"].contains("max_samples");
+  faults.push_back({"", said ? "/measure/max_samples" : "/measure/min_samples",
+                    std::to_string(said ? measure.max_samples : measure.min_samples),
+                    fmt::format("max_samples ({}) must not be below min_samples ({})", measure.max_samples,
+                                measure.min_samples)});
+}
+
+// -- files
+
+std::string read_file(const std::filesystem::path& path) {
+  const auto refuse = [&](const std::string& rule) {
+    throw UsageError({Fault{path.string(), "", "", rule}});
+  };
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) refuse("is a folder, not a sweep file");
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  if (!file) refuse(fmt::format("cannot be opened: {}", std::strerror(errno)));
+  // One byte more than is allowed shows that the file is too large, whatever its size and kind.
+  std::string text(kMaxTextBytes + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) refuse(fmt::format("cannot be read: {}", std::strerror(errno)));
+  return text;
+}
+
+}  // namespace
+
+Sweep parse_sweep(std::string_view text, const std::string& place, std::span<const std::string> overrides,
+                  const Availability& available) {
+  const SweepDocument document(text, place, overrides);
+  document.refuse_if(check_document(document.json(), available));
+
+  Sweep sweep;
+  sweep.resolved = resolve(document.json());
+  sweep.measure = measure_from(sweep.resolved["measure"]);
+  Expansion expansion = expand_sweep(sweep.resolved);
+  check_samples(document.json(), sweep.measure, expansion.faults);
+  document.refuse_if(expansion.faults);
+
+  sweep.name = sweep.resolved["name"].get<std::string>();
+  sweep.cases = std::move(expansion.cases);
+  sweep.remarks = std::move(expansion.remarks);
+  sweep.verify = enum_from_name<VerifyMode>(sweep.resolved["verify"].get<std::string>()).value();
+  sweep.efficiency_floor = sweep.resolved["efficiency_floor"].get<double>();
+  sweep.seed = sweep.resolved["seed"].get<std::uint64_t>();
+  return sweep;
+}
+
+Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
+                 const Availability& available) {
+  return parse_sweep(read_file(path), path.string(), overrides, available);
+}
+
+}  // namespace tpbench

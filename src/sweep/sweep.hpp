@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+#include "sweep/case.hpp"
+
+namespace tpbench {
+
+enum class Order { random, given };
+enum class VerifyMode { automatic, full, sampled, off };
+
+/// How long and how often is sampled (the `measure` object of the sweep file).
+struct MeasureSettings {
+  std::int64_t warmup_steps = 3;
+  std::int64_t min_samples = 10;
+  std::int64_t max_samples = 200;
+  double max_seconds = 5;   ///< per case and epoch
+  double target_ci = 0.02;  ///< half-width of the 95 % interval over the median
+  std::int64_t epochs = 1;
+  Order order = Order::random;
+  CacheState cache = CacheState::warm;
+};
+
+/// What this build can run; filled by the machine side from its tables of factories. A value of the sweep
+/// file that is known to the schema and absent here is refused as "not available in this build".
+struct Availability {
+  std::vector<std::string> workloads;
+  std::vector<std::string> backends;
+  std::vector<std::string> algorithms;
+};
+
+/// A sweep file after defaults, overrides and checks.
+struct Sweep {
+  std::string name;
+  Json resolved;            ///< every key present; itself a valid sweep file; equal for equal sweeps
+  std::vector<Case> cases;  ///< in the order of the file; normalised; no two with one id
+  MeasureSettings measure;
+  VerifyMode verify = VerifyMode::automatic;
+  double efficiency_floor = 0.5;
+  std::uint64_t seed = 1;
+  std::vector<std::string> remarks;  ///< what is legal and yet looks like a slip: "exclude/0 matches no case"
+};
+
+/// The sweep schema (docs/sweep.schema.json, compiled in).
+const Json& sweep_schema();
+
+/// Reads and checks a sweep. `overrides` are the texts of `--set key=value`, applied in order: the value is
+/// JSON, or else a comma-separated list, or else a string; a key may be dotted (measure.max_seconds). `place`
+/// names the source in messages ("sweep.json"). Throws UsageError with every fault found.
+Sweep parse_sweep(std::string_view text, const std::string& place, std::span<const std::string> overrides,
+                  const Availability& available);
+
+/// The same from a file. Throws UsageError also when the file cannot be read.
+Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
+                 const Availability& available);
+
+/// Keeps the cases that match every filter, each "key=value[,value...]" over the fields of a case.
+/// Throws UsageError on an unknown key, a malformed filter, or when nothing is left.
+std::vector<Case> filter_cases(std::span<const Case> cases, std::span<const std::string> filters);
+
+}  // namespace tpbench
+
+TPBENCH_ENUM_NAMES(tpbench::Order, {tpbench::Order::random, "random"}, {tpbench::Order::given, "given"});
+TPBENCH_ENUM_NAMES(tpbench::VerifyMode, {tpbench::VerifyMode::automatic, "auto"},
+                   {tpbench::VerifyMode::full, "full"}, {tpbench::VerifyMode::sampled, "sampled"},
+                   {tpbench::VerifyMode::off, "off"});

@@ -1,0 +1,66 @@
+#include "tensor/tracked_memory.hpp"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/units.hpp"
+
+namespace tpbench {
+namespace {
+
+#ifdef TPBENCH_SANITIZED
+// AddressSanitizer guards the heap, not mappings.
+void* map_pages(std::size_t bytes) { return std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096); }
+void unmap_pages(void* data, std::size_t) noexcept { std::free(data); }
+#else
+void* map_pages(std::size_t bytes) {
+  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return data == MAP_FAILED ? nullptr : data;
+}
+void unmap_pages(void* data, std::size_t bytes) noexcept { munmap(data, bytes); }
+#endif
+
+}  // namespace
+
+Allocation& Allocation::operator=(Allocation&& other) noexcept {
+  std::swap(owner_, other.owner_);
+  std::swap(data_, other.data_);
+  return *this;
+}
+
+Allocation::~Allocation() {
+  if (owner_ != nullptr) owner_->release(data_);
+}
+
+Allocation TrackedMemory::allocate(Category category, std::int64_t bytes) {
+  if (bytes <= 0) return {};
+  void* data = map_pages(static_cast<std::size_t>(bytes));
+  if (data == nullptr) {
+    throw CaseError(fmt::format("cannot allocate {} for {}: {}", format_bytes(static_cast<double>(bytes)),
+                                name_of(category), std::strerror(errno)));
+  }
+  blocks_.emplace(data, Block{category, bytes});
+  in_use_[category] += bytes;
+  if (in_use_.total() > at_peak_.total()) at_peak_ = in_use_;
+  return {*this, data};
+}
+
+void TrackedMemory::release(void* data) noexcept {
+  const auto found = blocks_.find(data);
+  if (found == blocks_.end()) return;
+  unmap_pages(data, static_cast<std::size_t>(found->second.bytes));
+  in_use_[found->second.category] -= found->second.bytes;
+  blocks_.erase(found);
+}
+
+void TrackedMemory::for_each_block(const std::function<void(const void*, std::int64_t)>& visit) const {
+  for (const auto& [data, block] : blocks_) visit(data, block.bytes);
+}
+
+}  // namespace tpbench

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+
+#include "workload/memory.hpp"
+
+namespace tpbench {
+
+class TrackedMemory;
+
+/// Memory of one tensor: page-aligned, counted for as long as it lives. Move-only.
+class Allocation {
+ public:
+  Allocation() = default;
+  Allocation(TrackedMemory& owner, void* data) : owner_(&owner), data_(data) {}
+  Allocation(Allocation&& other) noexcept { *this = std::move(other); }
+  Allocation& operator=(Allocation&& other) noexcept;
+  Allocation(const Allocation&) = delete;
+  Allocation& operator=(const Allocation&) = delete;
+  ~Allocation();
+
+  [[nodiscard]] void* data() const { return data_; }
+
+ private:
+  TrackedMemory* owner_ = nullptr;
+  void* data_ = nullptr;
+};
+
+/// The host memory from which every tensor of a case comes. Blocks are mapped one by one and go back to the system
+/// when freed, so that the next case starts from the same resident set.
+class TrackedMemory {
+ public:
+  TrackedMemory() = default;
+  TrackedMemory(const TrackedMemory&) = delete;
+  TrackedMemory& operator=(const TrackedMemory&) = delete;
+  /// Allocations that are still alive are a mistake of the program: they must not outlive their memory.
+  ~TrackedMemory() = default;
+
+  /// Maps `bytes` for `category`. Throws CaseError with the size and the system's reason.
+  Allocation allocate(Category category, std::int64_t bytes);
+
+  [[nodiscard]] const MemoryByCategory& in_use() const { return in_use_; }
+  /// The largest total at any one time since the last reset, and the categories at that time.
+  [[nodiscard]] std::int64_t peak() const { return at_peak_.total(); }
+  [[nodiscard]] const MemoryByCategory& at_peak() const { return at_peak_; }
+  void reset_peak() { at_peak_ = in_use_; }
+
+  void for_each_block(const std::function<void(const void* data, std::int64_t bytes)>& visit) const;
+
+ private:
+  friend class Allocation;
+  struct Block {
+    Category category;
+    std::int64_t bytes;
+  };
+  void release(void* data) noexcept;
+
+  std::map<void*, Block> blocks_;
+  MemoryByCategory in_use_;
+  MemoryByCategory at_peak_;
+};
+
+}  // namespace tpbench

@@ -1,0 +1,256 @@
+#include "bench/environment.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/json_schema.hpp"
+#include "bench/host.hpp"
+#include "comm/mpi_info.hpp"
+
+namespace tpbench {
+namespace {
+
+const std::string kSourceDir = TPBENCH_SOURCE_DIR;
+
+Json mpi_of(std::vector<std::string> btl) {
+  return {
+      {"library", "Open MPI v4.1.4"},
+      {"implementation", "Open MPI"},
+      {"version", "4.1.4"},
+      {"standard", "3.1"},
+      {"thread_level", "funneled"},
+      {"requested",
+       {{"pml", nullptr}, {"btl", nullptr}, {"mtl", nullptr}, {"coll", nullptr}, {"osc", nullptr}}},
+      {"components",
+       {{"pml", {"ob1"}}, {"btl", btl}, {"mtl", Json::array()}, {"coll", {"tuned"}}, {"osc", Json::array()}}},
+      {"cuda_support", false}};
+}
+
+Json host_named(const std::string& name, const std::string& boot_id_hash) {
+  HostFacts facts;
+  facts.name = name;
+  facts.boot_id_hash = boot_id_hash;
+  facts.cores = 2;
+  facts.allowed_cpus = {0, 1};
+  return host_to_json(facts);
+}
+
+// Two ranks on one quiet host with nothing wrong.
+EnvironmentInputs good_inputs() {
+  EnvironmentInputs inputs;
+  inputs.label = "shared-memory";
+  inputs.started_at = "2026-11-22T12:00:00Z";
+  inputs.mpi = mpi_of({"self", "vader"});
+  inputs.hosts = {host_named("a", "0123456789abcdef")};
+  inputs.ranks = {{0, "a", 10, {0}, 1}, {1, "a", 11, {1}, 1}};
+  inputs.launcher = "mpirun";
+  inputs.launcher_size = 2;
+  inputs.variables = {"PATH=/usr/bin"};
+  return inputs;
+}
+
+bool mentions(const std::vector<std::string>& texts, const std::string& word) {
+  return std::any_of(texts.begin(), texts.end(),
+                     [&](const std::string& text) { return text.find(word) != std::string::npos; });
+}
+
+// The build of the tests may itself be one to complain about.
+std::vector<std::string> problems_of(const EnvironmentInputs& inputs) {
+  std::vector<std::string> problems = environment_problems(inputs);
+  std::erase_if(problems,
+                [](const std::string& text) { return text.find("build without") != std::string::npos; });
+  return problems;
+}
+
+std::vector<SchemaFault> schema_faults(const Json& document) {
+  std::ifstream file(kSourceDir + "/docs/environment.schema.json");
+  return validate_with_schema(Json::parse(file), document);
+}
+
+TEST(AllowedVariables, KeepsWhatSteersAndNothingElse) {
+  const std::vector<std::string> variables = {
+      "OMPI_MCA_btl=tcp,self",  "UCX_TLS=rc",       "NCCL_DEBUG=INFO",   "OMP_NUM_THREADS=2",
+      "HOME=/home/somebody",    "SSH_AUTH_SOCK=/x", "AWS_REGION=x",      "MY_OMP_THREADS=1",
+      "CUDA_VISIBLE_DEVICES=0", "SLURM_JOB_ID=7",   "TPBENCH_LABEL=a=b", "NOEQUALS"};
+  const std::map<std::string, std::string> expected = {
+      {"OMPI_MCA_btl", "tcp,self"},  {"UCX_TLS", "rc"},     {"NCCL_DEBUG", "INFO"},  {"OMP_NUM_THREADS", "2"},
+      {"CUDA_VISIBLE_DEVICES", "0"}, {"SLURM_JOB_ID", "7"}, {"TPBENCH_LABEL", "a=b"}};
+  EXPECT_EQ(allowed_variables(variables), expected);
+}
+
+TEST(AllowedVariables, NeverASecret) {
+  const std::vector<std::string> variables = {"SLURM_JWT=hush",
+                                              "SLURM_SPANK_MY_TOKEN=hush",
+                                              "TPBENCH_API_KEY=hush",
+                                              "TPBENCH_secret=hush",
+                                              "UCX_Passphrase=hush",
+                                              "I_MPI_HYDRA_CREDENTIALS=hush",
+                                              "OMPI_MCA_sec_auth=hush",
+                                              "OMPI_MCA_orte_precondition_transports=hush",
+                                              "OMPI_MCA_orte_hnp_uri=hush",
+                                              "SLURM_PROXY=http://me:hush@proxy:3128/",
+                                              "TPBENCH_URLS=http://a/ https://hush@b"};
+  EXPECT_TRUE(allowed_variables(variables).empty());
+  EnvironmentInputs inputs = good_inputs();
+  inputs.variables = variables;
+  EXPECT_EQ(describe_environment(inputs).dump().find("hush"), std::string::npos);
+}
+
+TEST(AllowedVariables, AnAddressIsNoLogin) {
+  const std::vector<std::string> variables = {"TPBENCH_NOTE=see http://host/page or mail a@b"};
+  EXPECT_EQ(allowed_variables(variables).size(), 1U);
+}
+
+TEST(DescribeEnvironment, IsValidAgainstThePublishedSchema) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.hosts.push_back(host_to_json(read_host_facts()));
+  inputs.variables = process_variables();
+  const Json document = describe_environment(inputs);
+  for (const SchemaFault& fault : schema_faults(document)) {
+    ADD_FAILURE() << fault.pointer << ": " << fault.description;
+  }
+  EXPECT_EQ(document.at("schema"), "tpbench.environment/1");
+  EXPECT_EQ(document.at("ranks").size(), 2U);
+  EXPECT_TRUE(document.at("gpu").is_null());
+}
+
+TEST(DescribeEnvironment, IsValidWithNothingKnown) {
+  EnvironmentInputs inputs;
+  inputs.started_at = "2026-11-22T12:00:00Z";
+  EXPECT_TRUE(schema_faults(describe_environment(inputs)).empty());
+}
+
+TEST(DescribeEnvironment, IsValidWithWhatMpiSaysBeforeItIsInitialised) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.mpi = describe_mpi();
+  EXPECT_TRUE(inputs.mpi.at("library").is_string());
+  EXPECT_TRUE(inputs.mpi.at("components").is_null());
+  EXPECT_TRUE(schema_faults(describe_environment(inputs)).empty());
+  EXPECT_EQ(describe_mpi(), inputs.mpi) << "asking twice does no harm";
+}
+
+TEST(DescribeEnvironment, TheSchemaRefusesWhatIsWrong) {
+  const Json good = describe_environment(good_inputs());
+  ASSERT_TRUE(schema_faults(good).empty());
+  const auto refused = [&](const char* pointer, const Json& value) {
+    Json bad = good;
+    bad[Json::json_pointer(pointer)] = value;
+    return !schema_faults(bad).empty();
+  };
+  EXPECT_TRUE(refused("/schema", "tpbench.environment/2"));
+  EXPECT_TRUE(refused("/surplus", 1));
+  EXPECT_TRUE(refused("/started_at", "yesterday"));
+  EXPECT_TRUE(refused("/hosts/0/cores", 0)) << "what does not exist is null, not 0";
+  EXPECT_TRUE(refused("/hosts/0/os", ""));
+  EXPECT_TRUE(refused("/ranks/0/threads", "1"));
+  EXPECT_TRUE(refused("/variables/HOME", "/home/somebody"));
+  Json without = good;
+  without.erase("mpi");
+  EXPECT_FALSE(schema_faults(without).empty());
+}
+
+TEST(EnvironmentProblems, NothingIsWrongWithAGoodLaunch) {
+  EXPECT_EQ(problems_of(good_inputs()), std::vector<std::string>{});
+}
+
+TEST(EnvironmentProblems, Governor) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.hosts[0]["governor"] = "powersave";
+  EXPECT_TRUE(mentions(problems_of(inputs), "governor is powersave"));
+  inputs.hosts[0]["governor"] = "performance";
+  EXPECT_TRUE(problems_of(inputs).empty());
+}
+
+TEST(EnvironmentProblems, HugePages) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.hosts[0]["transparent_huge_pages"] = "never";
+  EXPECT_TRUE(mentions(problems_of(inputs), "transparent huge pages"));
+}
+
+TEST(EnvironmentProblems, CpuQuota) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.hosts[0]["cpu_quota"] = 1.5;
+  EXPECT_TRUE(mentions(problems_of(inputs), "1.5 cores' worth"));
+  inputs.hosts[0]["cpu_quota"] = 2.0;
+  EXPECT_TRUE(problems_of(inputs).empty());
+}
+
+TEST(EnvironmentProblems, MoreRanksThanCores) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.ranks.push_back({2, "a", 12, {0}, 1});
+  EXPECT_TRUE(mentions(problems_of(inputs), "3 ranks on 2 cores"));
+}
+
+TEST(EnvironmentProblems, TwoRanksOnOneCore) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.ranks[1].cpus = {0};
+  EXPECT_TRUE(mentions(problems_of(inputs), "2 ranks are bound to 1 CPUs"));
+}
+
+TEST(EnvironmentProblems, MoreThreadsThanCpus) {
+  EnvironmentInputs inputs = good_inputs();
+  for (RankPlace& place : inputs.ranks) place.threads = 2;
+  EXPECT_TRUE(mentions(problems_of(inputs), "4 BLAS threads on 2 CPUs; set threads_per_rank to 1"));
+}
+
+TEST(EnvironmentProblems, HostsThatAreOneMachine) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.hosts.push_back(host_named("b", "0123456789abcdef"));
+  inputs.ranks[1] = {1, "b", 11, {0}, 1};
+  const std::vector<std::string> problems = problems_of(inputs);
+  EXPECT_TRUE(mentions(problems, "a, b: these hosts are one machine"));
+  EXPECT_TRUE(mentions(problems, "bound to 1 CPUs")) << "both hosts bound their first rank to core 0";
+  inputs.hosts[1]["boot_id_hash"] = "fedcba9876543210";
+  EXPECT_TRUE(problems_of(inputs).empty());
+}
+
+TEST(EnvironmentProblems, ThreadVariablesThatSaySomethingElse) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.variables.emplace_back("OPENBLAS_NUM_THREADS=4");
+  EXPECT_TRUE(mentions(problems_of(inputs), "OPENBLAS_NUM_THREADS=4"));
+  inputs.variables.back() = "OMP_NUM_THREADS=1";
+  EXPECT_TRUE(problems_of(inputs).empty());
+}
+
+TEST(EnvironmentProblems, NoLauncher) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.launcher = "none";
+  inputs.variables = {"PATH=/nonexistent"};
+  EXPECT_TRUE(mentions(problems_of(inputs), "no launcher found"));
+}
+
+TEST(DataPath, OneHostIsItsMemory) {
+  EXPECT_TRUE(mentions(data_path_remarks(good_inputs()), "through its memory"));
+  EnvironmentInputs alone = good_inputs();
+  alone.ranks.resize(1);
+  EXPECT_TRUE(data_path_remarks(alone).empty());
+}
+
+TEST(DataPath, TwoHostsNameTheWire) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.mpi = mpi_of({"self", "tcp", "vader"});
+  inputs.hosts.push_back(host_named("b", "fedcba9876543210"));
+  inputs.ranks[1].host = "b";
+  inputs.variables.emplace_back("OMPI_MCA_btl_tcp_if_include=10.0.0.0/24");
+  std::vector<std::string> remarks = data_path_remarks(inputs);
+  EXPECT_TRUE(mentions(remarks, "TCP (btl tcp), restricted to 10.0.0.0/24"));
+  EXPECT_FALSE(mentions(remarks, "emulated"));
+  inputs.hosts[1]["boot_id_hash"] = inputs.hosts[0]["boot_id_hash"];
+  EXPECT_TRUE(mentions(data_path_remarks(inputs), "emulated"));
+}
+
+TEST(DataPath, AnIdleInfinibandPortIsNamed) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.mpi = mpi_of({"self", "tcp"});
+  HostFacts facts;
+  facts.name = "b";
+  facts.interfaces = {{"mlx5_0:1", "infiniband", "active", 100000.0, std::nullopt, false}};
+  inputs.hosts.push_back(host_to_json(facts));
+  inputs.ranks[1].host = "b";
+  EXPECT_TRUE(mentions(data_path_remarks(inputs), "mlx5_0:1"));
+}
+
+}  // namespace
+}  // namespace tpbench

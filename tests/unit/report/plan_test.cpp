@@ -1,0 +1,62 @@
+#include "report/plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include "../result/sample_record.hpp"
+#include "base/text.hpp"
+
+namespace tpbench {
+namespace {
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> kCases = {
+      sample::make_case("row_linear", 2), sample::make_case("row_linear", 1),
+      sample::make_case("row_linear", 3), sample::make_case("all_reduce", 3)};
+  return kCases;
+}
+
+TEST(Plan, PredictsByTheFormulasOfTheWorkload) {
+  const auto plan = plan_cases(cases());
+  ASSERT_EQ(plan.size(), 4U);
+  const std::int64_t whole = (4096 * 4096 + 2 * 128 * 4096) * 4;
+  EXPECT_EQ(plan[0].id, case_id(cases()[0]));
+  EXPECT_EQ(plan[0].predicted_peak, (4096 * 2048 + 128 * 2048 + 128 * 4096) * 4);
+  EXPECT_EQ(plan[0].unsharded_peak, whole);
+  EXPECT_EQ(plan[0].flop_per_rank, 128.0 * 4096 * 4096);
+  EXPECT_EQ(plan[0].bytes_per_step, 128 * 4096 * 4);
+  EXPECT_EQ(plan[1].predicted_peak, whole);
+  EXPECT_EQ(plan[1].bytes_per_step, 0);
+  EXPECT_EQ(plan[2].skip_reason, "hidden_size 4096 is not divisible by tp_degree 3; 2 and 4 would be");
+  EXPECT_FALSE(plan[2].predicted_peak);
+  EXPECT_FALSE(plan[3].skip_reason) << "an all-reduce takes any length";
+}
+
+TEST(Plan, TableKeepsTheOrderAndEndsWithTotals) {
+  const auto lines = split(render_plan(Format::table, cases()), '\n');
+  ASSERT_EQ(lines.size(), 9U);
+  for (std::size_t i = 0; i < cases().size(); ++i) {
+    const std::string& line = lines[i < 3 ? i + 1 : i + 2];  // the reason of the third takes two lines
+    EXPECT_EQ(line.substr(0, line.find(' ')), case_id(cases()[i]));
+  }
+  EXPECT_NE(lines[0].find("workload    TP  mem/rank  unsharded"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[1].find("36.7 MB    71.3 MB  2.15 GFLOP"), std::string::npos) << lines[1];
+  EXPECT_NE(lines[3].find("skipped: hidden_size 4096"), std::string::npos) << lines[3];
+  EXPECT_EQ(lines[7], "4 cases, 1 of them skipped; largest predicted peak 71.3 MB per rank; 3 ranks needed");
+}
+
+TEST(Plan, OtherFormatsCarryTheSame) {
+  const auto csv = split(render_plan(Format::csv, cases()), '\n');
+  ASSERT_EQ(csv.size(), 6U);
+  EXPECT_EQ(csv[0].substr(0, 17), "id,workload,pass,");
+  EXPECT_NE(csv[1].find(",36700160,71303168,2147483648.0,2097152"), std::string::npos) << csv[1];
+  EXPECT_NE(csv[3].find("4 would be,,71303168,,"), std::string::npos) << csv[3];
+  const auto jsonl = split(render_plan(Format::jsonl, cases()), '\n');
+  ASSERT_EQ(jsonl.size(), 5U);
+  EXPECT_EQ(Json::parse(jsonl[0]).at("predicted_peak_bytes"), 36700160);
+  EXPECT_TRUE(Json::parse(jsonl[2]).at("predicted_peak_bytes").is_null());
+  EXPECT_EQ(render_plan(Format::none, cases()), "");
+  EXPECT_EQ(render_plan(Format::table, {}), "0 cases; nothing would run\n");
+}
+
+}  // namespace
+}  // namespace tpbench

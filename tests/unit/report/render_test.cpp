@@ -1,0 +1,197 @@
+#include "report/render.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "../result/sample_record.hpp"
+#include "base/text.hpp"
+#include "report/csv.hpp"
+#include "report/table.hpp"
+#include "report/text_table.hpp"
+#include "result/scaling.hpp"
+
+namespace tpbench {
+namespace {
+
+using sample::make_case;
+using sample::make_not_ok;
+using sample::make_ok;
+
+// In the random order of a run.
+std::vector<Record> sweep_records() {
+  std::vector<Record> records = {
+      make_ok(make_case("mlp", 4), {.compute = 2e-3, .communication = 3.2e-3}),
+      make_not_ok(make_case("row_linear", 3), Status::skipped, ReasonCode::divisibility,
+                  "hidden_size 4096 is not divisible by tp_degree 3; 2 and 4 would be"),
+      make_ok(make_case("row_linear", 1), {.compute = 1e-3}),
+      make_ok(make_case("mlp", 1), {.compute = 8e-3}),
+      make_ok(make_case("mlp", 2), {.compute = 4e-3, .communication = 0.938e-3}),
+  };
+  const Warning oversubscribed = {"oversubscribed", "4 ranks on 2 cores: times are not those of 4 devices"};
+  records[0].warnings = {oversubscribed, {"unconverged", "the interval is wider than target_ci"}};
+  records[4].warnings = {oversubscribed};
+  apply_scaling(records);
+  return records;
+}
+
+TEST(Table, ReadsAsAPersonWantsIt) {
+  EXPECT_EQ('\n' + render_table(sweep_records(), 0.5), R"(
+All cases: label=eth-1g pass=forward backend=cpu dtype=f32 h=4096 f=16384 layers=1 batch=1 seq=128 algorithm=mpi
+  SP=false chunks=1 placement=packed groups=one threads=1 act=gelu cache=warm seed=1
+
+workload    TP  mem/rank  compute     comm            step  speed-up   eff  comm share  warnings
+row_linear   1   71.3 MB  1.00 ms     0 ns  1.00 ms +-3.5%      1.00  1.00         0 %
+row_linear   3  skipped: hidden_size 4096 is not divisible by tp_degree 3; 2 and 4 would be
+mlp          1    549 MB  8.00 ms     0 ns  8.00 ms +-3.5%      1.00  1.00         0 %
+mlp          2    277 MB  4.00 ms   938 us  4.94 ms +-3.5%      1.62  0.81        19 %  oversubscribed
+mlp          4    141 MB  2.00 ms  3.20 ms  5.20 ms +-3.5%      1.54  0.38        62 %  oversubscribed,unconverged
+
+Warnings
+oversubscribed (2 of 5 cases): 4 ranks on 2 cores: times are not those of 4 devices
+unconverged (1 of 5 cases): the interval is wider than target_ci
+
+Useful degree (efficiency at least 0.50)
+row_linear h=4096 T=128: useful up to TP 1 (efficiency 1.00); TP 3 was skipped, stopped by divisibility
+  (hidden_size 4096 is not divisible by tp_degree 3; 2 and 4 would be).
+mlp h=4096 T=128: useful up to TP 2 (efficiency 0.81); TP 4 falls to 0.38, stopped by communication (62 % of the
+  step).
+)");
+}
+
+TEST(Table, IsPlainAscii) {
+  const std::string text = render_table(sweep_records(), 0.5);
+  EXPECT_TRUE(
+      std::all_of(text.begin(), text.end(), [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
+  for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 120U) << line;
+}
+
+TEST(Table, ShowsIdsOnlyWhereRowsWouldLookEqual) {
+  std::vector<Record> records = {make_ok(make_case("mlp", 1), {.compute = 1})};
+  EXPECT_EQ(render_table(records, 0.5).find(records[0].id), std::string::npos);
+  records.push_back(records[0]);
+  records[1].id = "another";
+  EXPECT_NE(render_table(records, 0.5).find(records[0].id), std::string::npos);
+  EXPECT_NE(render_table(records, 0.5).find("another"), std::string::npos);
+}
+
+TEST(Table, DerivedFieldsAreNoAxes) {
+  const std::string text = render_table(std::vector{make_ok(make_case("mlp", 1, 1024), {.compute = 1}),
+                                                    make_ok(make_case("mlp", 1, 2048), {.compute = 1})},
+                                        0.5);
+  EXPECT_NE(text.find("\n   h  mem/rank"), std::string::npos) << text;
+
+  Case wide = make_case("mlp", 1, 1024);
+  wide.ffn_hidden_size = 8192;
+  const std::string both = render_table(
+      std::vector{make_ok(make_case("mlp", 1, 1024), {.compute = 1}), make_ok(wide, {.compute = 1})}, 0.5);
+  EXPECT_NE(both.find("\n   f  mem/rank"), std::string::npos) << both;
+}
+
+TEST(Table, ProbesOfTheFabricHaveNoSpeedUp) {
+  std::vector<Record> records = {make_ok(make_case("all_reduce", 1), {.other = 1e-6}),
+                                 make_ok(make_case("all_reduce", 2), {.communication = 1e-3})};
+  apply_scaling(records);
+  const std::string text = render_table(records, 0.5);
+  EXPECT_NE(text.find("-    -       100 %"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Useful degree"), std::string::npos) << text;
+}
+
+TEST(Table, OfNothing) { EXPECT_EQ(render_table({}, 0.5), "no cases\n"); }
+
+TEST(TextTable, WrapsTheTextOfARow) {
+  TextTable table;
+  table.add_column("TP", TextTable::Align::right);
+  table.add_column("step", TextTable::Align::right);
+  table.add_row_with_text({"16"}, "first line\nsecond " + std::string(120, 'x') + " end");
+  EXPECT_EQ(table.to_string(),
+            "TP  step\n16  first line second\n    " + std::string(120, 'x') + "\n    end\n");
+}
+
+// ---- csv
+
+std::vector<std::vector<std::string>> parse_csv(const std::string& text) {
+  std::vector<std::vector<std::string>> rows(1, std::vector<std::string>(1));
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '"' && i + 1 < text.size() && text[i + 1] == '"')
+      rows.back().back() += text[++i];
+    else if (c == '"')
+      quoted = !quoted;
+    else if (!quoted && c == ',')
+      rows.back().emplace_back();
+    else if (!quoted && c == '\n')
+      rows.emplace_back(1);
+    else
+      rows.back().back() += c;
+  }
+  rows.pop_back();  // after the last line end
+  return rows;
+}
+
+TEST(Csv, QuotesWhatRfc4180Wants) {
+  EXPECT_EQ(csv_cell(nullptr), "");
+  EXPECT_EQ(csv_cell("plain words"), "plain words");
+  EXPECT_EQ(csv_cell("a,b"), "\"a,b\"");
+  EXPECT_EQ(csv_cell("say \"x\""), "\"say \"\"x\"\"\"");
+  EXPECT_EQ(csv_cell("two\nlines"), "\"two\nlines\"");
+  EXPECT_EQ(csv_cell(true), "true");
+  EXPECT_EQ(csv_cell(0.1), "0.1");
+}
+
+TEST(Csv, HasOneRowPerRecordWithTheValuesOfTheRecord) {
+  std::vector<Record> records = sweep_records();
+  records[0].label = "eth, \"1g\"\nshaped";
+  const auto rows = parse_csv(render_csv(records));
+  ASSERT_EQ(rows.size(), records.size() + 1);
+  for (const auto& row : rows) ASSERT_EQ(row.size(), rows[0].size());
+  const auto cell = [&](const Record& record, const std::string& name) {
+    const auto column = std::find(rows[0].begin(), rows[0].end(), name) - rows[0].begin();
+    const auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return r[0] == record.id; });
+    return row->at(static_cast<std::size_t>(column));
+  };
+  const Record& record = records[0];
+  EXPECT_EQ(cell(record, "label"), record.label);
+  EXPECT_EQ(cell(record, "status"), "ok");
+  EXPECT_EQ(cell(record, "reason"), "");
+  EXPECT_EQ(cell(record, "tp_degree"), "4");
+  EXPECT_EQ(cell(record, "num_heads"), "");
+  EXPECT_EQ(std::stod(cell(record, "step_median_s")), record.time->step.summary.median);
+  EXPECT_EQ(std::stod(cell(record, "wait_ci95_high_s")), (*record.time->wait.summary.ci95)[1]);
+  EXPECT_EQ(cell(record, "weights_bytes"), std::to_string((*record.memory->by_category)[Category::weights]));
+  EXPECT_EQ(cell(record, "collective_op"), "all_reduce");
+  EXPECT_EQ(std::stod(cell(record, "busbw_gb_per_s")), 1.0 / 3.0);
+  EXPECT_EQ(std::stod(cell(record, "efficiency")), *record.scaling.efficiency);
+  EXPECT_EQ(cell(record, "passed"), "true");
+  EXPECT_EQ(cell(record, "warnings"), "oversubscribed;unconverged");
+
+  const Record& skipped = records[1];
+  EXPECT_EQ(cell(skipped, "reason_code"), "divisibility");
+  EXPECT_EQ(cell(skipped, "reason"), *skipped.reason);
+  for (const char* name : {"step_median_s", "peak_bytes", "flop_per_rank", "busbw_gb_per_s", "passed"}) {
+    EXPECT_EQ(cell(skipped, name), "") << name;
+  }
+}
+
+TEST(Csv, ColumnsHaveDistinctNames) {
+  auto names = parse_csv(render_csv({})).at(0);
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
+}
+
+TEST(Render, GivesEachFormat) {
+  const std::vector<Record> records = sweep_records();
+  EXPECT_EQ(render(Format::table, records, 0.5), render_table(records, 0.5));
+  EXPECT_EQ(render(Format::csv, records, 0.5), render_csv(records));
+  EXPECT_EQ(render(Format::none, records, 0.5), "");
+  const auto lines = split(render(Format::jsonl, records, 0.5), '\n');
+  ASSERT_EQ(lines.size(), records.size() + 1);
+  EXPECT_EQ(lines.back(), "");
+  const Record first = record_from_json(Json::parse(lines[0]));
+  EXPECT_EQ(first.point.workload, "row_linear");
+  EXPECT_EQ(first.point.tp_degree, 1);
+}
+
+}  // namespace
+}  // namespace tpbench

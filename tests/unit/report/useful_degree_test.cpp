@@ -1,0 +1,143 @@
+#include "report/useful_degree.hpp"
+
+#include <gtest/gtest.h>
+
+#include "../result/sample_record.hpp"
+#include "result/scaling.hpp"
+
+namespace tpbench {
+namespace {
+
+using sample::make_case;
+using sample::make_not_ok;
+using sample::make_ok;
+using sample::Parts;
+
+std::vector<UsefulDegree> find(std::vector<Record> records, double floor = 0.5) {
+  apply_scaling(records);
+  return useful_degrees(records, floor);
+}
+
+UsefulDegree find_one(const std::vector<Record>& records, double floor = 0.5) {
+  const auto all = find(records, floor);
+  EXPECT_EQ(all.size(), 1U);
+  return all.at(0);
+}
+
+Record base() { return make_ok(make_case("mlp", 1), {.compute = 8}); }
+
+// Degree 1 takes 8 s, degree 2 is good, degree 4 has these parts: its ideal step is 2 s.
+UsefulDegree stopped_at_4(const Parts& parts) {
+  return find_one({make_ok(make_case("mlp", 4), parts), base(),
+                   make_ok(make_case("mlp", 2), {.compute = 4, .communication = 0.938})});
+}
+
+TEST(UsefulDegree, IsTheLargestThatReachesTheFloor) {
+  const UsefulDegree useful = stopped_at_4({.compute = 2, .communication = 3.2});
+  EXPECT_EQ(useful.degree, 2);
+  EXPECT_EQ(useful.next, 4);
+  EXPECT_EQ(useful.stop, Stop::communication);
+  EXPECT_NEAR(useful.stop_share.value(), 3.2 / 5.2, 1e-9);
+  EXPECT_EQ(
+      useful.sentence,
+      "mlp h=4096 T=128: useful up to TP 2 (efficiency 0.81); TP 4 falls to 0.38, stopped by communication "
+      "(62 % of the step).");
+}
+
+TEST(UsefulDegree, NamesThePartWithTheLargestExcess) {
+  const UsefulDegree compute = stopped_at_4({.compute = 6, .communication = 1});
+  EXPECT_EQ(compute.stop, Stop::compute);
+  EXPECT_NEAR(compute.stop_share.value(), 4.0 / 7, 1e-9);
+  EXPECT_NE(compute.sentence.find("stopped by compute (57 % of the step is compute beyond 1/t)"),
+            std::string::npos)
+      << compute.sentence;
+  // Compute of 4 s is the largest part, yet only 2 s of it are too much.
+  EXPECT_EQ(stopped_at_4({.compute = 4, .communication = 3}).stop, Stop::communication);
+  EXPECT_EQ(stopped_at_4({.compute = 4, .communication = 0.5, .wait = 3, .other = 0.5}).stop, Stop::wait);
+  EXPECT_EQ(stopped_at_4({.compute = 2, .communication = 0.5, .wait = 0.5, .other = 4}).stop, Stop::other);
+}
+
+TEST(UsefulDegree, ChargesTheRestToOtherWhenNoPartShowsTheExcess) {
+  Record slow = make_ok(make_case("mlp", 2), {.compute = 4});
+  slow.time->step.summary.median = 10;  // medians need not add up
+  const UsefulDegree useful = find_one({base(), slow});
+  EXPECT_EQ(useful.stop, Stop::other);
+  EXPECT_NEAR(useful.stop_share.value(), 0.6, 1e-9);
+}
+
+TEST(UsefulDegree, SaysWhyTheNextDegreeDidNotRun) {
+  const struct {
+    Status status;
+    ReasonCode code;
+    Stop stop;
+  } outcomes[] = {{Status::skipped, ReasonCode::divisibility, Stop::divisibility},
+                  {Status::skipped, ReasonCode::ranks, Stop::ranks},
+                  {Status::skipped, ReasonCode::memory, Stop::memory},
+                  {Status::failed, ReasonCode::verification, Stop::verification},
+                  {Status::failed, ReasonCode::error, Stop::error},
+                  {Status::failed, ReasonCode::watchdog, Stop::watchdog}};
+  for (const auto& outcome : outcomes) {
+    const UsefulDegree useful =
+        find_one({base(), make_not_ok(make_case("mlp", 3), outcome.status, outcome.code, "the reason"),
+                  make_not_ok(make_case("mlp", 8), Status::skipped, ReasonCode::ranks, "later")});
+    EXPECT_EQ(useful.degree, 1);
+    EXPECT_EQ(useful.next, 3);
+    EXPECT_EQ(useful.stop, outcome.stop);
+    EXPECT_FALSE(useful.stop_share);
+    EXPECT_EQ(useful.sentence, "mlp h=4096 T=128: useful up to TP 1 (efficiency 1.00); TP 3 " +
+                                   std::string(outcome.status == Status::skipped ? "was skipped" : "failed") +
+                                   ", stopped by " + std::string(name_of(outcome.stop)) + " (the reason).");
+  }
+}
+
+TEST(UsefulDegree, PassesOverADegreeThatDidNotRun) {
+  const UsefulDegree useful =
+      find_one({base(), make_not_ok(make_case("mlp", 3), Status::skipped, ReasonCode::divisibility, "no"),
+                make_ok(make_case("mlp", 4), {.compute = 2})});
+  EXPECT_EQ(useful.degree, 4);
+  EXPECT_FALSE(useful.stop);
+  EXPECT_EQ(useful.sentence,
+            "mlp h=4096 T=128: useful up to TP 4 (efficiency 1.00), the largest degree tried.");
+}
+
+TEST(UsefulDegree, CannotBeStatedWithoutTheUnshardedCase) {
+  const Record sharded = make_ok(make_case("mlp", 2), {.compute = 4});
+  const UsefulDegree absent = find_one({sharded});
+  EXPECT_FALSE(absent.degree);
+  EXPECT_EQ(absent.sentence, "mlp h=4096 T=128: no useful degree can be stated without a tp_degree 1 case.");
+  const UsefulDegree failed =
+      find_one({sharded, make_not_ok(make_case("mlp", 1), Status::failed, ReasonCode::error, "x")});
+  EXPECT_EQ(failed.sentence,
+            "mlp h=4096 T=128: no useful degree can be stated without a tp_degree 1 case that is ok (it is "
+            "failed).");
+}
+
+TEST(UsefulDegree, ClaimsNothingFromOneDegree) {
+  EXPECT_EQ(find_one({base()}).sentence, "mlp h=4096 T=128: TP 1 is the only degree tried.");
+  EXPECT_EQ(find_one({base()}, 1.5).sentence, "mlp h=4096 T=128: no degree reaches efficiency 1.50.");
+}
+
+TEST(UsefulDegree, NamesWhatTellsSeriesApart) {
+  Case other = make_case("mlp", 1);
+  other.dtype = DType::f64;
+  other.batch_size = 2;
+  other.sequence_length = 64;
+  const auto all =
+      find({base(), make_ok(other, {.compute = 1}), make_ok(make_case("gemm", 1), {.compute = 1})});
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].sentence.substr(0, all[0].sentence.find(':')),
+            "gemm h=4096 T=128 dtype=f32 batch=1 seq=128");
+  EXPECT_EQ(all[1].sentence.substr(0, all[1].sentence.find(':')),
+            "mlp h=4096 T=128 dtype=f32 batch=1 seq=128");
+  EXPECT_EQ(all[2].sentence.substr(0, all[2].sentence.find(':')),
+            "mlp h=4096 T=128 dtype=f64 batch=2 seq=64");
+}
+
+TEST(UsefulDegree, SaysNothingOfProbesOfTheFabric) {
+  EXPECT_TRUE(find({make_ok(make_case("all_reduce", 1), {.other = 1e-6}),
+                    make_ok(make_case("all_reduce", 2), {.communication = 1e-3})})
+                  .empty());
+}
+
+}  // namespace
+}  // namespace tpbench

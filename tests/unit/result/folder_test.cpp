@@ -1,0 +1,276 @@
+#include "result/folder.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.hpp"
+#include "result/atomic_file.hpp"
+#include "sample_record.hpp"
+
+namespace tpbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string text_of(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+std::size_t files_in(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+template <typename Error, typename Function>
+std::string message_of(Function&& function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return "";
+}
+
+class FolderTest : public testing::Test {
+ protected:
+  FolderTest() {
+    std::string name = (fs::temp_directory_path() / "tpbench-folder-XXXXXX").string();
+    root_ = ::mkdtemp(name.data());
+  }
+  ~FolderTest() override {
+    std::error_code ignored;
+    fs::permissions(root_, fs::perms::owner_all, ignored);
+    fs::remove_all(root_, ignored);
+  }
+
+  fs::path root_;
+  const Json sweep_ = Json::parse(R"({"name": "a", "tp_degree": [1, 2], "measure": {"epochs": 1}})");
+  const Record record_ = sample::make_ok(sample::make_case("mlp", 2), {.compute = 0.3, .communication = 0.1});
+};
+
+// A file size limit makes write() fail half-way, as a full disk does, and works for any user.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    previous_handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &previous_);
+    const rlimit limit = {bytes, previous_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &previous_);
+    std::signal(SIGXFSZ, previous_handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit previous_{};
+  void (*previous_handler_)(int) = nullptr;
+};
+
+TEST_F(FolderTest, AtomicWriteReplacesTheFile) {
+  write_file_atomically(root_ / "file", "old");
+  write_file_atomically(root_ / "file", "new and longer");
+  EXPECT_EQ(text_of(root_ / "file"), "new and longer");
+  EXPECT_EQ(files_in(root_), 1U);
+}
+
+TEST_F(FolderTest, AtomicWriteThatFailsHalfWayLeavesTheOldFile) {
+  write_file_atomically(root_ / "file", "old");
+  {
+    const FileSizeLimit limit(1000);
+    const auto message =
+        message_of<EnvironmentError>([&] { write_file_atomically(root_ / "file", std::string(5000, 'x')); });
+    EXPECT_NE(message.find((root_ / "file").string()), std::string::npos) << message;
+    EXPECT_NE(message.find("File too large"), std::string::npos) << message;
+  }
+  EXPECT_EQ(text_of(root_ / "file"), "old");
+  EXPECT_EQ(files_in(root_), 1U) << "the temporary file is still there";
+}
+
+TEST_F(FolderTest, AtomicWriteRemovesTheTemporaryFileWhenRenameFails) {
+  fs::create_directories(root_ / "target" / "not-empty");
+  EXPECT_THROW(write_file_atomically(root_ / "target", "text"), EnvironmentError);
+  EXPECT_EQ(files_in(root_), 1U);
+}
+
+TEST_F(FolderTest, AtomicWriteIntoAReadOnlyFolderIsRefused) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
+  write_file_atomically(root_ / "file", "old");
+  fs::permissions(root_, fs::perms::owner_read | fs::perms::owner_exec);
+  const auto message = message_of<EnvironmentError>([&] { write_file_atomically(root_ / "file", "new"); });
+  EXPECT_NE(message.find("Permission denied"), std::string::npos) << message;
+  EXPECT_EQ(text_of(root_ / "file"), "old");
+}
+
+TEST_F(FolderTest, CreatesParentsAndWritesWholeFiles) {
+  ResultFolder folder = ResultFolder::create(root_ / "a" / "b");
+  EXPECT_EQ(files_in(root_ / "a" / "b" / "records"), 0U) << "the probe is still there";
+  folder.write_sweep(sweep_);
+  folder.write_record(record_);
+  folder.write_summary("id\n");
+  EXPECT_EQ(Json::parse(text_of(root_ / "a/b/sweep.json")), sweep_);
+  EXPECT_EQ(text_of(root_ / "a/b/summary.csv"), "id\n");
+  const auto records = folder.read_records();
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(record_to_json(records[0]), record_to_json(record_));
+}
+
+TEST_F(FolderTest, CreateRefusesAFolderWithResults) {
+  { ResultFolder::create(root_).write_sweep(sweep_); }
+  const auto message = message_of<UsageError>([&] { ResultFolder::create(root_); });
+  EXPECT_NE(message.find("--resume " + root_.string()), std::string::npos) << message;
+
+  fs::remove(root_ / "sweep.json");
+  { ResultFolder::create(root_).write_record(record_); }
+  EXPECT_THROW(ResultFolder::create(root_), UsageError);
+}
+
+TEST_F(FolderTest, CreateSaysWhyAFolderCannotBe) {
+  std::ofstream(root_ / "file") << "x";
+  const auto message = message_of<EnvironmentError>([&] { ResultFolder::create(root_ / "file" / "below"); });
+  EXPECT_NE(message.find((root_ / "file" / "below").string()), std::string::npos) << message;
+  EXPECT_NE(message.find("Not a directory"), std::string::npos) << message;
+}
+
+TEST_F(FolderTest, CreateProbesByWriting) {
+  const FileSizeLimit limit(0);
+  EXPECT_THROW(ResultFolder::create(root_ / "new"), EnvironmentError);
+}
+
+TEST_F(FolderTest, OneRunAtATime) {
+  ResultFolder first = ResultFolder::create(root_);
+  first.write_sweep(sweep_);
+  for (const auto& second :
+       {+[](const fs::path&path, const Json&) { ResultFolder::create(path); },
+        +[](const fs::path&path, const Json&sweep) { ResultFolder::resume(path, sweep); }}) {
+    const auto message = message_of<UsageError>([&] { second(root_, sweep_); });
+    EXPECT_NE(message.find(root_.string() + ": another run is writing"), std::string::npos) << message;
+  }
+  // The lock moves with the object and goes with it.
+  {
+    const ResultFolder moved = std::move(first);
+    EXPECT_THROW(ResultFolder::resume(root_, sweep_), UsageError);
+  }
+  EXPECT_NO_THROW(ResultFolder::resume(root_, sweep_));
+}
+
+TEST_F(FolderTest, ResumeWantsTheSameSweep) {
+  const auto nothing = message_of<UsageError>([&] { ResultFolder::resume(root_, sweep_); });
+  EXPECT_NE(nothing.find("no sweep.json"), std::string::npos) << nothing;
+
+  { ResultFolder::create(root_).write_sweep(sweep_); }
+  const Json same = Json::parse(R"({"tp_degree": [1, 2], "measure": {"epochs": 1}, "name": "a"})");
+  EXPECT_NO_THROW(ResultFolder::resume(root_, same)) << "the order of keys does not count";
+
+  const Json other =
+      Json::parse(R"({"name": "a", "tp_degree": [1, 4], "measure": {"epochs": 3}, "seed": 2})");
+  const auto message = message_of<UsageError>([&] { ResultFolder::resume(root_, other); });
+  for (const char* part : {"/tp_degree: [1,2] in the folder, [1,4] now",
+                           "/measure/epochs: 1 in the folder, 3 now", "/seed: absent in the folder, 2 now"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << part << "\n" << message;
+  }
+  EXPECT_EQ(message.find("/name"), std::string::npos) << message;
+
+  write_file_atomically(root_ / "sweep.json", "{");
+  EXPECT_THROW(ResultFolder::resume(root_, sweep_), UsageError);
+}
+
+TEST_F(FolderTest, ResumeRemovesWhatAnInterruptedWriteLeft) {
+  {
+    ResultFolder folder = ResultFolder::create(root_);
+    folder.write_sweep(sweep_);
+    folder.write_record(record_);
+  }
+  std::ofstream(root_ / "records" / "x.json.tmp.123") << "{";
+  std::ofstream(root_ / "summary.csv.tmp.123") << "id";
+  const ResultFolder folder = ResultFolder::resume(root_, sweep_);
+  EXPECT_FALSE(fs::exists(root_ / "records" / "x.json.tmp.123"));
+  EXPECT_FALSE(fs::exists(root_ / "summary.csv.tmp.123"));
+  EXPECT_EQ(folder.read_records().size(), 1U);
+}
+
+TEST_F(FolderTest, FilesThatAreNoRecordsAreNamedAndLeftOut) {
+  ResultFolder folder = ResultFolder::create(root_);
+  folder.write_record(record_);
+  std::ofstream(root_ / "records" / "half.json") << R"({"schema": "tpbench.record/1", )";
+  std::ofstream(root_ / "records" / "empty.json");
+  std::ofstream(root_ / "records" / "other-id.json") << record_to_json(record_).dump();
+  fs::create_directory(root_ / "records" / "folder.json");
+  testing::internal::CaptureStderr();
+  const auto records = folder.read_records();
+  const std::string said = testing::internal::GetCapturedStderr();
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(records[0].id, record_.id);
+  for (const char* name : {"half.json", "empty.json", "other-id.json", "folder.json"}) {
+    EXPECT_NE(said.find(name), std::string::npos) << name << "\n" << said;
+  }
+  EXPECT_THROW(read_records(root_ / "nowhere"), EnvironmentError);
+}
+
+TEST_F(FolderTest, EnvironmentIsKeptOncePerMachine) {
+  ResultFolder folder = ResultFolder::create(root_);
+  const Json first = Json::parse(R"({"started_at": "1", "cpu": {"model": "a", "cores": 2}, "noise": 0.1})");
+  const Json again = Json::parse(R"({"cpu": {"cores": 2, "model": "a"}, "noise": 0.5, "started_at": "2"})");
+  const Json other = Json::parse(R"({"cpu": {"cores": 4, "model": "a"}, "noise": 0.5, "started_at": "3"})");
+  EXPECT_EQ(folder.write_environment(first), "environment.json");
+  EXPECT_EQ(folder.write_environment(again), "environment.json");
+  EXPECT_EQ(folder.write_environment(other), "environment-2.json");
+  EXPECT_EQ(folder.write_environment(first), "environment.json");
+  EXPECT_EQ(Json::parse(text_of(root_ / "environment.json")), first);
+}
+
+TEST_F(FolderTest, AFailedWriteKeepsTheEarlierRecord) {
+  ResultFolder folder = ResultFolder::create(root_);
+  folder.write_record(record_);
+  Record later = record_;
+  later.duration_s = 99;
+  {
+    const FileSizeLimit limit(512);
+    EXPECT_THROW(folder.write_record(later), EnvironmentError);
+  }
+  EXPECT_EQ(files_in(root_ / "records"), 1U);
+  EXPECT_EQ(folder.read_records().at(0).duration_s, record_.duration_s);
+  later.id = "../outside";
+  EXPECT_THROW(folder.write_record(later), std::invalid_argument);
+}
+
+TEST_F(FolderTest, ALabelThatIsNotUtf8LosesNoRecord) {
+  ResultFolder folder = ResultFolder::create(root_);
+  Record record = record_;
+  record.label = "caf\xe9";
+  folder.write_record(record);
+  EXPECT_EQ(folder.read_records().at(0).label.substr(0, 3), "caf");
+}
+
+TEST_F(FolderTest, FinishedIsWhatNeedsNoSecondRun) {
+  ResultFolder folder = ResultFolder::create(root_);
+  EXPECT_FALSE(folder.finished(record_.id));
+  folder.write_record(record_);
+  EXPECT_TRUE(folder.finished(record_.id));
+
+  Record record = record_;
+  record.epochs_planned = 3;
+  EXPECT_FALSE(is_finished(record));
+  record = record_;
+  record.verification.passed.reset();  // --no-verify
+  EXPECT_TRUE(is_finished(record));
+  record.verification.passed = false;
+  EXPECT_FALSE(is_finished(record));
+  EXPECT_FALSE(is_finished(sample::make_not_ok(record_.point, Status::failed, ReasonCode::error, "x")));
+  EXPECT_TRUE(is_finished(sample::make_not_ok(record_.point, Status::skipped, ReasonCode::memory, "x")));
+  std::ofstream(root_ / "records" / "half.json") << "{";
+  EXPECT_FALSE(folder.finished("half"));
+}
+
+}  // namespace
+}  // namespace tpbench

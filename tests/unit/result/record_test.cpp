@@ -1,0 +1,117 @@
+#include "result/record.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "sample_record.hpp"
+
+namespace tpbench {
+namespace {
+
+const sample::Parts kParts = {.compute = 1.0 / 3.0, .communication = 0.1, .wait = 0.02, .other = 1e-9};
+
+Record full_record() {
+  Record record = sample::make_ok(sample::make_case("mlp", 2), kParts);
+  record.time->step.epoch_medians_s = {0.1, 0.2};
+  record.scaling = {"baseline", 1.9, 0.95, 1.99, 2.0, 0.04};
+  record.warnings = {{"oversubscribed", "8 ranks on 2 cores, \"so\" times are not those of 8 devices\n"}};
+  record.memory->device_in_use = 77;
+  return record;
+}
+
+// Through text, as a file would go.
+Record round_trip(const Record& record) {
+  return record_from_json(Json::parse(record_to_json(record).dump()));
+}
+
+TEST(RecordJson, RoundTripIsExact) {
+  const Record record = full_record();
+  const Record back = round_trip(record);
+  EXPECT_EQ(record_to_json(back).dump(), record_to_json(record).dump());
+  // What the text could hide: the numbers themselves, bit for bit.
+  EXPECT_EQ(back.point, record.point);
+  EXPECT_EQ(back.time->compute.samples_s, record.time->compute.samples_s);
+  EXPECT_EQ(back.time->step.summary.ci95, record.time->step.summary.ci95);
+  EXPECT_EQ(back.time->step.epoch_medians_s, record.time->step.epoch_medians_s);
+  EXPECT_EQ(back.time->other.summary.median, record.time->other.summary.median);
+  EXPECT_EQ(back.memory->by_category, record.memory->by_category);
+  EXPECT_EQ(back.memory->device_in_use, 77);
+  EXPECT_EQ(back.flop_per_rank, record.flop_per_rank);
+  EXPECT_EQ(back.collectives.at(0).busbw_gb_per_s, 1.0 / 3.0);
+  EXPECT_EQ(back.scaling, record.scaling);
+  EXPECT_EQ(back.warnings, record.warnings);
+  EXPECT_EQ(back.phases_s, record.phases_s);
+  EXPECT_EQ(back.ranks.cpus, record.ranks.cpus);
+  EXPECT_EQ(back.verification.passed, true);
+  EXPECT_EQ(back.converged, true);
+}
+
+TEST(RecordJson, KeepsWhatIsMissingMissing) {
+  Record record = sample::make_not_ok(sample::make_case("row_linear", 16), Status::skipped, ReasonCode::ranks,
+                                      "tp_degree 16 needs 16 ranks");
+  record.memory.emplace().predicted_peak = 5;
+  record.memory->unsharded_peak = 80;
+  const Json json = record_to_json(record);
+  EXPECT_TRUE(json.at("time_s").is_null());
+  EXPECT_TRUE(json.at("samples_s").is_null());
+  EXPECT_TRUE(json.at("memory_bytes").at("peak").is_null());
+  EXPECT_TRUE(json.at("memory_bytes").at("weights").is_null());
+  EXPECT_EQ(json.at("memory_bytes").at("predicted_peak"), 5);
+  const Record back = round_trip(record);
+  EXPECT_FALSE(back.time);
+  EXPECT_FALSE(back.memory->by_category);
+  EXPECT_FALSE(back.flop_per_rank);
+  EXPECT_EQ(back.reason_code, ReasonCode::ranks);
+  EXPECT_EQ(back.reason, record.reason);
+}
+
+TEST(RecordJson, WritesTimesOnlyOfACaseThatIsOk) {
+  Record record = full_record();
+  record.status = Status::failed;
+  EXPECT_TRUE(record_to_json(record).at("time_s").is_null());
+  EXPECT_TRUE(record_to_json(record).at("samples_s").is_null());
+}
+
+TEST(RecordJson, NeverWritesNumbersThatAreNone) {
+  Record record = full_record();
+  record.verification.max_relative_error = std::numeric_limits<double>::quiet_NaN();
+  record.gflops_per_rank = std::numeric_limits<double>::infinity();
+  const Json json = record_to_json(record);
+  EXPECT_TRUE(json.at("verification").at("max_relative_error").is_null());
+  EXPECT_TRUE(json.at("compute").at("gflops_per_rank").is_null());
+
+  record.time->wait.summary.median = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THROW(record_to_json(record), std::invalid_argument);
+}
+
+TEST(RecordJson, RefusesWhatIsNoRecord) {
+  const Json good = record_to_json(full_record());
+  const auto refused = [&](const std::string& pointer, const Json& value) {
+    Json bad = good;
+    bad[Json::json_pointer(pointer)] = value;
+    EXPECT_THROW(record_from_json(bad), std::runtime_error) << pointer;
+  };
+  refused("/schema", "tpbench.record/2");
+  refused("/status", "fine");
+  refused("/status", nullptr);
+  refused("/duration_s", "1.0");
+  refused("/epochs/done", 1.5);
+  refused("/time_s", nullptr);
+  refused("/time_s/step/median", nullptr);
+  refused("/time_s/step/samples", true);
+  refused("/verification/passed", 1);
+  refused("/memory_bytes/peak", "5");
+  refused("/case/hidden_size", "4096");
+  refused("/quality/warnings", Json::parse(R"([{"code": "x"}])"));
+  refused("/ranks/cpus", 3);
+  EXPECT_THROW(record_from_json(Json::array()), std::runtime_error);
+  for (const auto& [key, value] : good.items()) {
+    Json bad = good;
+    bad.erase(key);
+    EXPECT_THROW(record_from_json(bad), std::runtime_error) << key;
+  }
+}
+
+}  // namespace
+}  // namespace tpbench

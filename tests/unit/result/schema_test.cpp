@@ -1,0 +1,186 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "base/json_schema.hpp"
+#include "result/record.hpp"
+#include "sample_record.hpp"
+
+namespace tpbench {
+namespace {
+
+const Json& schema() {
+  static const Json kSchema = Json::parse(std::ifstream(TPBENCH_SOURCE_DIR "/docs/record.schema.json"));
+  return kSchema;
+}
+
+bool is_valid(const Json& document) { return validate_with_schema(schema(), document).empty(); }
+
+std::string faults_of(const Json& document) {
+  std::string text;
+  for (const SchemaFault& fault : validate_with_schema(schema(), document)) {
+    text += fault.pointer + ": " + fault.description + "\n";
+  }
+  return text;
+}
+
+Json ok_record() {
+  return record_to_json(sample::make_ok(sample::make_case("mlp", 2), {.compute = 0.3, .communication = 0.1}));
+}
+
+Json skipped_record() {
+  Record record = sample::make_not_ok(sample::make_case("row_linear", 16), Status::skipped, ReasonCode::ranks,
+                                      "tp_degree 16 needs 16 ranks");
+  record.memory.emplace().predicted_peak = 5;
+  record.memory->unsharded_peak = 80;
+  return record_to_json(record);
+}
+
+Json failed_record() {
+  Record record = sample::make_ok(sample::make_case("column_linear", 2), {.compute = 0.3});
+  record.status = Status::failed;
+  record.reason_code = ReasonCode::verification;
+  record.reason = "the largest relative error is not a number";
+  record.verification = {"sampled", 16, std::nullopt, 1e-4, false};
+  record.converged.reset();
+  return record_to_json(record);
+}
+
+TEST(RecordSchema, TakesEveryOutcome) {
+  EXPECT_EQ(faults_of(ok_record()), "");
+  EXPECT_EQ(faults_of(skipped_record()), "");
+  EXPECT_EQ(faults_of(failed_record()), "");
+  const Case point = sample::make_case("gemm", 3);
+  EXPECT_EQ(
+      faults_of(record_to_json(sample::make_not_ok(point, Status::skipped, ReasonCode::divisibility, "no"))),
+      "");
+  EXPECT_EQ(faults_of(record_to_json(sample::make_not_ok(point, Status::failed, ReasonCode::error, "no"))),
+            "");
+  for (const Workload* workload : all_workloads()) {
+    const Case ok = sample::make_case(std::string(workload->name), 4);
+    EXPECT_EQ(faults_of(record_to_json(sample::make_ok(ok, {.compute = 1}))), "") << workload->name;
+  }
+}
+
+// One value put where it does not belong, for each kind of fault.
+struct Change {
+  Json (*record)();
+  const char* pointer;
+  const char* value;
+};
+
+const Change kChanges[] = {
+    {ok_record, "/schema", R"("tpbench.record/2")"},
+    {ok_record, "/time_s/step/median", R"("NaN")"},
+    {ok_record, "/time_s/step/median", "null"},
+    {ok_record, "/time_s/step/ci95", "[1.0]"},
+    {ok_record, "/time_s/step/samples", "0"},
+    {ok_record, "/time_s/step/unknown", "1"},
+    {ok_record, "/samples_s/wait", R"(["NaN"])"},
+    {ok_record, "/unknown", "1"},
+    {ok_record, "/case/unknown", "1"},
+    {ok_record, "/case/tp_degree", "0"},
+    {ok_record, "/case/dtype", R"("f16")"},
+    {ok_record, "/started_at", R"("yesterday")"},
+    {ok_record, "/environment", R"("../environment.json")"},
+    {ok_record, "/compute/gflops_per_rank", "-1"},
+    {ok_record, "/memory_bytes/peak", "1.5"},
+    {ok_record, "/quality/warnings", R"([{"code": "Two words", "message": "x"}])"},
+    // what the status decides
+    {ok_record, "/time_s", "null"},
+    {ok_record, "/samples_s", "null"},
+    {ok_record, "/memory_bytes", "null"},
+    {ok_record, "/memory_bytes/weights", "null"},
+    {ok_record, "/verification/passed", "false"},
+    {ok_record, "/verification/passed", "null"},
+    {ok_record, "/verification/method", R"("none")"},
+    {ok_record, "/verification/tolerance", "null"},
+    {ok_record, "/verification/rows_checked", "0"},
+    {ok_record, "/reason", R"("fine")"},
+    {ok_record, "/reason_code", R"("error")"},
+    {ok_record, "/epochs/done", "0"},
+    {ok_record, "/status", R"("skipped")"},
+    {ok_record, "/status", R"("failed")"},
+    {skipped_record, "/status", R"("ok")"},
+    {skipped_record, "/reason", "null"},
+    {skipped_record, "/reason", R"("")"},
+    {skipped_record, "/reason_code", "null"},
+    {skipped_record, "/memory_bytes/peak", "0"},
+    {skipped_record, "/verification/passed", "true"},
+    {failed_record, "/status", R"("ok")"},
+    {failed_record, "/reason", R"("")"},
+    {failed_record, "/reason_code", R"("unknown")"},
+    {failed_record, "/time_s", "{}"},
+};
+
+TEST(RecordSchema, RefusesWhatBreaksIt) {
+  for (const Change& change : kChanges) {
+    Json record = change.record();
+    record[Json::json_pointer(change.pointer)] = Json::parse(change.value);
+    EXPECT_FALSE(is_valid(record)) << change.pointer << " = " << change.value;
+  }
+}
+
+// Removes each key in turn, at every depth.
+void expect_every_key_required(Json& record, Json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  for (const std::string& key : keys) {
+    const Json copy = object;
+    object.erase(key);
+    EXPECT_FALSE(is_valid(record)) << key;
+    object = copy;
+    if (object[key].is_object() && key != "phases_s") expect_every_key_required(record, object[key]);
+  }
+}
+
+TEST(RecordSchema, RequiresEveryKey) {
+  Json record = ok_record();
+  expect_every_key_required(record, record);
+}
+
+template <typename E>
+void expect_same_list(const char* pointer, bool with_null = false) {
+  std::set<Json> expected;
+  for (const auto& [value, name] : EnumNames<E>::table) expected.insert(Json(name));
+  if (with_null) expected.insert(nullptr);
+  const Json& listed = schema().at(Json::json_pointer(pointer)).at("enum");
+  EXPECT_EQ(std::set<Json>(listed.begin(), listed.end()), expected) << pointer;
+}
+
+TEST(RecordSchema, ListsWhatTheEnumsList) {
+  expect_same_list<Status>("/properties/status");
+  expect_same_list<ReasonCode>("/properties/reason_code", true);
+  expect_same_list<CollectiveOp>("/properties/communication/properties/collectives/items/properties/op");
+  const std::string point = "/properties/case/properties/";
+  expect_same_list<Pass>((point + "pass").c_str());
+  expect_same_list<DType>((point + "dtype").c_str());
+  expect_same_list<Placement>((point + "placement").c_str());
+  expect_same_list<Groups>((point + "groups").c_str());
+  expect_same_list<CacheState>((point + "cache").c_str());
+  expect_same_list<Combine>((point + "combine").c_str(), true);
+  expect_same_list<Activation>((point + "activation").c_str(), true);
+
+  std::set<Json> workloads;
+  for (const Workload* workload : all_workloads()) workloads.insert(Json(workload->name));
+  const Json& listed = schema().at(Json::json_pointer(point + "workload")).at("enum");
+  EXPECT_EQ(std::set<Json>(listed.begin(), listed.end()), workloads);
+
+  std::set<std::string> fields, described;
+  for (const CaseField& field : case_fields()) fields.emplace(field.key);
+  for (const auto& [key, value] : schema().at("properties").at("case").at("properties").items())
+    described.insert(key);
+  EXPECT_EQ(described, fields);
+}
+
+TEST(RecordSchema, NamesEveryMemoryCategory) {
+  for (const auto& [category, name] : EnumNames<Category>::table) {
+    EXPECT_TRUE(schema().at("properties").at("memory_bytes").at("properties").contains(std::string(name)))
+        << name;
+  }
+}
+
+}  // namespace
+}  // namespace tpbench
