@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "cli/commands.hpp"
 
 namespace tpbench {
@@ -44,7 +45,9 @@ int run_program(int argc, const char* const* argv, const Parts& parts) {
     message = error.what();
   }
   // What all ranks learned together is said once.
-  if (!message.empty() && rank == 0) log::error(message);
+  if (!message.empty() && rank == 0) {
+    for (const std::string& text : split(message, '\n')) log::error(text);
+  }
   return static_cast<int>(status);
 }
 

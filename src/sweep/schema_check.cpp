@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <set>
 #include <string_view>
@@ -20,9 +19,8 @@ extern const std::string_view sweep_schema_text;  // docs/sweep.schema.json, mad
 
 namespace {
 
-// -- what the validator must not be given, as it would take too long over it
-
-// valijson compares every pair of a list; `find_repeated_values` does that faster, and says which.
+// valijson compares every pair of a list and words every pair that is equal; `find_repeated_values` does it
+// in one pass.
 void drop_unique_items(Json& node) {
   if (node.is_object()) node.erase("uniqueItems");
   for (Json& child : node) {
@@ -37,15 +35,6 @@ const Json& schema_for_validator() {
     return copy;
   }();
   return schema;
-}
-
-// A whole number beyond 64 signed bits wraps inside valijson; as a double it is out of every range.
-void widen_huge_numbers(Json& value) {
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
-    value = static_cast<double>(value.get<std::uint64_t>());
-  }
-  if (!value.is_structured()) return;
-  for (Json& child : value) widen_huge_numbers(child);
 }
 
 void find_repeated_values(const Json& list, const std::string& pointer, std::vector<Fault>& faults) {
@@ -226,10 +215,9 @@ void make_integral(Json& value) {
 std::vector<Fault> check_against_sweep_schema(const Json& document) {
   std::vector<Fault> faults;
   if (document.is_object()) find_repeated_values(document, faults);
-  Json harmless = document;
-  widen_huge_numbers(harmless);
+  // Whole numbers of 2^63 and more wrap inside valijson, to below 0 and so below every minimum of the schema.
   const std::vector<Fault> explained =
-      explain_all(document, validate_with_schema(schema_for_validator(), harmless));
+      explain_all(document, validate_with_schema(schema_for_validator(), document));
   faults.insert(faults.end(), explained.begin(), explained.end());
   return faults;
 }
