@@ -6,7 +6,7 @@ namespace tpbench {
 
 const BuildInfo& build_info() {
   static const BuildInfo info = [] {
-    BuildInfo made{TPBENCH_VERSION,   TPBENCH_GIT_REVISION,   TPBENCH_BUILD_TYPE,
+    BuildInfo made{TPBENCH_VERSION,  TPBENCH_GIT_REVISION,   TPBENCH_BUILD_TYPE,
                    TPBENCH_COMPILER, TPBENCH_COMPILER_FLAGS, true};
 #if !defined(__OPTIMIZE__) || defined(TPBENCH_SANITIZED)
     made.optimised = false;

@@ -20,8 +20,10 @@ constexpr double epsilon_of(DType dtype) { return dtype == DType::f32 ? 0x1p-23 
 template <typename Function>
 decltype(auto) dispatch(DType dtype, Function&& function) {
   switch (dtype) {
-    case DType::f32: return function(float{});
-    case DType::f64: return function(double{});
+    case DType::f32:
+      return function(float{});
+    case DType::f64:
+      return function(double{});
   }
   throw std::logic_error("dispatch: unknown dtype");
 }

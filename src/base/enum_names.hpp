@@ -8,8 +8,9 @@
 
 namespace tpbench {
 
-/// A closed list of named values: specialise with `static constexpr std::array<std::pair<E, std::string_view>, N>
-/// table`. The names are those of the sweep file and of the record; nothing else spells them.
+/// A closed list of named values: specialise with `static constexpr std::array<std::pair<E,
+/// std::string_view>, N> table`. The names are those of the sweep file and of the record; nothing else spells
+/// them.
 template <typename E>
 struct EnumNames;
 
@@ -31,9 +32,10 @@ constexpr std::optional<E> enum_from_name(std::string_view name) {
 
 }  // namespace tpbench
 
-/// Names the values of an enum once: TPBENCH_ENUM_NAMES(Order, {Order::random, "random"}, {Order::given, "given"})
-#define TPBENCH_ENUM_NAMES(Enum, ...)                                                          \
-  template <>                                                                                  \
-  struct tpbench::EnumNames<Enum> {                                                            \
+/// Names the values of an enum once: TPBENCH_ENUM_NAMES(Order, {Order::random, "random"}, {Order::given,
+/// "given"})
+#define TPBENCH_ENUM_NAMES(Enum, ...)                                                              \
+  template <>                                                                                      \
+  struct tpbench::EnumNames<Enum> {                                                                \
     static constexpr auto table = std::to_array<std::pair<Enum, std::string_view>>({__VA_ARGS__}); \
   }

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-namespace tpbench {
+#include "base/json_fwd.hpp"
 
-using Json = nlohmann::ordered_json;
+namespace tpbench {
 
 /// Numbers that do not exist are null, never 0 or NaN.
 template <typename T>

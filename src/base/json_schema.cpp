@@ -6,6 +6,8 @@
 #include <valijson/schema_parser.hpp>
 #include <valijson/validator.hpp>
 
+#include "base/json.hpp"
+
 namespace tpbench {
 namespace {
 
@@ -16,9 +18,12 @@ std::string pointer_of(const std::vector<std::string>& context) {
     const std::string& step = context[i];
     pointer += '/';
     for (const char c : step.substr(1, step.size() - 2)) {
-      if (c == '~') pointer += "~0";
-      else if (c == '/') pointer += "~1";
-      else pointer += c;
+      if (c == '~')
+        pointer += "~0";
+      else if (c == '/')
+        pointer += "~1";
+      else
+        pointer += c;
     }
   }
   return pointer;
@@ -42,7 +47,8 @@ std::vector<SchemaFault> validate_with_schema(const Json& schema, const Json& do
   valijson::Validator validator(valijson::Validator::kStrongTypes);
   valijson::ValidationResults results;
   std::vector<SchemaFault> faults;
-  if (validator.validate(compiled, valijson::adapters::NlohmannJsonAdapter(document_json), &results)) return faults;
+  if (validator.validate(compiled, valijson::adapters::NlohmannJsonAdapter(document_json), &results))
+    return faults;
   for (valijson::ValidationResults::Error error; results.popError(error);) {
     faults.push_back({pointer_of(error.context), error.description});
   }

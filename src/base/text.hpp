@@ -9,8 +9,8 @@
 
 namespace tpbench {
 
-/// The candidate nearest to `word` by edit distance (a swap of neighbours counts as one edit), when it is near
-/// enough to be a slip of the finger: at most a third of the word's length, and at most 3 edits.
+/// The candidate nearest to `word` by edit distance (a swap of neighbours counts as one edit), when it is
+/// near enough to be a slip of the finger: at most a third of the word's length, and at most 3 edits.
 std::optional<std::string> closest_match(std::string_view word, std::span<const std::string> candidates);
 
 /// " (did you mean \"x\"?)" or nothing.

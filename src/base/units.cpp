@@ -49,8 +49,6 @@ std::string format_duration(double seconds) {
 
 std::string format_percent(double fraction) { return fmt::format("{:.0f} %", fraction * 100); }
 
-std::string utc_timestamp() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-}
+std::string utc_timestamp() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
 }  // namespace tpbench

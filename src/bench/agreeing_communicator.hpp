@@ -7,12 +7,13 @@
 
 namespace tpbench {
 
-/// A communicator that can ask, before each collective, whether all ranks have come that far: a rank that failed in
-/// its compute would otherwise leave the others waiting for ever. Asking is for the untimed first steps of a case;
-/// in timed steps it is switched off and costs one branch.
+/// A communicator that can ask, before each collective, whether all ranks have come that far: a rank that
+/// failed in its compute would otherwise leave the others waiting for ever. Asking is for the untimed first
+/// steps of a case; in timed steps it is switched off and costs one branch.
 class AgreeingCommunicator final : public Communicator {
  public:
-  AgreeingCommunicator(std::unique_ptr<Communicator> inner, const Team& team) : inner_(std::move(inner)), team_(team) {}
+  AgreeingCommunicator(std::unique_ptr<Communicator> inner, const Team& team)
+      : inner_(std::move(inner)), team_(team) {}
 
   void ask(bool on) { asks_ = on; }
 

@@ -22,10 +22,16 @@ class MemoryShort : public CaseError {
 
 class CaseRun {
  public:
-  CaseRun(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts, Heartbeat& heartbeat,
-          std::int64_t ranks_here)
-      : point_(point), settings_(settings), team_(team), parts_(parts), heartbeat_(heartbeat), ranks_here_(ranks_here),
-        shape_(point.shape()), cost_(point.workload_row().cost(shape_)) {}
+  CaseRun(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts,
+          Heartbeat& heartbeat, std::int64_t ranks_here)
+      : point_(point),
+        settings_(settings),
+        team_(team),
+        parts_(parts),
+        heartbeat_(heartbeat),
+        ranks_here_(ranks_here),
+        shape_(point.shape()),
+        cost_(point.workload_row().cost(shape_)) {}
 
   CaseOutcome run() {
     try {
@@ -39,7 +45,8 @@ class CaseRun {
         Trace trace(heartbeat_);
         double expected_step_s = 0;
         const auto warm_up_steps = static_cast<std::size_t>(settings_.measure.warmup_steps);
-        phase(Phase::warm_up, "warm_up", [&] { expected_step_s = warm_up(runner(), warm_up_steps, team_, trace); });
+        phase(Phase::warm_up, "warm_up",
+              [&] { expected_step_s = warm_up(runner(), warm_up_steps, team_, trace); });
         phase(Phase::sampling, "sampling",
               [&] { outcome_.samples = sample(runner(), stop_settings(), expected_step_s, team_, trace); });
       }
@@ -68,8 +75,8 @@ class CaseRun {
     outcome_.samples = {};
   }
 
-  // Twice the margin that the process itself takes beside its tensors would be guessing: 5 % and a fixed part for the
-  // libraries' buffers are what was measured.
+  // Twice the margin that the process itself takes beside its tensors would be guessing: 5 % and a fixed part
+  // for the libraries' buffers are what was measured.
   void check_memory() {
     constexpr double kMargin = 1.05, kFixedBytes = 64e6;
     const double needed = static_cast<double>(ranks_here_) *
@@ -79,9 +86,9 @@ class CaseRun {
     if (shortage <= 0) return;
     // The host that lacks most speaks.
     const bool speaks = needed - available == shortage;
-    const std::string words =
-        fmt::format("{} ranks on {} need {} and {} are free; a larger tp_degree, more hosts or smaller shapes would fit",
-                    ranks_here_, host_name(), format_bytes(needed), format_bytes(available));
+    const std::string words = fmt::format(
+        "{} ranks on {} need {} and {} are free; a larger tp_degree, more hosts or smaller shapes would fit",
+        ranks_here_, host_name(), format_bytes(needed), format_bytes(available));
     throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));
   }
 
@@ -98,15 +105,16 @@ class CaseRun {
   }
 
   void verify() {
-    outcome_.verification = verify_layer(*layer_, shape_, settings_.verify, point_.seed, cost_.reduction_length, team_,
-                                         *backend_, heartbeat_);
+    outcome_.verification = verify_layer(*layer_, shape_, settings_.verify, point_.seed,
+                                         cost_.reduction_length, team_, *backend_, heartbeat_);
     communicator_->ask(false);
     outcome_.status = Status::ok;
     if (outcome_.verification.passed.value_or(true)) return;
     const auto error = outcome_.verification.max_relative_error;
     fail(Status::failed, ReasonCode::verification,
          fmt::format("outputs differ from the unsharded reference: relative error {}, tolerance {:.2e}",
-                     error ? fmt::format("{:.2e}", *error) : "not a number", *outcome_.verification.tolerance));
+                     error ? fmt::format("{:.2e}", *error) : "not a number",
+                     *outcome_.verification.tolerance));
   }
 
   StepRunner runner() {
@@ -115,7 +123,9 @@ class CaseRun {
       for (std::int64_t l = 0; l < layers; ++l) layer->forward(l, trace);
     };
     if (point_.cache == CacheState::cold) {
-      runner.before_step = [this] { outcome_.cache_flushed = backend_->flush_caches() && outcome_.cache_flushed; };
+      runner.before_step = [this] {
+        outcome_.cache_flushed = backend_->flush_caches() && outcome_.cache_flushed;
+      };
     }
     return runner;
   }

@@ -9,7 +9,7 @@
 #include "bench/team.hpp"
 #include "measure/heartbeat.hpp"
 #include "result/record.hpp"
-#include "sweep/sweep.hpp"
+#include "sweep/settings.hpp"
 
 namespace tpbench {
 
@@ -18,7 +18,7 @@ struct CaseOutcome {
   Status status = Status::failed;
   std::optional<ReasonCode> reason_code;
   std::optional<std::string> reason;
-  Samples samples;  ///< empty unless ok
+  Samples samples;                         ///< empty unless ok
   std::optional<MemoryByCategory> memory;  ///< counted, at its peak, on the rank with most
   std::optional<std::int64_t> process_base_rss, process_peak_rss;
   VerificationResult verification;
@@ -33,10 +33,10 @@ struct CaseSettings {
   VerifyMode verify = VerifyMode::automatic;
 };
 
-/// Runs one case, whose degree divides and fits, on the team's active ranks: allocates, fills, verifies, warms up,
-/// samples. Whatever goes wrong on a rank becomes a failed or skipped outcome, except CommError, after which the
-/// ranks cannot talk to each other. `point.threads_per_rank` is resolved. `ranks_here` counts the active ranks of
-/// this host, among which its free memory is shared.
+/// Runs one case, whose degree divides and fits, on the team's active ranks: allocates, fills, verifies,
+/// warms up, samples. Whatever goes wrong on a rank becomes a failed or skipped outcome, except CommError,
+/// after which the ranks cannot talk to each other. `point.threads_per_rank` is resolved. `ranks_here` counts
+/// the active ranks of this host, among which its free memory is shared.
 CaseOutcome run_case(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts,
                      Heartbeat& heartbeat, std::int64_t ranks_here);
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/build_info.hpp"
+#include "base/json.hpp"
 
 namespace tpbench {
 namespace {

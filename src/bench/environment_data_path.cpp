@@ -4,6 +4,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/json.hpp"
 #include "bench/environment.hpp"
 
 namespace tpbench {

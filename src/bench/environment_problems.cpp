@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/build_info.hpp"
+#include "base/json.hpp"
 #include "bench/environment.hpp"
 #include "bench/launch.hpp"
 

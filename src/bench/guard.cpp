@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
@@ -20,8 +21,8 @@
 namespace tpbench {
 namespace {
 
-// Libraries start threads before main, which would take a signal by its default action: so signals are handled by
-// writing to a pipe that the guard reads, instead of being blocked and waited for.
+// Libraries start threads before main, which would take a signal by its default action: so signals are
+// handled by writing to a pipe that the guard reads, instead of being blocked and waited for.
 int signal_pipe[2] = {-1, -1};
 struct sigaction old_interrupt, old_terminate;
 
@@ -32,10 +33,20 @@ void write_signal(int signal) {
   errno = saved;
 }
 
+bool is_gone(const RankSign& sign) { return sign.state == 'X' || sign.state == 'Z'; }
+bool is_stopped(const RankSign& sign) { return sign.state == 'T' || sign.state == 't'; }
+
+// Gone, and nobody said that it would go.
+bool has_died(const RankSign& sign) { return is_gone(sign) && !sign.leaving; }
+
 bool waits(Activity activity) { return activity != Activity::compute && activity != Activity::none; }
 
 std::string describe_rank(const RankSign& sign) {
-  return fmt::format("{} of {} step {}", name_of(sign.activity), name_of(sign.phase), sign.step);
+  std::string text(sign.activity == Activity::none ? name_of(sign.phase) : name_of(sign.activity));
+  if (sign.activity != Activity::none && sign.phase != Phase::idle)
+    text += fmt::format(" of {}", name_of(sign.phase));
+  if (sign.step > 0) text += fmt::format(" step {}", sign.step);
+  return text;
 }
 
 }  // namespace
@@ -52,16 +63,22 @@ char process_state(std::int64_t process_id) {
 std::string describe_stall(std::span<const RankSign> signs, const std::string& host) {
   std::vector<std::string> blamed, waiting;
   for (const RankSign& sign : signs) {
-    const std::string rank = fmt::format("rank {} (process {} on {})", sign.world_rank, sign.process_id, host);
-    if (sign.state == 'X' || sign.state == 'Z') blamed.push_back(rank + " has died in " + describe_rank(sign));
-    else if (sign.state == 'T' || sign.state == 't') blamed.push_back(rank + " is stopped in " + describe_rank(sign));
+    const std::string rank =
+        fmt::format("rank {} (process {} on {})", sign.world_rank, sign.process_id, host);
+    if (has_died(sign))
+      blamed.push_back(rank + " has died in " + describe_rank(sign));
+    else if (is_stopped(sign))
+      blamed.push_back(rank + " is stopped in " + describe_rank(sign));
   }
   for (const RankSign& sign : signs) {
-    if (sign.state == 'X' || sign.state == 'Z' || sign.state == 'T' || sign.state == 't') continue;
-    if (waits(sign.activity)) waiting.push_back(fmt::format("rank {} in {}", sign.world_rank, describe_rank(sign)));
-    else if (blamed.empty()) blamed.push_back(fmt::format("rank {} does not leave {}", sign.world_rank, describe_rank(sign)));
+    if (is_gone(sign) || is_stopped(sign)) continue;
+    if (waits(sign.activity))
+      waiting.push_back(fmt::format("rank {} in {}", sign.world_rank, describe_rank(sign)));
+    else if (blamed.empty())
+      blamed.push_back(fmt::format("rank {} does not leave {}", sign.world_rank, describe_rank(sign)));
   }
-  if (blamed.empty()) blamed.push_back("all ranks of " + host + " wait, so that the cause is on another host");
+  if (blamed.empty())
+    blamed.push_back("all ranks of " + host + " wait, so that the cause is on another host");
   std::string text = join_words(blamed);
   if (!waiting.empty()) {
     constexpr std::size_t kNamed = 4;
@@ -98,16 +115,11 @@ Guard::~Guard() {
   close(signal_pipe[1]);
 }
 
-void Guard::watch(const std::string& case_id, double limit_s) {
+void Guard::watch(const std::string& what, double limit_s) {
   const std::lock_guard lock(mutex_);
-  case_id_ = case_id;
+  what_ = what;
   limit_s_ = limit_s;
   last_change_s_ = now_s();
-}
-
-void Guard::relax() {
-  const std::lock_guard lock(mutex_);
-  limit_s_ = 0;
 }
 
 void Guard::run() {
@@ -119,6 +131,10 @@ void Guard::run() {
     if (written && read(signal_pipe[0], &signal, 1) != 1) signal = 0;
     const std::lock_guard lock(mutex_);
     if (stop_) return;
+    // After a pause of the whole process (Ctrl-Z and fg) the others need time to move again.
+    const double now = now_s();
+    if (now - last_wake_s_ > 2) last_change_s_ = now;
+    last_wake_s_ = now;
     if (signal != 0) on_signal(signal);
     if (limit_s_ > 0) check();
   }
@@ -134,24 +150,27 @@ std::vector<RankSign> Guard::look() const {
     sign.phase = heartbeat->phase.load(std::memory_order_relaxed);
     sign.activity = heartbeat->activity.load(std::memory_order_relaxed);
     sign.step = heartbeat->step.load(std::memory_order_relaxed);
+    sign.leaving = heartbeat->leaving.load();
     signs.push_back(sign);
   }
   return signs;
 }
 
-// One rank a host: the first that can still talk.
+// One rank a host, once: the first that can still talk.
 bool Guard::speaks(std::span<const RankSign> signs) const {
-  for (const RankSign& sign : signs) {
-    if (sign.state != 'X' && sign.state != 'Z' && sign.state != 'T') return sign.world_rank == options_.world_rank;
-  }
-  return true;
+  if (std::any_of(signs.begin(), signs.end(), [](const RankSign& sign) { return sign.leaving; }))
+    return false;
+  const auto first = std::find_if(signs.begin(), signs.end(),
+                                  [](const RankSign& sign) { return !is_gone(sign) && !is_stopped(sign); });
+  return first == signs.end() || first->world_rank == options_.world_rank;
 }
 
 std::string Guard::where() const { return options_.where_results_stay ? options_.where_results_stay() : ""; }
 
 void Guard::check() {
   std::uint64_t beats = 0;
-  for (const Heartbeat* heartbeat : options_.heartbeats) beats += heartbeat->beats.load(std::memory_order_relaxed);
+  for (const Heartbeat* heartbeat : options_.heartbeats)
+    beats += heartbeat->beats.load(std::memory_order_relaxed);
   const double now = now_s();
   if (beats != last_beats_) {
     last_beats_ = beats;
@@ -160,41 +179,47 @@ void Guard::check() {
   const double still_s = now - last_change_s_;
   if (still_s < 1) return;  // something moves: no need to look at the processes
   const std::vector<RankSign> signs = look();
-  for (const RankSign& sign : signs) {
-    if (sign.state == 'X' || sign.state == 'Z') give_up("a rank has died", signs);
-  }
+  if (std::any_of(signs.begin(), signs.end(), has_died)) give_up("a rank has died", signs, still_s);
   // Hosts other than that of world rank 0 leave it a moment to write the record.
   const double patience_s = options_.heartbeats.front()->world_rank.load() == 0 ? 0 : 3;
-  if (still_s < limit_s_ + patience_s) return;
-  give_up(fmt::format("nothing has moved for {} (watchdog limit {})", format_duration(still_s), format_duration(limit_s_)),
-          signs);
+  const double overdue_s = still_s - limit_s_ - patience_s;
+  if (overdue_s < 0) return;
+  give_up(fmt::format("nothing has moved for {} (watchdog limit {})", format_duration(still_s),
+                      format_duration(limit_s_)),
+          signs, overdue_s);
 }
 
-void Guard::give_up(const std::string& what, std::span<const RankSign> signs) {
-  const std::string reason = fmt::format("{}: {}", what, describe_stall(signs, options_.host));
-  if (speaks(signs)) {
-    log::error(fmt::format("case {} is given up: {}", case_id_, reason));
-    if (options_.on_give_up) options_.on_give_up(reason);
-    if (const std::string words = where(); !words.empty()) log::error(words);
-    alarm(10);  // should MPI not manage to end the job, this process ends, and its launcher sees that
-    abort_job(static_cast<int>(ExitStatus::case_failed));
+void Guard::give_up(const std::string& why, std::span<const RankSign> signs, double overdue_s) {
+  if (!speaks(signs)) {
+    // Another rank of this host speaks, and ends this one too.
+    constexpr double kPatienceS = 15;
+    if (overdue_s > kPatienceS) _exit(static_cast<int>(ExitStatus::case_failed));
+    return;
   }
-  // Another rank of this host speaks; it ends this one too.
-  sleep(15);
-  _exit(static_cast<int>(ExitStatus::case_failed));
+  options_.own->leaving.store(true);
+  const std::string reason = fmt::format("{}: {}", why, describe_stall(signs, options_.host));
+  log::error(fmt::format("{} is given up: {}", what_, reason));
+  if (options_.on_give_up) options_.on_give_up(reason);
+  if (const std::string words = where(); !words.empty()) log::error(words);
+  alarm(10);  // should MPI not manage to end the job, this process ends, and its launcher sees that
+  abort_job(static_cast<int>(ExitStatus::case_failed));
 }
 
 void Guard::on_signal(int signal) {
   const std::vector<RankSign> signs = look();
-  bool died = false;
-  for (const RankSign& sign : signs) died = died || sign.state == 'X' || sign.state == 'Z';
   if (speaks(signs)) {
-    const std::string at = limit_s_ > 0 ? "case " + case_id_ + " is abandoned" : "between cases";
     // The launcher ends the others with SIGTERM when one rank dies: then that is the news.
-    if (died) log::error(fmt::format("{}: {}", at, describe_stall(signs, options_.host)));
-    else log::error(fmt::format("interrupted by {}; {}", signal == SIGINT ? "Ctrl-C" : "SIGTERM", at));
-    if (const std::string words = where(); !words.empty() && options_.world_rank == 0) log::error(words);
+    const bool died = std::any_of(signs.begin(), signs.end(), has_died);
+    options_.own->leaving.store(true);
+    if (died)
+      log::error(fmt::format("{} is abandoned: {}", what_, describe_stall(signs, options_.host)));
+    else
+      log::error(
+          fmt::format("interrupted by {}; {} is abandoned", signal == SIGINT ? "Ctrl-C" : "SIGTERM", what_));
+    if (const std::string words = where(); !words.empty()) log::error(words);
   }
+  options_.own->leaving.store(true);
+  if (options_.before_exit) options_.before_exit();
   _exit(static_cast<int>(ExitStatus::interrupted));
 }
 

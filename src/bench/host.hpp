@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_fwd.hpp"
 
 // One host, described by hwloc, /proc and /sys. A fact that cannot be had is empty (null in JSON), never an
 // error: containers hide much of this. `root` is where /proc, /sys and /etc are found; only tests give

@@ -1,3 +1,4 @@
+#include "base/json.hpp"
 #include "bench/host.hpp"
 
 namespace tpbench {

@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/json.hpp"
 #include "bench/host.hpp"
 #include "bench/noise.hpp"
 
 namespace tpbench {
 
 std::int64_t default_threads(std::int64_t node_cores, std::int64_t ranks_of_node, std::int64_t bound_cores) {
-  return std::max<std::int64_t>(1, std::min(node_cores / std::max<std::int64_t>(1, ranks_of_node), bound_cores));
+  return std::max<std::int64_t>(1,
+                                std::min(node_cores / std::max<std::int64_t>(1, ranks_of_node), bound_cores));
 }
 
 LaunchFacts gather_launch_facts(const Session& session) {
@@ -24,8 +26,8 @@ LaunchFacts gather_launch_facts(const Session& session) {
   LaunchFacts facts;
   facts.worst_noise = session.world().max(noise.relative());
   // Other degrees than the launch's must be comparable: one number for all ranks.
-  facts.threads_per_rank =
-      std::llround(session.world().min(static_cast<double>(default_threads(cores, session.host().size(), bound))));
+  facts.threads_per_rank = std::llround(
+      session.world().min(static_cast<double>(default_threads(cores, session.host().size(), bound))));
 
   // Only the first rank of a host describes the host: rank 0 does not hold what would grow with the ranks.
   const Json mine = {{"host", host.name},

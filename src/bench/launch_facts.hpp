@@ -18,10 +18,10 @@ struct LaunchFacts {
   std::vector<std::string> machine_of;  ///< by world rank: equal where two "hosts" are one running kernel
   std::vector<std::int64_t> cores_of;   ///< by world rank: physical cores of its node
   std::vector<std::int64_t> bound_cores_of;  ///< by world rank: physical cores that it may run on
-  std::vector<Json> hosts;              ///< one description per host
-  double worst_noise = 0;               ///< largest NoiseResult::relative() over the ranks
-  Json noise;                           ///< that of rank 0
-  std::int64_t threads_per_rank = 1;    ///< the default: the same on all ranks; known to every rank
+  std::vector<Json> hosts;                   ///< one description per host
+  double worst_noise = 0;                    ///< largest NoiseResult::relative() over the ranks
+  Json noise;                                ///< that of rank 0
+  std::int64_t threads_per_rank = 1;         ///< the default: the same on all ranks; known to every rank
 };
 
 /// Cores of the node divided by its ranks, and no more than this rank may run on; at least 1.

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "base/json.hpp"
 #include "measure/clock.hpp"
 
 namespace tpbench {
@@ -28,8 +29,9 @@ NoiseResult probe_noise(int repetitions) {
 }
 
 Json noise_to_json(const NoiseResult& noise) {
-  return {{"repetitions", noise.work_s.samples}, {"min_s", noise.work_s.min},   {"median_s", noise.work_s.median},
-          {"p95_s", noise.work_s.p95},           {"max_s", noise.work_s.max},   {"relative", noise.relative()}};
+  return {{"repetitions", noise.work_s.samples}, {"min_s", noise.work_s.min},
+          {"median_s", noise.work_s.median},     {"p95_s", noise.work_s.p95},
+          {"max_s", noise.work_s.max},           {"relative", noise.relative()}};
 }
 
 }  // namespace tpbench

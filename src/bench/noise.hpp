@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "base/json.hpp"
+#include "base/json_fwd.hpp"
 #include "measure/statistics.hpp"
 
 namespace tpbench {
@@ -14,7 +14,8 @@ struct NoiseResult {
   [[nodiscard]] double relative() const { return (work_s.p95 - work_s.min) / work_s.min; }
 };
 
-/// Repeats a fixed piece of integer work of about 0.1 ms. No memory beyond the first-level cache, no system calls.
+/// Repeats a fixed piece of integer work of about 0.1 ms. No memory beyond the first-level cache, no system
+/// calls.
 NoiseResult probe_noise(int repetitions = 200);
 
 /// Beyond this the records carry a warning.

@@ -6,15 +6,16 @@
 
 #include "comm/communicator.hpp"
 #include "compute/backend.hpp"
-#include "sweep/sweep.hpp"
+#include "sweep/settings.hpp"
 
 namespace tpbench {
 
-/// The machine that a run is made of, by name. The program takes its tables of backends and algorithms; tests put
-/// faults in between.
+/// The machine that a run is made of, by name. The program takes its tables of backends and algorithms; tests
+/// put faults in between.
 struct Parts {
   std::function<std::unique_ptr<Backend>(const std::string& name, int threads)> make_backend;
-  std::function<std::unique_ptr<Communicator>(const std::string& algorithm, const Control& group)> make_communicator;
+  std::function<std::unique_ptr<Communicator>(const std::string& algorithm, const Control& group)>
+      make_communicator;
 };
 
 /// The parts of this build.

@@ -26,17 +26,19 @@ void Progress::start(const std::string& case_id) {
   if (!enabled_ || !terminal_) return;
   const double each_s = done_ == 0 ? 0 : stopwatch_.elapsed_s() / static_cast<double>(done_);
   const std::string left =
-      done_ == 0 ? "" : ", about " + format_duration(each_s * static_cast<double>(cases_ - done_)) + " left";
-  fmt::print(stderr, "{}case {} of {}: {}{}", kClearLine, done_ + 1, cases_, case_id, left);
+      done_ == 0 ? "" : " (about " + format_duration(each_s * static_cast<double>(cases_ - done_)) + " left)";
+  fmt::print(stderr, "{}case {} of {}{}: {}", kClearLine, done_ + 1, cases_, left, case_id);
   std::fflush(stderr);
 }
 
 void Progress::finish(const std::string& case_id, const std::string& outcome) {
   ++done_;
   if (!enabled_ || terminal_) return;
-  const double left_s = stopwatch_.elapsed_s() / static_cast<double>(done_) * static_cast<double>(cases_ - done_);
-  log::info(fmt::format("case {} of {}: {}: {}{}", done_, cases_, case_id, outcome,
-                        done_ == cases_ ? "" : ", about " + format_duration(left_s) + " left"));
+  const double left_s =
+      stopwatch_.elapsed_s() / static_cast<double>(done_) * static_cast<double>(cases_ - done_);
+  log::info(fmt::format("case {} of {}{}: {}: {}", done_, cases_,
+                        done_ == cases_ ? "" : " (about " + format_duration(left_s) + " left)", case_id,
+                        outcome));
 }
 
 }  // namespace tpbench

@@ -10,20 +10,26 @@ void append(Quantity& quantity, const std::vector<double>& samples_s) {
   quantity.epoch_medians_s.push_back(summarise(samples_s).median);
   quantity.summary = summarise(quantity.samples_s);
   if (quantity.epoch_medians_s.size() < 2) return;
-  // Two launches differ more than one launch's interval says, and so do two epochs: the headline is over epochs.
+  // Two launches differ more than one launch's interval says, and so do two epochs: the headline is over
+  // epochs.
   const Summary over_epochs = summarise(quantity.epoch_medians_s);
   quantity.summary.median = over_epochs.median;
   quantity.summary.ci95 = over_epochs.ci95;
 }
 
-// Bandwidths from the median time of all collectives of one kind in a step.
+// Bandwidths from the median time of all collectives of one kind in a step. Where there is one kind only, its
+// time is the communication time of the record, over all epochs; only several kinds need telling apart.
 void add_bandwidths(Record& record, const Samples& samples) {
   const std::int64_t ranks = record.point.tp_degree;
   for (CollectiveResult& collective : record.collectives) {
     if (ranks == 1 || collective.calls_per_step == 0) continue;
-    const double median_s = summarise(samples.communication_by_op_s[static_cast<std::size_t>(collective.op)]).median;
+    const double median_s =
+        record.collectives.size() == 1
+            ? record.time->communication.summary.median
+            : summarise(samples.communication_by_op_s[static_cast<std::size_t>(collective.op)]).median;
     if (median_s <= 0) continue;
-    const double bytes = static_cast<double>(collective.bytes) * static_cast<double>(collective.calls_per_step);
+    const double bytes =
+        static_cast<double>(collective.bytes) * static_cast<double>(collective.calls_per_step);
     collective.algbw_gb_per_s = bytes / median_s / 1e9;
     collective.busbw_gb_per_s = *collective.algbw_gb_per_s * bus_factor(collective.op, ranks);
   }
@@ -38,21 +44,9 @@ void add_times(Record& record, const Samples& samples) {
   append(record.time->other, samples.other_s);
   record.converged = record.converged.value_or(true) && samples.converged;
   const double compute_s = record.time->compute.summary.median;
-  if (record.flop_per_rank.value_or(0) > 0 && compute_s > 0) record.gflops_per_rank = *record.flop_per_rank / compute_s / 1e9;
+  if (record.flop_per_rank.value_or(0) > 0 && compute_s > 0)
+    record.gflops_per_rank = *record.flop_per_rank / compute_s / 1e9;
   add_bandwidths(record, samples);
-}
-
-RankInfo rank_info(const Team& team, const LaunchFacts& facts) {
-  RankInfo info;
-  info.world = static_cast<std::int64_t>(facts.ranks.size());
-  info.replicas = static_cast<std::int64_t>(team.groups.size());
-  for (const int rank : team.groups.front()) {
-    const RankPlace& place = facts.ranks[static_cast<std::size_t>(rank)];
-    info.group.push_back(rank);
-    info.hosts.push_back(place.host);
-    info.cpus.push_back(place.cpus);
-  }
-  return info;
 }
 
 void drop_times(Record& record) {
@@ -88,10 +82,31 @@ Record start_record(const std::string& id, const Case& point) {
   return record;
 }
 
+RankInfo rank_info(const Team& team, const LaunchFacts& facts) {
+  RankInfo info;
+  info.world = static_cast<std::int64_t>(facts.ranks.size());
+  info.replicas = static_cast<std::int64_t>(team.groups.size());
+  for (const int rank : team.groups.front()) {
+    const RankPlace& place = facts.ranks[static_cast<std::size_t>(rank)];
+    info.group.push_back(rank);
+    info.hosts.push_back(place.host);
+    info.cpus.push_back(place.cpus);
+  }
+  return info;
+}
+
 void skip_record(Record& record, ReasonCode code, const std::string& reason) {
   record.status = Status::skipped;
   record.reason_code = code;
   record.reason = reason;
+}
+
+void fail_record(Record& record, ReasonCode code, const std::string& reason) {
+  record.status = Status::failed;
+  record.reason_code = code;
+  record.reason = reason;
+  record.scaling = {};
+  drop_times(record);
 }
 
 void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, const LaunchFacts& facts) {

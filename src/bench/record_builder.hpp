@@ -6,15 +6,21 @@
 
 namespace tpbench {
 
-/// What a record can say before its case runs: id, shape, predictions. `point` has threads_per_rank resolved, `id` is
-/// that of the case as the sweep gives it.
+/// What a record can say before its case runs: id, shape, predictions. `point` has threads_per_rank resolved,
+/// `id` is that of the case as the sweep gives it.
 Record start_record(const std::string& id, const Case& point);
 
 /// Marks a case that is not run.
 void skip_record(Record& record, ReasonCode code, const std::string& reason);
 
-/// Adds what an execution brought. Called once per epoch: samples of later epochs join those of earlier ones, and an
-/// epoch that fails makes the case a failed one.
+/// Marks a case that could not be ended in order; what an earlier epoch measured goes.
+void fail_record(Record& record, ReasonCode code, const std::string& reason);
+
+/// Where the team's first group runs.
+RankInfo rank_info(const Team& team, const LaunchFacts& facts);
+
+/// Adds what an execution brought. Called once per epoch: samples of later epochs join those of earlier ones,
+/// and an epoch that fails makes the case a failed one.
 void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, const LaunchFacts& facts);
 
 }  // namespace tpbench

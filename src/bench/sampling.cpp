@@ -8,10 +8,14 @@ namespace {
 
 CollectiveOp op_of(Activity activity) {
   switch (activity) {
-    case Activity::all_reduce: return CollectiveOp::all_reduce;
-    case Activity::all_gather: return CollectiveOp::all_gather;
-    case Activity::reduce_scatter: return CollectiveOp::reduce_scatter;
-    default: throw std::logic_error("a segment is neither compute nor a collective");
+    case Activity::all_reduce:
+      return CollectiveOp::all_reduce;
+    case Activity::all_gather:
+      return CollectiveOp::all_gather;
+    case Activity::reduce_scatter:
+      return CollectiveOp::reduce_scatter;
+    default:
+      throw std::logic_error("a segment is neither compute nor a collective");
   }
 }
 
@@ -39,8 +43,8 @@ double warm_up(const StepRunner& runner, std::size_t steps, const Team& team, Tr
   return team.active->max(*middle);
 }
 
-Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_step_s, const Team& team,
-               Trace& trace) {
+Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_step_s,
+               const Team& team, Trace& trace) {
   Samples samples;
   StopRule rule(settings);
   const Stopwatch stopwatch;

@@ -33,8 +33,8 @@ struct StepRunner {
 double warm_up(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace);
 
 /// Samples until the stop rule is content. Collective over the team's active ranks.
-Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_step_s, const Team& team,
-               Trace& trace);
+Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_step_s,
+               const Team& team, Trace& trace);
 
 /// Reduces a batch of one rank's durations over the ranks and appends it to `samples` (docs/methodology.md).
 void reduce_batch(const Trace& trace, const Team& team, Samples& samples);

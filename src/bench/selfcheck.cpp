@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "base/json.hpp"
 #include "base/units.hpp"
 #include "bench/noise.hpp"
 #include "bench/sampling.hpp"
@@ -79,7 +80,11 @@ void check_empty_step(Session& session, const Team& team, SelfCheck& check) {
 }
 
 Json summary_json(const Summary& summary) {
-  return {{"median", summary.median}, {"min", summary.min}, {"p95", summary.p95}, {"p99", summary.p99}, {"max", summary.max}};
+  return {{"median", summary.median},
+          {"min", summary.min},
+          {"p95", summary.p95},
+          {"p99", summary.p99},
+          {"max", summary.max}};
 }
 
 }  // namespace
@@ -112,19 +117,25 @@ std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks) {
   const auto line = [](std::string_view name, const std::string& value, std::string_view remark) {
     return fmt::format("  {:<22}{:<24}{}\n", name, value, remark);
   };
-  const auto spread = [](const Summary& s) { return fmt::format("{} (p95 {})", format_seconds(s.median), format_seconds(s.p95)); };
+  const auto spread = [](const Summary& s) {
+    return fmt::format("{} (p95 {})", format_seconds(s.median), format_seconds(s.p95));
+  };
   std::string text = fmt::format("What tpbench itself costs, on {} rank{}:\n", ranks, ranks == 1 ? "" : "s");
-  text += line("timer resolution", format_seconds(check.timer_resolution_s), "the smallest difference the clock can show");
+  text += line("timer resolution", format_seconds(check.timer_resolution_s),
+               "the smallest difference the clock can show");
   text += line("timer call", format_seconds(check.timer_call_s), "two stand around each segment");
   text += line("barrier", spread(check.barrier), "stands before each sample, outside of it");
   text += line("barrier exit skew", spread(check.barrier_exit_skew),
-               check.clock_error_s > 0 ? fmt::format("last rank out - first; clocks of hosts known to +- {}", format_seconds(check.clock_error_s))
+               check.clock_error_s > 0 ? fmt::format("last rank out - first; clocks of hosts known to +- {}",
+                                                     format_seconds(check.clock_error_s))
                                        : "last rank out - first: how unequally a sample starts");
   text += line("empty step", spread(check.empty_step), "what a case with nothing in it reports");
-  text += line("beside the barrier", format_seconds(check.beside_barrier_s), "wall time of an empty sample less its barrier");
+  text += line("beside the barrier", format_seconds(check.beside_barrier_s),
+               "wall time of an empty sample less its barrier");
   text += line("noise of fixed work", format_percent(check.worst_noise),
-               check.worst_noise > kNoisyMachine ? "p95 over fastest, worst rank: noisy, use measure.epochs of 6 or more"
-                                                 : "p95 over fastest, worst rank: quiet");
+               check.worst_noise > kNoisyMachine
+                   ? "p95 over fastest, worst rank: noisy, use measure.epochs of 6 or more"
+                   : "p95 over fastest, worst rank: quiet");
   text += "A case is safe from these costs when its step is a hundred times the empty step and the skew.\n";
   return text;
 }

@@ -13,10 +13,10 @@ struct SelfCheck {
   double timer_call_s = 0;        ///< one reading
   Summary barrier;                ///< what stands before each sample, on this rank
   Summary barrier_exit_skew;      ///< last rank out - first rank out
-  double clock_error_s = 0;       ///< how well clocks of different hosts are known to each other; 0 on one host
-  Summary empty_step;             ///< a step with nothing in it, as a case would report it
-  double beside_barrier_s = 0;    ///< wall time of one empty sample beyond that of its barrier
-  double worst_noise = 0;         ///< NoiseResult::relative(), the worst rank
+  double clock_error_s = 0;     ///< how well clocks of different hosts are known to each other; 0 on one host
+  Summary empty_step;           ///< a step with nothing in it, as a case would report it
+  double beside_barrier_s = 0;  ///< wall time of one empty sample beyond that of its barrier
+  double worst_noise = 0;       ///< NoiseResult::relative(), the worst rank
   Json noise;
 };
 

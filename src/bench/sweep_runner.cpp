@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <mutex>
 #include <numeric>
 #include <random>
 
@@ -13,19 +11,12 @@
 #include "bench/case_runner.hpp"
 #include "bench/guard.hpp"
 #include "bench/host.hpp"
+#include "bench/ledger.hpp"
 #include "bench/progress.hpp"
-#include "bench/record_builder.hpp"
-#include "bench/warnings.hpp"
 #include "compute/backend.hpp"
-#include "result/scaling.hpp"
 
 namespace tpbench {
 namespace {
-
-struct Skip {
-  ReasonCode code;
-  std::string reason;
-};
 
 // What can be known without running, from what every rank knows.
 std::optional<Skip> why_skipped(const Case& point, std::int64_t world) {
@@ -33,114 +24,16 @@ std::optional<Skip> why_skipped(const Case& point, std::int64_t world) {
     return Skip{ReasonCode::divisibility, *reason};
   }
   if (point.tp_degree > world) {
-    return Skip{ReasonCode::ranks, fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with mpirun -n {}",
-                                               point.tp_degree, point.tp_degree, world, point.tp_degree)};
+    return Skip{ReasonCode::ranks,
+                fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with mpirun -n {}",
+                            point.tp_degree, point.tp_degree, world, point.tp_degree)};
   }
   return std::nullopt;
 }
 
-// Rank 0's side of a sweep: the records, their files, and what a person sees. On other ranks there is none.
-class Ledger {
- public:
-  Ledger(const SweepRun& run, const LaunchFacts& facts) : run_(run), facts_(facts) {
-    if (run.resume) {
-      for (Record& record : run.folder->read_records()) kept_.emplace(record.id, std::move(record));
-    }
-  }
-
-  // Takes the record of an earlier run when nothing is left to do for it. A skipped case is looked at again.
-  bool keep_finished(const std::string& id) {
-    const auto found = kept_.find(id);
-    if (found == kept_.end() || found->second.status != Status::ok || !is_finished(found->second)) return false;
-    std::size_t& slot = index_[id] = records_.size();
-    (void)slot;
-    records_.push_back(found->second);
-    return true;
-  }
-
-  void open(const std::string& id, const Case& point) {
-    if (index_.contains(id)) return;
-    index_[id] = records_.size();
-    records_.push_back(start_record(id, point));
-    Record& record = records_.back();
-    record.label = run_.label;
-    record.environment = run_.environment_file;
-    record.started_at = utc_timestamp();
-    record.epochs_planned = run_.sweep.measure.epochs;
-    record.ranks.world = static_cast<std::int64_t>(facts_.ranks.size());
-  }
-
-  void skip(const std::string& id, const Skip& why) {
-    Record& record = records_[index_.at(id)];
-    skip_record(record, why.code, why.reason);
-    const auto earlier = kept_.find(id);
-    if (earlier != kept_.end() && earlier->second.status == Status::skipped && earlier->second.reason == why.reason) {
-      record = earlier->second;  // nothing new: the file stays as it is
-      return;
-    }
-    save(id);
-  }
-
-  void finish(const std::string& id, const CaseOutcome& outcome, const Team& team, double duration_s) {
-    const std::lock_guard lock(mutex_);
-    Record& record = records_[index_.at(id)];
-    add_outcome(record, outcome, team, facts_);
-    record.duration_s += duration_s;
-    record.warnings = find_warnings({facts_, record.point, team, outcome, record});
-    save(id);
-  }
-
-  // From the guard's thread, with the main thread stuck in the case.
-  void give_up(const std::string& id, const std::string& reason) {
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) return;
-    const auto found = index_.find(id);
-    if (found == index_.end()) return;
-    CaseOutcome outcome;
-    outcome.reason_code = ReasonCode::watchdog;
-    outcome.reason = reason;
-    Record record = records_[found->second];
-    record.time.reset();
-    record.status = Status::failed;
-    record.reason_code = outcome.reason_code;
-    record.reason = outcome.reason;
-    record.scaling = {};
-    record.converged.reset();
-    run_.folder->write_record(record);
-  }
-
-  [[nodiscard]] const Record& record(const std::string& id) const { return records_[index_.at(id)]; }
-
-  // In the order of the sweep, as people wrote it.
-  [[nodiscard]] std::vector<Record> in_sweep_order() const {
-    std::vector<Record> ordered;
-    for (const Case& point : run_.cases) {
-      const auto found = index_.find(case_id(point));
-      if (found != index_.end()) ordered.push_back(records_[found->second]);
-    }
-    return ordered;
-  }
-
-  void write_summary() { run_.folder->write_summary(run_.summarise(in_sweep_order())); }
-
- private:
-  // Writes the record, and those whose scaling it completes.
-  void save(const std::string& id) {
-    const std::size_t index = index_.at(id);
-    run_.folder->write_record(records_[index]);
-    for (const std::size_t changed : apply_scaling(records_)) run_.folder->write_record(records_[changed]);
-  }
-
-  const SweepRun& run_;
-  const LaunchFacts& facts_;
-  std::mutex mutex_;
-  std::vector<Record> records_;
-  std::map<std::string, std::size_t> index_;
-  std::map<std::string, Record> kept_;
-};
-
 std::string in_a_few_words(const Record& record) {
-  if (record.status != Status::ok) return fmt::format("{}: {}", name_of(record.status), record.reason.value_or(""));
+  if (record.status != Status::ok)
+    return fmt::format("{}: {}", name_of(record.status), record.reason.value_or(""));
   const Summary& step = record.time->step.summary;
   if (!step.ci95) return fmt::format("step {}", format_seconds(step.median));
   return fmt::format("step {} +- {:.1f} %", format_seconds(step.median),
@@ -159,19 +52,23 @@ class SweepLoop {
     const auto remaining = static_cast<std::size_t>(std::count(finished.begin(), finished.end(), 0));
     const auto epochs = run_.sweep.measure.epochs;
     if (ledger_ && remaining < finished.size()) {
-      log::info(fmt::format("{} of {} cases are finished already", finished.size() - remaining, finished.size()));
+      log::info(
+          fmt::format("{} of {} cases are finished already", finished.size() - remaining, finished.size()));
     }
     Progress progress(ledger_.has_value() && !run_.quiet, remaining * static_cast<std::size_t>(epochs));
     Guard guard(guard_options());
+    guard.watch("the start of the sweep", run_.watchdog_s);
     warm_libraries();
     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
-      for (const std::size_t index : run_order(run_.cases.size(), run_.sweep.measure.order, run_.sweep.seed, epoch)) {
+      for (const std::size_t index :
+           run_order(run_.cases.size(), run_.sweep.measure.order, run_.sweep.seed, epoch)) {
         if (finished[index] == 0) run_one(run_.cases[index], epoch, guard, progress);
       }
     }
-    if (!ledger_) return {};
-    ledger_->write_summary();
-    return ledger_->in_sweep_order();
+    std::optional<std::string> problem;
+    if (ledger_) problem = report([&] { ledger_->write_summary(); });
+    if (const auto agreed = session_.world().agree(problem)) throw EnvironmentError(*agreed);
+    return ledger_ ? ledger_->in_sweep_order() : std::vector<Record>();
   }
 
  private:
@@ -179,7 +76,8 @@ class SweepLoop {
   std::vector<char> find_finished() {
     std::string marks(run_.cases.size(), '\0');
     if (ledger_) {
-      for (std::size_t i = 0; i < run_.cases.size(); ++i) marks[i] = ledger_->keep_finished(case_id(run_.cases[i])) ? 1 : 0;
+      for (std::size_t i = 0; i < run_.cases.size(); ++i)
+        marks[i] = ledger_->keep_finished(case_id(run_.cases[i])) ? 1 : 0;
     }
     marks = session_.world().broadcast(marks);
     return {marks.begin(), marks.end()};
@@ -188,7 +86,8 @@ class SweepLoop {
   // The compute library makes its buffers and threads at the first call: they belong to no case.
   void warm_libraries() {
     constexpr std::int64_t kSize = 768;
-    const auto backend = parts_.make_backend(run_.cases.front().backend, static_cast<int>(facts_.threads_per_rank));
+    const auto backend =
+        parts_.make_backend(run_.cases.front().backend, static_cast<int>(facts_.threads_per_rank));
     const Matrix a = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);
     const Matrix b = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);
     const Matrix c = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);
@@ -200,10 +99,16 @@ class SweepLoop {
   GuardOptions guard_options() {
     GuardOptions options;
     options.heartbeats = session_.host_heartbeats();
+    options.own = &session_.heartbeat();
     options.world_rank = session_.world().rank();
     options.host = host_name();
     options.where_results_stay = [this] { return run_.how_to_resume; };
-    if (ledger_) options.on_give_up = [this](const std::string& reason) { ledger_->give_up(current_id_, reason); };
+    if (ledger_) {
+      options.on_give_up = [this](const std::string& reason) {
+        ledger_->give_up(ReasonCode::watchdog, reason);
+      };
+      options.before_exit = [this] { ledger_->hold_files(); };
+    }
     return options;
   }
 
@@ -222,13 +127,14 @@ class SweepLoop {
     }
     if (!skip) {
       const Team& team = teams_.team_for(point);
-      const Stopwatch stopwatch;
       std::optional<CaseOutcome> outcome;
-      guard.watch(current_id_, limit_s(point, team));
+      guard.watch("case " + current_id_, limit_s(point, team));
+      if (ledger_) ledger_->start(current_id_, team);
       if (team.member()) outcome = run_on_team(point, team);
       wait_for_all();
-      guard.relax();
-      if (ledger_ && !problem) problem = report([&] { ledger_->finish(current_id_, *outcome, team, stopwatch.elapsed_s()); });
+      // Until the next case begins all wait for rank 0, which may stop as well as any other.
+      guard.watch("the record of case " + current_id_, run_.watchdog_s);
+      if (ledger_ && !problem) problem = report([&] { ledger_->finish(current_id_, *outcome, team); });
     }
     if (ledger_) progress.finish(current_id_, in_a_few_words(ledger_->record(current_id_)));
     // A disk that is full, say: nobody should go on measuring what cannot be kept.
@@ -241,7 +147,8 @@ class SweepLoop {
     session_.heartbeat().enter(Phase::report);
     try {
       work();
-      if (last_summary_.elapsed_s() > 1) {  // a large sweep of small cases must not be spent on writing summaries
+      // A large sweep of small cases must not be spent on writing summaries.
+      if (last_summary_.elapsed_s() > 1) {
         ledger_->write_summary();
         last_summary_.restart();
       }
@@ -256,16 +163,20 @@ class SweepLoop {
     const auto hosts = session_.host_of();
     const int host = hosts[static_cast<std::size_t>(session_.world().rank())];
     for (const std::vector<int>& group : team.groups) {
-      ranks_here += std::count_if(group.begin(), group.end(), [&](int r) { return hosts[static_cast<std::size_t>(r)] == host; });
+      ranks_here += std::count_if(group.begin(), group.end(),
+                                  [&](int r) { return hosts[static_cast<std::size_t>(r)] == host; });
     }
     session_.heartbeat().case_index.fetch_add(1);
     try {
-      return run_case(point, {run_.sweep.measure, run_.sweep.verify}, team, parts_, session_.heartbeat(), ranks_here);
+      return run_case(point, {run_.sweep.measure, run_.sweep.verify}, team, parts_, session_.heartbeat(),
+                      ranks_here);
     } catch (const std::exception& error) {
-      // A rank that failed inside timed steps, or a communicator that failed: the others wait where nothing can reach
-      // them, and their next call would go wrong.
-      log::error(fmt::format("case {} cannot be ended in order on rank {}: {}", current_id_, session_.world().rank(), error.what()));
-      if (ledger_) ledger_->give_up(current_id_, error.what());
+      // A rank that failed inside timed steps, or a communicator that failed: the others wait where nothing
+      // can reach them, and their next call would go wrong.
+      log::error(fmt::format("case {} cannot be ended in order on rank {}: {}", current_id_,
+                             session_.world().rank(), error.what()));
+      session_.heartbeat().leaving.store(true);
+      if (ledger_) ledger_->give_up(ReasonCode::error, error.what());
       log::error(run_.how_to_resume);
       abort_job(static_cast<int>(ExitStatus::case_failed));
     }
@@ -277,7 +188,8 @@ class SweepLoop {
     session_.world().sleeping_barrier({});
   }
 
-  // On a host none of whose ranks works, nothing moves by right; there the limit only keeps it from waiting for ever.
+  // On a host none of whose ranks works, nothing moves by right; there the limit only keeps it from waiting
+  // for ever.
   [[nodiscard]] double limit_s(const Case& point, const Team& team) const {
     const double limit = watchdog_limit_s(run_.watchdog_s, point);
     const auto hosts = session_.host_of();
@@ -302,7 +214,8 @@ class SweepLoop {
 
 }  // namespace
 
-std::vector<Record> run_sweep(const SweepRun& run, Session& session, const LaunchFacts& facts, const Parts& parts) {
+std::vector<Record> run_sweep(const SweepRun& run, Session& session, const LaunchFacts& facts,
+                              const Parts& parts) {
   return SweepLoop(run, session, facts, parts).run();
 }
 

@@ -31,16 +31,18 @@ struct SweepRun {
   std::function<std::string(const std::vector<Record>&)> summarise;
 };
 
-/// Runs all cases of the sweep, epoch by epoch, and leaves a record after each. Collective over the world. Returns the
-/// records of the cases of this run, those kept from an earlier run among them, in the order of the sweep; on ranks
-/// other than 0 nothing. Throws EnvironmentError when results cannot be written, on all ranks.
-std::vector<Record> run_sweep(const SweepRun& run, Session& session, const LaunchFacts& facts, const Parts& parts);
+/// Runs all cases of the sweep, epoch by epoch, and leaves a record after each. Collective over the world.
+/// Returns the records of the whole folder, those kept from an earlier run among them, in the order of the
+/// sweep; on ranks other than 0 nothing. Throws EnvironmentError when results cannot be written, on all
+/// ranks.
+std::vector<Record> run_sweep(const SweepRun& run, Session& session, const LaunchFacts& facts,
+                              const Parts& parts);
 
 /// The order in which the cases of one epoch run: as given, or shuffled by the seed and the epoch.
 std::vector<std::size_t> run_order(std::size_t cases, Order order, std::uint64_t seed, std::int64_t epoch);
 
-/// Seconds without a sign of life after which a case counts as stuck: `base_s`, and what the longest silent stretch of
-/// work may take on a slow machine (1 GFLOP/s, 10 MB/s).
+/// Seconds without a sign of life after which a case counts as stuck: `base_s`, and what the longest silent
+/// stretch of work may take on a slow machine (1 GFLOP/s, 10 MB/s).
 double watchdog_limit_s(double base_s, const Case& point);
 
 }  // namespace tpbench

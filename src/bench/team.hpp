@@ -29,9 +29,9 @@ struct Team {
 
   [[nodiscard]] bool member() const { return group.has_value(); }
 
-  /// Runs `work`, which communicates only through ranks that agree (AgreeingCommunicator), and has all active ranks
-  /// hear of an exception on any of them: then every rank throws AgreedError with the first failing rank's words.
-  /// CommError passes through: after that nobody can be asked.
+  /// Runs `work`, which communicates only through ranks that agree (AgreeingCommunicator), and has all active
+  /// ranks hear of an exception on any of them: then every rank throws AgreedError with the first failing
+  /// rank's words. CommError passes through: after that nobody can be asked.
   template <typename Work>
   void together(Work&& work) const {
     std::optional<std::string> problem;

@@ -13,8 +13,8 @@ namespace {
 
 constexpr long double kInfinity = std::numeric_limits<long double>::infinity();
 
-// Largest difference and largest reference value seen. The difference is taken in long double: for f64 that is where
-// it shows.
+// Largest difference and largest reference value seen. The difference is taken in long double: for f64 that
+// is where it shows.
 struct Difference {
   long double error = 0;
   long double scale = 0;
@@ -32,7 +32,9 @@ struct Difference {
 class LocalRows {
  public:
   LocalRows(Backend& backend, const MatrixView& view)
-      : backend_(backend), view_(view), scratch_(static_cast<std::size_t>(view.columns * size_of(view.dtype))) {}
+      : backend_(backend),
+        view_(view),
+        scratch_(static_cast<std::size_t>(view.columns * size_of(view.dtype))) {}
   const void* row(std::int64_t r) { return backend_.host_row(view_, r, scratch_); }
 
  private:
@@ -51,18 +53,22 @@ class Verifier {
     constexpr std::int64_t kTileEntries = 1 << 19;
     const OutputShard shard = layer_.output();
     const std::int64_t tile_columns = std::min(shard.local.columns, kTileEntries);
-    const std::int64_t tile_rows = std::max<std::int64_t>(1, kTileEntries / std::max<std::int64_t>(1, tile_columns));
+    const std::int64_t tile_rows =
+        std::max<std::int64_t>(1, kTileEntries / std::max<std::int64_t>(1, tile_columns));
     Difference difference;
     for (std::size_t at = 0; at < local_rows.size(); at += static_cast<std::size_t>(tile_rows)) {
-      const auto rows = local_rows.subspan(at, std::min(local_rows.size() - at, static_cast<std::size_t>(tile_rows)));
+      const auto rows =
+          local_rows.subspan(at, std::min(local_rows.size() - at, static_cast<std::size_t>(tile_rows)));
       for (std::int64_t first = 0; first < shard.local.columns; first += tile_columns) {
-        compare_tile(layer, rows, {first, std::min(first + tile_columns, shard.local.columns)}, shard, difference);
+        compare_tile(layer, rows, {first, std::min(first + tile_columns, shard.local.columns)}, shard,
+                     difference);
       }
     }
     return difference.relative();
   }
 
-  // All rows at once, by sums with random signs. Collective over the group when the expected sums are partial.
+  // All rows at once, by sums with random signs. Collective over the group when the expected sums are
+  // partial.
   double compare_row_sums(std::int64_t layer) {
     std::optional<SignedRowSums> expected;
     std::vector<double> found;
@@ -74,8 +80,8 @@ class Verifier {
     if (expected->partial) team_.group->reduce_sum(expected->values);
     Difference difference;
     for (std::size_t r = 0; r < found.size(); ++r) difference.add(found[r], expected->values[r]);
-    // A sum of n entries with random signs is sqrt(n) times as large as one entry, and so is its error; the largest
-    // sum stands in for that.
+    // A sum of n entries with random signs is sqrt(n) times as large as one entry, and so is its error; the
+    // largest sum stands in for that.
     return difference.relative();
   }
 
@@ -146,7 +152,8 @@ VerificationResult verify_layer(Layer& layer, const Shape& shape, VerifyMode mod
   constexpr std::int64_t kSampledRows = 8;
   const std::int64_t local_rows = layer.output().local.rows;
   // The ranks of one node compute their references at the same time; each on its own cores.
-  const double full_cost = layer.reference_cost_per_row() * static_cast<double>(local_rows * shape.num_layers);
+  const double full_cost =
+      layer.reference_cost_per_row() * static_cast<double>(local_rows * shape.num_layers);
   const bool cheap = team.active->max(full_cost) <= verification_budget(shape.dtype);
   const bool all_rows = mode == VerifyMode::full || (mode == VerifyMode::automatic && cheap);
   const auto rows = rows_to_check(local_rows, all_rows ? local_rows : kSampledRows, seed);

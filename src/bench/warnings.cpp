@@ -21,22 +21,26 @@ using Message = std::optional<std::string>;
 std::map<std::string, std::vector<std::size_t>> active_by_machine(const WarningInputs& in) {
   std::map<std::string, std::vector<std::size_t>> ranks;
   for (const std::vector<int>& group : in.team.groups) {
-    for (const int rank : group) ranks[in.facts.machine_of[static_cast<std::size_t>(rank)]].push_back(static_cast<std::size_t>(rank));
+    for (const int rank : group)
+      ranks[in.facts.machine_of[static_cast<std::size_t>(rank)]].push_back(static_cast<std::size_t>(rank));
   }
   return ranks;
 }
 
 Message debug_build(const WarningInputs&) {
   if (build_info().optimised) return std::nullopt;
-  return fmt::format("this is a {} build or one with sanitizers: build with the preset release", build_info().build_type);
+  return fmt::format("this is a {} build or one with sanitizers: build with the preset release",
+                     build_info().build_type);
 }
 
 Message oversubscribed(const WarningInputs& in) {
   for (const auto& [machine, ranks] : active_by_machine(in)) {
     const std::int64_t cores = in.facts.cores_of[ranks.front()];
     if (static_cast<std::int64_t>(ranks.size()) > cores) {
-      return fmt::format("{} ranks on {} cores: times are not those of {} devices; use as many ranks as cores, or more hosts",
-                         ranks.size(), cores, ranks.size());
+      return fmt::format(
+          "{} ranks on {} cores: times are not those of {} devices; use as many ranks as cores, or more "
+          "hosts",
+          ranks.size(), cores, ranks.size());
     }
   }
   return std::nullopt;
@@ -45,12 +49,15 @@ Message oversubscribed(const WarningInputs& in) {
 Message shared_core(const WarningInputs& in) {
   for (const auto& [machine, ranks] : active_by_machine(in)) {
     std::set<std::int64_t> cpus;
-    for (const std::size_t rank : ranks) cpus.insert(in.facts.ranks[rank].cpus.begin(), in.facts.ranks[rank].cpus.end());
+    for (const std::size_t rank : ranks)
+      cpus.insert(in.facts.ranks[rank].cpus.begin(), in.facts.ranks[rank].cpus.end());
     const auto size = static_cast<std::int64_t>(ranks.size());
-    // Each CPU is counted as a core: hardware threads of one core are rarely bound apart, and then on purpose.
+    // Each CPU is counted as a core: hardware threads of one core are rarely bound apart, and then on
+    // purpose.
     if (static_cast<std::int64_t>(cpus.size()) < size && size <= in.facts.cores_of[ranks.front()]) {
-      return fmt::format("{} ranks are bound to {} CPU(s) of {}: start mpirun with --bind-to none or --map-by core", size,
-                         cpus.size(), in.facts.ranks[ranks.front()].host);
+      return fmt::format(
+          "{} ranks are bound to {} CPU(s) of {}: start mpirun with --bind-to none or --map-by core", size,
+          cpus.size(), in.facts.ranks[ranks.front()].host);
     }
   }
   return std::nullopt;
@@ -59,19 +66,23 @@ Message shared_core(const WarningInputs& in) {
 Message thread_mismatch(const WarningInputs& in) {
   const std::int64_t asked = in.point.threads_per_rank.value_or(1), used = in.outcome.backend_threads;
   if (used != asked) {
-    return fmt::format("{} BLAS threads run where {} were asked for: the BLAS library allows no more", used, asked);
+    return fmt::format("{} BLAS threads run where {} were asked for: the BLAS library allows no more", used,
+                       asked);
   }
   for (const auto& [machine, ranks] : active_by_machine(in)) {
     const std::int64_t share = in.facts.cores_of[ranks.front()] / static_cast<std::int64_t>(ranks.size());
     for (const std::size_t rank : ranks) {
       const std::int64_t bound = in.facts.bound_cores_of[rank];
       if (used > bound) {
-        return fmt::format("{} BLAS threads share {} core(s) on rank {}: lower threads_per_rank or bind wider "
-                           "(mpirun --bind-to none)", used, bound, rank);
+        return fmt::format(
+            "{} BLAS threads share {} core(s) on rank {}: lower threads_per_rank or bind wider "
+            "(mpirun --bind-to none)",
+            used, bound, rank);
       }
       if (used > std::max<std::int64_t>(1, share)) {
-        return fmt::format("{} BLAS threads per rank and {} core(s) for each of the {} ranks of {}: lower threads_per_rank",
-                           used, share, ranks.size(), in.facts.ranks[rank].host);
+        return fmt::format(
+            "{} BLAS threads per rank and {} core(s) for each of the {} ranks of {}: lower threads_per_rank",
+            used, share, ranks.size(), in.facts.ranks[rank].host);
       }
     }
   }
@@ -85,8 +96,10 @@ Message loopback(const WarningInputs& in) {
   }
   for (const auto& [machine, names] : hosts) {
     if (names.size() > 1) {
-      return fmt::format("{} host names are one running machine: what was measured between them is not a network, "
-                         "unless you built one there", names.size());
+      return fmt::format(
+          "{} host names are one running machine: what was measured between them is not a network, "
+          "unless you built one there",
+          names.size());
     }
   }
   return std::nullopt;
@@ -101,24 +114,29 @@ Message placement_without_effect(const WarningInputs& in) {
 
 Message noisy_machine(const WarningInputs& in) {
   if (in.facts.worst_noise <= kNoisyMachine) return std::nullopt;
-  return fmt::format("the same work took up to {} longer (95th percentile against the fastest): other programs or a "
-                     "shared machine; repeat with measure.epochs of 6 or more",
-                     format_percent(in.facts.worst_noise));
+  return fmt::format(
+      "the same work took up to {} longer (95th percentile against the fastest): other programs or a "
+      "shared machine; repeat with measure.epochs of 6 or more",
+      format_percent(in.facts.worst_noise));
 }
 
 Message not_converged(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.record.converged.value_or(true)) return std::nullopt;
   const Summary& step = in.record.time->step.summary;
-  if (!step.ci95) return fmt::format("{} samples are too few for an interval: raise measure.max_seconds", step.samples);
-  return fmt::format("the step's interval is {:.1f} % of its median after {} samples: raise measure.max_seconds or "
-                     "max_samples, or use a quieter machine",
-                     100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples);
+  if (!step.ci95)
+    return fmt::format("{} samples are too few for an interval: raise measure.max_seconds", step.samples);
+  return fmt::format(
+      "the step's interval is {:.1f} % of its median after {} samples: raise measure.max_seconds or "
+      "max_samples, or use a quieter machine",
+      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples);
 }
 
 Message short_step(const WarningInputs& in) {
   constexpr double kTimerCostsShow = 2e-6;
-  if (in.record.status != Status::ok || in.record.time->step.summary.median >= kTimerCostsShow) return std::nullopt;
-  return "a step is so short that the timer's own cost shows: use a larger shape (tpbench selfcheck tells the cost)";
+  if (in.record.status != Status::ok || in.record.time->step.summary.median >= kTimerCostsShow)
+    return std::nullopt;
+  return "a step is so short that the timer's own cost shows: use a larger shape (tpbench selfcheck tells "
+         "the cost)";
 }
 
 Message imbalance(const WarningInputs& in) {
@@ -140,7 +158,8 @@ Message cold_cache_impossible(const WarningInputs& in) {
 }
 
 Message prediction_differs(const WarningInputs& in) {
-  if (!in.outcome.memory || in.outcome.memory->total() == in.record.memory->predicted_peak) return std::nullopt;
+  if (!in.outcome.memory || in.outcome.memory->total() == in.record.memory->predicted_peak)
+    return std::nullopt;
   return "counted memory differs from the formula: please report this";
 }
 

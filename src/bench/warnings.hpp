@@ -12,10 +12,10 @@ namespace tpbench {
 /// All that a warning may be drawn from.
 struct WarningInputs {
   const LaunchFacts& facts;
-  const Case& point;              ///< threads_per_rank resolved
+  const Case& point;  ///< threads_per_rank resolved
   const Team& team;
   const CaseOutcome& outcome;
-  const Record& record;           ///< times, memory and verification filled in
+  const Record& record;  ///< times, memory and verification filled in
 };
 
 /// What a reader of this record must know before believing it, each with the remedy. One row per warning in

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
+#include <string_view>
 
 #include "base/build_info.hpp"
 #include "base/error.hpp"
@@ -30,30 +31,39 @@ struct Shorthands {
   bool no_verify = false;
 };
 
+// An option that takes a list is repeated; without extra arguments it takes one value each time.
 void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
-  static const std::map<std::string, Format> kFormats(
-      [] {
-        std::map<std::string, Format> formats;
-        for (const auto& [format, name] : EnumNames<Format>::table) formats.emplace(name, format);
-        return formats;
-      }());
+  static const std::map<std::string, Format> kFormats([] {
+    std::map<std::string, Format> formats;
+    for (const auto& [format, name] : EnumNames<Format>::table) formats.emplace(name, format);
+    return formats;
+  }());
   app.add_option("-c,--config", line.config, "Sweep file (docs/sweep-file.md)")->type_name("FILE");
-  app.add_option("-o,--output", line.output, "New folder for the results [results/NAME-TIME]")->type_name("DIR");
-  app.add_option("--resume", line.resume, "Go on in a folder of the same sweep: skip what is finished, run failed cases again")
+  app.add_option("-o,--output", line.output, "New folder for the results [results/NAME-TIME]")
       ->type_name("DIR");
-  app.add_option("--label", line.label, "Name of the fabric under test, written into every record")->type_name("NAME");
+  app.add_option("--resume", line.resume,
+                 "Go on in a folder of the same sweep: skip what is finished, run failed cases again")
+      ->type_name("DIR");
+  app.add_option("--label", line.label, "Name of the fabric under test, written into every record")
+      ->type_name("NAME");
   app.add_option("--filter", line.filters, "Run only cases where KEY has one of the values; may be repeated")
-      ->type_name("KEY=VALUE[,VALUE]")->expected(1)->allow_extra_args(false);
+      ->type_name("KEY=VALUE[,VALUE]")
+      ->allow_extra_args(false);
   app.add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
-      ->type_name("KEY=VALUE")->expected(1)->allow_extra_args(false);
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--format", line.format, "What stdout gets: table, csv, jsonl or none [table]")
-      ->type_name("FORMAT")->transform(CLI::CheckedTransformer(kFormats).description(""));
+      ->type_name("FORMAT")
+      ->transform(CLI::CheckedTransformer(kFormats).description(""));
   app.add_option("--backend", shorthands.backend, "The same as --set backend=NAME")->type_name("NAME");
   app.add_option("--seed", shorthands.seed, "The same as --set seed=N")->type_name("N");
   app.add_flag("--no-verify", shorthands.no_verify, "The same as --set verify=off");
   app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
-  app.add_option("--watchdog", line.watchdog_s, "End the job when nothing has moved for this long, beside what the case's size explains [60]")
-      ->type_name("SECONDS")->check(CLI::Range(1.0, 86400.0).description(""));
+  app.add_option(
+         "--watchdog", line.watchdog_s,
+         "End the job when nothing has moved for this long, beside what the case's size explains [60]")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1.0, 86400.0).description(""));
   app.add_flag("-q,--quiet", line.quiet, "No progress, only warnings and errors");
   app.add_flag("-v,--verbose", line.verbose, "More about what is going on");
 }
@@ -67,15 +77,26 @@ void spell_out(CommandLine& line, const Shorthands& shorthands) {
 // Rules that CLI11 cannot know.
 void check_together(const CommandLine& line) {
   if (line.command == Command::run) {
-    if (line.config.empty() && line.resume.empty()) throw CLI::RequiredError("--config FILE (or --resume DIR)");
+    if (line.config.empty() && line.resume.empty())
+      throw CLI::RequiredError("--config FILE (or --resume DIR)");
     if (!line.output.empty() && !line.resume.empty()) throw CLI::ExcludesError("--output", "--resume");
     if (line.quiet && line.verbose) throw CLI::ExcludesError("--quiet", "--verbose");
   }
 }
 
+std::string quoted(std::string_view word) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 std::string version_text() {
   const BuildInfo& build = build_info();
-  return fmt::format("tpbench {} ({}, {}, {})", build.version, build.git_revision, build.build_type, build.compiler);
+  return fmt::format("tpbench {} ({}, {}, {})", build.version, build.git_revision, build.build_type,
+                     build.compiler);
 }
 
 }  // namespace
@@ -83,7 +104,8 @@ std::string version_text() {
 ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool speaks) {
   CommandLine line;
   Shorthands shorthands;
-  CLI::App app("Benchmarks the tensor-parallel layers of a transformer on real ranks and a real fabric.", "tpbench");
+  CLI::App app("Benchmarks the tensor-parallel layers of a transformer on real ranks and a real fabric.",
+               "tpbench");
   app.set_version_flag("--version", version_text());
   app.footer(kFooter);
   app.require_subcommand(0, 1);
@@ -93,9 +115,12 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_run_options(*run, line, shorthands);
   CLI::App* validate = app.add_subcommand("validate", "Check a sweep file and run nothing");
   validate->add_option("sweep", line.config, "Sweep file")->required()->type_name("FILE");
-  validate->add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
-      ->type_name("KEY=VALUE")->expected(1)->allow_extra_args(false);
-  CLI::App* info = app.add_subcommand("info", "Show machine, libraries, backends and binding, and what is wrong with them");
+  validate
+      ->add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  CLI::App* info = app.add_subcommand(
+      "info", "Show machine, libraries, backends and binding, and what is wrong with them");
   info->add_flag("--json", line.json, "As JSON");
   CLI::App* selfcheck = app.add_subcommand("selfcheck", "Measure what tpbench itself costs (under mpirun)");
   selfcheck->add_flag("--json", line.json, "As JSON");
@@ -113,6 +138,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (speaks) std::cerr << "tpbench: error: " << error.what() << "\nRun tpbench --help for the options.\n";
     return {std::nullopt, static_cast<int>(ExitStatus::bad_usage)};
   }
+  for (int i = 0; i < argc; ++i) line.typed += (i == 0 ? "" : " ") + quoted(argv[i]);
   return {line, 0};
 }
 

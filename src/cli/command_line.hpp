@@ -13,12 +13,14 @@ enum class Command { run, validate, info, selfcheck };
 /// What was typed.
 struct CommandLine {
   Command command = Command::run;
+  std::string typed;  ///< the whole line, so that a shell would take it again
   std::string config;
   std::string output;
   std::string resume;
   std::string label;
   std::vector<std::string> filters;
-  std::vector<std::string> overrides;  ///< --set in order; --backend, --seed and --no-verify are spelled out as such
+  std::vector<std::string>
+      overrides;  ///< --set in order; --backend, --seed and --no-verify are spelled out as such
   Format format = Format::table;
   bool dry_run = false;
   bool quiet = false;
@@ -27,7 +29,8 @@ struct CommandLine {
   double watchdog_s = 60;
 };
 
-/// Result of parsing: either something to do, or an exit status with what has been printed already (--help, a mistake).
+/// Result of parsing: either something to do, or an exit status with what has been printed already (--help, a
+/// mistake).
 struct ParsedCommandLine {
   std::optional<CommandLine> command_line;
   int exit_status = 0;

@@ -7,9 +7,10 @@
 
 namespace tpbench {
 
-/// One function per command. They throw UsageError and EnvironmentError, which run_program turns into exit statuses.
+/// One function per command. They throw UsageError and EnvironmentError, which run_program turns into exit
+/// statuses.
 ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts);
-ExitStatus validate_command(const CommandLine& line);
+ExitStatus validate_command(const CommandLine& line, const Launch& launch);
 ExitStatus info_command(const CommandLine& line, const Launch& launch);
 ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch);
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/build_info.hpp"
+#include "base/json.hpp"
 #include "base/units.hpp"
 #include "bench/environment.hpp"
 #include "bench/host.hpp"
@@ -20,7 +21,8 @@ namespace {
 void print_facts(const Json& facts, int depth) {
   for (const auto& [key, value] : facts.items()) {
     const std::string indent(static_cast<std::size_t>(2 * depth), ' ');
-    const bool leaf = value.is_primitive() || (value.is_array() && (value.empty() || value.front().is_primitive()));
+    const bool leaf =
+        value.is_primitive() || (value.is_array() && (value.empty() || value.front().is_primitive()));
     if (value.is_null()) continue;
     if (leaf) {
       fmt::print("{}{}: {}\n", indent, key, value.is_string() ? value.get<std::string>() : value.dump());
@@ -36,7 +38,10 @@ EnvironmentInputs here(const Launch& launch) {
   inputs.started_at = utc_timestamp();
   inputs.mpi = describe_mpi();
   inputs.blas = all_backends().front().describe();
-  inputs.ranks = {{.world_rank = 0, .host = host_name(), .pid = getpid(), .cpus = allowed_cpus(),
+  inputs.ranks = {{.world_rank = 0,
+                   .host = host_name(),
+                   .pid = getpid(),
+                   .cpus = allowed_cpus(),
                    .threads = default_threads(core_count(), 1, count_cores(allowed_cpus()))}};
   inputs.hosts = {host_to_json(read_host_facts())};
   inputs.launcher = launch.launcher;
@@ -60,7 +65,8 @@ ExitStatus info_command(const CommandLine& line, const Launch& launch) {
     return ExitStatus::ok;
   }
   print_facts(facts, 0);
-  fmt::print("\n{}\n", problems.empty() ? "Nothing is wrong with it, as far as can be told." : "What is wrong with it:");
+  fmt::print("\n{}\n", problems.empty() ? "Nothing is wrong with it, as far as can be told."
+                                        : "What is wrong with it:");
   for (const std::string& problem : problems) fmt::print("  - {}\n", problem);
   return ExitStatus::ok;
 }
@@ -73,8 +79,10 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
   const LaunchFacts facts = gather_launch_facts(session);
   const SelfCheck check = run_selfcheck(session, facts);
   if (session.world().rank() == 0) {
-    if (line.json) fmt::print("{}\n", selfcheck_to_json(check, session.world().size()).dump(2));
-    else fmt::print("{}", selfcheck_to_text(check, session.world().size()));
+    if (line.json)
+      fmt::print("{}\n", selfcheck_to_json(check, session.world().size()).dump(2));
+    else
+      fmt::print("{}", selfcheck_to_text(check, session.world().size()));
     std::fflush(stdout);
   }
   return ExitStatus::ok;

@@ -11,16 +11,22 @@ namespace {
 
 ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& parts) {
   switch (line.command) {
-    case Command::run: return run_command(line, launch, parts);
-    case Command::validate: return validate_command(line);
-    case Command::info: return info_command(line, launch);
-    case Command::selfcheck: return selfcheck_command(line, launch);
+    case Command::run:
+      return run_command(line, launch, parts);
+    case Command::validate:
+      return validate_command(line, launch);
+    case Command::info:
+      return info_command(line, launch);
+    case Command::selfcheck:
+      return selfcheck_command(line, launch);
   }
   return ExitStatus::bad_usage;
 }
 
 void configure_log(const CommandLine& line, long rank) {
-  const log::Level level = line.quiet ? log::Level::warning : line.verbose ? log::Level::debug : log::Level::info;
+  const log::Level level = line.quiet     ? log::Level::warning
+                           : line.verbose ? log::Level::debug
+                                          : log::Level::info;
   log::configure(level, rank == 0 ? "tpbench" : fmt::format("tpbench rank {}", rank));
 }
 

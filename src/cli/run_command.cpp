@@ -2,11 +2,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <fstream>
+#include <set>
 #include <sstream>
 
+#include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "bench/environment.hpp"
@@ -14,8 +18,8 @@
 #include "bench/process_memory.hpp"
 #include "bench/sweep_runner.hpp"
 #include "cli/commands.hpp"
-#include "measure/clock.hpp"
 #include "comm/mpi_info.hpp"
+#include "measure/clock.hpp"
 #include "report/csv.hpp"
 #include "report/plan.hpp"
 #include "result/folder.hpp"
@@ -24,21 +28,14 @@ namespace tpbench {
 namespace {
 
 std::filesystem::path sweep_file(const CommandLine& line) {
-  return line.config.empty() ? std::filesystem::path(line.resume) / "sweep.json" : std::filesystem::path(line.config);
+  return line.config.empty() ? std::filesystem::path(line.resume) / "sweep.json"
+                             : std::filesystem::path(line.config);
 }
 
 std::int64_t largest_degree(const std::vector<Case>& cases) {
   std::int64_t degree = 1;
   for (const Case& point : cases) degree = std::max(degree, point.tp_degree);
   return degree;
-}
-
-// What the user would type again, without a launcher.
-std::string typed_command(const CommandLine& line) {
-  std::string command = "tpbench";
-  if (!line.config.empty()) command += " --config " + line.config;
-  if (!line.resume.empty()) command += " --resume " + line.resume;
-  return command;
 }
 
 struct Selected {
@@ -78,13 +75,15 @@ std::string label_of(const CommandLine& line) {
   if (environment.is_discarded() || !environment.contains("label")) return line.label;
   const std::string before = environment.at("label").get<std::string>();
   if (!line.label.empty() && line.label != before) {
-    throw UsageError(fmt::format("--label {}: the folder {} holds results labelled \"{}\"; use another --output for another fabric",
-                                 line.label, line.resume, before));
+    throw UsageError(fmt::format(
+        "--label {}: the folder {} holds results labelled \"{}\"; use another --output for another fabric",
+        line.label, line.resume, before));
   }
   return before;
 }
 
-Json describe_launch(const std::string& label, const Launch& launch, const LaunchFacts& facts, const Sweep& sweep) {
+Json describe_launch(const std::string& label, const Launch& launch, const LaunchFacts& facts,
+                     const Sweep& sweep) {
   EnvironmentInputs inputs;
   inputs.label = label;
   inputs.started_at = utc_timestamp();
@@ -106,7 +105,8 @@ struct Output {
   std::string label;
 };
 
-Output open_output(const CommandLine& line, const Launch& launch, const LaunchFacts& facts, const Sweep& sweep) {
+Output open_output(const CommandLine& line, const Launch& launch, const LaunchFacts& facts,
+                   const Sweep& sweep) {
   const std::string label = label_of(line);
   ResultFolder folder = line.resume.empty() ? ResultFolder::create(new_folder(line, sweep))
                                             : ResultFolder::resume(line.resume, sweep.resolved);
@@ -132,8 +132,10 @@ void on_first_rank(const Control& world, Work&& work) {
   if (const auto agreed = world.agree(environment)) throw EnvironmentError(*agreed);
 }
 
-void check_launch(const Launch& launch, long world_size, const std::vector<Case>& cases, const CommandLine& line) {
-  if (const auto problem = why_launch_cannot_run(launch, world_size, static_cast<long>(largest_degree(cases)), typed_command(line))) {
+void check_launch(const Launch& launch, long world_size, const std::vector<Case>& cases,
+                  const CommandLine& line) {
+  if (const auto problem =
+          why_launch_cannot_run(launch, world_size, static_cast<long>(largest_degree(cases)), line.typed)) {
     throw EnvironmentError(*problem);
   }
 }
@@ -147,15 +149,30 @@ void say_where_time_went(const std::vector<Record>& records, double wall_s) {
       if (found != record.phases_s.end()) measuring_s += found->second;
     }
   }
-  log::debug(fmt::format("{} of {} went into verification, warm-up and sampling", format_percent(measuring_s / wall_s),
-                         format_duration(wall_s)));
+  log::debug(fmt::format("{} of {} went into verification, warm-up and sampling",
+                         format_percent(measuring_s / wall_s), format_duration(wall_s)));
 }
 
-ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const Parts& parts, std::optional<Selected> mine) {
+// The table that nobody could read must not look like a success.
+void print_results(const std::string& text, const std::string& where_else) {
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return;
+  throw EnvironmentError(
+      fmt::format("stdout: cannot write the results: {}{}", std::strerror(errno), where_else));
+}
+
+std::int64_t count_failed(const std::vector<Record>& records, const std::vector<Case>& cases) {
+  std::set<std::string> selected;
+  for (const Case& point : cases) selected.insert(case_id(point));
+  return std::count_if(records.begin(), records.end(), [&](const Record& record) {
+    return record.status == Status::failed && selected.contains(record.id);
+  });
+}
+
+ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const Parts& parts, Session& session,
+                          std::optional<Selected> mine) {
   const Stopwatch stopwatch;
-  Session session(launch.launcher == "none");
   const Control& world = session.world();
-  if (mine) check_launch(launch, world.size(), mine->cases, line);
+  check_launch(launch, world.size(), mine ? mine->cases : std::vector<Case>(), line);
   const Selected selected = share_sweep(std::move(mine), line, world);
   keep_heap_small();
   const LaunchFacts facts = gather_launch_facts(session);
@@ -165,13 +182,15 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
   on_first_rank(world, [&] {
     output.emplace(open_output(line, launch, facts, selected.sweep));
     const std::string path = output->folder.path().string();
-    log::info(fmt::format("{} cases on {} rank{}, {} BLAS thread{} each; results in {}", selected.cases.size(), world.size(),
-                          world.size() == 1 ? "" : "s", facts.threads_per_rank, facts.threads_per_rank == 1 ? "" : "s", path));
+    log::info(fmt::format("{} cases on {} rank{}, {} BLAS thread{} each; results in {}",
+                          selected.cases.size(), world.size(), world.size() == 1 ? "" : "s",
+                          facts.threads_per_rank, facts.threads_per_rank == 1 ? "" : "s", path));
     run.folder = &output->folder;
     run.environment_file = output->environment_file;
     run.label = output->label;
     run.how_to_resume = fmt::format("finished records stay in {}; go on with --resume {}", path, path);
   });
+  run.how_to_resume = world.broadcast(run.how_to_resume);  // whoever lives may have to say it
   run.resume = !line.resume.empty();
   run.quiet = line.quiet;
   run.watchdog_s = line.watchdog_s;
@@ -179,15 +198,14 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
   const std::vector<Record> records = run_sweep(run, session, facts, parts);
 
   std::int64_t failed = 0;
-  if (output) {
-    fmt::print("{}", render(line.format, records, selected.sweep.efficiency_floor));
-    std::fflush(stdout);
-    failed = std::count_if(records.begin(), records.end(), [](const Record& r) { return r.status == Status::failed; });
+  on_first_rank(world, [&] {
+    const std::string path = output->folder.path().string();
+    failed = count_failed(records, selected.cases);
     say_where_time_went(records, stopwatch.elapsed_s());
-    log::info(fmt::format("records, environment and summary.csv are in {}", output->folder.path().string()));
-  }
-  failed = world.broadcast(failed);
-  return failed > 0 ? ExitStatus::case_failed : ExitStatus::ok;
+    print_results(render(line.format, records, selected.sweep.efficiency_floor), "; they are in " + path);
+    log::info(fmt::format("records, environment and summary.csv are in {}", path));
+  });
+  return world.broadcast(failed) > 0 ? ExitStatus::case_failed : ExitStatus::ok;
 }
 
 }  // namespace
@@ -197,18 +215,31 @@ ExitStatus run_command(const CommandLine& line, const Launch& launch, const Part
   std::optional<Selected> selected;
   if (first) selected = read_sweep(line);
   if (line.dry_run) {
-    if (first) fmt::print("{}", render_plan(line.format, selected->cases));
+    if (first) print_results(render_plan(line.format, selected->cases), "");
     return ExitStatus::ok;
   }
   if (launch.launcher == "none") check_launch(launch, 1, selected->cases, line);
-  return run_in_session(line, launch, parts, std::move(selected));
+  Session session(launch.launcher == "none");
+  try {
+    return run_in_session(line, launch, parts, session, std::move(selected));
+  } catch (const UsageError&) {
+    throw;  // all ranks heard of it and leave together
+  } catch (const EnvironmentError&) {
+    throw;
+  } catch (const std::exception& error) {
+    // The other ranks wait for this one where nothing can reach them.
+    log::error(error.what());
+    abort_job(static_cast<int>(ExitStatus::environment));
+  }
 }
 
-ExitStatus validate_command(const CommandLine& line) {
+ExitStatus validate_command(const CommandLine& line, const Launch& launch) {
+  if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
   const Sweep sweep = load_sweep(line.config, line.overrides, built_in_availability());
   for (const std::string& remark : sweep.remarks) log::warning(remark);
-  fmt::print("{}: valid, {} case{}, up to {} rank{}\n", line.config, sweep.cases.size(), sweep.cases.size() == 1 ? "" : "s",
-             largest_degree(sweep.cases), largest_degree(sweep.cases) == 1 ? "" : "s");
+  fmt::print("{}: valid, {} case{}, up to {} rank{}\n", line.config, sweep.cases.size(),
+             sweep.cases.size() == 1 ? "" : "s", largest_degree(sweep.cases),
+             largest_degree(sweep.cases) == 1 ? "" : "s");
   return ExitStatus::ok;
 }
 

@@ -14,7 +14,8 @@ void check_mpi(int code, const char* call, const std::source_location& where) {
   int length = 0;
   MPI_Error_string(code, text, &length);
   const std::string_view file = where.file_name();
-  throw CommError(fmt::format("{} failed at {}:{}: {}", call, file.substr(file.find_last_of('/') + 1), where.line(), text));
+  throw CommError(fmt::format("{} failed at {}:{}: {}", call, file.substr(file.find_last_of('/') + 1),
+                              where.line(), text));
 }
 
 }  // namespace tpbench

@@ -12,8 +12,8 @@
 
 namespace tpbench {
 
-/// The collectives of one group, carried by one algorithm: the calls that are timed. Each is collective over the
-/// group, returns once its result is usable on this rank, and throws CommError.
+/// The collectives of one group, carried by one algorithm: the calls that are timed. Each is collective over
+/// the group, returns once its result is usable on this rank, and throws CommError.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -21,7 +21,8 @@ class Communicator {
   [[nodiscard]] virtual int rank() const = 0;
   [[nodiscard]] virtual int size() const = 0;
 
-  /// A matrix that this algorithm can reduce or gather without copying it first; by default the backend's memory.
+  /// A matrix that this algorithm can reduce or gather without copying it first; by default the backend's
+  /// memory.
   virtual Matrix make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                              std::int64_t columns);
 

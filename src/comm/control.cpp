@@ -82,8 +82,8 @@ std::vector<std::string> Control::gather(const std::string& text) const {
   TPBENCH_MPI(MPI_Gather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, 0, handle_->comm));
   std::exclusive_scan(lengths.begin(), lengths.end(), offsets.begin(), 0);
   std::string joined(static_cast<std::size_t>(std::reduce(lengths.begin(), lengths.end())), '\0');
-  TPBENCH_MPI(MPI_Gatherv(text.data(), length, MPI_CHAR, joined.data(), lengths.data(), offsets.data(), MPI_CHAR, 0,
-                          handle_->comm));
+  TPBENCH_MPI(MPI_Gatherv(text.data(), length, MPI_CHAR, joined.data(), lengths.data(), offsets.data(),
+                          MPI_CHAR, 0, handle_->comm));
   return cut(joined, lengths);
 }
 
@@ -94,8 +94,8 @@ std::vector<std::string> Control::all_gather(const std::string& text) const {
   TPBENCH_MPI(MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, handle_->comm));
   std::exclusive_scan(lengths.begin(), lengths.end(), offsets.begin(), 0);
   std::string joined(static_cast<std::size_t>(std::reduce(lengths.begin(), lengths.end())), '\0');
-  TPBENCH_MPI(MPI_Allgatherv(text.data(), length, MPI_CHAR, joined.data(), lengths.data(), offsets.data(), MPI_CHAR,
-                             handle_->comm));
+  TPBENCH_MPI(MPI_Allgatherv(text.data(), length, MPI_CHAR, joined.data(), lengths.data(), offsets.data(),
+                             MPI_CHAR, handle_->comm));
   return cut(joined, lengths);
 }
 

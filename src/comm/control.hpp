@@ -13,8 +13,8 @@ namespace tpbench {
 /// An MPI communicator, held so that no other room sees <mpi.h>.
 struct MpiHandle;
 
-/// What ranks say to each other around the measurement: decisions, agreement, samples. Never timed. All calls are
-/// collective over the ranks of this object, and throw CommError when MPI reports a failure.
+/// What ranks say to each other around the measurement: decisions, agreement, samples. Never timed. All calls
+/// are collective over the ranks of this object, and throw CommError when MPI reports a failure.
 class Control {
  public:
   explicit Control(std::shared_ptr<MpiHandle> handle);
@@ -41,8 +41,8 @@ class Control {
   /// Every rank says what is wrong with it, if anything; every rank learns the lowest failing rank's words.
   [[nodiscard]] std::optional<std::string> agree(const std::optional<std::string>& problem) const;
 
-  /// Returns when all ranks have come. Ranks that came early sleep instead of spinning, so that they take no cycle
-  /// from ranks that still measure; `waiting` is called about every millisecond.
+  /// Returns when all ranks have come. Ranks that came early sleep instead of spinning, so that they take no
+  /// cycle from ranks that still measure; `waiting` is called about every millisecond.
   void sleeping_barrier(const std::function<void()>& waiting) const;
 
   /// The usual barrier, spinning: what stands before each sample.

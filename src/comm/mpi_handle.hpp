@@ -6,8 +6,8 @@
 
 namespace tpbench {
 
-/// Owns a communicator; errors on it come back as codes. Freed with the last copy of the pointer, unless it is one
-/// that MPI itself owns or MPI has already been finalised.
+/// Owns a communicator; errors on it come back as codes. Freed with the last copy of the pointer, unless it
+/// is one that MPI itself owns or MPI has already been finalised.
 struct MpiHandle {
   MPI_Comm comm = MPI_COMM_NULL;
   bool owned = false;

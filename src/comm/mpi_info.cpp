@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.hpp"
+
 namespace tpbench {
 namespace {
 

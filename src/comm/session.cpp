@@ -17,11 +17,13 @@ Session::Session(bool alone) {
   if (alone) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   int provided = MPI_THREAD_SINGLE;
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
-    throw EnvironmentError("MPI_Init_thread failed: is this the mpirun of the MPI library that tpbench was built with?");
+    throw EnvironmentError(
+        "MPI_Init_thread failed: is this the mpirun of the MPI library that tpbench was built with?");
   }
   world_ = std::make_unique<Control>(std::make_shared<MpiHandle>(MPI_COMM_WORLD, false));
   MPI_Comm shared = MPI_COMM_NULL;
-  TPBENCH_MPI(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world_->rank(), MPI_INFO_NULL, &shared));
+  TPBENCH_MPI(
+      MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world_->rank(), MPI_INFO_NULL, &shared));
   host_ = std::make_unique<Control>(std::make_shared<MpiHandle>(shared, true));
 
   // A host is known by the world rank of its first rank.

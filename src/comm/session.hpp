@@ -14,8 +14,8 @@ namespace tpbench {
 /// MPI from its start to its end, and what is known about where the ranks are. One per process.
 class Session {
  public:
-  /// Starts MPI (MPI_THREAD_FUNNELED). `alone` is true when no launcher started this process: then MPI is kept from
-  /// starting a daemon of its own. Throws EnvironmentError when MPI cannot start.
+  /// Starts MPI (MPI_THREAD_FUNNELED). `alone` is true when no launcher started this process: then MPI is
+  /// kept from starting a daemon of its own. Throws EnvironmentError when MPI cannot start.
   explicit Session(bool alone);
   ~Session();
   Session(const Session&) = delete;
@@ -47,7 +47,8 @@ class Session {
   std::vector<const Heartbeat*> heartbeats_;
 };
 
-/// Ends all ranks of the job at once with `status`. Does not return. For when the state of the ranks is unknown.
+/// Ends all ranks of the job at once with `status`. Does not return. For when the state of the ranks is
+/// unknown.
 [[noreturn]] void abort_job(int status);
 
 }  // namespace tpbench

@@ -28,7 +28,11 @@ template <typename T>
 
 TPBENCH_VECTORISE void gelu_row(float* x, std::int64_t count) { gelu(x, count); }
 TPBENCH_VECTORISE void gelu_row(double* x, std::int64_t count) { gelu(x, count); }
-TPBENCH_VECTORISE void swiglu_row(float* gate, const float* up, std::int64_t count) { swiglu(gate, up, count); }
-TPBENCH_VECTORISE void swiglu_row(double* gate, const double* up, std::int64_t count) { swiglu(gate, up, count); }
+TPBENCH_VECTORISE void swiglu_row(float* gate, const float* up, std::int64_t count) {
+  swiglu(gate, up, count);
+}
+TPBENCH_VECTORISE void swiglu_row(double* gate, const double* up, std::int64_t count) {
+  swiglu(gate, up, count);
+}
 
 }  // namespace tpbench

@@ -7,14 +7,14 @@
 #include <string>
 #include <string_view>
 
-#include "base/json.hpp"
+#include "base/json_fwd.hpp"
 #include "tensor/fill.hpp"
 #include "tensor/matrix.hpp"
 
 namespace tpbench {
 
-/// Where tensors live and compute runs. One per case and rank; all calls come from the rank's main thread and have
-/// finished their work, or queued it in order, when they return. Failures throw CaseError.
+/// Where tensors live and compute runs. One per case and rank; all calls come from the rank's main thread and
+/// have finished their work, or queued it in order, when they return. Failures throw CaseError.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -44,8 +44,10 @@ class Backend {
   virtual void poison(const MatrixView& x) = 0;
   /// Makes row `row` readable by the host: returns its address, or fills `scratch` and returns that.
   virtual const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte> scratch) = 0;
-  /// Runs `body(first, last)` over pieces of [0, count) on this rank's compute threads, for host work around a case.
-  virtual void parallel_for(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& body) = 0;
+  /// Runs `body(first, last)` over pieces of [0, count) on this rank's compute threads, for host work around
+  /// a case.
+  virtual void parallel_for(std::int64_t count,
+                            const std::function<void(std::int64_t, std::int64_t)>& body) = 0;
   /// Removes all tensors of this backend from the caches. Returns false where that cannot be done.
   virtual bool flush_caches() = 0;
 };

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "compute/activation.hpp"
 #include "compute/thread_pool.hpp"
 
@@ -33,11 +34,11 @@ class CpuBackend final : public Backend {
     const blasint m = to_blas(c.rows), n = to_blas(c.columns), k = to_blas(a.columns);
     const blasint lda = to_blas(a.row_stride), ldb = to_blas(b.row_stride), ldc = to_blas(c.row_stride);
     if (c.dtype == DType::f32) {
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, static_cast<const float*>(a.data), lda,
-                  static_cast<const float*>(b.data), ldb, 0.0F, static_cast<float*>(c.data), ldc);
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, static_cast<const float*>(a.data),
+                  lda, static_cast<const float*>(b.data), ldb, 0.0F, static_cast<float*>(c.data), ldc);
     } else {
-      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0, static_cast<const double*>(a.data), lda,
-                  static_cast<const double*>(b.data), ldb, 0.0, static_cast<double*>(c.data), ldc);
+      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0, static_cast<const double*>(a.data),
+                  lda, static_cast<const double*>(b.data), ldb, 0.0, static_cast<double*>(c.data), ldc);
     }
   }
 
@@ -73,34 +74,41 @@ class CpuBackend final : public Backend {
   void set_zero(const MatrixView& x) override {
     const std::int64_t size = size_of(x.dtype);
     for_row_pieces(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
-      std::memset(static_cast<std::byte*>(x.row(row)) + first * size, 0, static_cast<std::size_t>((last - first) * size));
+      std::memset(static_cast<std::byte*>(x.row(row)) + first * size, 0,
+                  static_cast<std::size_t>((last - first) * size));
     });
   }
 
   void fill(const MatrixView& x, const TensorKey& key, std::int64_t row, std::int64_t column) override {
-    pool_.parallel_for(x.rows, [&](std::int64_t first, std::int64_t last) { fill_rows(x, key, row, column, first, last); });
+    pool_.parallel_for(
+        x.rows, [&](std::int64_t first, std::int64_t last) { fill_rows(x, key, row, column, first, last); });
   }
 
   void poison(const MatrixView& x) override { tpbench::poison(x); }
 
-  const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte>) override { return x.row(row); }
+  const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte>) override {
+    return x.row(row);
+  }
 
-  void parallel_for(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& body) override {
+  void parallel_for(std::int64_t count,
+                    const std::function<void(std::int64_t, std::int64_t)>& body) override {
     pool_.parallel_for(count, body);
   }
 
   bool flush_caches() override {
     bool flushed = true;
-    memory_.for_each_block([&](const void* data, std::int64_t bytes) { flushed = flush_from_caches(data, bytes) && flushed; });
+    memory_.for_each_block(
+        [&](const void* data, std::int64_t bytes) { flushed = flush_from_caches(data, bytes) && flushed; });
     return flushed;
   }
 
  private:
-  // Calls `body(row, first, last)` so that every element of a [rows, columns] array is covered once, shared over the
-  // threads by elements: one long row is shared as well as many short ones.
+  // Calls `body(row, first, last)` so that every element of a [rows, columns] array is covered once, shared
+  // over the threads by elements: one long row is shared as well as many short ones.
   template <typename Body>
   void for_row_pieces(std::int64_t rows, std::int64_t columns, const Body& body) {
-    constexpr std::int64_t kWorthWaking = 1 << 14;  // below this many elements waking a thread costs more than it brings
+    constexpr std::int64_t kWorthWaking =
+        1 << 14;  // below this many elements waking a thread costs more than it brings
     const auto span = [&](std::int64_t begin, std::int64_t end) {
       while (begin < end) {
         const std::int64_t row = begin / columns, first = begin % columns;
@@ -109,8 +117,10 @@ class CpuBackend final : public Backend {
         begin += last - first;
       }
     };
-    if (rows * columns < kWorthWaking) span(0, rows * columns);
-    else pool_.parallel_for(rows * columns, span);
+    if (rows * columns < kWorthWaking)
+      span(0, rows * columns);
+    else
+      pool_.parallel_for(rows * columns, span);
   }
 
   TrackedMemory memory_;

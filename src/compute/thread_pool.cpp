@@ -15,7 +15,8 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::parallel_for(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& body) {
+void ThreadPool::parallel_for(std::int64_t count,
+                              const std::function<void(std::int64_t, std::int64_t)>& body) {
   if (workers_.empty() || count < 2) {
     if (count > 0) body(0, count);
     return;

@@ -9,8 +9,8 @@
 
 namespace tpbench {
 
-/// Threads that share loops with the thread that calls. They sleep between loops, so that they take nothing from the
-/// BLAS library's own threads or from other ranks.
+/// Threads that share loops with the thread that calls. They sleep between loops, so that they take nothing
+/// from the BLAS library's own threads or from other ranks.
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);
@@ -20,8 +20,8 @@ class ThreadPool {
 
   [[nodiscard]] int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls `body(first, last)` once per thread with contiguous pieces of [0, count); returns when all are done.
-  /// `body` must not throw.
+  /// Calls `body(first, last)` once per thread with contiguous pieces of [0, count); returns when all are
+  /// done. `body` must not throw.
   void parallel_for(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& body);
 
  private:

@@ -3,12 +3,14 @@
 namespace tpbench {
 namespace {
 
-// Y_i [T, h/t] = X [T, h] W_i [h, h/t]: each rank has whole columns of Y, and the whole Y is assembled everywhere.
+// Y_i [T, h/t] = X [T, h] W_i [h, h/t]: each rank has whole columns of Y, and the whole Y is assembled
+// everywhere.
 class ColumnLinearLayer : public LinearLayer {
  public:
   explicit ColumnLinearLayer(const LayerContext& context)
-      : LinearLayer(context, {0, context.shape.hidden_size},
-                    shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank())),
+      : LinearLayer(
+            context, {0, context.shape.hidden_size},
+            shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank())),
         output_(make_output(Category::activations, shape().tokens, shape().hidden_size)) {}
 
   void poison() override { backend().poison(output_.view()); }
@@ -22,8 +24,8 @@ class ColumnLinearLayer : public LinearLayer {
   Matrix output_;
 };
 
-// Assembles by an all-gather. It puts shard after shard, so that with several tokens the rows of Y are in pieces,
-// which are then copied to their places; that copy is compute.
+// Assembles by an all-gather. It puts shard after shard, so that with several tokens the rows of Y are in
+// pieces, which are then copied to their places; that copy is compute.
 class GatheringColumnLinear final : public ColumnLinearLayer {
  public:
   explicit GatheringColumnLinear(const LayerContext& context) : ColumnLinearLayer(context) {
@@ -51,7 +53,8 @@ class GatheringColumnLinear final : public ColumnLinearLayer {
     trace.begin(Activity::compute);
     for (std::int64_t rank = 0; rank < communicator().size(); ++rank) {
       const MatrixView& all = gathered_.view();
-      const MatrixView piece = {all.row(rank * shape().tokens), all.dtype, shape().tokens, all.columns, all.columns};
+      const MatrixView piece = {all.row(rank * shape().tokens), all.dtype, shape().tokens, all.columns,
+                                all.columns};
       backend().copy(piece, output_.view().column_slice(rank * all.columns, all.columns));
     }
     trace.end();
@@ -68,7 +71,8 @@ class GatheringColumnLinear final : public ColumnLinearLayer {
   Matrix gathered_;
 };
 
-// Assembles as course texts draw it: every rank puts its columns into zeros of full size, and the sum over ranks is Y.
+// Assembles as course texts draw it: every rank puts its columns into zeros of full size, and the sum over
+// ranks is Y.
 class SummingColumnLinear final : public ColumnLinearLayer {
  public:
   using ColumnLinearLayer::ColumnLinearLayer;

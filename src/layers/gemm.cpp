@@ -7,8 +7,9 @@ namespace {
 class GemmLayer final : public LinearLayer {
  public:
   explicit GemmLayer(const LayerContext& context)
-      : LinearLayer(context, {0, context.shape.hidden_size},
-                    shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank())),
+      : LinearLayer(
+            context, {0, context.shape.hidden_size},
+            shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank())),
         output_(backend().make_matrix(Category::activations, shape().dtype, shape().tokens, out().size())) {}
 
   void forward(std::int64_t layer, Trace& trace) override {

@@ -36,15 +36,15 @@ struct ReferenceTile {
   std::vector<long double> values;
 };
 
-/// Row sums of the output with random signs, for every row of the local output: a check of all rows that costs one
-/// pass over the weights instead of a whole product (Freivalds' check).
+/// Row sums of the output with random signs, for every row of the local output: a check of all rows that
+/// costs one pass over the weights instead of a whole product (Freivalds' check).
 struct SignedRowSums {
   std::vector<double> values;
   bool partial = false;  ///< true: the expected sums are the totals over the ranks of the group
 };
 
-/// One workload on one rank: `num_layers` weight sets that share their inputs and outputs. Made by all ranks of a
-/// group at the same time; the constructor allocates every tensor, so that a step allocates nothing.
+/// One workload on one rank: `num_layers` weight sets that share their inputs and outputs. Made by all ranks
+/// of a group at the same time; the constructor allocates every tensor, so that a step allocates nothing.
 class Layer {
  public:
   virtual ~Layer() = default;
@@ -59,8 +59,8 @@ class Layer {
   virtual void settle() {}
 
   [[nodiscard]] virtual OutputShard output() const = 0;
-  /// The naive unsharded result at the given rows (of the whole output) and columns, from the same weights and
-  /// inputs, in double for f32 and in long double for f64.
+  /// The naive unsharded result at the given rows (of the whole output) and columns, from the same weights
+  /// and inputs, in double for f32 and in long double for f64.
   [[nodiscard]] virtual ReferenceTile reference(std::int64_t layer, std::span<const std::int64_t> rows,
                                                 Range columns) const = 0;
   /// Multiply-adds that one row of the reference costs.

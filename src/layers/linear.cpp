@@ -5,7 +5,8 @@
 
 namespace tpbench {
 
-LinearLayer::LinearLayer(const LayerContext& context, Range in, Range out) : context_(context), in_(in), out_(out) {
+LinearLayer::LinearLayer(const LayerContext& context, Range in, Range out)
+    : context_(context), in_(in), out_(out) {
   input_ = backend().make_matrix(Category::activations, shape().dtype, shape().tokens, in.size());
   for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
     weights_.push_back(backend().make_matrix(Category::weights, shape().dtype, in.size(), out.size()));
@@ -20,12 +21,14 @@ void LinearLayer::fill() {
   }
 }
 
-ReferenceTile LinearLayer::reference(std::int64_t layer, std::span<const std::int64_t> rows, Range columns) const {
+ReferenceTile LinearLayer::reference(std::int64_t layer, std::span<const std::int64_t> rows,
+                                     Range columns) const {
   const std::int64_t h = shape().hidden_size;
   return dispatch(shape().dtype, [&](auto zero) {
     using T = decltype(zero);
     const auto x = generated_rows<T>(input_key(context_.seed), rows, {0, h});
-    const auto y = times_generated<T>(x, weight_key(context_.seed, TensorName::weight, layer, h), columns, backend());
+    const auto y =
+        times_generated<T>(x, weight_key(context_.seed, TensorName::weight, layer, h), columns, backend());
     return ReferenceTile{columns.size(), {y.values.begin(), y.values.end()}};
   });
 }
@@ -39,10 +42,11 @@ double LinearLayer::reference_cost_per_row() const {
 std::optional<SignedRowSums> LinearLayer::expected_row_sums(std::int64_t layer) const {
   const std::int64_t h = shape().hidden_size;
   const Range columns = {output().first_column, output().first_column + output().local.columns};
-  const auto folded = generated_times_signs(shape().dtype, weight_key(context_.seed, TensorName::weight, layer, h), {0, h},
-                                            columns, random_signs(context_.seed, h), backend());
-  return SignedRowSums{generated_times_signs(shape().dtype, input_key(context_.seed), {0, shape().tokens}, {0, h}, folded,
-                                             backend())};
+  const auto folded =
+      generated_times_signs(shape().dtype, weight_key(context_.seed, TensorName::weight, layer, h), {0, h},
+                            columns, random_signs(context_.seed, h), backend());
+  return SignedRowSums{generated_times_signs(shape().dtype, input_key(context_.seed), {0, shape().tokens},
+                                             {0, h}, folded, backend())};
 }
 
 }  // namespace tpbench

@@ -6,12 +6,13 @@
 
 namespace tpbench {
 
-/// What gemm, column_linear and row_linear share: X [T, h] and W [h, h] per weight set, of which this rank holds a
-/// part, and Y = X W as the unsharded result.
+/// What gemm, column_linear and row_linear share: X [T, h] and W [h, h] per weight set, of which this rank
+/// holds a part, and Y = X W as the unsharded result.
 class LinearLayer : public Layer {
  public:
   void fill() final;
-  [[nodiscard]] ReferenceTile reference(std::int64_t layer, std::span<const std::int64_t> rows, Range columns) const final;
+  [[nodiscard]] ReferenceTile reference(std::int64_t layer, std::span<const std::int64_t> rows,
+                                        Range columns) const final;
   [[nodiscard]] double reference_cost_per_row() const final;
   [[nodiscard]] std::optional<SignedRowSums> expected_row_sums(std::int64_t layer) const final;
 
@@ -23,7 +24,9 @@ class LinearLayer : public Layer {
   [[nodiscard]] Backend& backend() const { return context_.backend; }
   [[nodiscard]] Communicator& communicator() const { return context_.communicator; }
   [[nodiscard]] const MatrixView& input() const { return input_.view(); }
-  [[nodiscard]] const MatrixView& weight(std::int64_t layer) const { return weights_[static_cast<std::size_t>(layer)].view(); }
+  [[nodiscard]] const MatrixView& weight(std::int64_t layer) const {
+    return weights_[static_cast<std::size_t>(layer)].view();
+  }
   [[nodiscard]] Range in() const { return in_; }
   [[nodiscard]] Range out() const { return out_; }
 

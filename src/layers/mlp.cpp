@@ -19,13 +19,14 @@ Real silu(Real x) {
   return x / (1 + std::exp(-x));
 }
 
-// Y [T, h] = sum over ranks of act(X A_i) B_i. Splitting A by columns lets the activation, which is not linear, work
-// on whole sums; splitting B by the same rows needs nothing in between; one all-reduce at the end.
-// The gated form holds gate and up side by side, A_i [h, 2f/t], so that one GEMM makes both.
+// Y [T, h] = sum over ranks of act(X A_i) B_i. Splitting A by columns lets the activation, which is not
+// linear, work on whole sums; splitting B by the same rows needs nothing in between; one all-reduce at the
+// end. The gated form holds gate and up side by side, A_i [h, 2f/t], so that one GEMM makes both.
 class MlpLayer final : public Layer {
  public:
   explicit MlpLayer(const LayerContext& context)
-      : context_(context), inner_(shard_of(shape().ffn_hidden_size, shape().tp_degree, context.communicator.rank())) {
+      : context_(context),
+        inner_(shard_of(shape().ffn_hidden_size, shape().tp_degree, context.communicator.rank())) {
     const std::int64_t h = shape().hidden_size, f = inner_.size(), wide = gated() ? 2 * f : f;
     input_ = backend().make_matrix(Category::activations, shape().dtype, shape().tokens, h);
     hidden_ = backend().make_matrix(Category::activations, shape().dtype, shape().tokens, wide);
@@ -42,8 +43,10 @@ class MlpLayer final : public Layer {
     for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
       const auto l = static_cast<std::size_t>(layer);
       const std::int64_t f = inner_.size();
-      if (gated()) backend().fill(up_[l].view().column_slice(0, f), key(TensorName::gate, layer), 0, inner_.begin);
-      backend().fill(up_[l].view().column_slice(gated() ? f : 0, f), key(TensorName::up, layer), 0, inner_.begin);
+      if (gated())
+        backend().fill(up_[l].view().column_slice(0, f), key(TensorName::gate, layer), 0, inner_.begin);
+      backend().fill(up_[l].view().column_slice(gated() ? f : 0, f), key(TensorName::up, layer), 0,
+                     inner_.begin);
       backend().fill(down_[l].view(), key(TensorName::down, layer), inner_.begin, 0);
     }
   }
@@ -52,8 +55,10 @@ class MlpLayer final : public Layer {
     const auto l = static_cast<std::size_t>(layer);
     trace.begin(Activity::compute);
     backend().gemm(input_.view(), up_[l].view(), hidden_.view());
-    if (gated()) backend().swiglu(hidden_.view());
-    else backend().gelu(hidden_.view());
+    if (gated())
+      backend().swiglu(hidden_.view());
+    else
+      backend().gelu(hidden_.view());
     backend().gemm(activated(), down_[l].view(), output_.view());
     trace.end();
     if (context_.communicator.size() == 1) return;
@@ -69,7 +74,8 @@ class MlpLayer final : public Layer {
 
   OutputShard output() const override { return {output_.view(), 0, 0}; }
 
-  ReferenceTile reference(std::int64_t layer, std::span<const std::int64_t> rows, Range columns) const override {
+  ReferenceTile reference(std::int64_t layer, std::span<const std::int64_t> rows,
+                          Range columns) const override {
     const Range all = {0, shape().ffn_hidden_size};
     return dispatch(shape().dtype, [&](auto zero) {
       using T = decltype(zero);
@@ -87,10 +93,12 @@ class MlpLayer final : public Layer {
   }
 
   double reference_cost_per_row() const override {
-    return static_cast<double>(shape().hidden_size) * static_cast<double>(shape().ffn_hidden_size) * (gated() ? 3 : 2);
+    return static_cast<double>(shape().hidden_size) * static_cast<double>(shape().ffn_hidden_size) *
+           (gated() ? 3 : 2);
   }
 
-  // From the activations that this rank really computed: checks the second GEMM and the all-reduce in every row.
+  // From the activations that this rank really computed: checks the second GEMM and the all-reduce in every
+  // row.
   std::optional<SignedRowSums> expected_row_sums(std::int64_t layer) const override {
     const std::int64_t h = shape().hidden_size;
     const auto folded = generated_times_signs(shape().dtype, key(TensorName::down, layer), inner_, {0, h},
@@ -110,7 +118,8 @@ class MlpLayer final : public Layer {
   [[nodiscard]] bool gated() const { return shape().activation == Activation::swiglu; }
   [[nodiscard]] MatrixView activated() const { return hidden_.view().column_slice(0, inner_.size()); }
   [[nodiscard]] TensorKey key(TensorName name, std::int64_t layer) const {
-    return weight_key(context_.seed, name, layer, name == TensorName::down ? shape().ffn_hidden_size : shape().hidden_size);
+    return weight_key(context_.seed, name, layer,
+                      name == TensorName::down ? shape().ffn_hidden_size : shape().hidden_size);
   }
 
   LayerContext context_;

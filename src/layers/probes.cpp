@@ -21,9 +21,12 @@ class ProbeLayer : public Layer {
   [[nodiscard]] Communicator& communicator() const { return context_.communicator; }
   [[nodiscard]] TensorKey key_of(std::int64_t rank) const { return probe_key(context_.seed, rank); }
   [[nodiscard]] TensorKey own_key() const { return key_of(communicator().rank()); }
-  [[nodiscard]] std::int64_t shard_elements() const { return shape().tokens * shape().hidden_size / shape().tp_degree; }
+  [[nodiscard]] std::int64_t shard_elements() const {
+    return shape().tokens * shape().hidden_size / shape().tp_degree;
+  }
   Matrix make_buffer(std::int64_t rows, std::int64_t columns) {
-    return communicator().make_matrix(backend().memory(), Category::communication, shape().dtype, rows, columns);
+    return communicator().make_matrix(backend().memory(), Category::communication, shape().dtype, rows,
+                                      columns);
   }
 
   // On one rank there is nothing to communicate; the array still has to arrive.
@@ -55,7 +58,8 @@ class AllReduceLayer final : public ProbeLayer {
       : ProbeLayer(context), array_(make_buffer(shape().tokens, shape().hidden_size)) {}
 
   void fill() override { backend().fill(array_.view(), own_key(), 0, 0); }
-  // In place: what is written is also what is read. A call that does nothing leaves this rank's share, not the sum.
+  // In place: what is written is also what is read. A call that does nothing leaves this rank's share, not
+  // the sum.
   void poison() override { fill(); }
   // Sums of sums would grow without end, step after step; zeros stay zeros and take the same time.
   void settle() override { backend().set_zero(array_.view()); }
@@ -89,7 +93,8 @@ class AllGatherLayer final : public ProbeLayer {
   void forward(std::int64_t, Trace& trace) override {
     if (communicator().size() == 1) return copy_alone(shard_.view(), whole_.view(), trace);
     trace.begin(Activity::all_gather);
-    communicator().all_gather(shard_.view().data, shard_.view().elements(), whole_.view().data, shape().dtype);
+    communicator().all_gather(shard_.view().data, shard_.view().elements(), whole_.view().data,
+                              shape().dtype);
     trace.end();
   }
   OutputShard output() const override { return {whole_.view(), 0, 0}; }
@@ -124,7 +129,8 @@ class ReduceScatterLayer final : public ProbeLayer {
   void forward(std::int64_t, Trace& trace) override {
     if (communicator().size() == 1) return copy_alone(whole_.view(), shard_.view(), trace);
     trace.begin(Activity::reduce_scatter);
-    communicator().reduce_scatter_sum(whole_.view().data, shard_.view().data, shard_.view().elements(), shape().dtype);
+    communicator().reduce_scatter_sum(whole_.view().data, shard_.view().data, shard_.view().elements(),
+                                      shape().dtype);
     trace.end();
   }
   OutputShard output() const override { return {shard_.view(), communicator().rank(), 0}; }
@@ -139,8 +145,12 @@ class ReduceScatterLayer final : public ProbeLayer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_all_reduce(const LayerContext& context) { return std::make_unique<AllReduceLayer>(context); }
-std::unique_ptr<Layer> make_all_gather(const LayerContext& context) { return std::make_unique<AllGatherLayer>(context); }
+std::unique_ptr<Layer> make_all_reduce(const LayerContext& context) {
+  return std::make_unique<AllReduceLayer>(context);
+}
+std::unique_ptr<Layer> make_all_gather(const LayerContext& context) {
+  return std::make_unique<AllGatherLayer>(context);
+}
 std::unique_ptr<Layer> make_reduce_scatter(const LayerContext& context) {
   return std::make_unique<ReduceScatterLayer>(context);
 }

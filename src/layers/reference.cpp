@@ -20,7 +20,8 @@ template <typename T>
   double sums[8] = {};
   std::int64_t i = 0;
   for (; i + 8 <= count; i += 8) {
-    for (std::int64_t lane = 0; lane < 8; ++lane) sums[lane] += static_cast<double>(row[i + lane]) * factors[i + lane];
+    for (std::int64_t lane = 0; lane < 8; ++lane)
+      sums[lane] += static_cast<double>(row[i + lane]) * factors[i + lane];
   }
   double total = 0;
   for (const double sum : sums) total += sum;
@@ -38,10 +39,11 @@ TPBENCH_VECTORISE double dot_f64(const double* row, const double* factors, std::
 }  // namespace
 
 template <typename T>
-ReferenceRows<typename Wider<T>::type> generated_rows(const TensorKey& key, std::span<const std::int64_t> rows,
-                                                      Range columns) {
+ReferenceRows<typename Wider<T>::type> generated_rows(const TensorKey& key,
+                                                      std::span<const std::int64_t> rows, Range columns) {
   using Real = typename Wider<T>::type;
-  ReferenceRows<Real> result{columns.size(), std::vector<Real>(rows.size() * static_cast<std::size_t>(columns.size()))};
+  ReferenceRows<Real> result{columns.size(),
+                             std::vector<Real>(rows.size() * static_cast<std::size_t>(columns.size()))};
   std::vector<T> buffer(static_cast<std::size_t>(columns.size()));
   for (std::size_t r = 0; r < rows.size(); ++r) {
     fill_row(buffer.data(), key, rows[r], columns.begin, columns.size());
@@ -52,10 +54,12 @@ ReferenceRows<typename Wider<T>::type> generated_rows(const TensorKey& key, std:
 
 template <typename T>
 ReferenceRows<typename Wider<T>::type> times_generated(const ReferenceRows<typename Wider<T>::type>& x,
-                                                       const TensorKey& key, Range columns, Backend& backend) {
+                                                       const TensorKey& key, Range columns,
+                                                       Backend& backend) {
   using Real = typename Wider<T>::type;
   const std::size_t rows = x.columns == 0 ? 0 : x.values.size() / static_cast<std::size_t>(x.columns);
-  ReferenceRows<Real> result{columns.size(), std::vector<Real>(rows * static_cast<std::size_t>(columns.size()))};
+  ReferenceRows<Real> result{columns.size(),
+                             std::vector<Real>(rows * static_cast<std::size_t>(columns.size()))};
   backend.parallel_for(columns.size(), [&](std::int64_t first, std::int64_t last) {
     std::vector<T> weights(static_cast<std::size_t>(last - first));
     for (std::int64_t k = 0; k < x.columns; ++k) {
@@ -84,8 +88,8 @@ std::vector<double> generated_times_signs(DType dtype, const TensorKey& key, Ran
       std::vector<decltype(zero)> buffer(static_cast<std::size_t>(columns.size()));
       for (std::int64_t r = first; r < last; ++r) {
         fill_row(buffer.data(), key, rows.begin + r, columns.begin, columns.size());
-        sums[static_cast<std::size_t>(r)] =
-            dot_row(buffer.data(), dtype, signs.subspan(static_cast<std::size_t>(columns.begin), buffer.size()));
+        sums[static_cast<std::size_t>(r)] = dot_row(
+            buffer.data(), dtype, signs.subspan(static_cast<std::size_t>(columns.begin), buffer.size()));
       }
     });
   });
@@ -99,9 +103,11 @@ double dot_row(const void* row, DType dtype, std::span<const double> factors) {
 }
 
 template ReferenceRows<double> generated_rows<float>(const TensorKey&, std::span<const std::int64_t>, Range);
-template ReferenceRows<long double> generated_rows<double>(const TensorKey&, std::span<const std::int64_t>, Range);
-template ReferenceRows<double> times_generated<float>(const ReferenceRows<double>&, const TensorKey&, Range, Backend&);
-template ReferenceRows<long double> times_generated<double>(const ReferenceRows<long double>&, const TensorKey&, Range,
-                                                            Backend&);
+template ReferenceRows<long double> generated_rows<double>(const TensorKey&, std::span<const std::int64_t>,
+                                                           Range);
+template ReferenceRows<double> times_generated<float>(const ReferenceRows<double>&, const TensorKey&, Range,
+                                                      Backend&);
+template ReferenceRows<long double> times_generated<double>(const ReferenceRows<long double>&,
+                                                            const TensorKey&, Range, Backend&);
 
 }  // namespace tpbench

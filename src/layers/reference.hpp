@@ -30,13 +30,15 @@ struct ReferenceRows {
   std::int64_t columns = 0;
   std::vector<Real> values;
   [[nodiscard]] Real* row(std::size_t r) { return values.data() + static_cast<std::int64_t>(r) * columns; }
-  [[nodiscard]] const Real* row(std::size_t r) const { return values.data() + static_cast<std::int64_t>(r) * columns; }
+  [[nodiscard]] const Real* row(std::size_t r) const {
+    return values.data() + static_cast<std::int64_t>(r) * columns;
+  }
 };
 
 /// Rows `rows`, columns `columns` of the tensor that `key` names.
 template <typename T>
-ReferenceRows<typename Wider<T>::type> generated_rows(const TensorKey& key, std::span<const std::int64_t> rows,
-                                                      Range columns);
+ReferenceRows<typename Wider<T>::type> generated_rows(const TensorKey& key,
+                                                      std::span<const std::int64_t> rows, Range columns);
 
 /// x [rows, k] times columns `columns` of the [k, ...] tensor that `key` names.
 template <typename T>
@@ -53,10 +55,13 @@ std::vector<double> generated_times_signs(DType dtype, const TensorKey& key, Ran
 /// Sum over columns of row[c] * factors[c].
 double dot_row(const void* row, DType dtype, std::span<const double> factors);
 
-extern template ReferenceRows<double> generated_rows<float>(const TensorKey&, std::span<const std::int64_t>, Range);
-extern template ReferenceRows<long double> generated_rows<double>(const TensorKey&, std::span<const std::int64_t>, Range);
-extern template ReferenceRows<double> times_generated<float>(const ReferenceRows<double>&, const TensorKey&, Range, Backend&);
-extern template ReferenceRows<long double> times_generated<double>(const ReferenceRows<long double>&, const TensorKey&, Range,
-                                                                   Backend&);
+extern template ReferenceRows<double> generated_rows<float>(const TensorKey&, std::span<const std::int64_t>,
+                                                            Range);
+extern template ReferenceRows<long double> generated_rows<double>(const TensorKey&,
+                                                                  std::span<const std::int64_t>, Range);
+extern template ReferenceRows<double> times_generated<float>(const ReferenceRows<double>&, const TensorKey&,
+                                                             Range, Backend&);
+extern template ReferenceRows<long double> times_generated<double>(const ReferenceRows<long double>&,
+                                                                   const TensorKey&, Range, Backend&);
 
 }  // namespace tpbench

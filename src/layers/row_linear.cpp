@@ -3,15 +3,16 @@
 namespace tpbench {
 namespace {
 
-// Y [T, h] = sum over ranks of X_i [T, h/t] W_i [h/t, h]. Every rank has a full-size partial sum: an all-reduce adds
-// them up where GEMM wrote them.
+// Y [T, h] = sum over ranks of X_i [T, h/t] W_i [h/t, h]. Every rank has a full-size partial sum: an
+// all-reduce adds them up where GEMM wrote them.
 class RowLinearLayer final : public LinearLayer {
  public:
   explicit RowLinearLayer(const LayerContext& context)
-      : LinearLayer(context, shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank()),
+      : LinearLayer(context,
+                    shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank()),
                     {0, context.shape.hidden_size}),
-        output_(communicator().make_matrix(backend().memory(), Category::activations, shape().dtype, shape().tokens,
-                                           shape().hidden_size)) {}
+        output_(communicator().make_matrix(backend().memory(), Category::activations, shape().dtype,
+                                           shape().tokens, shape().hidden_size)) {}
 
   void forward(std::int64_t layer, Trace& trace) override {
     trace.begin(Activity::compute);
@@ -31,6 +32,8 @@ class RowLinearLayer final : public LinearLayer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_row_linear(const LayerContext& context) { return std::make_unique<RowLinearLayer>(context); }
+std::unique_ptr<Layer> make_row_linear(const LayerContext& context) {
+  return std::make_unique<RowLinearLayer>(context);
+}
 
 }  // namespace tpbench

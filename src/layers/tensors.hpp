@@ -22,7 +22,8 @@ inline TensorKey weight_key(std::uint64_t seed, TensorName name, std::int64_t la
 
 /// What rank `rank` brings to a probe of the fabric.
 inline TensorKey probe_key(std::uint64_t seed, std::int64_t rank) {
-  return {.seed = seed, .tensor = static_cast<std::uint32_t>(TensorName::probe) + static_cast<std::uint32_t>(rank)};
+  return {.seed = seed,
+          .tensor = static_cast<std::uint32_t>(TensorName::probe) + static_cast<std::uint32_t>(rank)};
 }
 
 }  // namespace tpbench

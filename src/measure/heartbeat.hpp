@@ -22,16 +22,17 @@ enum class Activity : std::uint32_t {
 /// Which part of a case is running.
 enum class Phase : std::uint32_t { idle, setup, fill, verification, warm_up, sampling, report };
 
-/// One rank's sign of life, in memory that the ranks of its host share: written by the rank's main thread at every
-/// mark, read by watchdogs. Two relaxed stores a mark, on a cache line of its own: a few nanoseconds.
+/// One rank's sign of life, in memory that the ranks of its host share: written by the rank's main thread at
+/// every mark, read by watchdogs. Two relaxed stores a mark, on a cache line of its own: a few nanoseconds.
 struct alignas(128) Heartbeat {
   std::atomic<std::uint64_t> beats{0};
   std::atomic<Activity> activity{Activity::none};
   std::atomic<Phase> phase{Phase::idle};
   std::atomic<std::int64_t> case_index{-1};
-  std::atomic<std::uint64_t> step{0};
+  std::atomic<std::uint64_t> step{0};  ///< of this phase; 0 where there are none
   std::atomic<std::int64_t> process_id{0};
   std::atomic<std::int64_t> world_rank{-1};
+  std::atomic<bool> leaving{false};  ///< this rank has said why it ends, or ends because it was told to
 
   void beat(Activity now) {
     activity.store(now, std::memory_order_relaxed);
@@ -39,6 +40,7 @@ struct alignas(128) Heartbeat {
   }
   void enter(Phase now) {
     phase.store(now, std::memory_order_relaxed);
+    step.store(0, std::memory_order_relaxed);
     beat(Activity::none);
   }
 };
@@ -49,8 +51,9 @@ TPBENCH_ENUM_NAMES(tpbench::Activity, {tpbench::Activity::none, "between segment
                    {tpbench::Activity::compute, "compute"}, {tpbench::Activity::all_reduce, "all_reduce"},
                    {tpbench::Activity::all_gather, "all_gather"},
                    {tpbench::Activity::reduce_scatter, "reduce_scatter"},
-                   {tpbench::Activity::synchronise, "synchronise"}, {tpbench::Activity::exchange, "exchange of samples"},
-                   {tpbench::Activity::waiting, "waiting for the other ranks"});
+                   {tpbench::Activity::synchronise, "synchronise"},
+                   {tpbench::Activity::exchange, "exchange of samples"},
+                   {tpbench::Activity::waiting, "barrier after the case"});
 TPBENCH_ENUM_NAMES(tpbench::Phase, {tpbench::Phase::idle, "idle"}, {tpbench::Phase::setup, "setup"},
                    {tpbench::Phase::fill, "fill"}, {tpbench::Phase::verification, "verification"},
                    {tpbench::Phase::warm_up, "warm-up"}, {tpbench::Phase::sampling, "sampling"},

@@ -8,21 +8,24 @@
 
 namespace tpbench {
 
-/// 1-based order statistics (lower, upper) whose interval covers the median with at least 95 % probability, whatever
-/// the distribution: the narrowest symmetric pair with binomial coverage. Empty below 6 samples: there is none.
+/// 1-based order statistics (lower, upper) whose interval covers the median with at least 95 % probability,
+/// whatever the distribution: the narrowest symmetric pair with binomial coverage. Empty below 6 samples:
+/// there is none.
 std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples);
 
 /// What is said about a set of samples. Units are those of the samples.
 struct Summary {
   double median = 0;
-  std::optional<std::array<double, 2>> ci95;  ///< exact nonparametric interval of the median; empty below 6 samples
+  std::optional<std::array<double, 2>>
+      ci95;  ///< exact nonparametric interval of the median; empty below 6 samples
   double mean = 0;
   double min = 0;
   double max = 0;
   double p95 = 0;  ///< quantiles by linear interpolation between order statistics (Hyndman and Fan, type 7)
   double p99 = 0;
   std::size_t samples = 0;
-  std::size_t outliers = 0;  ///< further than 1.5 interquartile ranges from the quartiles; counted, never removed
+  std::size_t outliers =
+      0;  ///< further than 1.5 interquartile ranges from the quartiles; counted, never removed
 };
 
 /// Summarises `samples`, which is not empty and need not be sorted.

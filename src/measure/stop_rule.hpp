@@ -13,9 +13,9 @@ struct StopSettings {
   double target_ci = 0.02;
 };
 
-/// Decides how many samples are enough: sampling goes on until the half-width of the median's 95 % interval is under
-/// `target_ci` of the median, or a cap is met. The cap on seconds comes before `min_samples`: a person who allows
-/// five seconds does not want to wait ten minutes. One sample is always taken.
+/// Decides how many samples are enough: sampling goes on until the half-width of the median's 95 % interval
+/// is under `target_ci` of the median, or a cap is met. The cap on seconds comes before `min_samples`: a
+/// person who allows five seconds does not want to wait ten minutes. One sample is always taken.
 class StopRule {
  public:
   explicit StopRule(const StopSettings& settings) : settings_(settings) {}
@@ -23,8 +23,9 @@ class StopRule {
   /// Adds samples of the step time, in seconds.
   void add(std::span<const double> step_s);
 
-  /// How many steps to run before asking again; 0 when it is enough. `elapsed_s` counts from the first sample.
-  /// `expected_step_s` is a guess of one step's time for the first batch, when nothing has been sampled.
+  /// How many steps to run before asking again; 0 when it is enough. `elapsed_s` counts from the first
+  /// sample. `expected_step_s` is a guess of one step's time for the first batch, when nothing has been
+  /// sampled.
   [[nodiscard]] std::size_t next_batch(double elapsed_s, double expected_step_s) const;
 
   /// Whether the interval has the width asked for.

@@ -23,7 +23,8 @@ void Trace::open_slot(Activity activity) {
 }
 
 void Trace::store_step(double step_s) {
-  if (slot_ != segments_.size()) throw std::logic_error("Trace: a step ran fewer segments than the one before it");
+  if (slot_ != segments_.size())
+    throw std::logic_error("Trace: a step ran fewer segments than the one before it");
   step_s_.push_back(step_s);
   segment_s_.insert(segment_s_.end(), current_.begin(), current_.end());
   std::fill(current_.begin(), current_.end(), 0.0);

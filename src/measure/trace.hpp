@@ -11,9 +11,9 @@ namespace tpbench {
 
 /// Times the segments of steps on one rank.
 ///
-/// A step is a fixed sequence of segments. Compute between two collectives is one segment, however many marks it
-/// has; each collective is its own. All ranks of a group run the same sequence, so segment i of step k means the
-/// same thing everywhere, and arrays of durations can be reduced over ranks element by element.
+/// A step is a fixed sequence of segments. Compute between two collectives is one segment, however many marks
+/// it has; each collective is its own. All ranks of a group run the same sequence, so segment i of step k
+/// means the same thing everywhere, and arrays of durations can be reduced over ranks element by element.
 ///
 ///     trace.begin_step();
 ///     trace.begin(Activity::compute);    layer work    trace.end();

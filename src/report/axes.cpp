@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "base/json.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {

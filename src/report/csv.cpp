@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/json.hpp"
 #include "report/axes.hpp"
 
 namespace tpbench {

@@ -3,7 +3,7 @@
 #include <span>
 #include <string>
 
-#include "base/json.hpp"
+#include "base/json_fwd.hpp"
 #include "result/record.hpp"
 
 namespace tpbench {

@@ -1,5 +1,6 @@
 #include "report/jsonl.hpp"
 
+#include "base/json.hpp"
 #include "report/axes.hpp"
 
 namespace tpbench {

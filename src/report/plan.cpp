@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/json.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
 #include "report/csv.hpp"

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"

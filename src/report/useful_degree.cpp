@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/json.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
 #include "result/scaling.hpp"

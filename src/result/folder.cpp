@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
 #include "result/atomic_file.hpp"
@@ -29,7 +30,7 @@ namespace fs = std::filesystem;
 constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{16} << 20U;
 
 // What two launches on the same machine do not share.
-constexpr std::string_view kVolatileKeys[] = {"started_at", "noise"};
+constexpr std::string_view kVolatileKeys[] = {"started_at", "noise", "memory_available_bytes"};
 
 std::string read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -88,12 +89,18 @@ void remove_leftovers(const fs::path& folder) {
   for (const fs::path& leftover : leftovers) fs::remove(leftover, error);
 }
 
+// At every depth: each host of the launch has its own.
 Json without_volatile_keys(Json environment) {
-  for (const std::string_view key : kVolatileKeys) environment.erase(std::string(key));
+  if (environment.is_object()) {
+    for (const std::string_view key : kVolatileKeys) environment.erase(std::string(key));
+  }
+  if (environment.is_structured()) {
+    for (Json& value : environment) value = without_volatile_keys(std::move(value));
+  }
   return environment;
 }
 
-// ENOENT when a run of another folder layout, or nobody, wrote here.
+// Nothing when there is no such file, or when it is not JSON.
 std::optional<Json> read_json(const fs::path& path) {
   if (!fs::exists(path)) return std::nullopt;
   Json json = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);

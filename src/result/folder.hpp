@@ -40,8 +40,8 @@ class ResultFolder {
   void write_sweep(const Json& resolved_sweep);
 
   /// Writes environment.json, or environment-2.json, ... when an earlier launch had another one, and returns
-  /// the name for the records. An equal description is not written again; "started_at" and "noise" may differ
-  /// in it.
+  /// the name for the records. An equal description is not written
+  /// again; "started_at", "noise" and "memory_available_bytes" may differ in it, at any depth.
   std::string write_environment(const Json& environment);
 
   /// records/ID.json, replacing an earlier record of that case.

@@ -1,5 +1,7 @@
 #include "result/json_difference.hpp"
 
+#include "base/json.hpp"
+
 namespace tpbench {
 namespace {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/enum_names.hpp"
-#include "base/json.hpp"
+#include "base/json_fwd.hpp"
 #include "measure/statistics.hpp"
 #include "sweep/case.hpp"
 #include "workload/memory.hpp"

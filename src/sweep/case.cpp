@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace tpbench {

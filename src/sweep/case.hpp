@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/dtype.hpp"
-#include "base/json.hpp"
+#include "base/json_fwd.hpp"
 #include "workload/shape.hpp"
 #include "workload/workload.hpp"
 

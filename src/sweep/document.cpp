@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "sweep/schema_check.hpp"
 #include "sweep/sweep.hpp"

@@ -7,6 +7,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "base/json.hpp"
 #include "sweep/schema_check.hpp"
 
 namespace tpbench {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "sweep/schema_check.hpp"
 #include "sweep/sweep.hpp"

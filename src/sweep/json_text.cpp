@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/json.hpp"
+
 namespace tpbench {
 namespace {
 

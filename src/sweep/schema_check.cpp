@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/json.hpp"
 #include "base/json_schema.hpp"
 #include "base/text.hpp"
 #include "sweep/json_text.hpp"

@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "sweep/document.hpp"
 #include "sweep/expand.hpp"

@@ -24,7 +24,8 @@ std::uint64_t mix64(std::uint64_t x) {  // the finaliser of splitmix64
 
 RowKey row_key(const TensorKey& key, std::int64_t row) {
   std::uint64_t state = mix64(key.seed + 0x9e3779b97f4a7c15U);
-  state = mix64(state ^ (static_cast<std::uint64_t>(key.tensor) << 32) ^ static_cast<std::uint64_t>(key.layer));
+  state =
+      mix64(state ^ (static_cast<std::uint64_t>(key.tensor) << 32) ^ static_cast<std::uint64_t>(key.layer));
   state = mix64(state + 0x9e3779b97f4a7c15U * (static_cast<std::uint64_t>(row) + 1));
   return {static_cast<std::uint32_t>(state), static_cast<std::uint32_t>(state >> 32)};
 }
@@ -41,14 +42,16 @@ inline std::int32_t fraction24(std::uint32_t column, RowKey key) {
   return static_cast<std::int32_t>(x) >> 8;
 }
 
-TPBENCH_VECTORISE void fill_f32(float* out, RowKey key, std::uint32_t column, std::int64_t count, double scale) {
+TPBENCH_VECTORISE void fill_f32(float* out, RowKey key, std::uint32_t column, std::int64_t count,
+                                double scale) {
   const auto unit = static_cast<float>(scale * 0x1p-23);
   for (std::int64_t i = 0; i < count; ++i) {
     out[i] = static_cast<float>(fraction24(column + static_cast<std::uint32_t>(i), key)) * unit;
   }
 }
 
-TPBENCH_VECTORISE void fill_f64(double* out, RowKey key, std::uint32_t column, std::int64_t count, double scale) {
+TPBENCH_VECTORISE void fill_f64(double* out, RowKey key, std::uint32_t column, std::int64_t count,
+                                double scale) {
   const double unit = scale * 0x1p-23;
   for (std::int64_t i = 0; i < count; ++i) {
     out[i] = static_cast<double>(fraction24(column + static_cast<std::uint32_t>(i), key)) * unit;

@@ -15,9 +15,9 @@ struct TensorKey {
 };
 
 /// Values of columns [column, column + count) of row `row`, rounded to T. Counter-based: a value depends on
-/// (seed, tensor, layer, row, column) alone, so a shard equals its slice of the whole, and any rank can compute any
-/// entry. The mixing is that of integer hash functions with two rounds of multiply and xor-shift (Wellons, "lowbias32"),
-/// keyed anew for each row.
+/// (seed, tensor, layer, row, column) alone, so a shard equals its slice of the whole, and any rank can
+/// compute any entry. The mixing is that of integer hash functions with two rounds of multiply and xor-shift
+/// (Wellons, "lowbias32"), keyed anew for each row.
 void fill_row(float* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count);
 void fill_row(double* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count);
 
@@ -28,8 +28,8 @@ void fill_rows(const MatrixView& matrix, const TensorKey& key, std::int64_t row,
 /// Overwrites every entry with NaN, so that what is not written shows.
 void poison(const MatrixView& matrix);
 
-/// Removes [data, data + bytes) from all caches of the calling core's machine, where the processor lets a user
-/// program do that. Returns false where it does not.
+/// Removes [data, data + bytes) from all caches of the calling core's machine, where the processor lets a
+/// user program do that. Returns false where it does not.
 bool flush_from_caches(const void* data, std::int64_t bytes);
 
 }  // namespace tpbench

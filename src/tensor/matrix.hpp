@@ -8,7 +8,8 @@
 
 namespace tpbench {
 
-/// Row-major [rows, columns] in memory that somebody else owns; row r starts `row_stride` elements after row r-1.
+/// Row-major [rows, columns] in memory that somebody else owns; row r starts `row_stride` elements after row
+/// r-1.
 struct MatrixView {
   void* data = nullptr;
   DType dtype = DType::f32;

@@ -28,8 +28,8 @@ class Allocation {
   void* data_ = nullptr;
 };
 
-/// The host memory from which every tensor of a case comes. Blocks are mapped one by one and go back to the system
-/// when freed, so that the next case starts from the same resident set.
+/// The host memory from which every tensor of a case comes. Blocks are mapped one by one and go back to the
+/// system when freed, so that the next case starts from the same resident set.
 class TrackedMemory {
  public:
   TrackedMemory() = default;

@@ -5,9 +5,9 @@
 namespace tpbench {
 namespace {
 
-constexpr std::array kCatalog = {&gemm_workload,           &all_reduce_workload,    &all_gather_workload,
-                                 &reduce_scatter_workload, &column_linear_workload, &row_linear_workload,
-                                 &mlp_workload};
+constexpr std::array kCatalog = {
+    &gemm_workload,          &all_reduce_workload, &all_gather_workload, &reduce_scatter_workload,
+    &column_linear_workload, &row_linear_workload, &mlp_workload};
 
 }  // namespace
 

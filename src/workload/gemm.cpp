@@ -21,7 +21,10 @@ const Workload gemm_workload = {
     .name = "gemm",
     .summary = "Y = X W alone, X [T, h], W [h, h/t]: a probe of the compute library",
     .uses = {.num_layers = true},
-    .split = [](const Shape& s) { return SplitDimension{"hidden_size", s.hidden_size}; },
+    .split =
+        [](const Shape& s) {
+          return SplitDimension{"hidden_size", s.hidden_size};
+        },
     .cost = cost,
 };
 

@@ -19,8 +19,8 @@ Cost column_cost(const Shape& s) {
   cost.memory[Category::activations] = 2 * output;  // X and Y, both whole on every rank
   const bool gathers = s.combine == Combine::all_gather;
   if (gathers && s.tp_degree > 1) {
-    // The shard before the gather; and, as a gather puts rank after rank, the gathered array that is then laid out
-    // in rows. One token is one row: it is gathered straight into Y.
+    // The shard before the gather; and, as a gather puts rank after rank, the gathered array that is then
+    // laid out in rows. One token is one row: it is gathered straight into Y.
     cost.memory[Category::communication] = s.tokens * columns * e + (s.tokens > 1 ? output : 0);
   }
   cost.collectives = {{gathers ? CollectiveOp::all_gather : CollectiveOp::all_reduce, output,

@@ -20,7 +20,9 @@ struct MemoryByCategory {
 
   std::int64_t& operator[](Category category) { return bytes[static_cast<std::size_t>(category)]; }
   std::int64_t operator[](Category category) const { return bytes[static_cast<std::size_t>(category)]; }
-  [[nodiscard]] std::int64_t total() const { return std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0}); }
+  [[nodiscard]] std::int64_t total() const {
+    return std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0});
+  }
   bool operator==(const MemoryByCategory&) const = default;
 };
 
@@ -28,5 +30,7 @@ struct MemoryByCategory {
 
 TPBENCH_ENUM_NAMES(tpbench::Category, {tpbench::Category::weights, "weights"},
                    {tpbench::Category::replicated_weights, "replicated_weights"},
-                   {tpbench::Category::activations, "activations"}, {tpbench::Category::gradients, "gradients"},
-                   {tpbench::Category::communication, "communication"}, {tpbench::Category::workspace, "workspace"});
+                   {tpbench::Category::activations, "activations"},
+                   {tpbench::Category::gradients, "gradients"},
+                   {tpbench::Category::communication, "communication"},
+                   {tpbench::Category::workspace, "workspace"});

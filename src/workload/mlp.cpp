@@ -3,7 +3,8 @@
 namespace tpbench {
 namespace {
 
-// Y [T, h] = sum over ranks of act(X A_i) B_i, A_i [h, f/t], B_i [f/t, h]. The gated form has two A_i side by side.
+// Y [T, h] = sum over ranks of act(X A_i) B_i, A_i [h, f/t], B_i [f/t, h]. The gated form has two A_i side by
+// side.
 Cost cost(const Shape& s) {
   const std::int64_t h = s.hidden_size, f = s.ffn_hidden_size / s.tp_degree, e = s.element_size();
   const std::int64_t inner = s.activation == Activation::swiglu ? 2 * f : f;
@@ -23,7 +24,10 @@ const Workload mlp_workload = {
     .name = "mlp",
     .summary = "Y = sum of act(X A_i) B_i, A_i [h, f/t], B_i [f/t, h]: one all-reduce of [T, h]",
     .uses = {.num_layers = true, .ffn_hidden_size = true, .activation = true, .algorithm = true},
-    .split = [](const Shape& s) { return SplitDimension{"ffn_hidden_size", s.ffn_hidden_size}; },
+    .split =
+        [](const Shape& s) {
+          return SplitDimension{"ffn_hidden_size", s.ffn_hidden_size};
+        },
     .cost = cost,
 };
 

@@ -26,6 +26,7 @@ struct Shape {
 
 }  // namespace tpbench
 
-TPBENCH_ENUM_NAMES(tpbench::Activation, {tpbench::Activation::gelu, "gelu"}, {tpbench::Activation::swiglu, "swiglu"});
+TPBENCH_ENUM_NAMES(tpbench::Activation, {tpbench::Activation::gelu, "gelu"},
+                   {tpbench::Activation::swiglu, "swiglu"});
 TPBENCH_ENUM_NAMES(tpbench::Combine, {tpbench::Combine::all_gather, "all_gather"},
                    {tpbench::Combine::all_reduce, "all_reduce"});

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "base/json.hpp"
+
 namespace tpbench {
 namespace {
 

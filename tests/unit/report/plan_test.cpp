@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "../result/sample_record.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace tpbench {

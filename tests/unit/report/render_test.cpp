@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "../result/sample_record.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "report/csv.hpp"
 #include "report/table.hpp"

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "result/atomic_file.hpp"
 #include "sample_record.hpp"
 
@@ -219,8 +220,10 @@ TEST_F(FolderTest, FilesThatAreNoRecordsAreNamedAndLeftOut) {
 
 TEST_F(FolderTest, EnvironmentIsKeptOncePerMachine) {
   ResultFolder folder = ResultFolder::create(root_);
-  const Json first = Json::parse(R"({"started_at": "1", "cpu": {"model": "a", "cores": 2}, "noise": 0.1})");
-  const Json again = Json::parse(R"({"cpu": {"cores": 2, "model": "a"}, "noise": 0.5, "started_at": "2"})");
+  const Json first = Json::parse(R"({"started_at": "1", "cpu": {"model": "a", "cores": 2}, "noise": 0.1,
+                                      "hosts": [{"name": "n", "memory_available_bytes": 5}]})");
+  const Json again = Json::parse(R"({"cpu": {"cores": 2, "model": "a"}, "noise": 0.5, "started_at": "2",
+                                      "hosts": [{"name": "n", "memory_available_bytes": 6}]})");
   const Json other = Json::parse(R"({"cpu": {"cores": 4, "model": "a"}, "noise": 0.5, "started_at": "3"})");
   EXPECT_EQ(folder.write_environment(first), "environment.json");
   EXPECT_EQ(folder.write_environment(again), "environment.json");

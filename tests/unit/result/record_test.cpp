@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "base/json.hpp"
 #include "sample_record.hpp"
 
 namespace tpbench {

@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "base/json.hpp"
+
 namespace tpbench {
 namespace {
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "sweep/sweep.hpp"
 #include "workload/workload.hpp"
 

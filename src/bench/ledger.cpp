@@ -1,0 +1,117 @@
+#include "bench/ledger.hpp"
+
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "base/units.hpp"
+#include "bench/record_builder.hpp"
+#include "bench/warnings.hpp"
+#include "result/scaling.hpp"
+
+namespace tpbench {
+
+Ledger::Ledger(const SweepRun& run, const LaunchFacts& facts) : run_(run), facts_(facts) {
+  for (const Case& point : run.sweep.cases) sweep_order_.push_back(case_id(point));
+  if (!run.resume) return;
+  for (Record& record : run.folder->read_records()) kept_.emplace(record.id, std::move(record));
+  // What the filters leave out stays in the summary, and may be the baseline of what they let through.
+  std::set<std::string> selected;
+  for (const Case& point : run.cases) selected.insert(case_id(point));
+  for (const auto& [id, record] : kept_) {
+    if (!selected.contains(id)) add(record);
+  }
+}
+
+bool Ledger::keep_finished(const std::string& id) {
+  const auto found = kept_.find(id);
+  if (found == kept_.end() || found->second.status != Status::ok || !is_finished(found->second)) return false;
+  add(found->second);
+  return true;
+}
+
+void Ledger::add(Record record) {
+  index_[record.id] = records_.size();
+  records_.push_back(std::move(record));
+}
+
+void Ledger::open(const std::string& id, const Case& point) {
+  if (index_.contains(id)) return;
+  Record record = start_record(id, point);
+  record.label = run_.label;
+  record.environment = run_.environment_file;
+  record.started_at = utc_timestamp();
+  record.epochs_planned = run_.sweep.measure.epochs;
+  record.ranks.world = static_cast<std::int64_t>(facts_.ranks.size());
+  add(std::move(record));
+}
+
+void Ledger::skip(const std::string& id, const Skip& why) {
+  const std::lock_guard lock(mutex_);
+  Record& record = records_[index_.at(id)];
+  skip_record(record, why.code, why.reason);
+  const auto earlier = kept_.find(id);
+  if (earlier != kept_.end() && earlier->second.status == Status::skipped &&
+      earlier->second.reason == why.reason) {
+    record = earlier->second;  // nothing new: the file stays as it is
+    return;
+  }
+  save(id);
+}
+
+void Ledger::start(const std::string& id, const Team& team) {
+  const std::lock_guard lock(mutex_);
+  records_[index_.at(id)].ranks = rank_info(team, facts_);
+  running_ = id;
+  case_stopwatch_.restart();
+}
+
+void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Team& team) {
+  const std::lock_guard lock(mutex_);
+  running_.clear();
+  Record& record = records_[index_.at(id)];
+  record.duration_s += case_stopwatch_.elapsed_s();
+  // An epoch that failed makes the case a failed one, whatever the next ones bring.
+  if (!record.reason) {
+    add_outcome(record, outcome, team, facts_);
+    record.warnings = find_warnings({facts_, record.point, team, outcome, record});
+  }
+  save(id);
+}
+
+void Ledger::give_up(ReasonCode code, const std::string& reason) {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock.owns_lock() || running_.empty()) return;
+  Record record = records_[index_.at(running_)];
+  record.duration_s += case_stopwatch_.elapsed_s();
+  fail_record(record, code, reason);
+  run_.folder->write_record(record);
+}
+
+void Ledger::hold_files() {
+  // A disk that does not answer must not keep the process: its temporary file is removed when the sweep is
+  // resumed.
+  (void)mutex_.try_lock_for(std::chrono::seconds(3));
+}
+
+std::vector<Record> Ledger::in_sweep_order() const {
+  std::vector<Record> ordered;
+  for (const std::string& id : sweep_order_) {
+    const auto found = index_.find(id);
+    if (found != index_.end()) ordered.push_back(records_[found->second]);
+  }
+  return ordered;
+}
+
+void Ledger::write_summary() {
+  const std::lock_guard lock(mutex_);
+  run_.folder->write_summary(run_.summarise(in_sweep_order()));
+}
+
+// Writes the record, and those whose scaling it completes.
+void Ledger::save(const std::string& id) {
+  run_.folder->write_record(records_[index_.at(id)]);
+  for (const std::size_t changed : apply_scaling(records_)) run_.folder->write_record(records_[changed]);
+}
+
+}  // namespace tpbench

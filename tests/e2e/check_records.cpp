@@ -1,0 +1,169 @@
+// check_records DIR: holds a result folder against the published schemas, and every record against what must
+// be true of it whatever was measured. Prints what is wrong; exit status 1 when anything is.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+#include "base/json_schema.hpp"
+
+namespace fs = std::filesystem;
+using tpbench::Json;
+
+namespace {
+
+class Checker {
+ public:
+  void check_folder(const fs::path& folder) {
+    check_file(folder / "sweep.json", schema("sweep"));
+    int environments = 0, records = 0;
+    for (const fs::path& file : files_in(folder)) {
+      const std::string name = file.filename().string();
+      if (name.starts_with("environment") && name.ends_with(".json")) {
+        check_file(file, schema("environment"));
+        ++environments;
+      }
+    }
+    if (environments == 0) complain(folder, "there is no environment.json");
+    const Json record_schema = schema("record");
+    for (const fs::path& file : files_in(folder / "records")) {
+      if (file.extension() != ".json") continue;
+      ++records;
+      const Json record = check_file(file, record_schema);
+      if (record.is_object()) check_record(file, record);
+    }
+    fmt::print("{} records, {} faults\n", records, faults_);
+  }
+  [[nodiscard]] bool passed() const { return faults_ == 0; }
+
+ private:
+  void complain(const fs::path& place, const std::string& fault) {
+    fmt::print("{}: {}\n", place.string(), fault);
+    ++faults_;
+  }
+
+  static std::vector<fs::path> files_in(const fs::path& folder) {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(folder)) files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  static Json read(const fs::path& file) {
+    std::ifstream stream(file);
+    if (!stream) throw std::runtime_error(file.string() + ": cannot be read");
+    return Json::parse(stream);
+  }
+
+  static Json schema(const std::string& name) {
+    return read(fs::path(TPBENCH_SOURCE_DIR) / "docs" / (name + ".schema.json"));
+  }
+
+  Json check_file(const fs::path& file, const Json& schema) {
+    Json document;
+    try {
+      document = read(file);
+    } catch (const std::exception& error) {
+      complain(file, error.what());
+      return document;
+    }
+    for (const auto& fault : tpbench::validate_with_schema(schema, document)) {
+      complain(file, fmt::format("{}: {}", fault.pointer, fault.description));
+    }
+    return document;
+  }
+
+  void check_record(const fs::path& file, const Json& record) {
+    try {
+      if (record.at("id") != file.stem().string()) complain(file, "holds the id " + record.at("id").dump());
+      const fs::path environment =
+          file.parent_path().parent_path() / record.at("environment").get<std::string>();
+      if (!fs::exists(environment)) complain(file, "names an environment that is not there");
+      if (record.at("status") == "ok") {
+        check_closure(file, record);
+        check_memory(file, record);
+      } else {
+        check_not_ok(file, record);
+      }
+    } catch (const Json::exception& error) {
+      complain(file, error.what());
+    }
+  }
+
+  void check_not_ok(const fs::path& file, const Json& record) {
+    for (const char* key : {"reason", "reason_code"}) {
+      if (record.at(key).is_null()) complain(file, fmt::format("is not ok and has no {}", key));
+    }
+    for (const char* key : {"time_s", "samples_s"}) {
+      if (!record.at(key).is_null()) complain(file, fmt::format("is not ok and has {}", key));
+    }
+    for (const auto& [key, value] : record.at("scaling").items()) {
+      if (!value.is_null()) complain(file, fmt::format("is not ok and has scaling.{}", key));
+    }
+  }
+
+  // compute + communication + other = step, for the means and for each sample.
+  void check_closure(const fs::path& file, const Json& record) {
+    const Json &time = record.at("time_s"), &samples = record.at("samples_s");
+    const auto mean = [&](const char* quantity) { return time.at(quantity).at("mean").get<double>(); };
+    if (!close(mean("compute") + mean("communication") + mean("other"), mean("step"))) {
+      complain(file, fmt::format("the parts' means add up to {} and the step's is {}",
+                                 mean("compute") + mean("communication") + mean("other"), mean("step")));
+    }
+    const Json& step = samples.at("step");
+    for (std::size_t k = 0; k < step.size(); ++k) {
+      double sum = 0;
+      for (const char* part : {"compute", "communication", "other"})
+        sum += samples.at(part).at(k).get<double>();
+      if (!close(sum, step.at(k).get<double>()))
+        complain(file, fmt::format("sample {}: the parts do not add up", k));
+    }
+    if (step.size() != time.at("step").at("samples").get<std::size_t>()) {
+      complain(file, "the number of samples is not that of samples_s");
+    }
+  }
+
+  void check_memory(const fs::path& file, const Json& record) {
+    const Json& memory = record.at("memory_bytes");
+    if (memory.at("peak") != memory.at("predicted_peak")) {
+      complain(file, fmt::format("peak is {} bytes, predicted were {}", memory.at("peak").dump(),
+                                 memory.at("predicted_peak").dump()));
+    }
+    const Json& reduction = record.at("scaling").at("weights_reduction");
+    const auto degree = record.at("case").at("tp_degree").get<double>();
+    if (!reduction.is_null() && reduction.get<double>() != degree) {
+      complain(file, fmt::format("weights fall by {} at tp_degree {}", reduction.dump(), degree));
+    }
+  }
+
+  static bool close(double a, double b) {
+    return std::abs(a - b) <= 1e-9 * std::max(std::abs(a), std::abs(b));
+  }
+
+  int faults_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    fmt::print(stderr, "Usage: check_records DIR\n");
+    return 2;
+  }
+  Checker checker;
+  try {
+    checker.check_folder(argv[1]);
+  } catch (const std::exception& error) {
+    fmt::print("{}\n", error.what());
+    return 1;
+  }
+  return checker.passed() ? 0 : 1;
+}

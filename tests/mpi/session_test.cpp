@@ -1,0 +1,95 @@
+#include "comm/session.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "comm/clock_offset.hpp"
+#include "comm/mpi_info.hpp"
+#include "world.hpp"
+
+namespace tpbench::test {
+namespace {
+
+TEST(Session, KnowsTheHostOfEachRank) {
+  const auto hosts = session().host_of();
+  ASSERT_EQ(hosts.size(), static_cast<std::size_t>(world().size()));
+  const std::set<int> different(hosts.begin(), hosts.end());
+  EXPECT_EQ(static_cast<int>(different.size()), session().host_count());
+  EXPECT_EQ(hosts.front(), 0);
+  EXPECT_EQ(session().host().size(), std::count(hosts.begin(), hosts.end(), hosts[static_cast<std::size_t>(world().rank())]));
+}
+
+TEST(Session, SharesHeartbeatsWithTheRanksOfTheHost) {
+  const auto heartbeats = session().host_heartbeats();
+  ASSERT_EQ(static_cast<int>(heartbeats.size()), session().host().size());
+  EXPECT_EQ(session().heartbeat().world_rank.load(), world().rank());
+  EXPECT_EQ(session().heartbeat().process_id.load(), getpid());
+  EXPECT_EQ(heartbeats[static_cast<std::size_t>(session().host().rank())], &session().heartbeat());
+
+  session().heartbeat().step.store(100 + static_cast<std::uint64_t>(world().rank()));
+  session().heartbeat().enter(Phase::report);
+  world().barrier();
+  std::set<std::int64_t> processes;
+  for (const Heartbeat* heartbeat : heartbeats) {
+    EXPECT_EQ(heartbeat->step.load(), 100 + static_cast<std::uint64_t>(heartbeat->world_rank.load()));
+    EXPECT_EQ(heartbeat->phase.load(), Phase::report);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(heartbeat) % alignof(Heartbeat), 0U) << "two ranks share a cache line";
+    processes.insert(heartbeat->process_id.load());
+  }
+  EXPECT_EQ(processes.size(), heartbeats.size());
+  world().barrier();
+  session().heartbeat().enter(Phase::idle);
+}
+
+TEST(Session, MakesGroupsInTheOrderAsked) {
+  std::vector<int> reversed(static_cast<std::size_t>(world().size()));
+  std::iota(reversed.rbegin(), reversed.rend(), 0);
+  const Control group = session().make_group(reversed, 7);
+  EXPECT_EQ(group.size(), world().size());
+  EXPECT_EQ(group.rank(), world().size() - 1 - world().rank());
+  EXPECT_EQ(group.broadcast(static_cast<std::int64_t>(world().rank())), world().size() - 1);
+}
+
+TEST(Session, MakesDisjointGroupsAtTheSameTime) {
+  const int half = (world().size() + 1) / 2;
+  const bool low = world().rank() < half;
+  std::vector<int> members;
+  for (int r = 0; r < world().size(); ++r) {
+    if ((r < half) == low) members.push_back(r);
+  }
+  const Control group = session().make_group(members, 8);
+  EXPECT_EQ(group.size(), static_cast<int>(members.size()));
+  EXPECT_EQ(group.max(world().rank()), members.back());
+  EXPECT_EQ(group.min(world().rank()), members.front());
+}
+
+// A group is made by its members alone: the others do not take part in anything.
+TEST(Session, MakesAGroupWithoutTheOthers) {
+  if (world().rank() == world().size() - 1) {
+    const std::array<int, 1> alone = {world().rank()};
+    const Control group = session().make_group(alone, 9);
+    EXPECT_EQ(group.size(), 1);
+    EXPECT_EQ(group.agree("x"), "x");
+  }
+}
+
+TEST(ClockOffset, IsNothingOnOneHost) {
+  const ClockOffset offset = measure_clock_offset(world());
+  EXPECT_GE(offset.error_s, 0);
+  EXPECT_TRUE(std::isfinite(offset.error_s));
+  // All ranks of a host read one clock: the answer lies between question and receipt.
+  if (session().host_count() == 1) EXPECT_LE(std::abs(offset.offset_s), offset.error_s + 1e-12);
+}
+
+TEST(MpiInfo, NamesTheLibraryWhileItRuns) {
+  const Json info = describe_mpi();
+  EXPECT_FALSE(info.at("library").is_null());
+  EXPECT_FALSE(info.at("thread_level").is_null());
+}
+
+}  // namespace
+}  // namespace tpbench::test

@@ -1,0 +1,176 @@
+#include "faulty_parts.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <new>
+#include <thread>
+#include <vector>
+
+#include "base/error.hpp"
+#include "forwarding.hpp"
+#include "layers/tensors.hpp"
+
+namespace tpbench::test {
+namespace {
+
+// What a fault has seen on this rank; shared by the backend and the communicator of a case.
+class Trigger {
+ public:
+  explicit Trigger(const InjectedFault& fault) : fault_(fault) {}
+
+  void next_case() {
+    ++cases_;
+    gemms_ = collectives_ = 0;
+  }
+  [[nodiscard]] const InjectedFault& fault() const { return fault_; }
+  [[nodiscard]] bool is(FaultKind kind) const { return fault_.kind == kind && in_case(); }
+
+  /// Called before each GEMM and each collective. True when a fault that is bound to a step strikes now.
+  bool enter_gemm() { return due(++gemms_); }
+  bool enter_collective() { return due(++collectives_); }
+
+  void strike_at(FaultPlace place) const {
+    if (!in_case() || fault_.place != place) return;
+    switch (fault_.kind) {
+      case FaultKind::exception:
+        fail();
+      case FaultKind::slow:
+        std::this_thread::sleep_for(std::chrono::milliseconds(fault_.milliseconds));
+        return;
+      case FaultKind::hang:
+        for (;;) pause();
+      case FaultKind::kill:
+        raise(SIGKILL);
+        return;
+      case FaultKind::stop:
+        raise(SIGSTOP);
+        return;
+      default:
+        return;
+    }
+  }
+
+ private:
+  [[nodiscard]] bool in_case() const {
+    return cases_ > 0 && (fault_.case_number == 0 || fault_.case_number == cases_);
+  }
+  [[nodiscard]] bool due(std::int64_t call) const {
+    return in_case() && (fault_.step == 0 || fault_.step == call);
+  }
+  [[noreturn]] void fail() const {
+    if (fault_.error == FaultError::bad_alloc) throw std::bad_alloc();
+    if (fault_.error == FaultError::comm_error) throw CommError("a communication error put in by a test");
+    throw CaseError("an error put in by a test");
+  }
+
+  InjectedFault fault_;
+  std::int64_t cases_ = 0;
+  std::int64_t gemms_ = 0;
+  std::int64_t collectives_ = 0;
+};
+
+void change(void* data, std::int64_t element, DType dtype, double by) {
+  dispatch(dtype, [&](auto zero) {
+    auto& value = static_cast<decltype(zero)*>(data)[element];
+    value = static_cast<decltype(zero)>(static_cast<double>(value) + by);
+  });
+}
+
+bool is_weight(const TensorKey& key) {
+  return key.tensor > static_cast<std::uint32_t>(TensorName::input) &&
+         key.tensor < static_cast<std::uint32_t>(TensorName::probe);
+}
+
+class FaultyBackend final : public ForwardingBackend {
+ public:
+  FaultyBackend(std::unique_ptr<Backend> inner, std::shared_ptr<Trigger> trigger)
+      : ForwardingBackend(std::move(inner)), trigger_(std::move(trigger)) {}
+
+  TrackedMemory& memory() override {
+    trigger_->strike_at(FaultPlace::setup);
+    return ForwardingBackend::memory();
+  }
+
+  void fill(const MatrixView& x, const TensorKey& key, std::int64_t row, std::int64_t column) override {
+    trigger_->strike_at(FaultPlace::fill);
+    ForwardingBackend::fill(x, key, row, column);
+    const bool hit = trigger_->is(is_weight(key) ? FaultKind::wrong_weight : FaultKind::wrong_input);
+    if (hit && x.elements() > 0) change(x.row(x.rows / 2), x.columns / 2, x.dtype, key.scale);
+  }
+
+  void gemm(const MatrixView& a, const MatrixView& b, const MatrixView& c) override {
+    if (trigger_->enter_gemm()) {
+      trigger_->strike_at(FaultPlace::compute);
+      if (trigger_->is(FaultKind::no_gemm)) return;
+    }
+    ForwardingBackend::gemm(a, b, c);
+  }
+
+ private:
+  std::shared_ptr<Trigger> trigger_;
+};
+
+class FaultyCommunicator final : public ForwardingCommunicator {
+ public:
+  FaultyCommunicator(std::unique_ptr<Communicator> inner, std::shared_ptr<Trigger> trigger)
+      : ForwardingCommunicator(std::move(inner)), trigger_(std::move(trigger)) {}
+
+  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+    around(data, count, dtype,
+           [&](void* target) { ForwardingCommunicator::all_reduce_sum(target, count, dtype); });
+  }
+  void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
+    around(whole, shard_count * size(), dtype,
+           [&](void* target) { ForwardingCommunicator::all_gather(shard, shard_count, target, dtype); });
+  }
+  void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
+    around(shard, shard_count, dtype, [&](void* target) {
+      ForwardingCommunicator::reduce_scatter_sum(whole, target, shard_count, dtype);
+    });
+  }
+
+ private:
+  // Runs the collective into `result`, or elsewhere: the other ranks must not be left waiting for one that is
+  // left out.
+  template <typename Collective>
+  void around(void* result, std::int64_t count, DType dtype, const Collective& collective) {
+    const bool due = trigger_->enter_collective();
+    if (due) trigger_->strike_at(FaultPlace::collective);
+    if (due && trigger_->is(FaultKind::no_collective)) {
+      const auto* bytes = static_cast<const std::byte*>(result);
+      std::vector<std::byte> elsewhere(bytes, bytes + count * size_of(dtype));
+      collective(elsewhere.data());
+      return;
+    }
+    collective(result);
+    if (!due || !trigger_->is(FaultKind::wrong_sum)) return;
+    const std::int64_t element = trigger_->fault().element;
+    change(result, element < 0 ? count / 2 : element, dtype, 1.0);
+  }
+
+  std::shared_ptr<Trigger> trigger_;
+};
+
+}  // namespace
+
+Parts with_fault(Parts parts, const InjectedFault& fault, long world_rank) {
+  if (fault.rank >= 0 && fault.rank != world_rank) return parts;
+  const auto trigger = std::make_shared<Trigger>(fault);
+  return {
+      .make_backend =
+          [inner = parts.make_backend, trigger](const std::string& name, int threads) {
+            return std::make_unique<FaultyBackend>(inner(name, threads), trigger);
+          },
+      // The program makes one backend more than it runs cases; of communicators it makes one for each.
+      .make_communicator =
+          [inner = parts.make_communicator, trigger](const std::string& algorithm, const Control& group) {
+            trigger->next_case();
+            return std::make_unique<FaultyCommunicator>(inner(algorithm, group), trigger);
+          },
+  };
+}
+
+}  // namespace tpbench::test
