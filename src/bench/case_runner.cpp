@@ -53,7 +53,7 @@ class CaseRun {
       count_memory();
     } catch (const MemoryShort& shortage) {
       fail(Status::skipped, ReasonCode::memory, shortage.what());
-    } catch (const CaseError& error) {
+    } catch (const AgreedError& error) {
       fail(Status::failed, ReasonCode::error, error.what());
     }
     return std::move(outcome_);

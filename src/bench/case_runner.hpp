@@ -34,9 +34,10 @@ struct CaseSettings {
 };
 
 /// Runs one case, whose degree divides and fits, on the team's active ranks: allocates, fills, verifies,
-/// warms up, samples. Whatever goes wrong on a rank becomes a failed or skipped outcome, except CommError,
-/// after which the ranks cannot talk to each other. `point.threads_per_rank` is resolved. `ranks_here` counts
-/// the active ranks of this host, among which its free memory is shared.
+/// warms up, samples. What goes wrong on a rank before the timed steps becomes a failed or skipped outcome on
+/// all. What is thrown later, and CommError at any time, comes out of here on that rank alone: the others
+/// wait in a collective, and the job must end. `point.threads_per_rank` is resolved. `ranks_here` counts the
+/// active ranks of this host, among which its free memory is shared.
 CaseOutcome run_case(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts,
                      Heartbeat& heartbeat, std::int64_t ranks_here);
 

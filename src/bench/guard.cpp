@@ -62,20 +62,22 @@ char process_state(std::int64_t process_id) {
 
 std::string describe_stall(std::span<const RankSign> signs, const std::string& host) {
   std::vector<std::string> blamed, waiting;
+  const auto blame = [&](const RankSign& sign, const char* verdict) {
+    blamed.push_back(fmt::format("rank {} (process {} on {}) {} {}", sign.world_rank, sign.process_id, host,
+                                 verdict, describe_rank(sign)));
+  };
   for (const RankSign& sign : signs) {
-    const std::string rank =
-        fmt::format("rank {} (process {} on {})", sign.world_rank, sign.process_id, host);
     if (has_died(sign))
-      blamed.push_back(rank + " has died in " + describe_rank(sign));
+      blame(sign, "has died in");
     else if (is_stopped(sign))
-      blamed.push_back(rank + " is stopped in " + describe_rank(sign));
+      blame(sign, "is stopped in");
   }
   for (const RankSign& sign : signs) {
     if (is_gone(sign) || is_stopped(sign)) continue;
     if (waits(sign.activity))
       waiting.push_back(fmt::format("rank {} in {}", sign.world_rank, describe_rank(sign)));
     else if (blamed.empty())
-      blamed.push_back(fmt::format("rank {} does not leave {}", sign.world_rank, describe_rank(sign)));
+      blame(sign, "does not leave");
   }
   if (blamed.empty())
     blamed.push_back("all ranks of " + host + " wait, so that the cause is on another host");

@@ -28,8 +28,8 @@ std::vector<T> entries(int rank, std::int64_t count) {
   return values;
 }
 
-// The largest pieces that a call may move, and the elements per rank: less than a piece, exactly one, several and a
-// rest, and none.
+// The largest pieces that a call may move, and the elements per rank: less than a piece, exactly one, several
+// and a rest, and none.
 constexpr std::int64_t kPieces[] = {1, 3, 64, std::numeric_limits<int>::max()};
 constexpr std::int64_t kCounts[] = {0, 1, 2, 3, 5, 64, 65, 193};
 
@@ -76,7 +76,8 @@ TYPED_TEST(MpiCommunicator, AllGatherPutsShardAfterShard) {
     communicator.all_gather(shard.data(), count, whole.data(), this->kDType);
     for (std::int64_t i = 0; i < count * world().size(); ++i) {
       const auto owner = static_cast<int>(i / count);
-      ASSERT_EQ(static_cast<double>(whole[static_cast<std::size_t>(i)]), entry(owner, i % count)) << "element " << i;
+      ASSERT_EQ(static_cast<double>(whole[static_cast<std::size_t>(i)]), entry(owner, i % count))
+          << "element " << i;
     }
     EXPECT_EQ(whole.back(), this->kGuard) << "wrote beyond the end";
   });
@@ -92,7 +93,8 @@ TYPED_TEST(MpiCommunicator, ReduceScatterGivesEachRankItsPartOfTheSum) {
       ASSERT_EQ(static_cast<double>(shard[static_cast<std::size_t>(i)]), expected) << "element " << i;
     }
     EXPECT_EQ(shard.back(), this->kGuard) << "wrote beyond the end";
-    EXPECT_EQ(whole, entries<TypeParam>(world().rank(), count * world().size())) << "changed what it was given";
+    EXPECT_EQ(whole, entries<TypeParam>(world().rank(), count * world().size()))
+        << "changed what it was given";
   });
 }
 

@@ -1,10 +1,11 @@
+#include "comm/control.hpp"
+
 #include <gtest/gtest.h>
 
 #include <array>
 #include <chrono>
 #include <thread>
 
-#include "comm/control.hpp"
 #include "world.hpp"
 
 namespace tpbench::test {
@@ -13,7 +14,9 @@ namespace {
 double sum_to(int n) { return n * (n + 1) / 2.0; }
 
 // Long enough that MPI cannot send it with the envelope of a message.
-std::string text_of(int rank) { return std::string(static_cast<std::size_t>(rank) * 50000, static_cast<char>('a' + rank)); }
+std::string text_of(int rank) {
+  return std::string(static_cast<std::size_t>(rank) * 50000, static_cast<char>('a' + rank));
+}
 
 TEST(Control, KnowsRankAndSize) {
   EXPECT_GE(world().rank(), 0);
@@ -42,7 +45,8 @@ TEST(Control, ReducesNothing) {
 TEST(Control, BroadcastsFromRankZero) {
   const bool first = world().rank() == 0;
   EXPECT_EQ(world().broadcast(first ? std::int64_t{1} << 40 : std::int64_t{-1}), std::int64_t{1} << 40);
-  EXPECT_EQ(world().broadcast(first ? std::string("a\0b", 3) : std::string("something longer")), std::string("a\0b", 3));
+  EXPECT_EQ(world().broadcast(first ? std::string("a\0b", 3) : std::string("something longer")),
+            std::string("a\0b", 3));
   EXPECT_EQ(world().broadcast(std::string()), "");
 }
 
@@ -54,7 +58,9 @@ TEST(Control, GathersTextsOfUnevenLength) {
   for (int r = 0; r < world().size(); ++r) {
     const auto i = static_cast<std::size_t>(r);
     EXPECT_TRUE(everywhere[i] == text_of(r)) << "text of rank " << r;
-    if (!on_first.empty()) EXPECT_TRUE(on_first[i] == text_of(r)) << "text of rank " << r;
+    if (!on_first.empty()) {
+      EXPECT_TRUE(on_first[i] == text_of(r)) << "text of rank " << r;
+    }
   }
 }
 
@@ -69,16 +75,18 @@ TEST(Control, AgreesOnTheWordsOfEachSingleRank) {
 
 TEST(Control, AgreesOnTheWordsOfTheLowestOfSeveral) {
   const int lowest = world().size() / 2;
-  const auto mine = world().rank() >= lowest ? std::optional("rank " + std::to_string(world().rank())) : std::nullopt;
+  const auto mine =
+      world().rank() >= lowest ? std::optional("rank " + std::to_string(world().rank())) : std::nullopt;
   EXPECT_EQ(world().agree(mine), "rank " + std::to_string(lowest));
 }
 
 TEST(Control, AgreesOnAProblemWithoutWords) {
-  EXPECT_EQ(world().agree(world().rank() == world().size() - 1 ? std::optional(std::string()) : std::nullopt), "");
+  EXPECT_EQ(world().agree(world().rank() == world().size() - 1 ? std::optional(std::string()) : std::nullopt),
+            "");
 }
 
-// Rank 0 comes only when the others have said that they wait: so they were asked while they waited, and nobody left
-// before rank 0 came.
+// Rank 0 comes only when the others have said that they wait: so they were asked while they waited, and
+// nobody left before rank 0 came.
 TEST(Control, SleepingBarrierCallsThoseWhoWait) {
   Heartbeat& mine = session().heartbeat();
   mine.beat(Activity::none);
@@ -97,7 +105,9 @@ TEST(Control, SleepingBarrierCallsThoseWhoWait) {
   }
   world().sleeping_barrier([&] { mine.beat(Activity::waiting); });
   const Heartbeat& first = *session().host_heartbeats().front();
-  if (world().rank() != 0) EXPECT_NE(first.activity.load(), Activity::none) << "left before rank 0 came";
+  if (world().rank() != 0) {
+    EXPECT_NE(first.activity.load(), Activity::none) << "left before rank 0 came";
+  }
   world().barrier();
   mine.beat(Activity::none);
 }

@@ -1,5 +1,6 @@
-// Runs the tests on every rank and makes one verdict of them: a test passes when it passes on all ranks, and every
-// rank leaves with the same status. A test that only some ranks leave early is ended by the time limit of ctest.
+// Runs the tests on every rank and makes one verdict of them: a test passes when it passes on all ranks, and
+// every rank leaves with the same status. A test that only some ranks leave early is ended by the time limit
+// of ctest.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -15,16 +16,17 @@ namespace {
 
 std::unique_ptr<Session> the_session;
 
-// Stands after the printer of rank 0 and in place of it on the others: collects what failed on this rank, and after
-// each test has rank 0 say what failed elsewhere.
+// Stands after the printer of rank 0 and in place of it on the others: collects what failed on this rank, and
+// after each test has rank 0 say what failed elsewhere.
 class RankListener final : public testing::EmptyTestEventListener {
  public:
   void OnTestStart(const testing::TestInfo&) override { words_.clear(); }
 
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    words_ += fmt::format("rank {}: {}:{}: {}\n", world().rank(), result.file_name() != nullptr ? result.file_name() : "?",
-                          result.line_number(), result.message());
+    words_ += fmt::format("rank {}: {}:{}: {}\n", world().rank(),
+                          result.file_name() != nullptr ? result.file_name() : "?", result.line_number(),
+                          result.message());
   }
 
   void OnTestEnd(const testing::TestInfo& test) override {
@@ -36,7 +38,8 @@ class RankListener final : public testing::EmptyTestEventListener {
       if (rank > 0) fmt::print("{}", all[rank]);
     }
     if (failed.empty()) return;
-    verdicts_.push_back(fmt::format("{}.{} failed on rank {}", test.test_suite_name(), test.name(), fmt::join(failed, ", ")));
+    verdicts_.push_back(
+        fmt::format("{}.{} failed on rank {}", test.test_suite_name(), test.name(), fmt::join(failed, ", ")));
     fmt::print("[  FAILED  ] {}\n", verdicts_.back());
   }
 
@@ -67,7 +70,8 @@ Session& session() { return *the_session; }
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  tpbench::test::the_session = std::make_unique<tpbench::Session>(tpbench::detect_launch().launcher == "none");
+  tpbench::test::the_session =
+      std::make_unique<tpbench::Session>(tpbench::detect_launch().launcher == "none");
   // What tests keep in static objects outlives the session; MPI handles know when MPI is gone.
   const int status = tpbench::test::run_on_all_ranks();
   tpbench::test::the_session.reset();

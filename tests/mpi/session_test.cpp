@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <set>
 
+#include "base/json.hpp"
 #include "comm/clock_offset.hpp"
 #include "comm/mpi_info.hpp"
 #include "world.hpp"
@@ -20,7 +23,8 @@ TEST(Session, KnowsTheHostOfEachRank) {
   const std::set<int> different(hosts.begin(), hosts.end());
   EXPECT_EQ(static_cast<int>(different.size()), session().host_count());
   EXPECT_EQ(hosts.front(), 0);
-  EXPECT_EQ(session().host().size(), std::count(hosts.begin(), hosts.end(), hosts[static_cast<std::size_t>(world().rank())]));
+  EXPECT_EQ(session().host().size(),
+            std::count(hosts.begin(), hosts.end(), hosts[static_cast<std::size_t>(world().rank())]));
 }
 
 TEST(Session, SharesHeartbeatsWithTheRanksOfTheHost) {
@@ -30,14 +34,15 @@ TEST(Session, SharesHeartbeatsWithTheRanksOfTheHost) {
   EXPECT_EQ(session().heartbeat().process_id.load(), getpid());
   EXPECT_EQ(heartbeats[static_cast<std::size_t>(session().host().rank())], &session().heartbeat());
 
-  session().heartbeat().step.store(100 + static_cast<std::uint64_t>(world().rank()));
   session().heartbeat().enter(Phase::report);
+  session().heartbeat().step.store(100 + static_cast<std::uint64_t>(world().rank()));
   world().barrier();
   std::set<std::int64_t> processes;
   for (const Heartbeat* heartbeat : heartbeats) {
     EXPECT_EQ(heartbeat->step.load(), 100 + static_cast<std::uint64_t>(heartbeat->world_rank.load()));
     EXPECT_EQ(heartbeat->phase.load(), Phase::report);
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(heartbeat) % alignof(Heartbeat), 0U) << "two ranks share a cache line";
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(heartbeat) % alignof(Heartbeat), 0U)
+        << "two ranks share a cache line";
     processes.insert(heartbeat->process_id.load());
   }
   EXPECT_EQ(processes.size(), heartbeats.size());
@@ -82,7 +87,9 @@ TEST(ClockOffset, IsNothingOnOneHost) {
   EXPECT_GE(offset.error_s, 0);
   EXPECT_TRUE(std::isfinite(offset.error_s));
   // All ranks of a host read one clock: the answer lies between question and receipt.
-  if (session().host_count() == 1) EXPECT_LE(std::abs(offset.offset_s), offset.error_s + 1e-12);
+  if (session().host_count() == 1) {
+    EXPECT_LE(std::abs(offset.offset_s), offset.error_s + 1e-12);
+  }
 }
 
 TEST(MpiInfo, NamesTheLibraryWhileItRuns) {

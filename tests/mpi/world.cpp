@@ -36,7 +36,8 @@ std::string name_of_variant(const Variant& variant) {
   return name;
 }
 
-Case make_case(const Variant& variant, std::int64_t tokens, std::int64_t hidden_size, std::int64_t ffn_hidden_size) {
+Case make_case(const Variant& variant, std::int64_t tokens, std::int64_t hidden_size,
+               std::int64_t ffn_hidden_size) {
   Case point;
   point.workload = variant.workload;
   point.activation = variant.activation;

@@ -31,6 +31,7 @@ std::vector<Variant> all_variants();
 std::string name_of_variant(const Variant& variant);
 
 /// A case of that variant; the caller sets degree, dtype and layers.
-Case make_case(const Variant& variant, std::int64_t tokens, std::int64_t hidden_size, std::int64_t ffn_hidden_size);
+Case make_case(const Variant& variant, std::int64_t tokens, std::int64_t hidden_size,
+               std::int64_t ffn_hidden_size);
 
 }  // namespace tpbench::test

@@ -13,8 +13,8 @@ namespace tpbench::test {
 
 /// What was executed, to be compared with what a formula says.
 struct Executed {
-  std::int64_t flop = 0;                                      ///< 2mnk per GEMM
-  std::map<CollectiveOp, std::vector<std::int64_t>> bytes;    ///< of each call: the whole array
+  std::int64_t flop = 0;                                    ///< 2mnk per GEMM
+  std::map<CollectiveOp, std::vector<std::int64_t>> bytes;  ///< of each call: the whole array
 };
 
 class CountingBackend final : public ForwardingBackend {

@@ -1,0 +1,143 @@
+"""What the shell learns: 2 for what the user typed, 3 for what the machine cannot do, and each thing said once."""
+
+import os
+import pathlib
+import unittest
+
+from harness import FAULTY, E2eTest
+
+
+class BadUsage(E2eTest):
+    def assert_refused(self, words, *arguments):
+        """Alone and under mpirun: status 2, the message once, nothing on stdout, nothing written."""
+        before = sorted(self.folder.rglob("*"))
+        for ranks in (None, 3):
+            job = self.run_tpbench(*arguments, ranks=ranks, status=2)
+            self.assertEqual(job.stderr.count(words), 1, job.stderr)
+            self.assertEqual(job.stdout, "")
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+    def test_command_line(self):
+        sweep = self.sweep(tp_degree=[1, 2])
+        (self.folder / "empty").mkdir()
+        for words, arguments in [
+            ("--bogus", ["--config", sweep, "--bogus"]),
+            ("--config FILE", []),
+            ("--format", ["--config", sweep, "--format", "xml"]),
+            ("--watchdog", ["--config", sweep, "--watchdog", "0"]),
+            ("--resume", ["--config", sweep, "--output", "x", "--resume", "y"]),
+            ("cannot be opened", ["--config", "nowhere.json"]),
+            ("there is no sweep.json", ["--config", sweep, "--set", "tp_degree=1", "--resume", "empty"]),
+        ]:
+            with self.subTest(words):
+                self.assert_refused(words, *arguments)
+
+    def test_sweep_file(self):
+        sweep = self.sweep(tp_degre=2)
+        line = next(i for i, text in enumerate(sweep.read_text().splitlines(), 1) if "tp_degre" in text)
+        self.assert_refused(f'sweep.json:{line}: /tp_degre: 2: is not a key of a sweep (did you mean "tp_degree"?)',
+                            "--config", sweep, "--output", "out")
+
+    def test_overrides_and_filters(self):
+        sweep = self.sweep(tp_degree=[1, 2])
+        self.assert_refused("--set dtype=f8: /dtype: ", "--config", sweep, "--set", "dtype=f8")
+        self.assert_refused("is not available in this build", "--config", sweep, "--backend", "cuda")
+        self.assert_refused("--filter", "--config", sweep, "--filter", "tp_degree=9")
+
+    def test_all_faults_are_named(self):
+        sweep = self.sweep(hidden_size=-1, tp_degree=[0, 2], dtype="f33")
+        job = self.run_tpbench("validate", sweep, status=2)
+        for pointer in ("/hidden_size", "/tp_degree/0", "/dtype"):
+            self.assertIn(f": {pointer}: ", job.stderr)
+
+    def test_folder_that_has_results(self):
+        sweep = self.sweep(tp_degree=[1, 2])
+        self.run_tpbench("--config", sweep, "--output", "out", ranks=2)
+        before = {path: path.read_bytes() for path in (self.folder / "out").rglob("*.json")}
+        job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=2)
+        self.assertEqual(job.stderr.count("out already holds results; use --resume out"), 1, job.stderr)
+        self.assertEqual({path: path.read_bytes() for path in (self.folder / "out").rglob("*.json")}, before)
+
+    def test_validate_speaks_once(self):
+        job = self.run_tpbench("validate", self.sweep(tp_degree=[1, 4]), ranks=3)
+        self.assertEqual(job.stdout.count("valid, 2 cases, up to 4 ranks"), 1)
+
+
+class Help(E2eTest):
+    def test_help_and_version_come_once_on_stdout(self):
+        for option, words in (("--help", "Exit status: 0"), ("--version", "tpbench 0")):
+            for ranks in (None, 2):
+                job = self.run_tpbench(option, ranks=ranks)
+                self.assertEqual(job.stdout.count(words), 1)
+                self.assertEqual(job.stderr, "")
+
+
+class Environment(E2eTest):
+    def assert_cannot(self, words, *arguments, ranks=None, **options):
+        job = self.run_tpbench(*arguments, ranks=ranks, status=3, **options)
+        self.assertEqual(job.stderr.count(words), 1, job.stderr)
+        self.assertEqual(job.stdout, "")
+        return job
+
+    def test_alone_where_ranks_are_needed(self):
+        sweep = self.sweep(name="two words.json", tp_degree=[1, 3])
+        job = self.assert_cannot("this process was started alone; type: mpirun -n 3 ", "--config", sweep, "--output",
+                                 "out", "--set", "hidden_size=[48,96]")
+        self.assertFalse((self.folder / "out").exists())
+        # The command to type is one that works.
+        command = job.stderr.split("type: ")[1].strip()
+        self.assertIn(f"--config '{sweep}' --output out --set 'hidden_size=[48,96]'", command)
+        again = self.run_tpbench("-c", command.replace("mpirun ", "mpirun --oversubscribe ", 1), program="sh")
+        self.assertIn("Useful degree", again.stdout)
+        self.assert_valid(self.folder / "out", cases=4)
+
+    def test_several_processes_that_each_are_rank_0_of_1(self):
+        launchers = {
+            "mpiexec.hydra": {"PMI_RANK": "{}", "PMI_SIZE": "2"},
+            "srun": {"SLURM_STEP_ID": "0", "SLURM_PROCID": "{}", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "{}"},
+        }
+        sweep = self.sweep(tp_degree=[1, 2])
+        for launcher, variables in launchers.items():
+            with self.subTest(launcher):
+                first = self.assert_cannot("each of the 2 processes believes to be rank 0 of 1", "--config", sweep,
+                                           **{key: value.format(0) for key, value in variables.items()})
+                self.assertIn("mpirun", first.stderr)
+                second = self.run_tpbench("--config", sweep, status=3,
+                                          **{key: value.format(1) for key, value in variables.items()})
+                self.assertEqual(second.stderr, "")
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["sweep.json"])
+
+    def test_output_below_a_file(self):
+        sweep = self.sweep(tp_degree=[1, 2])
+        self.assert_cannot("sweep.json/out: cannot create the folder", "--config", sweep, "--output",
+                           self.folder / "sweep.json" / "out", ranks=2)
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_output_that_may_not_be_written(self):
+        (self.folder / "closed").mkdir(mode=0o500)
+        self.assert_cannot("Permission denied", "--config", self.sweep(), "--output", "closed/out")
+
+    @unittest.skipUnless(pathlib.Path("/dev/full").exists(), "needs /dev/full")
+    def test_table_that_cannot_be_printed(self):
+        for ranks in (None, 2):
+            with open("/dev/full", "w") as full:
+                job = self.run_tpbench("--config", self.sweep(), "--output", f"out{ranks}", ranks=ranks, stdout=full,
+                                       status=3 if ranks is None else None)
+            # mpirun reads the ranks' stdout itself: only alone can the program know.
+            if ranks is None:
+                self.assertIn("stdout: cannot write the results: No space left on device; they are in out", job.stderr)
+            self.assert_valid(self.folder / f"out{ranks}", cases=1)
+
+
+class Failed(E2eTest):
+    def test_a_failed_case_is_1(self):
+        sweep = self.sweep(workload=["row_linear", "gemm"], tp_degree=[1, 2], measure={"order": "given"})
+        job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=1, program=FAULTY,
+                               TPBENCH_TEST_FAULT="wrong_weight:rank=0:case=2")
+        self.assertIn("failed: ", job.stdout)
+        self.assertEqual(sorted(r["status"] for r in self.assert_valid(self.folder / "out", cases=4).values()),
+                         ["failed", "ok", "ok", "ok"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,140 @@
+"""--resume: loses no finished record, repeats none, and refuses what is not its own."""
+
+import json
+import random
+import time
+import unittest
+
+from harness import E2eTest, read_records, without_scaling
+
+
+class KilledAtRandom(E2eTest):
+    def test_nothing_is_lost_or_repeated(self):
+        seed = 11
+        moments = random.Random(seed)
+        cases = 3 * 2 * 8
+        # A case samples for all of max_seconds: target_ci cannot be met.
+        self.sweep(workload=["row_linear", "mlp", "all_reduce"], tp_degree=[1, 2], batch_size=list(range(1, 9)),
+                   measure={"max_samples": 1000000, "max_seconds": 0.15, "target_ci": 1e-9})
+        finished, kills = {}, 0
+        folder = self.folder / "out"
+        for round in range(10):
+            arguments = ["--resume", "out"] if (folder / "sweep.json").exists() else ["--config", "sweep.json", "--output", "out"]
+            job = self.start(*arguments, ranks=2)
+            while len(job.rank_pids()) < 2 and job.process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 1.4))
+            if job.process.poll() is None:
+                kills += 1
+            job.kill()
+            with self.subTest(round=round, seed=seed):
+                now = read_records(folder)  # each is whole: it parses
+                for id, record in finished.items():
+                    self.assertEqual(without_scaling(now[id]), without_scaling(record))
+                finished = now
+        self.assertGreaterEqual(kills, 8)
+        self.assertLess(len(finished), cases)
+        self.run_tpbench("--resume", "out", ranks=2)
+        records = self.assert_valid(folder, cases=cases)
+        self.assert_all(records, "ok")
+        self.assert_summary(folder)
+        for id, record in finished.items():
+            self.assertEqual(without_scaling(records[id]), without_scaling(record))
+        for record in records.values():
+            if record["case"]["tp_degree"] == 2:
+                self.assertIsNotNone(record["scaling"]["baseline_id"])
+
+
+class Resume(E2eTest):
+    def run_first_half(self):
+        self.sweep(workload=["row_linear", "mlp"], tp_degree=[1, 2])
+        self.run_tpbench("--config", "sweep.json", "--output", "out", "--filter", "tp_degree=1", "--label", "eth", ranks=2)
+        return self.assert_valid(self.folder / "out", cases=2)
+
+    def test_without_config(self):
+        before = self.run_first_half()
+        job = self.run_tpbench("--resume", "out", ranks=2)
+        after = self.assert_valid(self.folder / "out", cases=4)
+        self.assert_all(after, "ok")
+        self.assert_summary(self.folder / "out")
+        for id, record in before.items():
+            self.assertEqual(after[id], record)
+        self.assertEqual({r["label"] for r in after.values()}, {"eth"})
+        self.assertIn("2 of 4 cases are finished already", job.stderr)
+        # All is done: once more runs nothing and shows everything.
+        again = self.run_tpbench("--resume", "out", "--format", "csv", ranks=2)
+        self.assertEqual(again.stdout, (self.folder / "out" / "summary.csv").read_text())
+        self.assertEqual(self.assert_valid(self.folder / "out"), after)
+
+    def test_with_the_same_config(self):
+        self.run_first_half()
+        self.run_tpbench("--resume", "out", "--config", "sweep.json", ranks=2)
+        self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
+
+    def test_filters_do_not_hide_what_is_there(self):
+        """The other half by a filter: its baselines lie in the folder, and the summary is that of the folder."""
+        self.run_first_half()
+        job = self.run_tpbench("--resume", "out", "--filter", "tp_degree=2", ranks=2)
+        records = self.assert_valid(self.folder / "out", cases=4)
+        self.assert_summary(self.folder / "out")
+        for record in records.values():
+            self.assertIsNotNone(record["scaling"]["speedup"])
+        self.assertIn("Useful degree", job.stdout)
+
+    def test_another_sweep_is_refused(self):
+        before = self.run_first_half()
+        for override, pointer, values in [("dtype=f64", "/dtype", '["f32"] in the folder, ["f64"] now'),
+                                          ("measure.max_samples=9", "/measure/max_samples", "10 in the folder, 9 now")]:
+            with self.subTest(override):
+                job = self.run_tpbench("--resume", "out", "--config", "sweep.json", "--set", override, ranks=2, status=2)
+                self.assertEqual(job.stderr.count("the folder was made from another sweep"), 1, job.stderr)
+                self.assertIn(f"{pointer}: {values}", job.stderr)
+        self.assertEqual(self.assert_valid(self.folder / "out"), before)
+
+    def test_another_label_is_refused(self):
+        self.run_first_half()
+        job = self.run_tpbench("--resume", "out", "--label", "ib", ranks=2, status=2)
+        self.assertIn('holds results labelled "eth"', job.stderr)
+
+    def test_folder_without_sweep(self):
+        (self.folder / "empty").mkdir()
+        for folder in ("empty", "nowhere"):
+            job = self.run_tpbench("--resume", folder, ranks=2, status=2)
+            self.assertEqual(job.stderr.count(f"{folder}"), 1, job.stderr)
+        self.assertEqual(list((self.folder / "empty").iterdir()), [])
+
+    def test_record_that_is_broken_is_run_again(self):
+        before = self.run_first_half()
+        id = sorted(before)[0]
+        (self.folder / "out" / "records" / f"{id}.json").write_text('{"schema": "tpbench.rec')
+        (self.folder / "out" / "records" / "left.json.tmp.123").write_text("half")
+        job = self.run_tpbench("--resume", "out", ranks=2)
+        self.assertRegex(job.stderr, rf"warning: out/records/{id}.json is not used, as it is no valid record: ")
+        self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
+
+    def test_epochs_that_are_missing_are_run(self):
+        self.sweep(measure={"epochs": 2})
+        self.run_tpbench("--config", "sweep.json", "--output", "out")
+        (path,) = (self.folder / "out" / "records").glob("*.json")
+        record = json.loads(path.read_text())
+        record["epochs"]["done"] = 1
+        path.write_text(json.dumps(record))
+        self.run_tpbench("--resume", "out")
+        (record,) = self.assert_valid(self.folder / "out").values()
+        self.assertEqual(record["epochs"], {"done": 2, "planned": 2})
+
+
+class TwoAtOnce(E2eTest):
+    def test_second_run_into_the_folder_is_refused(self):
+        self.sweep(measure={"min_samples": 1000000, "max_samples": 1000000, "max_seconds": 600}, batch_size=4096)
+        first = self.start("--config", "sweep.json", "--output", "out")
+        deadline = time.monotonic() + 60
+        while not (self.folder / "out" / "environment.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        second = self.run_tpbench("--resume", "out", status=2)
+        self.assertIn("another run is writing to this folder", second.stderr)
+        self.assertIsNone(first.process.poll())
+
+
+if __name__ == "__main__":
+    unittest.main()

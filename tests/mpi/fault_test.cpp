@@ -1,0 +1,146 @@
+// What goes wrong on one rank fails the case on all of them, and the next case runs.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/error.hpp"
+#include "faulty_parts.hpp"
+#include "run_case.hpp"
+
+namespace tpbench::test {
+namespace {
+
+class CaseWithFault : public testing::TestWithParam<Variant> {
+ protected:
+  const UsedFields& uses() const { return find_workload(GetParam().workload)->uses; }
+  bool has_gemm() const { return uses().num_layers; }
+  bool has_collective() const { return uses().algorithm && world().size() > 1; }
+  static long last_rank() { return world().size() - 1; }
+
+  Case point() const {
+    Case point = make_case(GetParam(), 7, 60, 132);
+    point.tp_degree = world().size();
+    normalise_case(point);
+    return point;
+  }
+
+  /// Runs the case with the fault, and behind it the same case as it should be.
+  CaseOutcome run_with(const InjectedFault& fault) const {
+    CaseOutcome outcome = run(point(), with_fault(built_in_parts(), fault, world().rank()));
+    EXPECT_EQ(outcome.status, Status::failed);
+    EXPECT_TRUE(outcome.samples.step_s.empty()) << "times of a failed case are no result";
+    const CaseOutcome next = run(point(), built_in_parts());
+    EXPECT_EQ(next.status, Status::ok) << "the case behind it: " << next.reason.value_or("");
+    return outcome;
+  }
+
+  void expect_found_by_verification(const InjectedFault& fault) const {
+    const CaseOutcome outcome = run_with(fault);
+    EXPECT_EQ(outcome.reason_code, ReasonCode::verification) << outcome.reason.value_or("");
+    EXPECT_EQ(outcome.verification.passed, false);
+  }
+
+  void expect_words(const InjectedFault& fault, const std::string& words) const {
+    const CaseOutcome outcome = run_with(fault);
+    EXPECT_EQ(outcome.reason_code, ReasonCode::error);
+    const std::string expected = "rank " + std::to_string(fault.rank) + ": ";
+    EXPECT_EQ(outcome.reason.value_or("").rfind(expected, 0), 0U) << outcome.reason.value_or("");
+    EXPECT_NE(outcome.reason.value_or("").find(words), std::string::npos) << outcome.reason.value_or("");
+  }
+};
+
+TEST_P(CaseWithFault, FindsAWrongWeightOnEachRank) {
+  if (!has_gemm()) GTEST_SKIP() << "no weights";
+  for (long rank = 0; rank < world().size(); ++rank) {
+    expect_found_by_verification({.kind = FaultKind::wrong_weight, .rank = rank});
+  }
+}
+
+TEST_P(CaseWithFault, FindsAWrongInputOnOneRank) {
+  expect_found_by_verification({.kind = FaultKind::wrong_input, .rank = last_rank()});
+}
+
+TEST_P(CaseWithFault, FindsOneWrongEntryOfACollectivesResultOnEachRank) {
+  if (!has_collective()) GTEST_SKIP() << "no collective";
+  for (long rank = 0; rank < world().size(); ++rank) {
+    expect_found_by_verification({.kind = FaultKind::wrong_sum, .rank = rank});
+  }
+}
+
+TEST_P(CaseWithFault, FindsACollectiveThatMovesNothing) {
+  if (!has_collective()) GTEST_SKIP() << "no collective";
+  expect_found_by_verification({.kind = FaultKind::no_collective, .rank = last_rank()});
+}
+
+TEST_P(CaseWithFault, FindsAGemmThatDoesNothingByThePoison) {
+  if (!has_gemm()) GTEST_SKIP() << "no GEMM";
+  const CaseOutcome outcome = run_with({.kind = FaultKind::no_gemm, .rank = last_rank()});
+  EXPECT_EQ(outcome.reason_code, ReasonCode::verification);
+  EXPECT_EQ(outcome.verification.max_relative_error, std::nullopt) << "NaN has no error";
+  EXPECT_NE(outcome.reason.value_or("").find("not a number"), std::string::npos)
+      << outcome.reason.value_or("");
+}
+
+TEST_P(CaseWithFault, TellsEveryRankWhatFailedInSetUp) {
+  for (long rank = 0; rank < world().size(); ++rank) {
+    InjectedFault fault{.kind = FaultKind::exception, .place = FaultPlace::setup, .rank = rank};
+    expect_words(fault, "an error put in by a test");
+    fault.error = FaultError::bad_alloc;
+    expect_words(fault, "bad_alloc");
+  }
+}
+
+TEST_P(CaseWithFault, TellsEveryRankWhatFailedInFill) {
+  InjectedFault fault{.kind = FaultKind::exception, .place = FaultPlace::fill, .rank = last_rank()};
+  expect_words(fault, "an error put in by a test");
+  fault.error = FaultError::bad_alloc;
+  expect_words(fault, "bad_alloc");
+}
+
+TEST_P(CaseWithFault, TellsEveryRankWhatFailedInTheFirstStep) {
+  if (!has_gemm()) GTEST_SKIP() << "no GEMM";
+  for (long rank = 0; rank < world().size(); ++rank) {
+    InjectedFault fault{.kind = FaultKind::exception, .place = FaultPlace::compute, .rank = rank};
+    expect_words(fault, "an error put in by a test");
+    fault.error = FaultError::bad_alloc;
+    expect_words(fault, "bad_alloc");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CaseWithFault, testing::ValuesIn(all_variants()),
+                         [](const auto& test) { return name_of_variant(test.param); });
+
+// Several ranks fail at once: the lowest one speaks.
+TEST(CaseWithFaults, NamesTheLowestFailingRank) {
+  Case point = make_case({"row_linear"}, 7, 60, 132);
+  point.tp_degree = world().size();
+  const InjectedFault fault{.kind = FaultKind::exception, .place = FaultPlace::fill};
+  const CaseOutcome outcome = run(point, with_fault(built_in_parts(), fault, world().rank()));
+  EXPECT_EQ(outcome.status, Status::failed);
+  EXPECT_EQ(outcome.reason, "rank 0: an error put in by a test");
+}
+
+// After a failure of communication nobody can be asked: the caller must end the job.
+TEST(CaseWithFaults, LetsACommunicationErrorThrough) {
+  if (world().size() == 1) GTEST_SKIP() << "no collective on one rank";
+  Case point = make_case({"row_linear"}, 7, 60, 132);
+  point.tp_degree = world().size();
+  const InjectedFault fault{
+      .kind = FaultKind::exception, .place = FaultPlace::collective, .error = FaultError::comm_error};
+  EXPECT_THROW(run(point, with_fault(built_in_parts(), fault, world().rank())), CommError);
+}
+
+// In timed steps ranks do not ask each other: what is thrown there must not look like a case that failed in
+// order.
+TEST(CaseWithFaults, LetsThroughWhatIsThrownInATimedStep) {
+  Case point = make_case({"row_linear"}, 7, 60, 132);
+  point.tp_degree = world().size();
+  for (const std::int64_t step : {2, 3}) {  // warm-up and sampling
+    const InjectedFault fault{.kind = FaultKind::exception, .step = step};
+    EXPECT_THROW(run(point, with_fault(built_in_parts(), fault, world().rank())), CaseError)
+        << "step " << step;
+  }
+}
+
+}  // namespace
+}  // namespace tpbench::test

@@ -1,0 +1,160 @@
+// What run_case brings of a case that is as it should be.
+#include "bench/sampling.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "run_case.hpp"
+
+namespace tpbench::test {
+namespace {
+
+void expect_closure(const Samples& samples) {
+  const std::size_t count = samples.step_s.size();
+  ASSERT_GT(count, 0U);
+  ASSERT_EQ(samples.compute_s.size(), count);
+  ASSERT_EQ(samples.communication_s.size(), count);
+  ASSERT_EQ(samples.wait_s.size(), count);
+  ASSERT_EQ(samples.other_s.size(), count);
+  for (const auto& by_op : samples.communication_by_op_s) ASSERT_EQ(by_op.size(), count);
+  for (std::size_t k = 0; k < count; ++k) {
+    const double parts = samples.compute_s[k] + samples.communication_s[k] + samples.other_s[k];
+    EXPECT_NEAR(parts, samples.step_s[k], 1e-12);
+    double by_op = 0;
+    for (const auto& op : samples.communication_by_op_s) by_op += op[k];
+    EXPECT_NEAR(by_op, samples.communication_s[k], 1e-12);
+    EXPECT_GT(samples.step_s[k], 0);
+    EXPECT_GE(samples.compute_s[k], 0);
+    EXPECT_GE(samples.communication_s[k], 0);
+    EXPECT_GE(samples.wait_s[k], 0);
+  }
+}
+
+// The ranks of a case must go on from the same numbers.
+void expect_same_everywhere(const std::vector<double>& values, const Control& ranks) {
+  std::vector<double> largest = values, smallest = values;
+  ranks.reduce_max(largest);
+  ranks.reduce_min(smallest);
+  EXPECT_EQ(largest, values);
+  EXPECT_EQ(smallest, values);
+}
+
+class EveryCase : public testing::TestWithParam<Variant> {};
+
+TEST_P(EveryCase, ClosesAndCountsItsMemory) {
+  for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
+    SCOPED_TRACE(testing::Message() << "degree " << degree);
+    Case point = make_case(GetParam(), 7, 60, 132);
+    point.tp_degree = degree;
+    point.num_layers = 2;
+    normalise_case(point);
+    const Team& team = team_for(point);
+    if (!team.member()) continue;
+    const CaseOutcome outcome = run(point, built_in_parts());
+    EXPECT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("");
+    expect_closure(outcome.samples);
+    expect_same_everywhere(outcome.samples.step_s, *team.active);
+    expect_same_everywhere(outcome.samples.wait_s, *team.active);
+    EXPECT_GE(outcome.samples.step_s.size(), 1U);
+    EXPECT_LE(outcome.samples.step_s.size(), static_cast<std::size_t>(quick_settings().measure.max_samples));
+    EXPECT_EQ(outcome.memory, point.workload_row().cost(point.shape()).memory);
+    EXPECT_EQ(outcome.backend_threads, 1);
+    if (degree == 1) {
+      for (const double communication_s : outcome.samples.communication_s) EXPECT_EQ(communication_s, 0);
+    }
+    for (const char* phase : {"setup", "fill", "verification", "warm_up", "sampling", "total"}) {
+      EXPECT_TRUE(outcome.phases_s.contains(phase)) << phase;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryCase, testing::ValuesIn(all_variants()),
+                         [](const auto& test) { return name_of_variant(test.param); });
+
+TEST(Groups, RunAtTheSameTimeAsReplicas) {
+  Case point = make_case({"row_linear"}, 7, 60, 132);
+  point.groups = Groups::all;
+  for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
+    SCOPED_TRACE(testing::Message() << "degree " << degree);
+    point.tp_degree = degree;
+    const Team& team = team_for(point);
+    const auto groups = static_cast<std::size_t>(world().size() / degree);
+    EXPECT_EQ(team.groups.size(), groups);
+    EXPECT_EQ(team.member(), world().rank() < static_cast<int>(groups) * degree);
+    if (!team.member()) continue;
+    EXPECT_EQ(team.group->size(), degree);
+    EXPECT_EQ(team.active->size(), static_cast<int>(groups) * degree);
+    const CaseOutcome outcome = run(point, built_in_parts());
+    EXPECT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("");
+    expect_closure(outcome.samples);
+    expect_same_everywhere(outcome.samples.step_s, *team.active);
+    expect_same_everywhere(outcome.samples.communication_s, *team.active);
+  }
+}
+
+TEST(Groups, OneGroupLeavesTheOthersOut) {
+  for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
+    const Team& team = first_ranks(degree);
+    EXPECT_EQ(team.groups.size(), 1U);
+    EXPECT_EQ(team.member(), world().rank() < degree);
+    EXPECT_EQ(team.active.has_value(), team.member());
+  }
+}
+
+// The order of ranks is what the placement says; the layer's rank follows it.
+TEST(Groups, FollowThePlacement) {
+  for (const Placement placement : {Placement::packed, Placement::spread}) {
+    Case point = make_case({"row_linear"}, 7, 60, 132);
+    point.placement = placement;
+    point.tp_degree = world().size();
+    const Team& team = team_for(point);
+    const std::vector<int>& group = team.groups.front();
+    ASSERT_EQ(group.size(), static_cast<std::size_t>(world().size()));
+    EXPECT_EQ(group.front(), 0);
+    EXPECT_EQ(group[static_cast<std::size_t>(team.group->rank())], world().rank());
+    EXPECT_EQ(run(point, built_in_parts()).status, Status::ok);
+  }
+}
+
+// Two ranks with known durations: segment by segment, the longest compute and the shortest collective.
+TEST(ReduceBatch, TakesMaximaAndMinimaOverRanks) {
+  const Team& team = first_ranks(world().size());
+  Heartbeat heartbeat;
+  Trace trace(heartbeat);
+  StepRunner runner;
+  runner.step = [](Trace& marks) {
+    marks.begin(Activity::compute);
+    marks.end();
+    marks.begin(Activity::all_reduce);
+    marks.end();
+    marks.begin(Activity::compute);
+    marks.end();
+    marks.begin(Activity::reduce_scatter);
+    marks.end();
+  };
+  warm_up(runner, 5, team, trace);
+  std::vector<double> segments(trace.segment_s().begin(), trace.segment_s().end());
+  std::vector<double> longest = segments, shortest = segments;
+  world().reduce_max(longest);
+  world().reduce_min(shortest);
+
+  Samples samples;
+  reduce_batch(trace, team, samples);
+  expect_closure(samples);
+  ASSERT_EQ(samples.step_s.size(), 5U);
+  for (std::size_t k = 0; k < 5; ++k) {
+    const std::size_t i = 4 * k;
+    EXPECT_DOUBLE_EQ(samples.compute_s[k], longest[i] + longest[i + 2]);
+    EXPECT_DOUBLE_EQ(samples.communication_s[k], shortest[i + 1] + shortest[i + 3]);
+    EXPECT_NEAR(samples.wait_s[k], longest[i + 1] - shortest[i + 1] + longest[i + 3] - shortest[i + 3],
+                1e-15);
+    EXPECT_DOUBLE_EQ(samples.communication_by_op_s[static_cast<std::size_t>(CollectiveOp::all_reduce)][k],
+                     shortest[i + 1]);
+    EXPECT_EQ(samples.communication_by_op_s[static_cast<std::size_t>(CollectiveOp::all_gather)][k], 0);
+  }
+}
+
+}  // namespace
+}  // namespace tpbench::test

@@ -1,0 +1,57 @@
+#include "base/text.hpp"
+
+#include <gtest/gtest.h>
+
+namespace tpbench {
+namespace {
+
+const std::vector<std::string> kKeys = {"hidden_size", "tp_degree", "workload", "seed", "name"};
+
+TEST(ClosestMatch, FindsSlipsOfTheFinger) {
+  EXPECT_EQ(closest_match("hiden_size", kKeys), "hidden_size");
+  EXPECT_EQ(closest_match("tp_degrees", kKeys), "tp_degree");
+  EXPECT_EQ(closest_match("wrokload", kKeys), "workload");
+  EXPECT_EQ(closest_match("sede", kKeys), "seed");  // a swap of neighbours is one edit
+  EXPECT_EQ(closest_match("seed", kKeys), "seed");
+}
+
+TEST(ClosestMatch, FindsNothingWhereNothingIsNear) {
+  EXPECT_EQ(closest_match("bandwidth", kKeys), std::nullopt);
+  EXPECT_EQ(closest_match("", kKeys), std::nullopt);
+  EXPECT_EQ(closest_match("seed", {}), std::nullopt);
+  EXPECT_EQ(closest_match("sxyd", kKeys), std::nullopt);  // four letters allow one edit
+  EXPECT_EQ(closest_match(std::string(65, 'a'), std::vector{std::string(65, 'a')}), std::nullopt);
+}
+
+TEST(ClosestMatch, PrefersTheNearest) {
+  EXPECT_EQ(closest_match("abcdefghj", std::vector<std::string>{"abcdefgxx", "abcdefghi"}), "abcdefghi");
+}
+
+TEST(DidYouMean, SaysNothingWithoutAMatch) {
+  EXPECT_EQ(did_you_mean("hiden_size", kKeys), " (did you mean \"hidden_size\"?)");
+  EXPECT_EQ(did_you_mean("bandwidth", kKeys), "");
+}
+
+TEST(JoinWords, ReadsAsASentence) {
+  EXPECT_EQ(join_words({}), "");
+  EXPECT_EQ(join_words(std::vector<std::string>{"a"}), "a");
+  EXPECT_EQ(join_words(std::vector<std::string>{"a", "b"}), "a and b");
+  EXPECT_EQ(join_words(std::vector<std::string>{"a", "b", "c"}), "a, b and c");
+  EXPECT_EQ(join_words(std::vector<std::string>{"a", "b", "c"}, " or "), "a, b or c");
+}
+
+TEST(Split, KeepsEmptyPieces) {
+  EXPECT_EQ(split("a,b", ','), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(split("", ','), (std::vector<std::string>{""}));
+  EXPECT_EQ(split(",a,", ','), (std::vector<std::string>{"", "a", ""}));
+}
+
+// The published test values of FNV-1a: ids of cases must be the same on every machine for ever.
+TEST(StableHash, IsFnv1a) {
+  EXPECT_EQ(stable_hash(""), 0xcbf29ce484222325U);
+  EXPECT_EQ(stable_hash("a"), 0xaf63dc4c8601ec8cU);
+  EXPECT_EQ(stable_hash("foobar"), 0x85944171f73967e8U);
+}
+
+}  // namespace
+}  // namespace tpbench

@@ -1,0 +1,162 @@
+#include <gtest/gtest.h>
+
+#include "workload/workload.hpp"
+
+namespace tpbench {
+namespace {
+
+// T = 3, h = 8, f = 12, t = 2, two weight sets, four bytes an element.
+constexpr Shape kShape = {.tokens = 3, .hidden_size = 8, .ffn_hidden_size = 12, .num_layers = 2, .tp_degree = 2};
+
+Cost cost_of(const char* workload, const Shape& shape = kShape) { return find_workload(workload)->cost(shape); }
+
+Shape alone(Shape shape = kShape) {
+  shape.tp_degree = 1;
+  return shape;
+}
+
+void expect_memory(const Cost& cost, std::int64_t weights, std::int64_t activations, std::int64_t communication) {
+  EXPECT_EQ(cost.memory[Category::weights], weights);
+  EXPECT_EQ(cost.memory[Category::activations], activations);
+  EXPECT_EQ(cost.memory[Category::communication], communication);
+  EXPECT_EQ(cost.memory.total(), weights + activations + communication);
+}
+
+void expect_collective(const Cost& cost, CollectiveOp op, std::int64_t bytes, std::int64_t calls) {
+  ASSERT_EQ(cost.collectives.size(), 1U);
+  EXPECT_EQ(cost.collectives[0].op, op);
+  EXPECT_EQ(cost.collectives[0].bytes, bytes);
+  EXPECT_EQ(cost.collectives[0].calls_per_step, calls);
+  EXPECT_EQ(cost.bytes_per_step(), bytes * calls);
+}
+
+TEST(GemmCost, IsThatOfOneProduct) {
+  const Cost cost = cost_of("gemm");
+  EXPECT_EQ(cost.flop, 2 * (2 * 3 * 8 * 4));
+  expect_memory(cost, 2 * (8 * 4) * 4, (3 * 8 + 3 * 4) * 4, 0);
+  EXPECT_TRUE(cost.collectives.empty());
+  EXPECT_EQ(cost.bytes_per_step(), 0);
+  EXPECT_EQ(cost.reduction_length, 8);
+}
+
+TEST(ColumnLinearCost, GathersTheWholeOutput) {
+  const Cost cost = cost_of("column_linear");
+  EXPECT_EQ(cost.flop, 2 * (2 * 3 * 8 * 4));
+  // X and Y whole; the shard before the gather and the gathered array that is then put in rows.
+  expect_memory(cost, 2 * (8 * 4) * 4, 2 * (3 * 8) * 4, (3 * 4 + 3 * 8) * 4);
+  expect_collective(cost, CollectiveOp::all_gather, 3 * 8 * 4, 2);
+}
+
+TEST(ColumnLinearCost, GathersOneRowInPlace) {
+  Shape shape = kShape;
+  shape.tokens = 1;
+  expect_memory(cost_of("column_linear", shape), 2 * (8 * 4) * 4, 2 * 8 * 4, 4 * 4);
+}
+
+TEST(ColumnLinearCost, NeedsNoBufferToSum) {
+  Shape shape = kShape;
+  shape.combine = Combine::all_reduce;
+  const Cost cost = cost_of("column_linear", shape);
+  expect_memory(cost, 2 * (8 * 4) * 4, 2 * (3 * 8) * 4, 0);
+  expect_collective(cost, CollectiveOp::all_reduce, 3 * 8 * 4, 2);
+}
+
+TEST(RowLinearCost, SumsTheWholeOutput) {
+  const Cost cost = cost_of("row_linear");
+  EXPECT_EQ(cost.flop, 2 * (2 * 3 * 4 * 8));
+  expect_memory(cost, 2 * (4 * 8) * 4, (3 * 4 + 3 * 8) * 4, 0);
+  expect_collective(cost, CollectiveOp::all_reduce, 3 * 8 * 4, 2);
+  EXPECT_EQ(cost.reduction_length, 8) << "the sum is as long however it is split";
+}
+
+TEST(MlpCost, HasTwoProducts) {
+  const Cost cost = cost_of("mlp");
+  EXPECT_EQ(cost.flop, 2 * (2 * 3 * 8 * 6 + 2 * 3 * 6 * 8));
+  expect_memory(cost, 2 * (8 * 6 + 6 * 8) * 4, (2 * 3 * 8 + 3 * 6) * 4, 0);
+  expect_collective(cost, CollectiveOp::all_reduce, 3 * 8 * 4, 2);
+  EXPECT_EQ(cost.reduction_length, 8 + 12);
+}
+
+TEST(MlpCost, HasThreeProductsWhenItIsGated) {
+  Shape shape = kShape;
+  shape.activation = Activation::swiglu;
+  const Cost cost = cost_of("mlp", shape);
+  EXPECT_EQ(cost.flop, 2 * (2 * (2 * 3 * 8 * 6) + 2 * 3 * 6 * 8));
+  expect_memory(cost, 2 * (2 * 8 * 6 + 6 * 8) * 4, (2 * 3 * 8 + 2 * 3 * 6) * 4, 0);
+}
+
+TEST(ProbeCosts, AreThoseOfOneArray) {
+  expect_collective(cost_of("all_reduce"), CollectiveOp::all_reduce, 3 * 8 * 4, 1);
+  expect_collective(cost_of("all_gather"), CollectiveOp::all_gather, 3 * 8 * 4, 1);
+  expect_collective(cost_of("reduce_scatter"), CollectiveOp::reduce_scatter, 3 * 8 * 4, 1);
+  expect_memory(cost_of("all_reduce"), 0, 0, 3 * 8 * 4);
+  expect_memory(cost_of("all_gather"), 0, 0, (3 * 8 + 3 * 4) * 4);
+  expect_memory(cost_of("reduce_scatter"), 0, 0, (3 * 8 + 3 * 4) * 4);
+  EXPECT_EQ(cost_of("all_reduce").flop, 0);
+  EXPECT_EQ(cost_of("all_reduce").reduction_length, 2);
+  EXPECT_EQ(cost_of("all_gather").reduction_length, 1) << "nothing is added";
+}
+
+TEST(Costs, HaveNoCallsOnOneRank) {
+  for (const Workload* workload : all_workloads()) {
+    const Cost cost = workload->cost(alone());
+    EXPECT_EQ(cost.bytes_per_step(), 0) << workload->name;
+    for (const CollectiveCost& collective : cost.collectives) EXPECT_EQ(collective.calls_per_step, 0) << workload->name;
+  }
+}
+
+TEST(Costs, DoubleWithTheElement) {
+  Shape wide = kShape;
+  wide.dtype = DType::f64;
+  for (const Workload* workload : all_workloads()) {
+    EXPECT_EQ(workload->cost(wide).memory.total(), 2 * workload->cost(kShape).memory.total()) << workload->name;
+    EXPECT_EQ(workload->cost(wide).bytes_per_step(), 2 * workload->cost(kShape).bytes_per_step()) << workload->name;
+    EXPECT_EQ(workload->cost(wide).flop, workload->cost(kShape).flop) << workload->name;
+  }
+}
+
+// The claim that the tool is there to check.
+TEST(Costs, HaveWeightsAndWorkThatFallExactlyByT) {
+  for (const Workload* workload : all_workloads()) {
+    for (const Activation activation : {Activation::gelu, Activation::swiglu}) {
+      for (const std::int64_t degree : {1, 2, 3, 4, 5, 6, 10, 12, 60}) {
+        Shape shape = {.tokens = 7, .hidden_size = 60, .ffn_hidden_size = 180, .num_layers = 3};
+        shape.activation = activation;
+        const Cost whole = workload->cost(shape);
+        shape.tp_degree = degree;
+        const Cost part = workload->cost(shape);
+        EXPECT_EQ(part.memory[Category::weights] * degree, whole.memory[Category::weights]) << workload->name;
+        EXPECT_EQ(part.flop * static_cast<double>(degree), whole.flop) << workload->name;
+      }
+    }
+  }
+}
+
+TEST(BusFactor, IsThatOfNcclTests) {
+  EXPECT_DOUBLE_EQ(bus_factor(CollectiveOp::all_reduce, 2), 1.0);
+  EXPECT_DOUBLE_EQ(bus_factor(CollectiveOp::all_reduce, 4), 1.5);
+  EXPECT_DOUBLE_EQ(bus_factor(CollectiveOp::all_gather, 4), 0.75);
+  EXPECT_DOUBLE_EQ(bus_factor(CollectiveOp::reduce_scatter, 2), 0.5);
+  EXPECT_DOUBLE_EQ(bus_factor(CollectiveOp::all_reduce, 1), 0);
+}
+
+TEST(Catalog, FindsEachWorkloadByItsName) {
+  for (const Workload* workload : all_workloads()) {
+    EXPECT_EQ(find_workload(workload->name), workload);
+    EXPECT_FALSE(workload->summary.empty());
+  }
+  EXPECT_EQ(find_workload("Gemm"), nullptr);
+  EXPECT_EQ(find_workload(""), nullptr);
+}
+
+TEST(Memory, SumsOverCategories) {
+  MemoryByCategory memory;
+  EXPECT_EQ(memory.total(), 0);
+  memory[Category::weights] = 3;
+  memory[Category::workspace] = 4;
+  EXPECT_EQ(memory.total(), 7);
+  EXPECT_EQ(EnumNames<Category>::table.size(), kCategoryCount);
+}
+
+}  // namespace
+}  // namespace tpbench
