@@ -108,10 +108,23 @@ void Ledger::write_summary() {
   run_.folder->write_summary(run_.summarise(in_sweep_order()));
 }
 
+void Ledger::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    // A run that was killed may have left a baseline without the records that wait for it.
+    for (const std::size_t changed : apply_scaling(records_)) run_.folder->write_record(records_[changed]);
+  }
+  write_summary();
+}
+
 // Writes the record, and those whose scaling it completes.
 void Ledger::save(const std::string& id) {
-  run_.folder->write_record(records_[index_.at(id)]);
-  for (const std::size_t changed : apply_scaling(records_)) run_.folder->write_record(records_[changed]);
+  const std::size_t saved = index_.at(id);
+  const std::vector<std::size_t> changed = apply_scaling(records_);
+  run_.folder->write_record(records_[saved]);
+  for (const std::size_t other : changed) {
+    if (other != saved) run_.folder->write_record(records_[other]);
+  }
 }
 
 }  // namespace tpbench

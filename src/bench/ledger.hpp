@@ -49,6 +49,8 @@ class Ledger {
   /// Of the whole folder, in the order of the sweep, as people wrote it.
   [[nodiscard]] std::vector<Record> in_sweep_order() const;
   void write_summary();
+  /// Ends the books: what the records say of each other, and the summary.
+  void close();
 
  private:
   void add(Record record);

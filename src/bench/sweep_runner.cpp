@@ -66,7 +66,7 @@ class SweepLoop {
       }
     }
     std::optional<std::string> problem;
-    if (ledger_) problem = report([&] { ledger_->write_summary(); });
+    if (ledger_) problem = report([&] { ledger_->close(); });
     if (const auto agreed = session_.world().agree(problem)) throw EnvironmentError(*agreed);
     return ledger_ ? ledger_->in_sweep_order() : std::vector<Record>();
   }

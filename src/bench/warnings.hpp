@@ -19,7 +19,7 @@ struct WarningInputs {
 };
 
 /// What a reader of this record must know before believing it, each with the remedy. One row per warning in
-/// warnings.cpp; docs/record.md lists the codes.
+/// warnings.cpp; docs/methodology.md lists the codes.
 std::vector<Warning> find_warnings(const WarningInputs& inputs);
 
 }  // namespace tpbench

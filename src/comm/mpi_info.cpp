@@ -1,9 +1,6 @@
 #include "comm/mpi_info.hpp"
 
 #include <link.h>
-#ifndef OMPI_SKIP_MPICXX
-#define OMPI_SKIP_MPICXX 1  // the C++ bindings that mpi.h drags in are long gone from the standard
-#endif
 #include <mpi.h>
 #if __has_include(<mpi-ext.h>)
 #include <mpi-ext.h>

@@ -22,8 +22,15 @@ void end_line(std::string& text) {
 }  // namespace
 
 std::vector<std::string> wrap_text(const std::string& text, std::size_t width) {
-  std::vector<std::string> lines(1);
+  std::vector<std::string> words;
   for (const std::string& word : split(text, ' ')) {
+    if (word.starts_with('%') && !words.empty())
+      words.back() += ' ' + word;  // a number keeps its sign
+    else
+      words.push_back(word);
+  }
+  std::vector<std::string> lines(1);
+  for (const std::string& word : words) {
     std::string& line = lines.back();
     if (line.empty())
       line = word;

@@ -12,7 +12,7 @@ from harness import FAULTY, E2eTest, read_records, without_scaling
 # Two quick cases, one that takes seconds, one more quick one; in this order.
 LONG_SWEEP = dict(workload="mlp", hidden_size=[48, 512], batch_size=64, tp_degree=[1, 2],
                   exclude=[{"hidden_size": 512, "tp_degree": 1}], cases=[{"hidden_size": 96, "tp_degree": 2}],
-                  measure={"order": "given", "min_samples": 1500, "max_samples": 1500, "max_seconds": 600})
+                  measure={"order": "given", "min_samples": 800, "max_samples": 800, "max_seconds": 600})
 
 
 class LostRank(E2eTest):
@@ -20,7 +20,7 @@ class LostRank(E2eTest):
         self.sweep(**LONG_SWEEP)
         job = self.start("--config", "sweep.json", "--output", "out", *arguments, ranks=2)
         self.wait_for_records(job, self.folder / "out", 2)
-        time.sleep(0.5)  # into the sampling of the long case
+        time.sleep(0.3)  # into the sampling of the long case
         self.before = read_records(self.folder / "out")
         return job
 

@@ -112,6 +112,17 @@ class Resume(E2eTest):
         self.assertRegex(job.stderr, rf"warning: out/records/{id}.json is not used, as it is no valid record: ")
         self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
 
+    def test_scaling_that_a_kill_left_out_is_completed(self):
+        self.sweep(tp_degree=[1, 2])
+        self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=2)
+        whole = self.assert_valid(self.folder / "out", cases=2)
+        for id, record in whole.items():
+            cut = record | {"scaling": {key: None for key in record["scaling"]}}
+            (self.folder / "out" / "records" / f"{id}.json").write_text(json.dumps(cut))
+        self.run_tpbench("--resume", "out", ranks=2)
+        self.assertEqual({id: r["scaling"] for id, r in self.assert_valid(self.folder / "out").items()},
+                         {id: r["scaling"] for id, r in whole.items()})
+
     def test_epochs_that_are_missing_are_run(self):
         self.sweep(measure={"epochs": 2})
         self.run_tpbench("--config", "sweep.json", "--output", "out")

@@ -40,7 +40,8 @@ TEST(DType, KnowsItsSizeAndItsEpsilon) {
 
 TEST(DType, DispatchesToTheTypeItNames) {
   for (const DType dtype : {DType::f32, DType::f64}) {
-    EXPECT_EQ(dispatch(dtype, [](auto zero) { return static_cast<std::int64_t>(sizeof(zero)); }), size_of(dtype));
+    EXPECT_EQ(dispatch(dtype, [](auto zero) { return static_cast<std::int64_t>(sizeof(zero)); }),
+              size_of(dtype));
   }
 }
 

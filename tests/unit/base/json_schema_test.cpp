@@ -31,7 +31,8 @@ TEST(JsonSchema, PointsAtTheValue) {
 }
 
 TEST(JsonSchema, EscapesPointers) {
-  EXPECT_TRUE(has_pointer(validate_with_schema(kSchema, Json::parse(R"({"a": 1, "b/~": ["x", 2]})")), "/b~1~0/1"));
+  EXPECT_TRUE(
+      has_pointer(validate_with_schema(kSchema, Json::parse(R"({"a": 1, "b/~": ["x", 2]})")), "/b~1~0/1"));
 }
 
 TEST(JsonSchema, IsStrictAboutTypes) {
@@ -61,9 +62,7 @@ TEST(Json, MakesWhatDoesNotExistNull) {
   EXPECT_EQ(optional_from<int>(object, "c"), std::nullopt);
 }
 
-TEST(Json, KeepsTheOrderOfKeys) {
-  EXPECT_EQ(Json::parse(R"({"z": 1, "a": 2})").dump(), R"({"z":1,"a":2})");
-}
+TEST(Json, KeepsTheOrderOfKeys) { EXPECT_EQ(Json::parse(R"({"z": 1, "a": 2})").dump(), R"({"z":1,"a":2})"); }
 
 }  // namespace
 }  // namespace tpbench

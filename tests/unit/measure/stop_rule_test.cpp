@@ -9,7 +9,8 @@
 namespace tpbench {
 namespace {
 
-constexpr StopSettings kSettings = {.min_samples = 10, .max_samples = 200, .max_seconds = 5, .target_ci = 0.02};
+constexpr StopSettings kSettings = {
+    .min_samples = 10, .max_samples = 200, .max_seconds = 5, .target_ci = 0.02};
 
 std::vector<double> equal(std::size_t count) { return std::vector<double>(count, 1e-3); }
 
@@ -20,7 +21,9 @@ std::vector<double> torn(std::size_t count) {
   return samples;
 }
 
-TEST(StopRule, BeginsWithTheFewestSamplesAskedFor) { EXPECT_EQ(StopRule(kSettings).next_batch(0, 1e-3), 10U); }
+TEST(StopRule, BeginsWithTheFewestSamplesAskedFor) {
+  EXPECT_EQ(StopRule(kSettings).next_batch(0, 1e-3), 10U);
+}
 
 TEST(StopRule, BeginsWithWhatTheTimeAllows) {
   EXPECT_EQ(StopRule(kSettings).next_batch(0, 2.0), 2U);

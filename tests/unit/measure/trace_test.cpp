@@ -56,7 +56,8 @@ TEST_F(TraceTest, HoldsABatchStepByStep) {
   for (std::size_t k = 0; k < 3; ++k) {
     const auto parts = trace_.segment_s().subspan(2 * k, 2);
     for (const double part_s : parts) EXPECT_GE(part_s, 0);
-    EXPECT_LE(std::accumulate(parts.begin(), parts.end(), 0.0), trace_.step_s()[k]) << "a part is in its step";
+    EXPECT_LE(std::accumulate(parts.begin(), parts.end(), 0.0), trace_.step_s()[k])
+        << "a part is in its step";
   }
 }
 
@@ -108,7 +109,8 @@ TEST_F(TraceTest, ShowsSignsOfLife) {
 }
 
 TEST(Activities, HaveNamesOfTheirOwn) {
-  for (const auto& [activity, name] : EnumNames<Activity>::table) EXPECT_EQ(enum_from_name<Activity>(name), activity);
+  for (const auto& [activity, name] : EnumNames<Activity>::table)
+    EXPECT_EQ(enum_from_name<Activity>(name), activity);
   for (const auto& [phase, name] : EnumNames<Phase>::table) EXPECT_EQ(enum_from_name<Phase>(name), phase);
   EXPECT_NE(name_of(Activity::waiting), "?");
   EXPECT_NE(name_of(Phase::report), "?");

@@ -6,16 +6,20 @@ namespace tpbench {
 namespace {
 
 // T = 3, h = 8, f = 12, t = 2, two weight sets, four bytes an element.
-constexpr Shape kShape = {.tokens = 3, .hidden_size = 8, .ffn_hidden_size = 12, .num_layers = 2, .tp_degree = 2};
+constexpr Shape kShape = {
+    .tokens = 3, .hidden_size = 8, .ffn_hidden_size = 12, .num_layers = 2, .tp_degree = 2};
 
-Cost cost_of(const char* workload, const Shape& shape = kShape) { return find_workload(workload)->cost(shape); }
+Cost cost_of(const char* workload, const Shape& shape = kShape) {
+  return find_workload(workload)->cost(shape);
+}
 
 Shape alone(Shape shape = kShape) {
   shape.tp_degree = 1;
   return shape;
 }
 
-void expect_memory(const Cost& cost, std::int64_t weights, std::int64_t activations, std::int64_t communication) {
+void expect_memory(const Cost& cost, std::int64_t weights, std::int64_t activations,
+                   std::int64_t communication) {
   EXPECT_EQ(cost.memory[Category::weights], weights);
   EXPECT_EQ(cost.memory[Category::activations], activations);
   EXPECT_EQ(cost.memory[Category::communication], communication);
@@ -101,7 +105,8 @@ TEST(Costs, HaveNoCallsOnOneRank) {
   for (const Workload* workload : all_workloads()) {
     const Cost cost = workload->cost(alone());
     EXPECT_EQ(cost.bytes_per_step(), 0) << workload->name;
-    for (const CollectiveCost& collective : cost.collectives) EXPECT_EQ(collective.calls_per_step, 0) << workload->name;
+    for (const CollectiveCost& collective : cost.collectives)
+      EXPECT_EQ(collective.calls_per_step, 0) << workload->name;
   }
 }
 
@@ -109,8 +114,10 @@ TEST(Costs, DoubleWithTheElement) {
   Shape wide = kShape;
   wide.dtype = DType::f64;
   for (const Workload* workload : all_workloads()) {
-    EXPECT_EQ(workload->cost(wide).memory.total(), 2 * workload->cost(kShape).memory.total()) << workload->name;
-    EXPECT_EQ(workload->cost(wide).bytes_per_step(), 2 * workload->cost(kShape).bytes_per_step()) << workload->name;
+    EXPECT_EQ(workload->cost(wide).memory.total(), 2 * workload->cost(kShape).memory.total())
+        << workload->name;
+    EXPECT_EQ(workload->cost(wide).bytes_per_step(), 2 * workload->cost(kShape).bytes_per_step())
+        << workload->name;
     EXPECT_EQ(workload->cost(wide).flop, workload->cost(kShape).flop) << workload->name;
   }
 }

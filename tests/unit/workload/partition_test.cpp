@@ -27,13 +27,17 @@ TEST(Divisibility, IsNoProblemWhereItDivides) {
 }
 
 TEST(Divisibility, NamesTheNearestDegreesThatDo) {
-  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 3), "hidden_size 100 is not divisible by tp_degree 3; 2 and 4 would be");
-  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 7), "hidden_size 100 is not divisible by tp_degree 7; 5 and 10 would be");
-  EXPECT_EQ(why_not_divisible({"hidden_size", 97}, 2), "hidden_size 97 is not divisible by tp_degree 2; 1 and 97 would be");
+  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 3),
+            "hidden_size 100 is not divisible by tp_degree 3; 2 and 4 would be");
+  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 7),
+            "hidden_size 100 is not divisible by tp_degree 7; 5 and 10 would be");
+  EXPECT_EQ(why_not_divisible({"hidden_size", 97}, 2),
+            "hidden_size 97 is not divisible by tp_degree 2; 1 and 97 would be");
 }
 
 TEST(Divisibility, NamesTheLargestWhenTheDegreeIsBeyondIt) {
-  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 128), "hidden_size 100 is not divisible by tp_degree 128; 100 would be");
+  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 128),
+            "hidden_size 100 is not divisible by tp_degree 128; 100 would be");
 }
 
 // What each workload splits: an all-reduce takes any length.

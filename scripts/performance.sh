@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Prints the figures that say how good tpbench itself is. Takes a few minutes; wants a quiet machine with two cores.
+set -euo pipefail
+
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+  printf 'Usage: scripts/performance.sh\n\nBuilds the release preset and prints what tpbench costs beside plain loops.\n'
+  exit 0
+fi
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+
+scripts/install-dependencies.sh --tests
+configure release -D TPBENCH_TESTS=ON
+build release tpbench gemm_overhead all_reduce_overhead fill_rate
+programs=build/release/tests/bench
+
+"$programs/fill_rate"
+mpirun -n 1 "$programs/gemm_overhead"
+mpirun -n 2 "$programs/all_reduce_overhead"
+mpirun -n 1 build/release/tpbench selfcheck
+mpirun -n 2 build/release/tpbench selfcheck
+python3 tests/bench/sweep_figures.py build/release/tpbench

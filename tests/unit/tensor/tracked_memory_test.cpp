@@ -1,0 +1,146 @@
+#include "tensor/tracked_memory.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "base/error.hpp"
+#include "tensor/matrix.hpp"
+
+namespace tpbench {
+namespace {
+
+TEST(TrackedMemory, CountsByCategory) {
+  TrackedMemory memory;
+  const Allocation weights = memory.allocate(Category::weights, 1000);
+  const Allocation more = memory.allocate(Category::weights, 24);
+  const Allocation buffer = memory.allocate(Category::communication, 1);
+  EXPECT_EQ(memory.in_use()[Category::weights], 1024) << "what was asked for, not whole pages";
+  EXPECT_EQ(memory.in_use()[Category::communication], 1);
+  EXPECT_EQ(memory.in_use().total(), 1025);
+  EXPECT_NE(weights.data(), more.data());
+}
+
+TEST(TrackedMemory, ForgetsWhatIsFreed) {
+  TrackedMemory memory;
+  {
+    const Allocation block = memory.allocate(Category::activations, 4096);
+    EXPECT_EQ(memory.in_use().total(), 4096);
+  }
+  EXPECT_EQ(memory.in_use(), MemoryByCategory{});
+}
+
+TEST(TrackedMemory, RemembersThePeakAndItsCategories) {
+  TrackedMemory memory;
+  const Allocation weights = memory.allocate(Category::weights, 100);
+  { const Allocation workspace = memory.allocate(Category::workspace, 900); }
+  const Allocation activations = memory.allocate(Category::activations, 500);
+  EXPECT_EQ(memory.peak(), 1000);
+  EXPECT_EQ(memory.at_peak()[Category::workspace], 900);
+  EXPECT_EQ(memory.at_peak()[Category::activations], 0);
+  memory.reset_peak();
+  EXPECT_EQ(memory.peak(), 600);
+  EXPECT_EQ(memory.at_peak()[Category::workspace], 0);
+}
+
+TEST(TrackedMemory, MovesItsBlocks) {
+  TrackedMemory memory;
+  Allocation first = memory.allocate(Category::weights, 100);
+  void* data = first.data();
+  Allocation second = std::move(first);
+  EXPECT_EQ(second.data(), data);
+  EXPECT_EQ(memory.in_use().total(), 100);
+  {
+    Allocation third = memory.allocate(Category::weights, 10);
+    third = std::move(second);
+    EXPECT_EQ(third.data(), data);
+  }
+  second = Allocation();
+  EXPECT_EQ(memory.in_use().total(), 0) << "both blocks are freed, each once";
+}
+
+TEST(TrackedMemory, HoldsNothingForNothing) {
+  TrackedMemory memory;
+  EXPECT_EQ(memory.allocate(Category::weights, 0).data(), nullptr);
+  EXPECT_EQ(memory.in_use().total(), 0);
+}
+
+TEST(TrackedMemory, StartsOnAPage) {
+  TrackedMemory memory;
+  const Allocation a = memory.allocate(Category::weights, 1), b = memory.allocate(Category::weights, 1);
+  for (const Allocation* block : {&a, &b})
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(block->data()) % 4096, 0U);
+}
+
+TEST(TrackedMemory, ShowsItsBlocks) {
+  TrackedMemory memory;
+  const Allocation a = memory.allocate(Category::weights, 10), b = memory.allocate(Category::workspace, 20);
+  std::int64_t bytes = 0;
+  int blocks = 0;
+  memory.for_each_block([&](const void* data, std::int64_t size) {
+    EXPECT_TRUE(data == a.data() || data == b.data());
+    bytes += size;
+    ++blocks;
+  });
+  EXPECT_EQ(bytes, 30);
+  EXPECT_EQ(blocks, 2);
+}
+
+TEST(TrackedMemory, SaysWhatItCouldNotAllocate) {
+#ifdef TPBENCH_SANITIZED
+  GTEST_SKIP() << "the sanitizer ends the program";
+#endif
+  TrackedMemory memory;
+  try {
+    memory.allocate(Category::weights, std::int64_t{1} << 60);
+    FAIL() << "an exabyte was allocated";
+  } catch (const CaseError& error) {
+    EXPECT_NE(std::string(error.what()).find("cannot allocate 1153 PB for weights: "), std::string::npos)
+        << error.what();
+  }
+  EXPECT_EQ(memory.in_use().total(), 0);
+  EXPECT_EQ(memory.peak(), 0);
+}
+
+std::int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::int64_t size = 0, resident = 0;
+  file >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST(TrackedMemory, GivesFreedMemoryBackToTheSystem) {
+#ifdef TPBENCH_SANITIZED
+  GTEST_SKIP() << "the sanitizer keeps freed memory for a while";
+#endif
+  constexpr std::int64_t kBytes = 64 << 20;
+  TrackedMemory memory;
+  const std::int64_t before = resident_bytes();
+  {
+    const Allocation block = memory.allocate(Category::weights, kBytes);
+    std::memset(block.data(), 1, kBytes);
+    EXPECT_GE(resident_bytes() - before, kBytes * 9 / 10);
+  }
+  EXPECT_LE(resident_bytes() - before, kBytes / 10);
+}
+
+TEST(MatrixView, FindsRowsAndColumns) {
+  TrackedMemory memory;
+  const Matrix matrix(memory.allocate(Category::weights, 3 * 5 * 8), DType::f64, 3, 5);
+  const MatrixView& view = matrix.view();
+  auto* data = static_cast<double*>(view.data);
+  EXPECT_EQ(view.elements(), 15);
+  EXPECT_TRUE(view.contiguous());
+  EXPECT_EQ(view.row(2), data + 10);
+  const MatrixView slice = view.column_slice(1, 2);
+  EXPECT_EQ(slice.data, data + 1);
+  EXPECT_EQ(slice.row(2), data + 11);
+  EXPECT_EQ(slice.columns, 2);
+  EXPECT_FALSE(slice.contiguous());
+}
+
+}  // namespace
+}  // namespace tpbench
