@@ -95,7 +95,7 @@ Guard::Guard(GuardOptions options) : options_(std::move(options)) {
   for (const Heartbeat* heartbeat : options_.heartbeats) {
     if (process_state(heartbeat->process_id.load()) == 'X') processes_visible_ = false;
   }
-  if (pipe2(signal_pipe, O_CLOEXEC) != 0) throw EnvironmentError("cannot make a pipe for signals");
+  if (pipe2(signal_pipe, O_CLOEXEC) != 0) throw std::runtime_error("cannot make a pipe for signals");
   struct sigaction action = {};
   action.sa_handler = write_signal;
   action.sa_flags = SA_RESTART;

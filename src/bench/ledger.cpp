@@ -1,5 +1,6 @@
 #include "bench/ledger.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <utility>
@@ -23,15 +24,19 @@ Ledger::Ledger(const SweepRun& run, const LaunchFacts& facts) : run_(run), facts
   }
 }
 
-bool Ledger::keep_finished(const std::string& id) {
+std::int64_t Ledger::keep(const std::string& id) {
   const auto found = kept_.find(id);
-  if (found == kept_.end() || found->second.status != Status::ok || !is_finished(found->second)) return false;
-  add(found->second);
-  return true;
+  if (found == kept_.end() || found->second.status != Status::ok) return 0;
+  const Record& record = found->second;
+  const bool checked = record.verification.passed.has_value() || run_.sweep.verify == VerifyMode::off;
+  if (!checked || !is_timed(record)) return 0;
+  add(record);
+  return std::min(record.epochs_done, run_.sweep.measure.epochs);
 }
 
 void Ledger::add(Record record) {
   index_[record.id] = records_.size();
+  series_[series_id(record)].push_back(records_.size());
   records_.push_back(std::move(record));
 }
 
@@ -74,7 +79,7 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
   // An epoch that failed makes the case a failed one, whatever the next ones bring.
   if (!record.reason) {
     add_outcome(record, outcome, team, facts_);
-    record.warnings = find_warnings({facts_, record.point, team, outcome, record});
+    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, record});
   }
   save(id);
 }
@@ -82,10 +87,11 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
 void Ledger::give_up(ReasonCode code, const std::string& reason) {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock() || running_.empty()) return;
-  Record record = records_[index_.at(running_)];
+  Record& record = records_[index_.at(running_)];
   record.duration_s += case_stopwatch_.elapsed_s();
   fail_record(record, code, reason);
   run_.folder->write_record(record);
+  run_.folder->write_summary(run_.summarise(in_sweep_order()));
 }
 
 void Ledger::hold_files() {
@@ -117,13 +123,17 @@ void Ledger::close() {
   write_summary();
 }
 
-// Writes the record, and those whose scaling it completes.
+// Writes the record, and those of its series whose scaling it completes.
 void Ledger::save(const std::string& id) {
   const std::size_t saved = index_.at(id);
-  const std::vector<std::size_t> changed = apply_scaling(records_);
-  run_.folder->write_record(records_[saved]);
-  for (const std::size_t other : changed) {
-    if (other != saved) run_.folder->write_record(records_[other]);
+  const std::vector<std::size_t>& series = series_.at(series_id(records_[saved]));
+  const Record* baseline = nullptr;
+  for (const std::size_t index : series) {
+    if (is_timed(records_[index]) && records_[index].point.tp_degree == 1) baseline = &records_[index];
+  }
+  for (const std::size_t index : series) {
+    const bool changed = rescale(records_[index], baseline);
+    if (changed || index == saved) run_.folder->write_record(records_[index]);
   }
 }
 

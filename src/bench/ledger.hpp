@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "bench/case_runner.hpp"
-#include "bench/launch_facts.hpp"
+#include "environment/launch_facts.hpp"
 #include "bench/sweep_runner.hpp"
 #include "bench/team.hpp"
 #include "measure/clock.hpp"
@@ -29,8 +30,9 @@ class Ledger {
   /// Takes what an earlier run left in the folder when this one resumes it.
   Ledger(const SweepRun& run, const LaunchFacts& facts);
 
-  /// Takes the record of an earlier run when nothing is left to do for it. A skipped case is looked at again.
-  bool keep_finished(const std::string& id);
+  /// Takes over what an earlier run left of a case and returns how many of its epochs are done: all of them
+  /// when nothing is left to do, 0 when it is to be run from the start. A skipped case is looked at again.
+  std::int64_t keep(const std::string& id);
 
   /// Begins a record; nothing when there is one already (from an earlier epoch).
   void open(const std::string& id, const Case& point);
@@ -61,6 +63,7 @@ class Ledger {
   std::timed_mutex mutex_;  // held while files are written
   std::vector<Record> records_;
   std::map<std::string, std::size_t> index_;
+  std::map<std::string, std::vector<std::size_t>> series_;  // indexes of records by series_id
   std::map<std::string, Record> kept_;
   std::vector<std::string> sweep_order_;  // ids
   std::string running_;                   // id of the case that runs; empty between cases

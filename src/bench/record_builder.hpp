@@ -1,7 +1,7 @@
 #pragma once
 
 #include "bench/case_runner.hpp"
-#include "bench/launch_facts.hpp"
+#include "environment/launch_facts.hpp"
 #include "result/record.hpp"
 
 namespace tpbench {

@@ -34,10 +34,21 @@ void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Tr
 
 }  // namespace
 
-double warm_up(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace) {
+double warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team,
+               Trace& trace) {
+  constexpr std::size_t kLargestBatch = 256;
   // At least one, as the first step of a case is where the trace learns its segments.
-  run_batch(runner, std::max<std::size_t>(1, steps), team, trace);
-  std::vector<double> step_s(trace.step_s().begin(), trace.step_s().end());
+  std::size_t left = std::max<std::size_t>(1, steps);
+  std::vector<double> step_s;
+  const Stopwatch stopwatch;
+  for (std::size_t batch = 1; batch > 0;) {
+    run_batch(runner, batch, team, trace);
+    step_s.assign(trace.step_s().begin(), trace.step_s().end());
+    left -= batch;
+    const std::size_t next =
+        stopwatch.elapsed_s() < max_seconds ? std::min({left, 2 * batch, kLargestBatch}) : 0;
+    batch = static_cast<std::size_t>(team.active->broadcast(static_cast<std::int64_t>(next)));
+  }
   const auto middle = step_s.begin() + static_cast<std::ptrdiff_t>(step_s.size() / 2);
   std::nth_element(step_s.begin(), middle, step_s.end());
   return team.active->max(*middle);
@@ -62,42 +73,76 @@ Samples sample(const StepRunner& runner, const StopSettings& settings, double ex
   return samples;
 }
 
-void reduce_batch(const Trace& trace, const Team& team, Samples& samples) {
+namespace {
+
+// The parts of a batch's steps in one group, sample after sample.
+struct GroupBatch {
+  enum Part { compute, communication, wait, first_op, parts = first_op + 3 };
+  std::vector<double> step_s;
+  std::vector<double> part_s;  // [samples, parts]
+};
+
+GroupBatch reduce_group(const Trace& trace, const Control& group) {
+  GroupBatch batch;
+  batch.step_s.assign(trace.step_s().begin(), trace.step_s().end());
   std::vector<double> longest(trace.segment_s().begin(), trace.segment_s().end());
   std::vector<double> shortest = longest;
-  std::vector<double> step(trace.step_s().begin(), trace.step_s().end());
-  team.group->reduce_max(longest);
-  team.group->reduce_min(shortest);
-  std::vector<double> skew(longest.size());
-  for (std::size_t i = 0; i < skew.size(); ++i) skew[i] = longest[i] - shortest[i];
-  // Several groups: a step of data-parallel replicas is as long as that of the slowest.
-  team.active->reduce_max(step);
-  if (team.groups.size() > 1) {
-    team.active->reduce_max(longest);
-    team.active->reduce_max(shortest);
-    team.active->reduce_max(skew);
-  }
-
+  group.reduce_max(batch.step_s);
+  group.reduce_max(longest);
+  group.reduce_min(shortest);
   const auto segments = trace.segments();
-  for (std::size_t k = 0; k < step.size(); ++k) {
-    double compute = 0, communication = 0, wait = 0;
-    std::array<double, 3> by_op{};
-    for (std::size_t s = 0; s < segments.size(); ++s) {
-      const std::size_t i = k * segments.size() + s;
-      if (segments[s] == Activity::compute) {
-        compute += longest[i];
-      } else {
-        communication += shortest[i];
-        by_op[static_cast<std::size_t>(op_of(segments[s]))] += shortest[i];
-        wait += skew[i];
-      }
+  batch.part_s.resize(batch.step_s.size() * GroupBatch::parts);
+  for (std::size_t i = 0; i < longest.size(); ++i) {
+    double* part = batch.part_s.data() + i / segments.size() * GroupBatch::parts;
+    const Activity segment = segments[i % segments.size()];
+    if (segment == Activity::compute) {
+      part[GroupBatch::compute] += longest[i];
+    } else {
+      part[GroupBatch::communication] += shortest[i];
+      part[GroupBatch::wait] += longest[i] - shortest[i];
+      part[GroupBatch::first_op + static_cast<std::size_t>(op_of(segment))] += shortest[i];
     }
-    samples.step_s.push_back(step[k]);
-    samples.compute_s.push_back(compute);
-    samples.communication_s.push_back(communication);
-    samples.wait_s.push_back(wait);
-    samples.other_s.push_back(step[k] - compute - communication);
-    for (std::size_t op = 0; op < by_op.size(); ++op) samples.communication_by_op_s[op].push_back(by_op[op]);
+  }
+  return batch;
+}
+
+// Several groups, as data-parallel replicas: a step is as long as that of the slowest group, and its parts
+// are that group's, so that they add up.
+void take_slowest_group(const Team& team, GroupBatch& batch) {
+  std::vector<double> own = batch.step_s;
+  team.active->reduce_max(batch.step_s);
+  // Of groups that are equally slow, the first rank of the first one speaks.
+  std::vector<double> speaker(own.size());
+  const auto nobody = static_cast<double>(team.active->size());
+  for (std::size_t k = 0; k < own.size(); ++k) {
+    const bool slowest = team.group->rank() == 0 && own[k] == batch.step_s[k];
+    speaker[k] = slowest ? static_cast<double>(team.active->rank()) : nobody;
+  }
+  std::vector<double> chosen = speaker;
+  team.active->reduce_min(chosen);
+  for (std::size_t i = 0; i < batch.part_s.size(); ++i) {
+    const std::size_t k = i / GroupBatch::parts;
+    if (speaker[k] == nobody || speaker[k] != chosen[k]) batch.part_s[i] = 0;
+  }
+  team.active->reduce_sum(batch.part_s);
+}
+
+}  // namespace
+
+void reduce_batch(const Trace& trace, const Team& team, Samples& samples) {
+  GroupBatch batch = reduce_group(trace, *team.group);
+  if (team.groups.size() > 1) take_slowest_group(team, batch);
+  for (std::size_t k = 0; k < batch.step_s.size(); ++k) {
+    const double* part = batch.part_s.data() + k * GroupBatch::parts;
+    const double compute_s = part[GroupBatch::compute], communication_s = part[GroupBatch::communication];
+    samples.step_s.push_back(batch.step_s[k]);
+    samples.compute_s.push_back(compute_s);
+    samples.communication_s.push_back(communication_s);
+    samples.wait_s.push_back(part[GroupBatch::wait]);
+    samples.other_s.push_back(batch.step_s[k] - compute_s - communication_s);
+    for (std::size_t op = 0; op < samples.communication_by_op_s.size(); ++op) {
+      samples.communication_by_op_s[op].push_back(part[GroupBatch::first_op + op]);
+    }
   }
 }
 

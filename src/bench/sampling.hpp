@@ -29,8 +29,10 @@ struct StepRunner {
   std::function<void()> before_step;  ///< outside the timed part; may be empty (cold caches are made here)
 };
 
-/// Runs `steps` untimed steps and returns the median seconds of one, for planning.
-double warm_up(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace);
+/// Runs `steps` untimed steps, at least one, or as many as `max_seconds` hold, and returns the median seconds
+/// of one, for planning.
+double warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team,
+               Trace& trace);
 
 /// Samples until the stop rule is content. Collective over the team's active ranks.
 Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_step_s,

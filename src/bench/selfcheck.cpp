@@ -8,7 +8,7 @@
 
 #include "base/json.hpp"
 #include "base/units.hpp"
-#include "bench/noise.hpp"
+#include "environment/noise.hpp"
 #include "bench/sampling.hpp"
 #include "comm/clock_offset.hpp"
 
@@ -64,14 +64,14 @@ void check_barrier(const Session& session, const Team& team, SelfCheck& check) {
 void check_empty_step(Session& session, const Team& team, SelfCheck& check) {
   const StepRunner empty{[](Trace&) {}, {}};
   Trace trace(session.heartbeat());
-  warm_up(empty, kRepetitions, team, trace);
+  warm_up(empty, kRepetitions, 60, team, trace);
   // Alternating rounds, as the machine may change its speed in between.
   std::vector<double> beside;
   for (int round = 0; round < 15; ++round) {
     Stopwatch stopwatch;
     for (std::size_t i = 0; i < kRepetitions; ++i) team.active->barrier();
     const double barriers_s = stopwatch.restart();
-    warm_up(empty, kRepetitions, team, trace);
+    warm_up(empty, kRepetitions, 60, team, trace);
     beside.push_back((stopwatch.elapsed_s() - barriers_s) / static_cast<double>(kRepetitions));
   }
   check.beside_barrier_s = summarise(beside).median;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/json.hpp"
-#include "bench/launch_facts.hpp"
+#include "environment/launch_facts.hpp"
 #include "comm/session.hpp"
 #include "measure/statistics.hpp"
 

@@ -10,7 +10,7 @@
 #include "base/units.hpp"
 #include "bench/case_runner.hpp"
 #include "bench/guard.hpp"
-#include "bench/host.hpp"
+#include "environment/host.hpp"
 #include "bench/ledger.hpp"
 #include "bench/progress.hpp"
 #include "compute/backend.hpp"
@@ -44,25 +44,35 @@ class SweepLoop {
  public:
   SweepLoop(const SweepRun& run, Session& session, const LaunchFacts& facts, const Parts& parts)
       : run_(run), session_(session), facts_(facts), parts_(parts), teams_(session) {
-    if (session.world().rank() == 0) ledger_.emplace(run, facts);
+    std::optional<std::string> problem;
+    if (session.world().rank() == 0) {
+      try {
+        ledger_.emplace(run, facts);
+      } catch (const std::exception& error) {
+        problem = error.what();
+      }
+    }
+    if (const auto agreed = session.world().agree(problem)) throw EnvironmentError(*agreed);
   }
 
   std::vector<Record> run() {
-    std::vector<char> finished = find_finished();
-    const auto remaining = static_cast<std::size_t>(std::count(finished.begin(), finished.end(), 0));
     const auto epochs = run_.sweep.measure.epochs;
-    if (ledger_ && remaining < finished.size()) {
-      log::info(
-          fmt::format("{} of {} cases are finished already", finished.size() - remaining, finished.size()));
-    }
-    Progress progress(ledger_.has_value() && !run_.quiet, remaining * static_cast<std::size_t>(epochs));
+    std::vector<std::int64_t> done = find_done();
+    std::int64_t left = 0;
+    for (const std::int64_t epochs_done : done) left += epochs - epochs_done;
+    const auto finished = std::count(done.begin(), done.end(), epochs);
+    if (ledger_ && finished > 0)
+      log::info(fmt::format("{} of {} cases are finished already", finished, done.size()));
+    Progress progress(ledger_.has_value() && !run_.quiet, static_cast<std::size_t>(left));
     Guard guard(guard_options());
     guard.watch("the start of the sweep", run_.watchdog_s);
     warm_libraries();
     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
       for (const std::size_t index :
            run_order(run_.cases.size(), run_.sweep.measure.order, run_.sweep.seed, epoch)) {
-        if (finished[index] == 0) run_one(run_.cases[index], epoch, guard, progress);
+        if (epoch < done[index]) continue;
+        // What failed or was skipped once is not tried again in the next epoch.
+        if (!run_one(run_.cases[index], guard, progress)) done[index] = epochs;
       }
     }
     std::optional<std::string> problem;
@@ -73,14 +83,14 @@ class SweepLoop {
 
  private:
   // Rank 0 knows what an earlier run left; all ranks must know what to leave out.
-  std::vector<char> find_finished() {
-    std::string marks(run_.cases.size(), '\0');
-    if (ledger_) {
-      for (std::size_t i = 0; i < run_.cases.size(); ++i)
-        marks[i] = ledger_->keep_finished(case_id(run_.cases[i])) ? 1 : 0;
+  std::vector<std::int64_t> find_done() {
+    std::vector<std::int64_t> done;
+    for (const Case& point : run_.cases)
+      done.push_back(ledger_ && run_.resume ? ledger_->keep(case_id(point)) : 0);
+    if (run_.resume) {
+      for (std::int64_t& epochs : done) epochs = session_.world().broadcast(epochs);
     }
-    marks = session_.world().broadcast(marks);
-    return {marks.begin(), marks.end()};
+    return done;
   }
 
   // The compute library makes its buffers and threads at the first call: they belong to no case.
@@ -112,7 +122,8 @@ class SweepLoop {
     return options;
   }
 
-  void run_one(const Case& asked, std::int64_t epoch, Guard& guard, Progress& progress) {
+  // Returns, on every rank, whether the case is ok so far.
+  bool run_one(const Case& asked, Guard& guard, Progress& progress) {
     current_id_ = case_id(asked);
     Case point = asked;
     if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
@@ -121,7 +132,7 @@ class SweepLoop {
     if (ledger_) {
       problem = report([&] {
         ledger_->open(current_id_, point);
-        if (skip && epoch == 0) ledger_->skip(current_id_, *skip);
+        if (skip) ledger_->skip(current_id_, *skip);
         progress.start(current_id_);
       });
     }
@@ -139,6 +150,8 @@ class SweepLoop {
     if (ledger_) progress.finish(current_id_, in_a_few_words(ledger_->record(current_id_)));
     // A disk that is full, say: nobody should go on measuring what cannot be kept.
     if (const auto agreed = session_.world().agree(problem)) throw EnvironmentError(*agreed);
+    return session_.world().broadcast(ledger_ && ledger_->record(current_id_).status == Status::ok ? 1 : 0) ==
+           1;
   }
 
   // Runs rank 0's book-keeping; its failure is told to the others instead of leaving them alone.
@@ -147,9 +160,11 @@ class SweepLoop {
     session_.heartbeat().enter(Phase::report);
     try {
       work();
-      // A large sweep of small cases must not be spent on writing summaries.
-      if (last_summary_.elapsed_s() > 1) {
+      // A large sweep of small cases must not be spent on writing summaries: at most a twentieth of its time.
+      if (last_summary_.elapsed_s() > std::max(1.0, 20 * summary_took_s_)) {
+        const Stopwatch stopwatch;
         ledger_->write_summary();
+        summary_took_s_ = stopwatch.elapsed_s();
         last_summary_.restart();
       }
     } catch (const std::exception& error) {
@@ -166,7 +181,6 @@ class SweepLoop {
       ranks_here += std::count_if(group.begin(), group.end(),
                                   [&](int r) { return hosts[static_cast<std::size_t>(r)] == host; });
     }
-    session_.heartbeat().case_index.fetch_add(1);
     try {
       return run_case(point, {run_.sweep.measure, run_.sweep.verify}, team, parts_, session_.heartbeat(),
                       ranks_here);
@@ -210,6 +224,7 @@ class SweepLoop {
   std::optional<Ledger> ledger_;
   std::string current_id_;
   Stopwatch last_summary_;
+  double summary_took_s_ = 0;
 };
 
 }  // namespace
@@ -230,19 +245,20 @@ std::vector<std::size_t> run_order(std::size_t cases, Order order, std::uint64_t
 }
 
 double watchdog_limit_s(double base_s, const Case& point) {
-  constexpr double kFlopPerSecond = 1e9, kBytesPerSecond = 1e7;
-  Shape shape = point.shape();
+  constexpr double kFlopPerSecond = 1e9, kBytesPerSecond = 1e7, kFillBytesPerSecond = 1e8;
+  const Shape shape = point.shape();
   const Cost cost = point.workload_row().cost(shape);
   const double layers = static_cast<double>(shape.num_layers);
   double largest_call = 0;
   for (const CollectiveCost& collective : cost.collectives) {
     largest_call = std::max(largest_call, 2 * static_cast<double>(collective.bytes));
   }
-  shape.tp_degree = 1;
-  const Cost unsharded = point.workload_row().cost(shape);
-  // Verification makes every weight anew and multiplies it with a few rows: 8 or, within its budget, all.
-  const double checking = 16 * static_cast<double>(unsharded.memory[Category::weights]) / layers;
-  return base_s + (cost.flop / layers + checking) / kFlopPerSecond + largest_call / kBytesPerSecond;
+  // One weight set, unsharded, is made anew between two signs of life of verification; so are the inputs.
+  const double made_anew =
+      static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.tp_degree) +
+      static_cast<double>(cost.memory.total() - cost.memory[Category::weights]);
+  return base_s + cost.flop / layers / kFlopPerSecond + largest_call / kBytesPerSecond +
+         made_anew / kFillBytesPerSecond;
 }
 
 }  // namespace tpbench

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/launch_facts.hpp"
+#include "environment/launch_facts.hpp"
 #include "bench/parts.hpp"
 #include "comm/session.hpp"
 #include "result/folder.hpp"
@@ -42,7 +42,7 @@ std::vector<Record> run_sweep(const SweepRun& run, Session& session, const Launc
 std::vector<std::size_t> run_order(std::size_t cases, Order order, std::uint64_t seed, std::int64_t epoch);
 
 /// Seconds without a sign of life after which a case counts as stuck: `base_s`, and what the longest silent
-/// stretch of work may take on a slow machine (1 GFLOP/s, 10 MB/s).
+/// stretch of work may take on a slow machine (1 GFLOP/s, a network of 10 MB/s, filling at 100 MB/s).
 double watchdog_limit_s(double base_s, const Case& point);
 
 }  // namespace tpbench

@@ -20,13 +20,31 @@ struct Difference {
   long double scale = 0;
 
   void add(long double value, long double reference) {
-    // NaN compares as false: an output that was never written must not slip through std::max.
+    // NaN compares as false and infinity over infinity is NaN: what is not finite must not slip through
+    // std::max.
     const long double distance = std::abs(value - reference);
-    error = std::isnan(distance) ? kInfinity : std::max(error, distance);
-    scale = std::max(scale, std::abs(reference));
+    error = std::isfinite(distance) ? std::max(error, distance) : kInfinity;
+    if (std::isfinite(reference)) scale = std::max(scale, std::abs(reference));
   }
-  [[nodiscard]] double relative() const { return error == 0 ? 0 : static_cast<double>(error / scale); }
+  [[nodiscard]] double relative() const {
+    if (error == 0) return 0;
+    return scale == 0 ? static_cast<double>(kInfinity) : static_cast<double>(error / scale);
+  }
 };
+
+// The largest difference over the typical size of what was expected. A sum of n entries with random signs is
+// sqrt(n) times as large as one entry, and so is its error.
+double relative_error_of_sums(const RowSums& sums) {
+  long double error = 0, squares = 0;
+  for (std::size_t r = 0; r < sums.found.size(); ++r) {
+    const long double distance = std::abs(static_cast<long double>(sums.found[r]) - sums.expected[r]);
+    error = std::isfinite(distance) ? std::max(error, distance) : kInfinity;
+    squares += static_cast<long double>(sums.expected[r]) * sums.expected[r];
+  }
+  if (error == 0) return 0;
+  const long double typical = std::sqrt(squares / static_cast<long double>(sums.found.size()));
+  return static_cast<double>(typical > 0 && std::isfinite(typical) ? error / typical : kInfinity);
+}
 
 // The rows of the local output, read by the host one by one.
 class LocalRows {
@@ -45,16 +63,20 @@ class LocalRows {
 
 class Verifier {
  public:
-  Verifier(Layer& layer, const Shape& shape, const Team& team, Backend& backend, std::uint64_t seed)
-      : layer_(layer), shape_(shape), team_(team), backend_(backend), seed_(seed) {}
+  Verifier(Layer& layer, const Shape& shape, const Team& team, Backend& backend, Heartbeat& heartbeat)
+      : layer_(layer), shape_(shape), team_(team), backend_(backend), heartbeat_(heartbeat) {}
 
   // Entry by entry, in tiles that bound the memory of the reference.
   double compare_rows(std::int64_t layer, std::span<const std::int64_t> local_rows) {
     constexpr std::int64_t kTileEntries = 1 << 19;
+    constexpr double kTileCost = 2e9;  // multiply-adds between two signs of life
     const OutputShard shard = layer_.output();
     const std::int64_t tile_columns = std::min(shard.local.columns, kTileEntries);
-    const std::int64_t tile_rows =
-        std::max<std::int64_t>(1, kTileEntries / std::max<std::int64_t>(1, tile_columns));
+    // An inner dimension can be wider than the output; the reference holds rows of that too.
+    const std::int64_t widest = std::max({tile_columns, shape_.ffn_hidden_size, std::int64_t{1}});
+    const auto affordable =
+        static_cast<std::int64_t>(kTileCost / std::max(1.0, layer_.reference_cost_per_row()));
+    const std::int64_t tile_rows = std::max<std::int64_t>(1, std::min(kTileEntries / widest, affordable));
     Difference difference;
     for (std::size_t at = 0; at < local_rows.size(); at += static_cast<std::size_t>(tile_rows)) {
       const auto rows =
@@ -62,27 +84,23 @@ class Verifier {
       for (std::int64_t first = 0; first < shard.local.columns; first += tile_columns) {
         compare_tile(layer, rows, {first, std::min(first + tile_columns, shard.local.columns)}, shard,
                      difference);
+        heartbeat_.beat(Activity::compute);
       }
     }
     return difference.relative();
   }
 
-  // All rows at once, by sums with random signs. Collective over the group when the expected sums are
-  // partial.
+  // All rows at once, by sums with random signs. Collective over the group.
   double compare_row_sums(std::int64_t layer) {
-    std::optional<SignedRowSums> expected;
-    std::vector<double> found;
-    team_.together([&] {
-      expected = layer_.expected_row_sums(layer);
-      if (expected) found = signed_row_sums(layer_.output());
-    });
-    if (!expected) return 0;
-    if (expected->partial) team_.group->reduce_sum(expected->values);
-    Difference difference;
-    for (std::size_t r = 0; r < found.size(); ++r) difference.add(found[r], expected->values[r]);
-    // A sum of n entries with random signs is sqrt(n) times as large as one entry, and so is its error; the
-    // largest sum stands in for that.
-    return difference.relative();
+    std::vector<RowSums> checks;
+    team_.together([&] { checks = layer_.row_sums(layer); });
+    double error = 0;
+    for (RowSums& sums : checks) {
+      heartbeat_.beat(Activity::compute);
+      if (sums.expected_is_partial) team_.group->reduce_sum(sums.expected);
+      error = std::max(error, relative_error_of_sums(sums));
+    }
+    return error;
   }
 
  private:
@@ -102,22 +120,11 @@ class Verifier {
     });
   }
 
-  std::vector<double> signed_row_sums(const OutputShard& shard) {
-    const auto signs = random_signs(seed_, shard.first_column + shard.local.columns);
-    const auto local_signs = std::span(signs).subspan(static_cast<std::size_t>(shard.first_column));
-    std::vector<double> sums;
-    LocalRows rows(backend_, shard.local);
-    for (std::int64_t r = 0; r < shard.local.rows; ++r) {
-      sums.push_back(dot_row(rows.row(r), shape_.dtype, local_signs));
-    }
-    return sums;
-  }
-
   Layer& layer_;
   const Shape& shape_;
   const Team& team_;
   Backend& backend_;
-  std::uint64_t seed_;
+  Heartbeat& heartbeat_;
 };
 
 }  // namespace
@@ -156,28 +163,31 @@ VerificationResult verify_layer(Layer& layer, const Shape& shape, VerifyMode mod
       layer.reference_cost_per_row() * static_cast<double>(local_rows * shape.num_layers);
   const bool cheap = team.active->max(full_cost) <= verification_budget(shape.dtype);
   const bool all_rows = mode == VerifyMode::full || (mode == VerifyMode::automatic && cheap);
-  const auto rows = rows_to_check(local_rows, all_rows ? local_rows : kSampledRows, seed);
-  const bool full = static_cast<std::int64_t>(rows.size()) == local_rows;
+  const std::int64_t limit = all_rows ? local_rows : kSampledRows;
+  const bool full = limit >= local_rows;
 
-  Verifier verifier(layer, shape, team, backend, seed);
+  Verifier verifier(layer, shape, team, backend, heartbeat);
+  VerificationResult result;
   double error = 0;
   for (std::int64_t l = 0; l < shape.num_layers; ++l) {
     Trace trace(heartbeat);  // of its own: a step of the case runs all weight sets, this one runs one
+    layer.observe(!full && mode != VerifyMode::off);
     team.together([&] {
       layer.poison();
       trace.begin_step();
       layer.forward(l, trace);
       trace.end_step();
     });
+    layer.observe(false);
     if (mode == VerifyMode::off) continue;
+    const auto rows = rows_to_check(local_rows, limit, seed + static_cast<std::uint64_t>(l));
+    result.rows_checked += static_cast<std::int64_t>(rows.size());
     team.together([&] { error = std::max(error, verifier.compare_rows(l, rows)); });
     if (!full) error = std::max(error, verifier.compare_row_sums(l));
   }
-  VerificationResult result;
   if (mode == VerifyMode::off) return result;
   error = team.active->max(error);
   result.method = full ? "full" : "sampled";
-  result.rows_checked = static_cast<std::int64_t>(rows.size()) * shape.num_layers;
   if (std::isfinite(error)) result.max_relative_error = error;
   result.tolerance = verification_tolerance(shape.dtype, reduction_length);
   result.passed = error <= *result.tolerance;

@@ -9,8 +9,8 @@
 
 #include "base/build_info.hpp"
 #include "base/units.hpp"
-#include "bench/host.hpp"
-#include "bench/noise.hpp"
+#include "environment/host.hpp"
+#include "environment/noise.hpp"
 
 namespace tpbench {
 namespace {
@@ -123,12 +123,18 @@ Message noisy_machine(const WarningInputs& in) {
 Message not_converged(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.record.converged.value_or(true)) return std::nullopt;
   const Summary& step = in.record.time->step.summary;
-  if (!step.ci95)
-    return fmt::format("{} samples are too few for an interval: raise measure.max_seconds", step.samples);
+  const MeasureSettings& measure = in.measure;
+  const auto most = static_cast<std::size_t>(measure.max_samples * measure.epochs);
+  const std::string remedy = step.samples >= most ? "raise measure.max_samples" : "raise measure.max_seconds";
+  if (measure.epochs > 1) {
+    return fmt::format(
+        "sampling met a cap in an epoch before its interval was narrow enough ({} samples in {} epochs): {}",
+        step.samples, in.record.epochs_done, remedy);
+  }
+  if (!step.ci95) return fmt::format("{} samples are too few for an interval: {}", step.samples, remedy);
   return fmt::format(
-      "the step's interval is {:.1f} % of its median after {} samples: raise measure.max_seconds or "
-      "max_samples, or use a quieter machine",
-      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples);
+      "the step's interval is {:.1f} % of its median after {} samples: {} or use a quieter machine",
+      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, remedy);
 }
 
 Message short_step(const WarningInputs& in) {

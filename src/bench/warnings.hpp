@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "bench/case_runner.hpp"
-#include "bench/launch_facts.hpp"
+#include "environment/launch_facts.hpp"
 #include "result/record.hpp"
 
 namespace tpbench {
@@ -15,6 +15,7 @@ struct WarningInputs {
   const Case& point;  ///< threads_per_rank resolved
   const Team& team;
   const CaseOutcome& outcome;
+  const MeasureSettings& measure;
   const Record& record;  ///< times, memory and verification filled in
 };
 

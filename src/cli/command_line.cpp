@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
 #include <iostream>
-#include <map>
 #include <string_view>
 
 #include "base/build_info.hpp"
@@ -31,13 +32,13 @@ struct Shorthands {
   bool no_verify = false;
 };
 
+Format format_named(const std::string& name) {
+  if (const auto format = enum_from_name<Format>(name)) return *format;
+  throw CLI::ValidationError("--format", name + ": must be table, csv, jsonl or none");
+}
+
 // An option that takes a list is repeated; without extra arguments it takes one value each time.
 void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
-  static const std::map<std::string, Format> kFormats([] {
-    std::map<std::string, Format> formats;
-    for (const auto& [format, name] : EnumNames<Format>::table) formats.emplace(name, format);
-    return formats;
-  }());
   app.add_option("-c,--config", line.config, "Sweep file (docs/sweep-file.md)")->type_name("FILE");
   app.add_option("-o,--output", line.output, "New folder for the results [results/NAME-TIME]")
       ->type_name("DIR");
@@ -52,9 +53,10 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
   app.add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--format", line.format, "What stdout gets: table, csv, jsonl or none [table]")
-      ->type_name("FORMAT")
-      ->transform(CLI::CheckedTransformer(kFormats).description(""));
+  app.add_option_function<std::string>(
+         "--format", [&line](const std::string& name) { line.format = format_named(name); },
+         "What stdout gets: table, csv, jsonl or none [table]")
+      ->type_name("FORMAT");
   app.add_option("--backend", shorthands.backend, "The same as --set backend=NAME")->type_name("NAME");
   app.add_option("--seed", shorthands.seed, "The same as --set seed=N")->type_name("N");
   app.add_flag("--no-verify", shorthands.no_verify, "The same as --set verify=off");
@@ -81,6 +83,12 @@ void check_together(const CommandLine& line) {
       throw CLI::RequiredError("--config FILE (or --resume DIR)");
     if (!line.output.empty() && !line.resume.empty()) throw CLI::ExcludesError("--output", "--resume");
     if (line.quiet && line.verbose) throw CLI::ExcludesError("--quiet", "--verbose");
+    if (!std::isfinite(line.watchdog_s))
+      throw CLI::ValidationError("--watchdog", "must be a number of seconds");
+    const bool printable = std::none_of(line.label.begin(), line.label.end(),
+                                        [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+    if (!printable || line.label.size() > 100)
+      throw CLI::ValidationError("--label", "must be one line of at most 100 bytes");
   }
 }
 

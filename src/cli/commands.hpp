@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/error.hpp"
-#include "bench/launch.hpp"
+#include "environment/launch.hpp"
 #include "bench/parts.hpp"
 #include "cli/command_line.hpp"
 

@@ -1,6 +1,12 @@
 #include "cli/program.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -32,7 +38,27 @@ void configure_log(const CommandLine& line, long rank) {
 
 }  // namespace
 
+namespace {
+
+// A file that is opened while one of these is closed would take its number, and get what is meant for the
+// terminal.
+void keep_standard_streams() {
+  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
+    if (fcntl(descriptor, F_GETFD) == -1) (void)!open("/dev/null", O_RDWR);
+  }
+}
+
+// What stdout was given may still wait in its buffer, and the disk behind it may be full.
+void flush_results(ExitStatus& status, std::string& message) {
+  if (std::fflush(stdout) == 0 || status != ExitStatus::ok) return;
+  status = ExitStatus::environment;
+  message = fmt::format("cannot write to stdout: {}", std::strerror(errno));
+}
+
+}  // namespace
+
 int run_program(int argc, const char* const* argv, const Parts& parts) {
+  keep_standard_streams();
   const Launch launch = detect_launch();
   const long rank = launch.rank.value_or(0);
   const ParsedCommandLine parsed = parse_command_line(argc, argv, rank == 0);
@@ -50,6 +76,7 @@ int run_program(int argc, const char* const* argv, const Parts& parts) {
     status = ExitStatus::environment;
     message = error.what();
   }
+  flush_results(status, message);
   // What all ranks learned together is said once.
   if (!message.empty() && rank == 0) {
     for (const std::string& text : split(message, '\n')) log::error(text);

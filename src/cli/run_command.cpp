@@ -6,15 +6,14 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <fstream>
 #include <set>
 #include <sstream>
 
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
-#include "bench/environment.hpp"
-#include "bench/launch_facts.hpp"
+#include "environment/environment.hpp"
+#include "environment/launch_facts.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/sweep_runner.hpp"
 #include "cli/commands.hpp"
@@ -70,10 +69,9 @@ std::filesystem::path new_folder(const CommandLine& line, const Sweep& sweep) {
 // A label belongs to a folder: two names for one set of results would be two fabrics in one comparison.
 std::string label_of(const CommandLine& line) {
   if (line.resume.empty()) return line.label;
-  std::ifstream file(std::filesystem::path(line.resume) / "environment.json");
-  const Json environment = Json::parse(file, nullptr, false);
-  if (environment.is_discarded() || !environment.contains("label")) return line.label;
-  const std::string before = environment.at("label").get<std::string>();
+  const std::vector<Record> records = read_records(line.resume);
+  if (records.empty()) return line.label;
+  const std::string& before = records.front().label;
   if (!line.label.empty() && line.label != before) {
     throw UsageError(fmt::format(
         "--label {}: the folder {} holds results labelled \"{}\"; use another --output for another fabric",

@@ -25,7 +25,8 @@ blasint to_blas(std::int64_t value) {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads) : pool_(threads) { openblas_set_num_threads(threads); }
+  // The library may allow fewer threads than asked for; the loops beside it use as many as it does.
+  explicit CpuBackend(int threads) : pool_((openblas_set_num_threads(threads), openblas_get_num_threads())) {}
 
   int threads() const override { return openblas_get_num_threads(); }
   TrackedMemory& memory() override { return memory_; }

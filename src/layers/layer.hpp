@@ -2,13 +2,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "comm/communicator.hpp"
 #include "compute/backend.hpp"
+#include "measure/heartbeat.hpp"
 #include "measure/trace.hpp"
 #include "workload/partition.hpp"
 #include "workload/shape.hpp"
@@ -36,11 +36,13 @@ struct ReferenceTile {
   std::vector<long double> values;
 };
 
-/// Row sums of the output with random signs, for every row of the local output: a check of all rows that
-/// costs one pass over the weights instead of a whole product (Freivalds' check).
-struct SignedRowSums {
-  std::vector<double> values;
-  bool partial = false;  ///< true: the expected sums are the totals over the ranks of the group
+/// Sums over the columns of a matrix with random signs, one per row: what they should be and what they are. A
+/// wrong entry anywhere in a row shows, at the cost of one pass over the weights instead of a whole product
+/// (Freivalds' check).
+struct RowSums {
+  std::vector<double> expected;
+  std::vector<double> found;
+  bool expected_is_partial = false;  ///< true: what is expected is the total over the ranks of the group
 };
 
 /// One workload on one rank: `num_layers` weight sets that share their inputs and outputs. Made by all ranks
@@ -49,8 +51,8 @@ class Layer {
  public:
   virtual ~Layer() = default;
 
-  /// Writes weights and inputs.
-  virtual void fill() = 0;
+  /// Writes weights and inputs; shows a sign of life after each.
+  virtual void fill(Heartbeat& heartbeat) = 0;
   /// Runs weight set `layer` once: the work that is timed. Collective over the group.
   virtual void forward(std::int64_t layer, Trace& trace) = 0;
   /// Overwrites everything that `forward` must write, so that what it does not write shows.
@@ -65,10 +67,12 @@ class Layer {
                                                 Range columns) const = 0;
   /// Multiply-adds that one row of the reference costs.
   [[nodiscard]] virtual double reference_cost_per_row() const = 0;
-  /// Expected signed row sums of the output just computed; empty where the workload has no such check.
-  [[nodiscard]] virtual std::optional<SignedRowSums> expected_row_sums(std::int64_t /*layer*/) const {
-    return std::nullopt;
-  }
+  /// While on, `forward` notes what `row_sums` needs of values that it overwrites. Never on while steps are
+  /// timed.
+  virtual void observe(bool /*on*/) {}
+  /// Checks of every row of what `forward(layer)` has just computed; together they reach from the inputs to
+  /// the output.
+  [[nodiscard]] virtual std::vector<RowSums> row_sums(std::int64_t layer) const = 0;
 };
 
 /// One row of the table of layers: what runs the workload of that name.

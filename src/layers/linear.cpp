@@ -13,11 +13,12 @@ LinearLayer::LinearLayer(const LayerContext& context, Range in, Range out)
   }
 }
 
-void LinearLayer::fill() {
+void LinearLayer::fill(Heartbeat& heartbeat) {
   backend().fill(input(), input_key(context_.seed), 0, in_.begin);
   for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
     const TensorKey key = weight_key(context_.seed, TensorName::weight, layer, shape().hidden_size);
     backend().fill(weight(layer), key, in_.begin, out_.begin);
+    heartbeat.beat(Activity::compute);
   }
 }
 
@@ -39,14 +40,19 @@ double LinearLayer::reference_cost_per_row() const {
 }
 
 // sum over columns c of Y[r, c] s[c] = sum over k of X[r, k] (sum over c of W[k, c] s[c])
-std::optional<SignedRowSums> LinearLayer::expected_row_sums(std::int64_t layer) const {
+std::vector<RowSums> LinearLayer::row_sums(std::int64_t layer) const {
   const std::int64_t h = shape().hidden_size;
-  const Range columns = {output().first_column, output().first_column + output().local.columns};
-  const auto folded =
-      generated_times_signs(shape().dtype, weight_key(context_.seed, TensorName::weight, layer, h), {0, h},
-                            columns, random_signs(context_.seed, h), backend());
-  return SignedRowSums{generated_times_signs(shape().dtype, input_key(context_.seed), {0, shape().tokens},
-                                             {0, h}, folded, backend())};
+  const MatrixView& local = output().local;
+  const Range columns = {output().first_column, output().first_column + local.columns};
+  const std::vector<double> signs = random_signs(context_.seed, h);
+  const TensorKey weights = weight_key(context_.seed, TensorName::weight, layer, h);
+  const auto folded = generated_times_signs(shape().dtype, weights, {0, h}, columns, signs, backend());
+  RowSums sums;
+  sums.expected = generated_times_signs(shape().dtype, input_key(context_.seed), {0, shape().tokens}, {0, h},
+                                        folded, backend());
+  sums.found =
+      times_signs(local, std::span(signs).subspan(static_cast<std::size_t>(columns.begin)), backend());
+  return {sums};
 }
 
 }  // namespace tpbench

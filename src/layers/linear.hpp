@@ -10,11 +10,11 @@ namespace tpbench {
 /// holds a part, and Y = X W as the unsharded result.
 class LinearLayer : public Layer {
  public:
-  void fill() final;
+  void fill(Heartbeat& heartbeat) final;
   [[nodiscard]] ReferenceTile reference(std::int64_t layer, std::span<const std::int64_t> rows,
                                         Range columns) const final;
   [[nodiscard]] double reference_cost_per_row() const final;
-  [[nodiscard]] std::optional<SignedRowSums> expected_row_sums(std::int64_t layer) const final;
+  [[nodiscard]] std::vector<RowSums> row_sums(std::int64_t layer) const final;
 
  protected:
   /// This rank holds rows `in` and columns `out` of every W, and columns `in` of X.

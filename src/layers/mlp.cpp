@@ -1,5 +1,6 @@
 #include "layers/mlp.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "layers/reference.hpp"
@@ -38,7 +39,7 @@ class MlpLayer final : public Layer {
     }
   }
 
-  void fill() override {
+  void fill(Heartbeat& heartbeat) override {
     backend().fill(input_.view(), input_key(context_.seed), 0, 0);
     for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
       const auto l = static_cast<std::size_t>(layer);
@@ -48,6 +49,7 @@ class MlpLayer final : public Layer {
       backend().fill(up_[l].view().column_slice(gated() ? f : 0, f), key(TensorName::up, layer), 0,
                      inner_.begin);
       backend().fill(down_[l].view(), key(TensorName::down, layer), inner_.begin, 0);
+      heartbeat.beat(Activity::compute);
     }
   }
 
@@ -55,6 +57,7 @@ class MlpLayer final : public Layer {
     const auto l = static_cast<std::size_t>(layer);
     trace.begin(Activity::compute);
     backend().gemm(input_.view(), up_[l].view(), hidden_.view());
+    if (observes_) note_before_activation();
     if (gated())
       backend().swiglu(hidden_.view());
     else
@@ -97,19 +100,19 @@ class MlpLayer final : public Layer {
            (gated() ? 3 : 2);
   }
 
-  // From the activations that this rank really computed: checks the second GEMM and the all-reduce in every
-  // row.
-  std::optional<SignedRowSums> expected_row_sums(std::int64_t layer) const override {
+  void observe(bool on) override { observes_ = on; }
+
+  // Three links of a chain, each in every row: X A, the activation of what X A really was, and from what the
+  // activation really was to the sum over ranks.
+  std::vector<RowSums> row_sums(std::int64_t layer) const override {
     const std::int64_t h = shape().hidden_size;
+    RowSums product{product_sums(layer), before_sums_, false};
+    RowSums activation{activated_sums_, times_signs(activated(), inner_signs(), backend()), false};
     const auto folded = generated_times_signs(shape().dtype, key(TensorName::down, layer), inner_, {0, h},
                                               random_signs(context_.seed, h), backend());
-    SignedRowSums sums{std::vector<double>(static_cast<std::size_t>(shape().tokens)), true};
-    std::vector<std::byte> scratch(folded.size() * static_cast<std::size_t>(shape().element_size()));
-    for (std::int64_t r = 0; r < shape().tokens; ++r) {
-      sums.values[static_cast<std::size_t>(r)] =
-          dot_row(backend().host_row(activated(), r, scratch), shape().dtype, folded);
-    }
-    return sums;
+    RowSums output{times_signs(activated(), folded, backend()),
+                   times_signs(output_.view(), random_signs(context_.seed, h), backend()), true};
+    return {std::move(product), std::move(activation), std::move(output)};
   }
 
  private:
@@ -122,8 +125,57 @@ class MlpLayer final : public Layer {
                       name == TensorName::down ? shape().ffn_hidden_size : shape().hidden_size);
   }
 
+  [[nodiscard]] std::vector<double> inner_signs() const {
+    return random_signs(context_.seed, hidden_.view().columns);
+  }
+
+  // What X A_i should sum up to: X (A_i s), with gate and up side by side as they are held.
+  [[nodiscard]] std::vector<double> product_sums(std::int64_t layer) const {
+    const Range all_h = {0, shape().hidden_size};
+    const std::vector<double> signs = inner_signs();
+    // generated_times_signs takes signs by the column of the whole tensor: this rank's stand where its
+    // columns are.
+    const auto fold = [&](TensorName name, std::int64_t offset) {
+      std::vector<double> placed(static_cast<std::size_t>(inner_.end));
+      std::copy_n(signs.begin() + offset, inner_.size(), placed.begin() + inner_.begin);
+      return generated_times_signs(shape().dtype, key(name, layer), all_h, inner_, placed, backend());
+    };
+    std::vector<double> folded = fold(TensorName::up, gated() ? inner_.size() : 0);
+    if (gated()) {
+      const std::vector<double> gate = fold(TensorName::gate, 0);
+      for (std::size_t k = 0; k < folded.size(); ++k) folded[k] += gate[k];
+    }
+    return generated_times_signs(shape().dtype, input_key(context_.seed), {0, shape().tokens}, all_h, folded,
+                                 backend());
+  }
+
+  // Called between the first GEMM and the activation that overwrites its result.
+  void note_before_activation() {
+    const std::vector<double> signs = inner_signs();
+    const MatrixView& before = hidden_.view();
+    before_sums_ = times_signs(before, signs, backend());
+    activated_sums_.assign(static_cast<std::size_t>(before.rows), 0);
+    std::vector<std::byte> scratch(static_cast<std::size_t>(before.columns * shape().element_size()));
+    dispatch(shape().dtype, [&](auto zero) {
+      for (std::int64_t r = 0; r < before.rows; ++r) {
+        const auto* row = static_cast<const decltype(zero)*>(backend().host_row(before, r, scratch));
+        double sum = 0;
+        for (std::int64_t c = 0; c < inner_.size(); ++c) {
+          const double first = row[c];
+          const double value =
+              gated() ? silu(first) * static_cast<double>(row[inner_.size() + c]) : gelu(first);
+          sum += signs[static_cast<std::size_t>(c)] * value;
+        }
+        activated_sums_[static_cast<std::size_t>(r)] = sum;
+      }
+    });
+  }
+
   LayerContext context_;
   Range inner_;
+  bool observes_ = false;
+  std::vector<double> before_sums_;     // signed row sums of X A_i
+  std::vector<double> activated_sums_;  // signed row sums of act(X A_i), activated in double
   Matrix input_;
   Matrix hidden_;
   Matrix output_;

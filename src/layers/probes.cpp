@@ -11,8 +11,18 @@ class ProbeLayer : public Layer {
  public:
   explicit ProbeLayer(const LayerContext& context) : context_(context) {}
 
+  // Additions of generated entries, of which a processor does many in the time of one multiply-add with a
+  // weight that is generated too: so probes are compared in full up to large arrays.
   double reference_cost_per_row() const override {
-    return static_cast<double>(shape().tp_degree) * static_cast<double>(output().local.columns);
+    constexpr double kCheaper = 1.0 / 16;
+    return kCheaper * static_cast<double>(shape().tp_degree) * static_cast<double>(output().local.columns);
+  }
+
+  std::vector<RowSums> row_sums(std::int64_t) const override {
+    const MatrixView& local = output().local;
+    const std::vector<double> signs = random_signs(context_.seed, local.columns);
+    return {{expected_sums({output().first_row, output().first_row + local.rows}, signs),
+             times_signs(local, signs, backend()), false}};
   }
 
  protected:
@@ -36,6 +46,17 @@ class ProbeLayer : public Layer {
     trace.end();
   }
 
+  // Signed sums over the columns of rows `rows` of the whole result.
+  [[nodiscard]] virtual std::vector<double> expected_sums(Range rows, std::span<const double> signs) const {
+    std::vector<double> sums(static_cast<std::size_t>(rows.size()));
+    for (std::int64_t rank = 0; rank < shape().tp_degree; ++rank) {
+      const auto share = generated_times_signs(shape().dtype, key_of(rank), rows, {0, output().local.columns},
+                                               signs, backend());
+      for (std::size_t r = 0; r < sums.size(); ++r) sums[r] += share[r];
+    }
+    return sums;
+  }
+
   // The sum over ranks of what they brought.
   [[nodiscard]] ReferenceTile sum_of_ranks(std::span<const std::int64_t> rows, Range columns) const {
     return dispatch(shape().dtype, [&](auto zero) {
@@ -57,10 +78,10 @@ class AllReduceLayer final : public ProbeLayer {
   explicit AllReduceLayer(const LayerContext& context)
       : ProbeLayer(context), array_(make_buffer(shape().tokens, shape().hidden_size)) {}
 
-  void fill() override { backend().fill(array_.view(), own_key(), 0, 0); }
+  void fill(Heartbeat&) override { backend().fill(array_.view(), own_key(), 0, 0); }
   // In place: what is written is also what is read. A call that does nothing leaves this rank's share, not
   // the sum.
-  void poison() override { fill(); }
+  void poison() override { backend().fill(array_.view(), own_key(), 0, 0); }
   // Sums of sums would grow without end, step after step; zeros stay zeros and take the same time.
   void settle() override { backend().set_zero(array_.view()); }
 
@@ -87,7 +108,7 @@ class AllGatherLayer final : public ProbeLayer {
         shard_(make_buffer(1, shard_elements())),
         whole_(make_buffer(shape().tp_degree, shard_elements())) {}
 
-  void fill() override { backend().fill(shard_.view(), own_key(), 0, 0); }
+  void fill(Heartbeat&) override { backend().fill(shard_.view(), own_key(), 0, 0); }
   void poison() override { backend().poison(whole_.view()); }
 
   void forward(std::int64_t, Trace& trace) override {
@@ -111,6 +132,16 @@ class AllGatherLayer final : public ProbeLayer {
   }
 
  private:
+  std::vector<double> expected_sums(Range rows, std::span<const double> signs) const override {
+    std::vector<double> sums;
+    for (std::int64_t rank = rows.begin; rank < rows.end; ++rank) {
+      sums.push_back(
+          generated_times_signs(shape().dtype, key_of(rank), {0, 1}, {0, shard_elements()}, signs, backend())
+              .front());
+    }
+    return sums;
+  }
+
   Matrix shard_;
   Matrix whole_;
 };
@@ -123,7 +154,7 @@ class ReduceScatterLayer final : public ProbeLayer {
         whole_(make_buffer(shape().tp_degree, shard_elements())),
         shard_(make_buffer(1, shard_elements())) {}
 
-  void fill() override { backend().fill(whole_.view(), own_key(), 0, 0); }
+  void fill(Heartbeat&) override { backend().fill(whole_.view(), own_key(), 0, 0); }
   void poison() override { backend().poison(shard_.view()); }
 
   void forward(std::int64_t, Trace& trace) override {

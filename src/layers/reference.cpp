@@ -96,6 +96,16 @@ std::vector<double> generated_times_signs(DType dtype, const TensorKey& key, Ran
   return sums;
 }
 
+std::vector<double> times_signs(const MatrixView& matrix, std::span<const double> factors, Backend& backend) {
+  std::vector<double> sums;
+  const auto local = factors.first(static_cast<std::size_t>(matrix.columns));
+  std::vector<std::byte> scratch(static_cast<std::size_t>(matrix.columns * size_of(matrix.dtype)));
+  for (std::int64_t r = 0; r < matrix.rows; ++r) {
+    sums.push_back(dot_row(backend.host_row(matrix, r, scratch), matrix.dtype, local));
+  }
+  return sums;
+}
+
 double dot_row(const void* row, DType dtype, std::span<const double> factors) {
   const auto count = static_cast<std::int64_t>(factors.size());
   return dtype == DType::f32 ? dot_f32(static_cast<const float*>(row), factors.data(), count)

@@ -28,7 +28,6 @@ struct alignas(128) Heartbeat {
   std::atomic<std::uint64_t> beats{0};
   std::atomic<Activity> activity{Activity::none};
   std::atomic<Phase> phase{Phase::idle};
-  std::atomic<std::int64_t> case_index{-1};
   std::atomic<std::uint64_t> step{0};  ///< of this phase; 0 where there are none
   std::atomic<std::int64_t> process_id{0};
   std::atomic<std::int64_t> world_rank{-1};

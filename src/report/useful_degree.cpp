@@ -101,8 +101,6 @@ std::pair<Stop, double> largest_excess(const Record& baseline, const Record& rec
   return {largest->first, largest->second / step};
 }
 
-bool is_timed(const Record& record) { return record.status == Status::ok && record.time.has_value(); }
-
 void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& result) {
   for (const Record* record : series) {
     if (is_timed(*record) && record->scaling.efficiency.value_or(-1) >= efficiency_floor) {

@@ -21,6 +21,7 @@
 #include "base/units.hpp"
 #include "result/atomic_file.hpp"
 #include "result/json_difference.hpp"
+#include "result/scaling.hpp"
 
 namespace tpbench {
 namespace {
@@ -30,7 +31,7 @@ namespace fs = std::filesystem;
 constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{16} << 20U;
 
 // What two launches on the same machine do not share.
-constexpr std::string_view kVolatileKeys[] = {"started_at", "noise", "memory_available_bytes"};
+constexpr std::string_view kVolatileKeys[] = {"started_at", "noise", "memory_available_bytes", "pid"};
 
 std::string read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -100,6 +101,22 @@ Json without_volatile_keys(Json environment) {
   return environment;
 }
 
+// A record that says something else than its name, or that its own samples contradict, was not written by
+// tpbench.
+void check_consistent(const Record& record, const std::string& name) {
+  if (record.id != name) throw std::runtime_error("it holds the id " + record.id);
+  if (case_id(asked_case(record)) != record.id) throw std::runtime_error("its case is not that of its id");
+  if (!record.time) return;
+  const Quantity& step = record.time->step;
+  if (step.samples_s.empty() || step.samples_s.size() != step.summary.samples) {
+    throw std::runtime_error("its samples are not those that it summarises");
+  }
+  const Summary again = summarise(step.samples_s);
+  if (again.min != step.summary.min || again.max != step.summary.max || again.min < 0) {
+    throw std::runtime_error("its samples contradict its summary");
+  }
+}
+
 // Nothing when there is no such file, or when it is not JSON.
 std::optional<Json> read_json(const fs::path& path) {
   if (!fs::exists(path)) return std::nullopt;
@@ -153,7 +170,7 @@ std::vector<Record> read_records(const fs::path& folder) {
   for (const fs::path& file : files) {
     try {
       Record record = record_from_json(Json::parse(read_text(file)));
-      if (record.id != file.stem().string()) throw std::runtime_error("it holds the id " + record.id);
+      check_consistent(record, file.stem().string());
       records.push_back(std::move(record));
     } catch (const std::exception& problem) {
       log::warning(

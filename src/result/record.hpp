@@ -114,6 +114,9 @@ struct Record {
   RankInfo ranks;
 };
 
+/// The case ran to its end and has times.
+inline bool is_timed(const Record& record) { return record.status == Status::ok && record.time.has_value(); }
+
 /// `tpbench.record/1`; valid against docs/record.schema.json. A number that is not finite becomes null where
 /// the schema allows null; elsewhere std::invalid_argument is thrown with the key, and nothing false is ever
 /// written.

@@ -1,7 +1,10 @@
 #include "result/scaling.hpp"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace tpbench {
 namespace {
@@ -37,7 +40,31 @@ ScalingResult scaling_of(const Record& record, const Record* baseline) {
   return scaling;
 }
 
-bool is_timed(const Record& record) { return record.status == Status::ok && record.time.has_value(); }
+// Degrees are compared within one launch and with one number of threads; where that is not so, the reader
+// hears it.
+constexpr const char* kOtherThreads = "baseline_threads";
+constexpr const char* kOtherLaunch = "baseline_launch";
+
+std::vector<Warning> warnings_of(const Record& record, const Record* baseline) {
+  std::vector<Warning> warnings;
+  for (const Warning& warning : record.warnings) {
+    if (warning.code != kOtherThreads && warning.code != kOtherLaunch) warnings.push_back(warning);
+  }
+  if (baseline == nullptr || !is_timed(record)) return warnings;
+  if (baseline->point.threads_per_rank != record.point.threads_per_rank) {
+    warnings.push_back(
+        {kOtherThreads,
+         fmt::format("the tp_degree 1 case ran with {} thread(s) per rank and this one with {}: no "
+                     "scaling is stated; set threads_per_rank, or run all degrees in one launch",
+                     baseline->point.threads_per_rank.value_or(0),
+                     record.point.threads_per_rank.value_or(0))});
+  } else if (baseline->environment != record.environment) {
+    warnings.push_back({kOtherLaunch,
+                        "the tp_degree 1 case ran in another launch: two launches differ more than their "
+                        "intervals say; run all degrees in one launch"});
+  }
+  return warnings;
+}
 
 }  // namespace
 
@@ -49,22 +76,31 @@ Case asked_case(const Record& record) {
 
 std::string series_id(const Record& record) { return case_id_at_degree(asked_case(record), 1); }
 
+bool rescale(Record& record, const Record* baseline) {
+  std::vector<Warning> warnings = warnings_of(record, baseline);
+  ScalingResult scaling;
+  if (is_timed(record)) {
+    const bool comparable =
+        baseline != nullptr && baseline->point.threads_per_rank == record.point.threads_per_rank;
+    scaling = scaling_of(record, comparable ? baseline : nullptr);
+  }
+  if (scaling == record.scaling && warnings == record.warnings) return false;
+  record.scaling = scaling;
+  record.warnings = std::move(warnings);
+  return true;
+}
+
 std::vector<std::size_t> apply_scaling(std::vector<Record>& records) {
+  std::vector<std::string> series;
   std::map<std::string, const Record*> baselines;
   for (const Record& record : records) {
-    if (is_timed(record) && record.point.tp_degree == 1) baselines[series_id(record)] = &record;
+    series.push_back(series_id(record));
+    if (is_timed(record) && record.point.tp_degree == 1) baselines[series.back()] = &record;
   }
   std::vector<std::size_t> changed;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    Record& record = records[i];
-    ScalingResult scaling;
-    if (is_timed(record)) {
-      const auto baseline = baselines.find(series_id(record));
-      scaling = scaling_of(record, baseline == baselines.end() ? nullptr : baseline->second);
-    }
-    if (scaling == record.scaling) continue;
-    record.scaling = scaling;
-    changed.push_back(i);
+    const auto baseline = baselines.find(series[i]);
+    if (rescale(records[i], baseline == baselines.end() ? nullptr : baseline->second)) changed.push_back(i);
   }
   return changed;
 }

@@ -16,6 +16,11 @@ Case asked_case(const Record& record);
 /// case.
 std::string series_id(const Record& record);
 
+/// Fills Record::scaling from the tp_degree 1 record of the series; nullptr where there is none that is ok.
+/// Says in a warning when the two were not run alike; with other threads per rank no speed-up is stated.
+/// Returns whether anything changed.
+bool rescale(Record& record, const Record* baseline);
+
 /// Fills Record::scaling of every ok record from the ok tp_degree 1 record of its series, where there is one.
 /// Returns the indexes of the records that changed: their files are to be written again.
 std::vector<std::size_t> apply_scaling(std::vector<Record>& records);

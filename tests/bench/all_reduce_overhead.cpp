@@ -46,7 +46,7 @@ void compare(Session& session, std::int64_t bytes, int rounds) {
   layer->settle();
   const StepRunner runner{[&](Trace& trace) { layer->forward(0, trace); }, {}};
   Trace trace(session.heartbeat());
-  const double step_s = warm_up(runner, 20, team, trace);
+  const double step_s = warm_up(runner, 20, 60, team, trace);
 
   std::vector<float> data(static_cast<std::size_t>(bytes / 4));
   std::vector<double> osu_s, tool_s;

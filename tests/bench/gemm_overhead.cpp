@@ -54,10 +54,10 @@ void compare(Session& session, std::int64_t tokens, std::int64_t h, int rounds) 
   communicator.ask(false);
   const Shape shape = {.tokens = tokens, .hidden_size = h};
   const auto layer = find_layer("gemm")->make({shape, 1, *backend, communicator});
-  layer->fill();
+  layer->fill(session.heartbeat());
   const StepRunner runner{[&](Trace& trace) { layer->forward(0, trace); }, {}};
   Trace trace(session.heartbeat());
-  const double step_s = warm_up(runner, 3, team, trace);
+  const double step_s = warm_up(runner, 3, 60, team, trace);
 
   constexpr std::size_t kTurn = 5;
   PlainLoop plain(tokens, h);

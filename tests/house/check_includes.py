@@ -18,13 +18,13 @@ FLOOR = {
     "measure": 1, "workload": 1,
     "tensor": 2, "sweep": 2,
     "compute": 3, "comm": 3, "cuda": 3, "result": 3,
-    "layers": 4, "advisor": 4,
+    "layers": 4, "environment": 4, "advisor": 4,
     "bench": 5, "report": 5,
     "cli": 6,
     "": 7,  # src/ itself: main.cpp, the door of floor 6
 }
 PAPER = {"workload", "sweep", "result", "report", "advisor"}
-MACHINE = {"measure", "tensor", "compute", "comm", "cuda", "layers", "bench"}
+MACHINE = {"measure", "tensor", "compute", "comm", "cuda", "layers", "environment", "bench"}
 # The arithmetic of samples needs no machine.
 PAPER_MAY_INCLUDE = {"measure/statistics.hpp"}
 
@@ -32,7 +32,7 @@ PAPER_MAY_INCLUDE = {"measure/statistics.hpp"}
 DOORWAYS = [
     ("MPI", r"(mpi|mpi-ext|pmix)\.h", ["comm/"]),
     ("BLAS", r"(cblas|openblas_config|lapacke|f77blas|mkl.*)\.h", ["compute/"]),
-    ("hwloc", r"hwloc(\.h|/.*)", ["bench/host.cpp"]),
+    ("hwloc", r"hwloc(\.h|/.*)", ["environment/host.cpp"]),
     ("CLI11", r"CLI/.*", ["cli/"]),
     ("spdlog", r"spdlog/.*", ["base/log.cpp"]),
     ("nlohmann/json", r"nlohmann/.*", ["base/json.hpp", "base/json_fwd.hpp"]),
@@ -127,10 +127,11 @@ GOOD_TREE = {
     "comm/mpi.cpp": "#include <mpi.h>\n#include <mpi-ext.h>\n",
     "compute/gemm.cpp": "#include <cblas.h>\n",
     "cuda/gemm.cu": "#include <cublasLt.h>\n#include <nccl.h>\n",
-    "bench/host.cpp": '#include <hwloc.h>\n#include "bench/host.hpp"\n#include "layers/linear.hpp"\n',
-    "bench/host.hpp": "", "layers/linear.hpp": "",
+    "environment/host.cpp": '#include <hwloc.h>\n#include "environment/host.hpp"\n#include "comm/control.hpp"\n',
+    "bench/run.cpp": '#include "environment/host.hpp"\n#include "layers/linear.hpp"\n', "comm/control.hpp": "",
+    "environment/host.hpp": "", "layers/linear.hpp": "",
     "report/table.cpp": '#include "result/record.hpp"\n#include <sched.h>\n',
-    "cli/cli.cpp": '#include <CLI/CLI.hpp>\n#include "report/table.hpp"\n#include "bench/host.hpp"\n',
+    "cli/cli.cpp": '#include <CLI/CLI.hpp>\n#include "report/table.hpp"\n#include "environment/host.hpp"\n',
     "base/json_fwd.hpp": "#include <nlohmann/json_fwd.hpp>\n",
     "main.cpp": '#include "base/json.hpp"\n#include "cli/cli.hpp"\n',
 }
@@ -141,11 +142,11 @@ BAD_FILES = [
     ("compute/gemm.cpp", '#include "comm/communicator.hpp"\n', "floor 3"),
     ("bench/run.cpp", '#include "report/table.hpp"\n', "floor 5"),
     ("bench/run.cpp", '#include "cli/cli.hpp"\n', "floor 6"),
-    ("layers/linear.cpp", "#include <bench/host.hpp>\n", "floor 5"),
+    ("layers/linear.cpp", "#include <environment/host.hpp>\n", "floor 4"),
     ("result/store.cpp", '#include "tensor/matrix.hpp"\n', "laptop"),
     ("result/store.cpp", '#include "measure/clock.hpp"\n', "laptop"),
     ("report/table.cpp", '#include "comm/communicator.hpp"\n', "laptop"),
-    ("report/table.cpp", '  #  include "bench/host.hpp"\n', "laptop"),
+    ("report/table.cpp", '  #  include "environment/host.hpp"\n', "laptop"),
     ("sweep/case.cpp", '#include "measure/statistics.hpp"  // fine\n#include "tensor/matrix.hpp"\n', "case.cpp:2:"),
     ("advisor/fit.cpp", '#include "layers/linear.hpp"\n', "laptop"),
     ("bench/run.cpp", "#include <mpi.h>\n", "MPI"),

@@ -102,9 +102,9 @@ void check_case(const Case& point, const Team& team) {
       shape.dtype == DType::f64 ? 1e-12 : verification_tolerance(shape.dtype, cost.reduction_length);
   CountedLayer layer(point, team);
   EXPECT_EQ(layer.backend().memory().in_use(), cost.memory);
-  layer->fill();
-
   Heartbeat heartbeat;
+  layer->fill(heartbeat);
+
   Trace trace(heartbeat);
   trace.start_batch(1);
   trace.begin_step();
@@ -154,8 +154,8 @@ TEST_P(EveryLayer, RepeatsItself) {
   if (variant().workload == "all_reduce") GTEST_SKIP() << "sums in place what the step before left";
   for_all_cases([](const Case& point, const Team& team) {
     CountedLayer layer(point, team);
-    layer->fill();
     Heartbeat heartbeat;
+    layer->fill(heartbeat);
     const auto run = [&] {
       Trace trace(heartbeat);
       trace.begin_step();

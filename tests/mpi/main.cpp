@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/launch.hpp"
+#include "environment/launch.hpp"
 #include "world.hpp"
 
 namespace tpbench::test {

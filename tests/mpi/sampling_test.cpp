@@ -118,23 +118,21 @@ TEST(Groups, FollowThePlacement) {
   }
 }
 
-// Two ranks with known durations: segment by segment, the longest compute and the shortest collective.
+// Segment by segment, the longest compute and the shortest collective.
 TEST(ReduceBatch, TakesMaximaAndMinimaOverRanks) {
   const Team& team = first_ranks(world().size());
   Heartbeat heartbeat;
   Trace trace(heartbeat);
-  StepRunner runner;
-  runner.step = [](Trace& marks) {
-    marks.begin(Activity::compute);
-    marks.end();
-    marks.begin(Activity::all_reduce);
-    marks.end();
-    marks.begin(Activity::compute);
-    marks.end();
-    marks.begin(Activity::reduce_scatter);
-    marks.end();
-  };
-  warm_up(runner, 5, team, trace);
+  trace.start_batch(5);
+  for (int k = 0; k < 5; ++k) {
+    trace.begin_step();
+    for (const Activity activity :
+         {Activity::compute, Activity::all_reduce, Activity::compute, Activity::reduce_scatter}) {
+      trace.begin(activity);
+      trace.end();
+    }
+    trace.end_step();
+  }
   std::vector<double> segments(trace.segment_s().begin(), trace.segment_s().end());
   std::vector<double> longest = segments, shortest = segments;
   world().reduce_max(longest);

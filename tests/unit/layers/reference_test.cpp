@@ -96,6 +96,14 @@ TYPED_TEST(ReferenceOf, SumsRowsWithSigns) {
   }
 }
 
+// Factors may go on beyond the matrix: a slice of columns takes its own alone.
+TYPED_TEST(ReferenceOf, SumsRowsOfAMatrixWithSigns) {
+  std::vector<TypeParam> values(3 * 10, TypeParam(1));
+  const MatrixView slice = {values.data() + 2, this->kDType, 3, 4, 10};
+  const std::vector<double> factors = {1, 2, 3, 4, 1000, 1000};
+  EXPECT_EQ(times_signs(slice, factors, *this->backend_), (std::vector<double>{10, 10, 10}));
+}
+
 TYPED_TEST(ReferenceOf, MultipliesARowWithFactors) {
   for (const std::size_t count : {0U, 1U, 7U, 8U, 9U, 100U}) {
     const auto values = this->row(0, 100);

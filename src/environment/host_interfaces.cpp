@@ -4,7 +4,7 @@
 #include <charconv>
 #include <sstream>
 
-#include "bench/host_files.hpp"
+#include "environment/host_files.hpp"
 
 namespace tpbench::host_files {
 namespace {

@@ -1,4 +1,4 @@
-#include "bench/launch_facts.hpp"
+#include "environment/launch_facts.hpp"
 
 #include <unistd.h>
 
@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "base/json.hpp"
-#include "bench/host.hpp"
-#include "bench/noise.hpp"
+#include "environment/host.hpp"
+#include "environment/noise.hpp"
 
 namespace tpbench {
 

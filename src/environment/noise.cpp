@@ -1,4 +1,4 @@
-#include "bench/noise.hpp"
+#include "environment/noise.hpp"
 
 #include <vector>
 

@@ -1,4 +1,4 @@
-#include "bench/host.hpp"
+#include "environment/host.hpp"
 
 #include <fmt/format.h>
 #include <hwloc.h>
@@ -13,7 +13,7 @@
 #include <tuple>
 
 #include "base/text.hpp"
-#include "bench/host_files.hpp"
+#include "environment/host_files.hpp"
 
 namespace tpbench {
 namespace {

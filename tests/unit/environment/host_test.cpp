@@ -1,4 +1,4 @@
-#include "bench/host.hpp"
+#include "environment/host.hpp"
 
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 #include "base/json.hpp"
-#include "bench/host.hpp"
+#include "environment/host.hpp"
 
 namespace tpbench {
 namespace {

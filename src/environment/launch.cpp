@@ -1,4 +1,4 @@
-#include "bench/launch.hpp"
+#include "environment/launch.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "base/text.hpp"
-#include "bench/host.hpp"
+#include "environment/host.hpp"
 
 namespace tpbench {
 namespace {

@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "base/text.hpp"
-#include "bench/host_files.hpp"
+#include "environment/host_files.hpp"
 
 namespace tpbench::host_files {
 namespace {

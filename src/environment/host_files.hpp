@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "bench/host.hpp"
+#include "environment/host.hpp"
 
 // The pieces of host.hpp that read files only; hwloc stays in host.cpp.
 namespace tpbench::host_files {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/json.hpp"
-#include "bench/environment.hpp"
+#include "environment/environment.hpp"
 
 namespace tpbench {
 namespace {

@@ -1,4 +1,4 @@
-#include "bench/host_files.hpp"
+#include "environment/host_files.hpp"
 
 #include <charconv>
 #include <fstream>

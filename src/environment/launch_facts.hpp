@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/json.hpp"
-#include "bench/environment.hpp"
-#include "bench/launch.hpp"
+#include "environment/environment.hpp"
+#include "environment/launch.hpp"
 #include "comm/session.hpp"
 
 namespace tpbench {

@@ -1,4 +1,4 @@
-#include "bench/environment.hpp"
+#include "environment/environment.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "base/json_schema.hpp"
-#include "bench/host.hpp"
+#include "environment/host.hpp"
 #include "comm/mpi_info.hpp"
 
 namespace tpbench {

@@ -6,8 +6,8 @@
 
 #include "base/build_info.hpp"
 #include "base/json.hpp"
-#include "bench/environment.hpp"
-#include "bench/launch.hpp"
+#include "environment/environment.hpp"
+#include "environment/launch.hpp"
 
 namespace tpbench {
 namespace {

@@ -1,10 +1,10 @@
-#include "bench/launch.hpp"
+#include "environment/launch.hpp"
 
 #include <gtest/gtest.h>
 
 #include <map>
 
-#include "bench/host.hpp"
+#include "environment/host.hpp"
 
 namespace tpbench {
 namespace {

@@ -1,4 +1,4 @@
-#include "bench/environment.hpp"
+#include "environment/environment.hpp"
 
 #include <unistd.h>
 
@@ -21,8 +21,24 @@ constexpr std::array<std::string_view, 17> kAllowedPrefixes = {
 
 // Even within them: SLURM_JWT is a login. mpirun tells its ranks a key that they share
 // ("precondition_transports") and the addresses where its daemons listen ("hnp_uri").
-constexpr std::array<std::string_view, 9> kSecretWords = {
-    "TOKEN", "KEY", "SECRET", "PASS", "JWT", "CRED", "AUTH", "PRECONDITION_TRANSPORTS", "_URI"};
+constexpr std::array<std::string_view, 14> kSecretWords = {"TOKEN",
+                                                           "KEY",
+                                                           "SECRET",
+                                                           "PASS",
+                                                           "PWD",
+                                                           "PSK",
+                                                           "SASL",
+                                                           "LOGIN",
+                                                           "CERT",
+                                                           "JWT",
+                                                           "CRED",
+                                                           "AUTH",
+                                                           "PRECONDITION_TRANSPORTS",
+                                                           "_URI"};
+
+// What mpirun tells its own daemons and ranks: job numbers and folders of this launch, which steer no
+// measurement.
+constexpr std::array<std::string_view, 3> kLaunchPrefixes = {"OMPI_MCA_ess_", "OMPI_MCA_orte_", "PMIX_MCA_"};
 
 std::string upper_case(std::string_view text) {
   std::string upper(text);
@@ -34,13 +50,27 @@ std::string upper_case(std::string_view text) {
 bool is_allowed_name(std::string_view name) {
   const bool steers = std::any_of(kAllowedPrefixes.begin(), kAllowedPrefixes.end(),
                                   [&](std::string_view prefix) { return name.starts_with(prefix); });
+  const bool launches = std::any_of(kLaunchPrefixes.begin(), kLaunchPrefixes.end(),
+                                    [&](std::string_view prefix) { return name.starts_with(prefix); });
   const std::string upper = upper_case(name);
-  return steers && std::none_of(kSecretWords.begin(), kSecretWords.end(),
-                                [&](std::string_view word) { return upper.find(word) != std::string::npos; });
+  return steers && !launches &&
+         std::none_of(kSecretWords.begin(), kSecretWords.end(),
+                      [&](std::string_view word) { return upper.find(word) != std::string::npos; });
+}
+
+// "user:password@host": a colon before an "@" of the same word.
+bool holds_bare_login(std::string_view value) {
+  for (std::size_t at = value.find('@'); at != std::string_view::npos; at = value.find('@', at + 1)) {
+    const std::size_t start = value.find_last_of("/ \t,;=", at);
+    const std::size_t first = start == std::string_view::npos ? 0 : start + 1;
+    if (value.substr(first, at - first).find(':') != std::string_view::npos) return true;
+  }
+  return false;
 }
 
 // "http://user:password@proxy": a login stands between "://" and "@" of the same word.
 bool holds_login(std::string_view value) {
+  if (holds_bare_login(value)) return true;
   for (std::size_t at = value.find("://"); at != std::string_view::npos; at = value.find("://", at + 3)) {
     const std::string_view rest = value.substr(at + 3);
     if (rest.substr(0, rest.find_first_of("/ \t,;")).find('@') != std::string_view::npos) return true;
