@@ -38,7 +38,7 @@ constexpr std::array<std::string_view, 14> kSecretWords = {"TOKEN",
 
 // What mpirun tells its own daemons and ranks: job numbers and folders of this launch, which steer no
 // measurement.
-constexpr std::array<std::string_view, 3> kLaunchPrefixes = {"OMPI_MCA_ess_", "OMPI_MCA_orte_", "PMIX_MCA_"};
+constexpr std::array<std::string_view, 2> kLaunchPrefixes = {"OMPI_MCA_ess_", "OMPI_MCA_orte_"};
 
 std::string upper_case(std::string_view text) {
   std::string upper(text);

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "run_case.hpp"
 
@@ -151,6 +153,38 @@ TEST(ReduceBatch, TakesMaximaAndMinimaOverRanks) {
     EXPECT_DOUBLE_EQ(samples.communication_by_op_s[static_cast<std::size_t>(CollectiveOp::all_reduce)][k],
                      shortest[i + 1]);
     EXPECT_EQ(samples.communication_by_op_s[static_cast<std::size_t>(CollectiveOp::all_gather)][k], 0);
+  }
+}
+
+// Replicas that spend their steps differently: the parts are those of the slowest one, so that they add up.
+TEST(ReduceBatch, TakesTheSlowestOfSeveralGroups) {
+  Case point = make_case({"gemm"}, 7, 60, 132);
+  point.groups = Groups::all;
+  point.tp_degree = 1;
+  const Team& team = team_for(point);
+  Heartbeat heartbeat;
+  Trace trace(heartbeat);
+  trace.start_batch(1);
+  const auto pause = [](int milliseconds) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  };
+  const bool computes = world().rank() == 0;  // the other groups communicate for as long, and end sooner
+  trace.begin_step();
+  trace.begin(Activity::compute);
+  pause(computes ? 60 : 1);
+  trace.end();
+  trace.begin(Activity::all_reduce);
+  pause(computes ? 1 : 40);
+  trace.end();
+  trace.end_step();
+
+  Samples samples;
+  reduce_batch(trace, team, samples);
+  expect_closure(samples);
+  EXPECT_GE(samples.other_s[0], 0) << "maxima over groups would exceed the step by 40 ms";
+  if (computes) {
+    EXPECT_DOUBLE_EQ(samples.compute_s[0], trace.segment_s()[0]);
+    EXPECT_DOUBLE_EQ(samples.communication_s[0], trace.segment_s()[1]);
   }
 }
 

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "base/json_schema.hpp"
-#include "environment/host.hpp"
 #include "comm/mpi_info.hpp"
+#include "environment/host.hpp"
 
 namespace tpbench {
 namespace {
@@ -91,11 +91,21 @@ TEST(AllowedVariables, NeverASecret) {
                                               "OMPI_MCA_orte_precondition_transports=hush",
                                               "OMPI_MCA_orte_hnp_uri=hush",
                                               "SLURM_PROXY=http://me:hush@proxy:3128/",
-                                              "TPBENCH_URLS=http://a/ https://hush@b"};
+                                              "TPBENCH_URLS=http://a/ https://hush@b",
+                                              "FI_SASL=hush",
+                                              "OMPI_MCA_x_pwd=hush",
+                                              "UCX_PSK=hush",
+                                              "SLURM_FOO=me:hush@host"};
   EXPECT_TRUE(allowed_variables(variables).empty());
   EnvironmentInputs inputs = good_inputs();
   inputs.variables = variables;
   EXPECT_EQ(describe_environment(inputs).dump().find("hush"), std::string::npos);
+}
+
+TEST(AllowedVariables, NotTheNumbersOfOneLaunch) {
+  const std::vector<std::string> variables = {
+      "OMPI_MCA_ess_base_jobid=1", "OMPI_MCA_orte_jobfam_session_dir=/tmp/x", "OMPI_MCA_btl=tcp,self"};
+  EXPECT_EQ(allowed_variables(variables), (std::map<std::string, std::string>{{"OMPI_MCA_btl", "tcp,self"}}));
 }
 
 TEST(AllowedVariables, AnAddressIsNoLogin) {

@@ -218,6 +218,24 @@ TEST_F(FolderTest, FilesThatAreNoRecordsAreNamedAndLeftOut) {
   EXPECT_THROW(read_records(root_ / "nowhere"), EnvironmentError);
 }
 
+TEST_F(FolderTest, RecordsThatContradictThemselvesAreLeftOut) {
+  ResultFolder folder = ResultFolder::create(root_);
+  const auto write = [&](const Record& record) {
+    std::ofstream(root_ / "records" / (record.id + ".json")) << record_to_json(record).dump();
+    return folder.read_records().size();
+  };
+  ASSERT_EQ(write(record_), 1U);
+  Record other_case = record_;
+  other_case.point.hidden_size *= 2;
+  EXPECT_EQ(write(other_case), 0U) << "its id is that of another case";
+  Record no_samples = record_;
+  no_samples.time->step.samples_s.clear();
+  EXPECT_EQ(write(no_samples), 0U);
+  Record other_samples = record_;
+  other_samples.time->step.samples_s[0] = -1;
+  EXPECT_EQ(write(other_samples), 0U);
+}
+
 TEST_F(FolderTest, EnvironmentIsKeptOncePerMachine) {
   ResultFolder folder = ResultFolder::create(root_);
   const Json first = Json::parse(R"({"started_at": "1", "cpu": {"model": "a", "cores": 2}, "noise": 0.1,

@@ -27,6 +27,31 @@ TEST(Scaling, ComparesWithTheUnshardedCaseOfTheSeries) {
   EXPECT_TRUE(apply_scaling(records).empty()) << "nothing changed since";
 }
 
+TEST(Scaling, IsNotStatedBetweenDifferentNumbersOfThreads) {
+  std::vector<Record> records = {make_ok(make_case("mlp", 2), {.compute = 1}),
+                                 make_ok(make_case("mlp", 1), {.compute = 2})};
+  records[1].point.threads_per_rank = 2;
+  apply_scaling(records);
+  EXPECT_FALSE(records[0].scaling.speedup);
+  ASSERT_EQ(records[0].warnings.size(), 1U);
+  EXPECT_EQ(records[0].warnings[0].code, "baseline_threads");
+  EXPECT_TRUE(apply_scaling(records).empty()) << "said once";
+  records[1].point.threads_per_rank = 1;
+  apply_scaling(records);
+  EXPECT_TRUE(records[0].scaling.speedup);
+  EXPECT_TRUE(records[0].warnings.empty()) << "and taken back";
+}
+
+TEST(Scaling, OfAnotherLaunchCarriesAWarning) {
+  std::vector<Record> records = {make_ok(make_case("mlp", 2), {.compute = 1}),
+                                 make_ok(make_case("mlp", 1), {.compute = 2})};
+  records[0].environment = "environment-2.json";
+  apply_scaling(records);
+  EXPECT_TRUE(records[0].scaling.speedup);
+  ASSERT_EQ(records[0].warnings.size(), 1U);
+  EXPECT_EQ(records[0].warnings[0].code, "baseline_launch");
+}
+
 TEST(Scaling, IsEmptyUntilTheBaselineIsOk) {
   std::vector<Record> records = {
       make_ok(make_case("mlp", 2), {.compute = 1, .communication = 1}),

@@ -1,0 +1,67 @@
+#include "cli/command_line.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace tpbench {
+namespace {
+
+ParsedCommandLine parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "tpbench");
+  return parse_command_line(static_cast<int>(words.size()), words.data(), /*speaks=*/false);
+}
+
+void expect_refused(const std::vector<const char*>& words) {
+  const ParsedCommandLine parsed = parse(words);
+  EXPECT_FALSE(parsed.command_line) << words.back();
+  EXPECT_EQ(parsed.exit_status, 2) << words.back();
+}
+
+TEST(CommandLine, RunIsTheDefault) {
+  const auto line = parse({"--config", "a.json", "--set", "seed=2", "--set", "dtype=f64", "--no-verify",
+                           "--filter", "tp_degree=1", "--filter", "dtype=f64", "--format", "csv"})
+                        .command_line.value();
+  EXPECT_EQ(line.command, Command::run);
+  EXPECT_EQ(line.config, "a.json");
+  EXPECT_EQ(line.overrides, (std::vector<std::string>{"seed=2", "dtype=f64", "verify=off"}));
+  EXPECT_EQ(line.filters.size(), 2U);
+  EXPECT_EQ(line.format, Format::csv);
+  EXPECT_EQ(parse({"run", "--config", "a.json"}).command_line.value().command, Command::run);
+}
+
+TEST(CommandLine, ShorthandsAreOverrides) {
+  const auto line = parse({"--config", "a.json", "--backend", "cpu", "--seed", "7"}).command_line.value();
+  EXPECT_EQ(line.overrides, (std::vector<std::string>{"backend=cpu", "seed=7"}));
+}
+
+TEST(CommandLine, OtherCommands) {
+  EXPECT_EQ(parse({"validate", "a.json"}).command_line.value().command, Command::validate);
+  EXPECT_EQ(parse({"info", "--json"}).command_line.value().command, Command::info);
+  EXPECT_EQ(parse({"selfcheck"}).command_line.value().command, Command::selfcheck);
+}
+
+TEST(CommandLine, RefusesWhatItCannotMean) {
+  expect_refused({});
+  expect_refused({"--confg", "a.json"});
+  expect_refused({"compare", "a", "b"});
+  expect_refused({"--config", "a.json", "--output", "x", "--resume", "y"});
+  expect_refused({"--config", "a.json", "--quiet", "--verbose"});
+  for (const char* format : {"2", "Table", "xml", ""})
+    expect_refused({"--config", "a.json", "--format", format});
+  for (const char* seconds : {"nan", "inf", "0", "-1", "soon"})
+    expect_refused({"--config", "a.json", "--watchdog", seconds});
+  expect_refused({"--config", "a.json", "--label", "two\nlines"});
+  expect_refused({"--config", "a.json", "--label", "\x1b[31mred"});
+}
+
+TEST(CommandLine, HelpAndVersionAreNoMistake) {
+  for (const char* option : {"--help", "--version"}) {
+    const ParsedCommandLine parsed = parse({option});
+    EXPECT_FALSE(parsed.command_line);
+    EXPECT_EQ(parsed.exit_status, 0);
+  }
+}
+
+}  // namespace
+}  // namespace tpbench
