@@ -3,29 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "base/json.hpp"
 #include "base/units.hpp"
-#include "environment/noise.hpp"
 #include "bench/sampling.hpp"
 #include "comm/clock_offset.hpp"
+#include "environment/noise.hpp"
 
 namespace tpbench {
 namespace {
 
 constexpr std::size_t kRepetitions = 2000;
-
-Team world_team(const Session& session) {
-  std::vector<int> ranks(static_cast<std::size_t>(session.world().size()));
-  std::iota(ranks.begin(), ranks.end(), 0);
-  Team team;
-  team.groups = {ranks};
-  team.group = session.make_group(ranks, 1);
-  team.active = session.make_group(ranks, 2);
-  return team;
-}
 
 void check_timer(SelfCheck& check) {
   check.timer_resolution_s = 1;
@@ -90,7 +79,7 @@ Json summary_json(const Summary& summary) {
 }  // namespace
 
 SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts) {
-  const Team team = world_team(session);
+  const Team team = whole_world(session);
   SelfCheck check;
   check.worst_noise = facts.worst_noise;
   check.noise = facts.noise;

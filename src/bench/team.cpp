@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "comm/placement.hpp"
 
@@ -12,6 +13,16 @@ void Team::settle(const std::optional<std::string>& problem) const {
   std::optional<std::string> mine;
   if (problem) mine = fmt::format("rank {}: {}", active->rank(), *problem);
   if (const auto agreed = active->agree(mine)) throw AgreedError(*agreed);
+}
+
+Team whole_world(const Session& session) {
+  std::vector<int> ranks(static_cast<std::size_t>(session.world().size()));
+  std::iota(ranks.begin(), ranks.end(), 0);
+  Team team;
+  team.groups = {ranks};
+  team.active = session.make_group(ranks, 1);
+  team.group = session.make_group(ranks, 2);
+  return team;
 }
 
 const Team& TeamCache::team_for(const Case& point) {

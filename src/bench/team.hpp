@@ -51,6 +51,9 @@ struct Team {
   void settle(const std::optional<std::string>& problem) const;
 };
 
+/// All ranks of the launch as one group. Collective over the world.
+Team whole_world(const Session& session);
+
 /// Makes teams and keeps them: the cases of a sweep need few different ones.
 class TeamCache {
  public:

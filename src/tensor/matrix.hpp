@@ -18,7 +18,6 @@ struct MatrixView {
   std::int64_t row_stride = 0;
 
   [[nodiscard]] std::int64_t elements() const { return rows * columns; }
-  [[nodiscard]] bool contiguous() const { return row_stride == columns || rows <= 1; }
   [[nodiscard]] void* row(std::int64_t r) const {
     return static_cast<std::byte*>(data) + r * row_stride * size_of(dtype);
   }

@@ -13,9 +13,9 @@
 #include "bench/agreeing_communicator.hpp"
 #include "bench/parts.hpp"
 #include "bench/sampling.hpp"
+#include "bench/team.hpp"
 #include "layers/layer.hpp"
 #include "measure/statistics.hpp"
-#include "world_team.hpp"
 
 namespace tpbench {
 namespace {

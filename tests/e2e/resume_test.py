@@ -45,6 +45,30 @@ class KilledAtRandom(E2eTest):
                 self.assertIsNotNone(record["scaling"]["baseline_id"])
 
 
+class Epochs(E2eTest):
+    def test_go_on_where_they_were(self):
+        # Killed in the middle of many short epochs: what is done is kept, and the rest follows.
+        self.sweep(workload=["row_linear"], tp_degree=[1, 2], measure={"epochs": 200, "max_samples": 6, "min_samples": 6})
+        folder = self.folder / "out"
+        job = self.start("--config", "sweep.json", "--output", "out", "--quiet", ranks=2)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and job.process.poll() is None:
+            records = read_records(folder) if (folder / "records").exists() else {}
+            if len(records) == 2 and all(record["epochs"]["done"] >= 3 for record in records.values()):
+                break
+            time.sleep(0.01)
+        job.kill()
+        before = read_records(folder)
+        self.run_tpbench("--resume", "out", ranks=2)
+        after = self.assert_valid(folder, cases=2)
+        for id, record in after.items():
+            done = before[id]["epochs"]["done"]
+            self.assertEqual(record["epochs"], {"done": 200, "planned": 200})
+            self.assertEqual(len(record["samples_s"]["step"]), 1200)
+            self.assertEqual(record["samples_s"]["step"][:6 * done], before[id]["samples_s"]["step"])
+            self.assertEqual(record["time_s"]["step"]["epoch_medians"][:done], before[id]["time_s"]["step"]["epoch_medians"])
+
+
 class Resume(E2eTest):
     def run_first_half(self):
         self.sweep(workload=["row_linear", "mlp"], tp_degree=[1, 2])
