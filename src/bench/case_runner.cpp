@@ -6,9 +6,9 @@
 
 #include "base/units.hpp"
 #include "bench/agreeing_communicator.hpp"
-#include "environment/host.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/verification.hpp"
+#include "environment/host.hpp"
 #include "layers/layer.hpp"
 
 namespace tpbench {

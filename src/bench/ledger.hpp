@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "bench/case_runner.hpp"
-#include "environment/launch_facts.hpp"
 #include "bench/sweep_runner.hpp"
 #include "bench/team.hpp"
+#include "environment/launch_facts.hpp"
 #include "measure/clock.hpp"
 #include "result/record.hpp"
 

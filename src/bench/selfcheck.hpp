@@ -1,8 +1,8 @@
 #pragma once
 
 #include "base/json.hpp"
-#include "environment/launch_facts.hpp"
 #include "comm/session.hpp"
+#include "environment/launch_facts.hpp"
 #include "measure/statistics.hpp"
 
 namespace tpbench {

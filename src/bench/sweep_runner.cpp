@@ -10,10 +10,10 @@
 #include "base/units.hpp"
 #include "bench/case_runner.hpp"
 #include "bench/guard.hpp"
-#include "environment/host.hpp"
 #include "bench/ledger.hpp"
 #include "bench/progress.hpp"
 #include "compute/backend.hpp"
+#include "environment/host.hpp"
 
 namespace tpbench {
 namespace {

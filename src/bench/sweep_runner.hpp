@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "environment/launch_facts.hpp"
 #include "bench/parts.hpp"
 #include "comm/session.hpp"
+#include "environment/launch_facts.hpp"
 #include "result/folder.hpp"
 #include "result/record.hpp"
 #include "sweep/sweep.hpp"

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "base/error.hpp"
-#include "environment/launch.hpp"
 #include "bench/parts.hpp"
 #include "cli/command_line.hpp"
+#include "environment/launch.hpp"
 
 namespace tpbench {
 

@@ -6,13 +6,13 @@
 #include "base/build_info.hpp"
 #include "base/json.hpp"
 #include "base/units.hpp"
-#include "environment/environment.hpp"
-#include "environment/host.hpp"
-#include "environment/launch_facts.hpp"
 #include "bench/selfcheck.hpp"
 #include "cli/commands.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
+#include "environment/environment.hpp"
+#include "environment/host.hpp"
+#include "environment/launch_facts.hpp"
 
 namespace tpbench {
 namespace {

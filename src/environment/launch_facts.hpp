@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "comm/session.hpp"
 #include "environment/environment.hpp"
 #include "environment/launch.hpp"
-#include "comm/session.hpp"
 
 namespace tpbench {
 

@@ -52,8 +52,8 @@ std::vector<double> random_signs(std::uint64_t seed, std::int64_t count);
 std::vector<double> generated_times_signs(DType dtype, const TensorKey& key, Range rows, Range columns,
                                           std::span<const double> signs, Backend& backend);
 
-/// For each row of `matrix`: the sum over columns of entry times factors[column]; there may be more factors than
-/// columns.
+/// For each row of `matrix`: the sum over columns of entry times factors[column]; there may be more factors
+/// than columns.
 std::vector<double> times_signs(const MatrixView& matrix, std::span<const double> factors, Backend& backend);
 
 /// Sum over columns of row[c] * factors[c].
