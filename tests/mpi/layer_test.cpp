@@ -163,7 +163,7 @@ TEST_P(EveryLayer, RepeatsItself) {
       trace.end_step();
       const MatrixView& y = layer->output().local;
       const auto* bytes = static_cast<const std::byte*>(y.data);
-      EXPECT_TRUE(y.contiguous());
+      EXPECT_EQ(y.row_stride, y.columns);
       return std::vector<std::byte>(bytes, bytes + y.elements() * size_of(y.dtype));
     };
     const auto first = run();
