@@ -10,8 +10,24 @@
 #include "base/json_fwd.hpp"
 #include "tensor/fill.hpp"
 #include "tensor/matrix.hpp"
+#include "workload/shape.hpp"
 
 namespace tpbench {
+
+/// A factor of a product: a matrix as it lies, or read as its transpose.
+struct Factor {
+  MatrixView matrix;
+  bool transposed = false;
+
+  Factor(const MatrixView& as_it_lies) : matrix(as_it_lies) {}  // NOLINT: every matrix is a factor
+  Factor(const MatrixView& lying, bool is_transposed) : matrix(lying), transposed(is_transposed) {}
+  [[nodiscard]] std::int64_t rows() const { return transposed ? matrix.columns : matrix.rows; }
+  [[nodiscard]] std::int64_t columns() const { return transposed ? matrix.rows : matrix.columns; }
+};
+inline Factor transposed(const MatrixView& matrix) { return {matrix, true}; }
+
+/// What a product does to the matrix that it goes to.
+enum class Store { overwrite, add };
 
 /// Where tensors live and compute runs. One per case and rank; all calls come from the rank's main thread and
 /// have finished their work, or queued it in order, when they return. Failures throw CaseError.
@@ -29,13 +45,35 @@ class Backend {
   }
 
   /// C [m, n] = A [m, k] B [k, n]
-  virtual void gemm(const MatrixView& a, const MatrixView& b, const MatrixView& c) = 0;
-  /// x = gelu(x), tanh form (arXiv 1606.08415), in place
-  virtual void gelu(const MatrixView& x) = 0;
-  /// x[:, :f] = silu(x[:, :f]) * x[:, f:], x [rows, 2f] (arXiv 2002.05202), in place
-  virtual void swiglu(const MatrixView& x) = 0;
+  void gemm(const Factor& a, const Factor& b, const MatrixView& c) { multiply(a, b, c, Store::overwrite); }
+  /// C [m, n] += A [m, k] B [k, n]
+  void gemm_add(const Factor& a, const Factor& b, const MatrixView& c) { multiply(a, b, c, Store::add); }
+  virtual void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) = 0;
+
+  /// y = gelu(x), tanh form (arXiv 1606.08415); y may be x
+  virtual void gelu(const MatrixView& x, const MatrixView& y) = 0;
+  /// y = silu(x[:, :f]) * x[:, f:], x [rows, 2f] (arXiv 2002.05202); y may be x[:, :f]
+  virtual void swiglu(const MatrixView& x, const MatrixView& y) = 0;
+  /// dx = gelu'(x) dy; dx may be dy
+  virtual void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) = 0;
+  /// dx [rows, 2f] from x [rows, 2f] and dy [rows, f]; dy may be dx[:, :f]
+  virtual void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) = 0;
+
+  /// Rows of x, normed, scaled by parameters[0] and, for a layer norm, shifted by parameters[1]; y is not x
+  virtual void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) = 0;
+  /// dx += the gradient of x; dparameters = that of the parameters, summed over the rows
+  virtual void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters,
+                             const MatrixView& dy, const MatrixView& dx, const MatrixView& dparameters) = 0;
+
+  /// Row r of x becomes the softmax of scale x over its first `first_valid + r step` entries, and 0 behind.
+  virtual void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) = 0;
+  /// dp = scale p (dp - sum over the row of p dp)
+  virtual void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) = 0;
+
   /// to = from, the same shape, any strides
   virtual void copy(const MatrixView& from, const MatrixView& to) = 0;
+  /// sum = a + b, the same shape; sum may be a or b
+  virtual void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) = 0;
   virtual void set_zero(const MatrixView& x) = 0;
 
   /// Fills the part of a tensor that starts at (row, column) of the whole; see TensorKey.

@@ -6,10 +6,15 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <tuple>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "base/vectorise.hpp"
 #include "compute/activation.hpp"
+#include "compute/norm.hpp"
+#include "compute/softmax.hpp"
 #include "compute/thread_pool.hpp"
 
 namespace tpbench {
@@ -23,6 +28,13 @@ blasint to_blas(std::int64_t value) {
   return static_cast<blasint>(value);
 }
 
+TPBENCH_VECTORISE void add_row(const float* a, const float* b, float* sum, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) sum[i] = a[i] + b[i];
+}
+TPBENCH_VECTORISE void add_row(const double* a, const double* b, double* sum, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) sum[i] = a[i] + b[i];
+}
+
 class CpuBackend final : public Backend {
  public:
   // The library may allow fewer threads than asked for; the loops beside it use as many as it does.
@@ -31,34 +43,122 @@ class CpuBackend final : public Backend {
   int threads() const override { return openblas_get_num_threads(); }
   TrackedMemory& memory() override { return memory_; }
 
-  void gemm(const MatrixView& a, const MatrixView& b, const MatrixView& c) override {
-    const blasint m = to_blas(c.rows), n = to_blas(c.columns), k = to_blas(a.columns);
-    const blasint lda = to_blas(a.row_stride), ldb = to_blas(b.row_stride), ldc = to_blas(c.row_stride);
+  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+    const blasint m = to_blas(c.rows), n = to_blas(c.columns), k = to_blas(a.columns());
+    const blasint lda = to_blas(a.matrix.row_stride), ldb = to_blas(b.matrix.row_stride),
+                  ldc = to_blas(c.row_stride);
+    const auto order = [](const Factor& factor) { return factor.transposed ? CblasTrans : CblasNoTrans; };
+    const bool adds = store == Store::add;
     if (c.dtype == DType::f32) {
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0F, static_cast<const float*>(a.data),
-                  lda, static_cast<const float*>(b.data), ldb, 0.0F, static_cast<float*>(c.data), ldc);
+      cblas_sgemm(CblasRowMajor, order(a), order(b), m, n, k, 1.0F, static_cast<const float*>(a.matrix.data),
+                  lda, static_cast<const float*>(b.matrix.data), ldb, adds ? 1.0F : 0.0F,
+                  static_cast<float*>(c.data), ldc);
     } else {
-      cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, 1.0, static_cast<const double*>(a.data),
-                  lda, static_cast<const double*>(b.data), ldb, 0.0, static_cast<double*>(c.data), ldc);
+      cblas_dgemm(CblasRowMajor, order(a), order(b), m, n, k, 1.0, static_cast<const double*>(a.matrix.data),
+                  lda, static_cast<const double*>(b.matrix.data), ldb, adds ? 1.0 : 0.0,
+                  static_cast<double*>(c.data), ldc);
     }
   }
 
-  void gelu(const MatrixView& x) override {
+  void gelu(const MatrixView& x, const MatrixView& y) override {
     dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_row_pieces(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
-        gelu_row(static_cast<T*>(x.row(row)) + first, last - first);
+        gelu_row(at<T>(x, row) + first, at<T>(y, row) + first, last - first);
       });
     });
   }
 
-  void swiglu(const MatrixView& x) override {
+  void swiglu(const MatrixView& x, const MatrixView& y) override {
     const std::int64_t half = x.columns / 2;
     dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_row_pieces(x.rows, half, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
-        T* gate = static_cast<T*>(x.row(row));
-        swiglu_row(gate + first, gate + half + first, last - first);
+        const T* gate = at<T>(x, row) + first;
+        swiglu_row(gate, gate + half, at<T>(y, row) + first, last - first);
+      });
+    });
+  }
+
+  void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
+    dispatch(x.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_row_pieces(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
+        gelu_backward_row(at<T>(x, row) + first, at<T>(dy, row) + first, at<T>(dx, row) + first,
+                          last - first);
+      });
+    });
+  }
+
+  void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
+    const std::int64_t half = x.columns / 2;
+    dispatch(x.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_row_pieces(x.rows, half, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
+        const T* gate = at<T>(x, row) + first;
+        T* dgate = at<T>(dx, row) + first;
+        swiglu_backward_row(gate, gate + half, at<T>(dy, row) + first, dgate, dgate + half, last - first);
+      });
+    });
+  }
+
+  void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) override {
+    dispatch(x.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_rows(x, [&](std::int64_t row) {
+        norm_row(at<T>(x, row), scale_of<T>(kind, x, row), at<T>(parameters, 0), shift<T>(kind, parameters),
+                 at<T>(y, row), x.columns);
+      });
+    });
+  }
+
+  void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
+                     const MatrixView& dx, const MatrixView& dparameters) override {
+    set_zero(dparameters);
+    dispatch(x.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      auto& scales = std::get<std::vector<RowScale<T>>>(row_scales_);
+      scales.resize(static_cast<std::size_t>(x.rows));
+      for_rows(x, [&](std::int64_t row) {
+        const RowScale<T> scale = scale_of<T>(kind, x, row);
+        scales[static_cast<std::size_t>(row)] = scale;
+        norm_backward_row(at<T>(x, row), scale, at<T>(parameters, 0), kind == Norm::layer_norm,
+                          at<T>(dy, row), at<T>(dx, row), x.columns);
+      });
+      // Each thread sums its own columns over all rows.
+      T* dshift = shift<T>(kind, dparameters);
+      share(x.columns, x.elements(), [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t row = 0; row < x.rows; ++row) {
+          add_norm_gradients(at<T>(x, row) + first, scales[static_cast<std::size_t>(row)],
+                             at<T>(dy, row) + first, at<T>(dparameters, 0) + first,
+                             dshift == nullptr ? nullptr : dshift + first, last - first);
+        }
+      });
+    });
+  }
+
+  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
+    dispatch(x.dtype, [&](auto zero) {
+      for_rows(x, [&](std::int64_t row) {
+        softmax_row(at<decltype(zero)>(x, row), first_valid + row * step, x.columns, scale);
+      });
+    });
+  }
+
+  void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
+    dispatch(p.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_rows(p, [&](std::int64_t row) {
+        softmax_backward_row(at<T>(p, row), at<T>(dp, row), p.columns, scale);
+      });
+    });
+  }
+
+  void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
+    dispatch(a.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_row_pieces(a.rows, a.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
+        add_row(at<T>(a, row) + first, at<T>(b, row) + first, at<T>(sum, row) + first, last - first);
       });
     });
   }
@@ -104,28 +204,56 @@ class CpuBackend final : public Backend {
   }
 
  private:
+  template <typename T>
+  static T* at(const MatrixView& x, std::int64_t row) {
+    return static_cast<T*>(x.row(row));
+  }
+  template <typename T>
+  static T* shift(Norm kind, const MatrixView& parameters) {
+    return kind == Norm::layer_norm ? at<T>(parameters, 1) : nullptr;
+  }
+  template <typename T>
+  static RowScale<T> scale_of(Norm kind, const MatrixView& x, std::int64_t row) {
+    return kind == Norm::layer_norm ? layer_scale(at<T>(x, row), x.columns)
+                                    : rms_scale(at<T>(x, row), x.columns);
+  }
+
+  // Calls `body(first, last)` over pieces of [0, count), on all threads when there is enough work for that.
+  template <typename Body>
+  void share(std::int64_t count, std::int64_t elements, const Body& body) {
+    constexpr std::int64_t kWorthWaking =
+        1 << 14;  // below this many elements waking a thread costs more than it brings
+    if (elements < kWorthWaking)
+      body(std::int64_t{0}, count);
+    else
+      pool_.parallel_for(count, body);
+  }
+
+  template <typename Body>
+  void for_rows(const MatrixView& x, const Body& body) {
+    share(x.rows, x.elements(), [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t row = first; row < last; ++row) body(row);
+    });
+  }
+
   // Calls `body(row, first, last)` so that every element of a [rows, columns] array is covered once, shared
   // over the threads by elements: one long row is shared as well as many short ones.
   template <typename Body>
   void for_row_pieces(std::int64_t rows, std::int64_t columns, const Body& body) {
-    constexpr std::int64_t kWorthWaking =
-        1 << 14;  // below this many elements waking a thread costs more than it brings
-    const auto span = [&](std::int64_t begin, std::int64_t end) {
+    share(rows * columns, rows * columns, [&](std::int64_t begin, std::int64_t end) {
       while (begin < end) {
         const std::int64_t row = begin / columns, first = begin % columns;
         const std::int64_t last = std::min(columns, first + end - begin);
         body(row, first, last);
         begin += last - first;
       }
-    };
-    if (rows * columns < kWorthWaking)
-      span(0, rows * columns);
-    else
-      pool_.parallel_for(rows * columns, span);
+    });
   }
 
   TrackedMemory memory_;
   ThreadPool pool_;
+  // Kept from one call to the next, so that a step allocates nothing.
+  std::tuple<std::vector<RowScale<float>>, std::vector<RowScale<double>>> row_scales_;
 };
 
 }  // namespace

@@ -12,11 +12,11 @@ void Trace::start_batch(std::size_t steps) {
   segment_s_.reserve(steps * segments_.size());
 }
 
-void Trace::open_slot(Activity activity) {
+void Trace::open_slot(const Segment& segment) {
   if (slot_ == segments_.size()) {  // only in the first step of a case, which is never timed
-    segments_.push_back(activity);
+    segments_.push_back(segment);
     current_.push_back(0);
-  } else if (segments_[slot_] != activity) {
+  } else if (segments_[slot_] != segment) {
     throw std::logic_error("Trace: a step ran another sequence of segments than the one before it");
   }
   ++slot_;

@@ -1,13 +1,23 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
+#include "base/direction.hpp"
 #include "measure/clock.hpp"
 #include "measure/heartbeat.hpp"
 
 namespace tpbench {
+
+/// What one segment of a step is. Compute between two collectives is one segment; each collective is its own.
+struct Segment {
+  Activity activity = Activity::compute;
+  Direction direction = Direction::forward;
+  std::int64_t bytes = 0;  ///< of a collective: the whole array
+  bool operator==(const Segment&) const = default;
+};
 
 /// Times the segments of steps on one rank.
 ///
@@ -17,7 +27,7 @@ namespace tpbench {
 ///
 ///     trace.begin_step();
 ///     trace.begin(Activity::compute);    layer work    trace.end();
-///     trace.begin(Activity::all_reduce); the call      trace.end();
+///     trace.begin(Activity::all_reduce, bytes); the call      trace.end();
 ///     trace.end_step();
 class Trace {
  public:
@@ -29,11 +39,18 @@ class Trace {
   void begin_step() {
     slot_ = 0;
     last_ = Activity::none;
+    direction_ = Direction::forward;
     heartbeat_.step.fetch_add(1, std::memory_order_relaxed);
     step_start_s_ = now_s();
   }
-  void begin(Activity activity) {
-    if (!(activity == Activity::compute && last_ == Activity::compute)) open_slot(activity);
+  /// What begins from here on belongs to this half of the pass; a step begins forward.
+  void turn(Direction direction) {
+    direction_ = direction;
+    last_ = Activity::none;
+  }
+  void begin(Activity activity, std::int64_t bytes = 0) {
+    if (!(activity == Activity::compute && last_ == Activity::compute))
+      open_slot({activity, direction_, bytes});
     last_ = activity;
     heartbeat_.beat(activity);
     segment_start_s_ = now_s();
@@ -46,7 +63,7 @@ class Trace {
   }
 
   /// Segments of a step, in order; known after the first step.
-  [[nodiscard]] std::span<const Activity> segments() const { return segments_; }
+  [[nodiscard]] std::span<const Segment> segments() const { return segments_; }
   [[nodiscard]] std::size_t steps() const { return step_s_.size(); }
   /// Seconds of each step of the batch.
   [[nodiscard]] std::span<const double> step_s() const { return step_s_; }
@@ -55,16 +72,17 @@ class Trace {
   [[nodiscard]] Heartbeat& heartbeat() { return heartbeat_; }
 
  private:
-  void open_slot(Activity activity);
+  void open_slot(const Segment& segment);
   void store_step(double step_s);
 
   Heartbeat& heartbeat_;
-  std::vector<Activity> segments_;
+  std::vector<Segment> segments_;
   std::vector<double> current_;  // durations of the step under way, one per segment
   std::vector<double> step_s_;
   std::vector<double> segment_s_;
   std::size_t slot_ = 0;
   Activity last_ = Activity::none;
+  Direction direction_ = Direction::forward;
   double step_start_s_ = 0;
   double segment_start_s_ = 0;
 };

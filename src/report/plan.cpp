@@ -25,12 +25,14 @@ PlannedCase plan_case(const Case& point) {
   PlannedCase planned;
   planned.id = case_id(point);
   planned.point = point;
+  planned.skip_reason = why_impossible(workload, shape);
+  if (planned.skip_reason) return planned;
   planned.unsharded_peak = workload.cost(unsharded).memory.total();
-  planned.skip_reason = why_not_divisible(workload.split(shape), shape.tp_degree);
+  planned.skip_reason = why_not_divisible(workload, shape);
   if (planned.skip_reason) return planned;
   const Cost cost = workload.cost(shape);
   planned.predicted_peak = cost.memory.total();
-  planned.flop_per_rank = cost.flop;
+  planned.flop_per_rank = cost.flop();
   planned.bytes_per_step = cost.bytes_per_step();
   return planned;
 }

@@ -67,6 +67,7 @@ class SeriesNames {
 
 Stop stop_of(ReasonCode code) {
   switch (code) {
+    case ReasonCode::combination:  // no degree can do what makes no sense
     case ReasonCode::divisibility:
       return Stop::divisibility;
     case ReasonCode::ranks:

@@ -20,7 +20,14 @@ constexpr QuantityMember kQuantities[] = {{"step", &TimeResult::step},
                                           {"compute", &TimeResult::compute},
                                           {"communication", &TimeResult::communication},
                                           {"wait", &TimeResult::wait},
-                                          {"other", &TimeResult::other}};
+                                          {"other", &TimeResult::other},
+                                          {"forward_compute", &TimeResult::forward_compute},
+                                          {"backward_compute", &TimeResult::backward_compute},
+                                          {"forward_communication", &TimeResult::forward_communication},
+                                          {"backward_communication", &TimeResult::backward_communication}};
+
+// The halves of a forward pass were not measured.
+bool is_measured(const Quantity& quantity) { return !quantity.samples_s.empty(); }
 
 // ---- writing
 
@@ -64,13 +71,18 @@ Json quantity_to_json(const Quantity& quantity, const char* name) {
 
 Json times_to_json(const TimeResult& time) {
   Json json;
-  for (const auto& [name, member] : kQuantities) json[name] = quantity_to_json(time.*member, name);
+  for (const auto& [name, member] : kQuantities) {
+    json[name] = is_measured(time.*member) ? quantity_to_json(time.*member, name) : Json(nullptr);
+  }
   return json;
 }
 
 Json samples_to_json(const TimeResult& time) {
   Json json;
-  for (const auto& [name, member] : kQuantities) json[name] = finite_list((time.*member).samples_s, name);
+  for (const auto& [name, member] : kQuantities) {
+    const Quantity& quantity = time.*member;
+    json[name] = is_measured(quantity) ? finite_list(quantity.samples_s, name) : Json(nullptr);
+  }
   return json;
 }
 
@@ -95,6 +107,8 @@ Json communication_to_json(const Record& record) {
     json["op"] = name_of(collective.op);
     json["bytes"] = collective.bytes;
     json["calls_per_step"] = collective.calls_per_step;
+    json["direction"] = name_of(collective.direction);
+    json["ranks"] = collective.ranks;
     json["algbw_gb_per_s"] = finite_or_null(collective.algbw_gb_per_s);
     json["busbw_gb_per_s"] = finite_or_null(collective.busbw_gb_per_s);
     collectives.push_back(std::move(json));
@@ -229,7 +243,8 @@ std::optional<TimeResult> times_from_json(const Json& document) {
   if (times.is_null()) return std::nullopt;
   TimeResult result;
   for (const auto& [name, member] : kQuantities) {
-    result.*member = quantity_from_json(times, at(document, "samples_s"), name);
+    if (!at(times, name).is_null())
+      result.*member = quantity_from_json(times, at(document, "samples_s"), name);
   }
   return result;
 }
@@ -262,6 +277,8 @@ void read_communication(const Json& json, Record& record) {
     collective.op = read_required_name<CollectiveOp>(item, "op");
     read(item, "bytes", collective.bytes);
     read(item, "calls_per_step", collective.calls_per_step);
+    collective.direction = read_required_name<Direction>(item, "direction");
+    read(item, "ranks", collective.ranks);
     read(item, "algbw_gb_per_s", collective.algbw_gb_per_s);
     read(item, "busbw_gb_per_s", collective.busbw_gb_per_s);
     record.collectives.push_back(collective);

@@ -18,7 +18,7 @@ namespace tpbench {
 enum class Status { ok, skipped, failed };
 
 /// What stopped a case that is not ok, as one word that programs can read; `reason` says it to people.
-enum class ReasonCode { divisibility, ranks, memory, verification, error, watchdog };
+enum class ReasonCode { combination, divisibility, ranks, memory, verification, error, watchdog };
 
 /// One timed quantity of a case: its samples, oldest first, and what they say.
 struct Quantity {
@@ -27,9 +27,11 @@ struct Quantity {
   Summary summary;  ///< with several epochs, median and ci95 are those of the epoch medians
 };
 
-/// Times of one case. Per sample, compute + communication + other = step (docs/methodology.md).
+/// Times of one case. Per sample, compute + communication + other = step (docs/methodology.md). The halves of
+/// compute and communication are there in pass forward_backward only.
 struct TimeResult {
   Quantity step, compute, communication, wait, other;
+  Quantity forward_compute, backward_compute, forward_communication, backward_communication;
 };
 
 /// Bytes on one rank. What was not measured (a skipped case) is empty, and so is what cannot be predicted (a
@@ -49,6 +51,8 @@ struct CollectiveResult {
   CollectiveOp op = CollectiveOp::all_reduce;
   std::int64_t bytes = 0;  ///< S of one call
   std::int64_t calls_per_step = 0;
+  Direction direction = Direction::forward;
+  std::int64_t ranks = 1;                ///< that take part in one call
   std::optional<double> algbw_gb_per_s;  ///< empty on one rank
   std::optional<double> busbw_gb_per_s;
 };
@@ -128,7 +132,8 @@ Record record_from_json(const Json& document);
 
 TPBENCH_ENUM_NAMES(tpbench::Status, {tpbench::Status::ok, "ok"}, {tpbench::Status::skipped, "skipped"},
                    {tpbench::Status::failed, "failed"});
-TPBENCH_ENUM_NAMES(tpbench::ReasonCode, {tpbench::ReasonCode::divisibility, "divisibility"},
-                   {tpbench::ReasonCode::ranks, "ranks"}, {tpbench::ReasonCode::memory, "memory"},
+TPBENCH_ENUM_NAMES(tpbench::ReasonCode, {tpbench::ReasonCode::combination, "combination"},
+                   {tpbench::ReasonCode::divisibility, "divisibility"}, {tpbench::ReasonCode::ranks, "ranks"},
+                   {tpbench::ReasonCode::memory, "memory"},
                    {tpbench::ReasonCode::verification, "verification"}, {tpbench::ReasonCode::error, "error"},
                    {tpbench::ReasonCode::watchdog, "watchdog"});

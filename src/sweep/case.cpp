@@ -96,6 +96,7 @@ constexpr std::array kFields = {
     field<&Case::num_layers>("num_layers", "layers", when<&UsedFields::num_layers>),
     field<&Case::batch_size>("batch_size", "batch"),
     field<&Case::sequence_length>("sequence_length", "seq"),
+    field<&Case::context_length>("context_length", "context", when<&UsedFields::num_heads>),
     field<&Case::tp_degree>("tp_degree", "TP"),
     field<&Case::algorithm>("algorithm", "algorithm", when<&UsedFields::algorithm>),
     field<&Case::combine>("combine", "combine", when<&UsedFields::combine>),
@@ -105,6 +106,7 @@ constexpr std::array kFields = {
     field<&Case::groups>("groups", "groups"),
     field<&Case::threads_per_rank>("threads_per_rank", "threads"),
     field<&Case::activation>("activation", "act", when<&UsedFields::activation>),
+    field<&Case::norm>("norm", "norm", when<&UsedFields::norm>),
     field<&Case::cache>("cache", "cache"),
     field<&Case::seed>("seed", "seed"),
 };
@@ -123,22 +125,46 @@ const Workload& Case::workload_row() const {
 Shape Case::shape() const {
   return {
       .tokens = tokens(),
+      .sequence_length = sequence_length,
+      .context_length = context_length.value_or(0),
       .hidden_size = hidden_size,
       .ffn_hidden_size = ffn_hidden_size.value_or(0),
+      .num_heads = num_heads.value_or(0),
+      .num_kv_heads = num_kv_heads.value_or(0),
       .num_layers = num_layers.value_or(1),
       .tp_degree = tp_degree,
       .dtype = dtype,
       .activation = activation.value_or(Activation::gelu),
+      .norm = norm.value_or(Norm::layer_norm),
       .combine = combine.value_or(Combine::all_gather),
+      .pass = pass,
+      .sequence_parallel = sequence_parallel,
   };
 }
 
+namespace {
+
+// Heads of 128, the usual size (Llama, GPT-3, Megatron's examples), or the next larger that divides.
+std::int64_t usual_heads(std::int64_t hidden_size) {
+  constexpr std::int64_t kHeadSize = 128;
+  std::int64_t heads = std::max<std::int64_t>(1, hidden_size / kHeadSize);
+  while (hidden_size % heads != 0) --heads;
+  return heads;
+}
+
+}  // namespace
+
 void normalise_case(Case& point) {
-  constexpr std::int64_t kHeadDimension = 128;  // the usual one: Llama, GPT-3, Megatron's examples
   if (!point.ffn_hidden_size) point.ffn_hidden_size = 4 * point.hidden_size;
-  if (!point.num_heads) point.num_heads = std::max<std::int64_t>(1, point.hidden_size / kHeadDimension);
+  if (!point.num_heads) point.num_heads = usual_heads(point.hidden_size);
   if (!point.num_kv_heads) point.num_kv_heads = point.num_heads;
+  // Families of models: GPT has GELU and layer norms, Llama has SwiGLU and RMS norms.
+  if (!point.norm) point.norm = point.activation == Activation::swiglu ? Norm::rms_norm : Norm::layer_norm;
   const UsedFields& uses = point.workload_row().uses;
+  if (!uses.training) {  // a probe has no other pass, and no rows to split
+    point.pass = Pass::forward;
+    point.sequence_parallel = false;
+  }
   for (const CaseField& row : kFields) {
     if (!row.applies(uses)) row.set(point, nullptr);
   }

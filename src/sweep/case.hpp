@@ -13,7 +13,6 @@
 
 namespace tpbench {
 
-enum class Pass { forward, forward_backward };
 enum class Placement { packed, spread };
 enum class Groups { one, all };
 enum class CacheState { warm, cold };
@@ -32,6 +31,7 @@ struct Case {
   std::optional<std::int64_t> num_layers = 1;
   std::int64_t batch_size = 1;
   std::int64_t sequence_length = 1;
+  std::optional<std::int64_t> context_length = 0;  ///< earlier tokens of each sequence, in a key/value cache
   std::int64_t tp_degree = 1;
   std::optional<std::string> algorithm = "mpi";
   std::optional<Combine> combine = Combine::all_gather;
@@ -42,6 +42,7 @@ struct Case {
   std::optional<std::int64_t>
       threads_per_rank;  ///< empty: cores of the node / its ranks, resolved when it runs
   std::optional<Activation> activation = Activation::gelu;
+  std::optional<Norm> norm;  ///< empty before `normalise_case`: the one that is usual with the activation
   CacheState cache = CacheState::warm;
   std::uint64_t seed = 1;
 
@@ -80,8 +81,6 @@ std::string case_id_at_degree(const Case& point, std::int64_t tp_degree);
 
 }  // namespace tpbench
 
-TPBENCH_ENUM_NAMES(tpbench::Pass, {tpbench::Pass::forward, "forward"},
-                   {tpbench::Pass::forward_backward, "forward_backward"});
 TPBENCH_ENUM_NAMES(tpbench::Placement, {tpbench::Placement::packed, "packed"},
                    {tpbench::Placement::spread, "spread"});
 TPBENCH_ENUM_NAMES(tpbench::Groups, {tpbench::Groups::one, "one"}, {tpbench::Groups::all, "all"});

@@ -120,7 +120,8 @@ std::string rule_of(const Resolved& at) {
   if (!at.node->contains("enum"))
     return "must be " + at.node->value("x-rule", "as docs/sweep-file.md says") + list;
   std::vector<std::string> words;
-  for (const Json& word : (*at.node)["enum"]) words.push_back(word.get<std::string>());
+  for (const Json& word : (*at.node)["enum"])
+    words.push_back(word.is_null() ? "null" : word.get<std::string>());
   const std::string near = at.value->is_string() ? did_you_mean(at.value->get<std::string>(), words) : "";
   return "must be " + join_words(words, " or ") + list + near;
 }

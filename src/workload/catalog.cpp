@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <array>
 
 #include "workload/workload.hpp"
@@ -7,7 +9,8 @@ namespace {
 
 constexpr std::array kCatalog = {
     &gemm_workload,          &all_reduce_workload, &all_gather_workload, &reduce_scatter_workload,
-    &column_linear_workload, &row_linear_workload, &mlp_workload};
+    &column_linear_workload, &row_linear_workload, &mlp_workload,        &attention_workload,
+    &block_workload};
 
 }  // namespace
 
@@ -20,6 +23,22 @@ std::int64_t Cost::bytes_per_step() const {
   std::int64_t bytes = 0;
   for (const CollectiveCost& collective : collectives) bytes += collective.bytes * collective.calls_per_step;
   return bytes;
+}
+
+std::optional<std::string> why_impossible(const Workload& workload, const Shape& s) {
+  if (!workload.uses.num_heads) return std::nullopt;
+  if (s.hidden_size % s.num_heads != 0)
+    return fmt::format("hidden_size {} is not divisible by num_heads {}", s.hidden_size, s.num_heads);
+  if (s.num_heads % s.num_kv_heads != 0)
+    return fmt::format("num_heads {} is not divisible by num_kv_heads {}", s.num_heads, s.num_kv_heads);
+  if (s.context_length > 0 && s.trains())
+    return fmt::format("context_length {} is for pass forward: training keeps no keys of earlier tokens",
+                       s.context_length);
+  return std::nullopt;
+}
+
+std::optional<std::string> why_not_divisible(const Workload& workload, const Shape& shape) {
+  return why_not_divisible(workload.split(shape), shape.tp_degree);
 }
 
 std::span<const Workload* const> all_workloads() { return kCatalog; }

@@ -7,15 +7,17 @@ namespace {
 Cost cost_of(const Shape& s, CollectiveOp op, std::int64_t shards) {
   const std::int64_t whole = s.tokens * s.hidden_size * s.element_size();
   Cost cost;
-  cost.collectives = {{op, whole, s.tp_degree > 1 ? 1 : 0}};
+  cost.collectives = {{op, whole, s.tp_degree > 1 ? 1 : 0, Direction::forward, s.tp_degree}};
   cost.memory[Category::communication] = whole + shards * whole / s.tp_degree;
   cost.reduction_length = op == CollectiveOp::all_gather ? 1 : s.tp_degree;
   return cost;
 }
 
 // An all-reduce takes any length; the other two give each rank one t-th of the array.
-SplitDimension anything(const Shape&) { return {"tokens x hidden_size", 0}; }
-SplitDimension elements(const Shape& s) { return {"tokens x hidden_size", s.tokens * s.hidden_size}; }
+std::vector<SplitDimension> anything(const Shape&) { return {}; }
+std::vector<SplitDimension> elements(const Shape& s) {
+  return {{"tokens x hidden_size", s.tokens * s.hidden_size}};
+}
 
 }  // namespace
 

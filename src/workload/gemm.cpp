@@ -1,3 +1,4 @@
+#include "workload/pieces.hpp"
 #include "workload/workload.hpp"
 
 namespace tpbench {
@@ -5,12 +6,11 @@ namespace {
 
 // Y [T, h/t] = X [T, h] W [h, h/t]
 Cost cost(const Shape& s) {
-  const std::int64_t h = s.hidden_size, columns = h / s.tp_degree, e = s.element_size();
+  const std::int64_t h = s.hidden_size, columns = h / s.tp_degree;
   Cost cost;
-  cost.flop = 2.0 * static_cast<double>(s.tokens) * static_cast<double>(h) * static_cast<double>(columns) *
-              static_cast<double>(s.num_layers);
-  cost.memory[Category::weights] = s.num_layers * h * columns * e;
-  cost.memory[Category::activations] = (s.tokens * h + s.tokens * columns) * e;
+  add_product(cost, s, h, columns);
+  cost.memory[Category::weights] = s.num_layers * matrix_bytes(s, h, columns);
+  cost.memory[Category::activations] = matrix_bytes(s, s.tokens, h) + matrix_bytes(s, s.tokens, columns);
   cost.reduction_length = h;
   return cost;
 }
@@ -23,7 +23,7 @@ const Workload gemm_workload = {
     .uses = {.num_layers = true},
     .split =
         [](const Shape& s) {
-          return SplitDimension{"hidden_size", s.hidden_size};
+          return std::vector<SplitDimension>{{"hidden_size", s.hidden_size}};
         },
     .cost = cost,
 };

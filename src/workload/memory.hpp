@@ -10,9 +10,17 @@
 namespace tpbench {
 
 /// What a tensor is held for. Every tensor of a case has exactly one.
-enum class Category { weights, replicated_weights, activations, gradients, communication, workspace };
+enum class Category {
+  weights,
+  replicated_weights,
+  activations,
+  gradients,
+  kv_cache,  ///< keys and values of earlier tokens
+  communication,
+  workspace
+};
 
-inline constexpr std::size_t kCategoryCount = 6;
+inline constexpr std::size_t kCategoryCount = 7;
 
 /// Bytes per category on one rank: predicted by a formula, or counted by the tracked memory.
 struct MemoryByCategory {
@@ -31,6 +39,6 @@ struct MemoryByCategory {
 TPBENCH_ENUM_NAMES(tpbench::Category, {tpbench::Category::weights, "weights"},
                    {tpbench::Category::replicated_weights, "replicated_weights"},
                    {tpbench::Category::activations, "activations"},
-                   {tpbench::Category::gradients, "gradients"},
+                   {tpbench::Category::gradients, "gradients"}, {tpbench::Category::kv_cache, "kv_cache"},
                    {tpbench::Category::communication, "communication"},
                    {tpbench::Category::workspace, "workspace"});

@@ -9,19 +9,36 @@ namespace tpbench {
 
 enum class Activation { gelu, swiglu };
 enum class Combine { all_gather, all_reduce };
+enum class Norm { layer_norm, rms_norm };
+enum class Pass { forward, forward_backward };
 
 /// All that the arithmetic of a layer depends on; what it does not use is 0.
 struct Shape {
   std::int64_t tokens = 0;           ///< T = batch size x sequence length
+  std::int64_t sequence_length = 1;  ///< s: rows of a sequence, one after the other
+  std::int64_t context_length = 0;   ///< earlier tokens of each sequence, whose keys and values are kept
   std::int64_t hidden_size = 0;      ///< h
   std::int64_t ffn_hidden_size = 0;  ///< f
+  std::int64_t num_heads = 0;        ///< a
+  std::int64_t num_kv_heads = 0;     ///< g
   std::int64_t num_layers = 1;       ///< distinct weight sets, run one after the other in a step
   std::int64_t tp_degree = 1;        ///< t
   DType dtype = DType::f32;
   Activation activation = Activation::gelu;
+  Norm norm = Norm::layer_norm;
   Combine combine = Combine::all_gather;
+  Pass pass = Pass::forward;
+  bool sequence_parallel = false;
 
   [[nodiscard]] std::int64_t element_size() const { return size_of(dtype); }
+  [[nodiscard]] std::int64_t batch_size() const { return tokens / sequence_length; }
+  [[nodiscard]] std::int64_t head_size() const { return num_heads == 0 ? 0 : hidden_size / num_heads; }
+  [[nodiscard]] bool gated() const { return activation == Activation::swiglu; }
+  [[nodiscard]] bool trains() const { return pass == Pass::forward_backward; }
+  /// Rows are split over the group outside of the sharded layers. On one rank there is nothing to split.
+  [[nodiscard]] bool splits_rows() const { return sequence_parallel && tp_degree > 1; }
+  /// Rows of a [T, h] tensor that one rank holds outside of the sharded layers: T, or T/t.
+  [[nodiscard]] std::int64_t local_tokens() const { return splits_rows() ? tokens / tp_degree : tokens; }
 };
 
 }  // namespace tpbench
@@ -30,3 +47,7 @@ TPBENCH_ENUM_NAMES(tpbench::Activation, {tpbench::Activation::gelu, "gelu"},
                    {tpbench::Activation::swiglu, "swiglu"});
 TPBENCH_ENUM_NAMES(tpbench::Combine, {tpbench::Combine::all_gather, "all_gather"},
                    {tpbench::Combine::all_reduce, "all_reduce"});
+TPBENCH_ENUM_NAMES(tpbench::Norm, {tpbench::Norm::layer_norm, "layer_norm"},
+                   {tpbench::Norm::rms_norm, "rms_norm"});
+TPBENCH_ENUM_NAMES(tpbench::Pass, {tpbench::Pass::forward, "forward"},
+                   {tpbench::Pass::forward_backward, "forward_backward"});

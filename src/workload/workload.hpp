@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/direction.hpp"
 #include "workload/memory.hpp"
 #include "workload/partition.hpp"
 #include "workload/shape.hpp"
@@ -14,24 +16,30 @@ namespace tpbench {
 
 enum class CollectiveOp { all_reduce, all_gather, reduce_scatter };
 
+inline constexpr std::size_t kCollectiveOps = 3;
+
 /// Bus bandwidth over algorithm bandwidth on `ranks` ranks: 2(n-1)/n for an all-reduce, (n-1)/n for an
 /// all-gather and a reduce-scatter (nccl-tests, doc/PERFORMANCE.md).
 double bus_factor(CollectiveOp op, std::int64_t ranks);
 
-/// The collectives of one kind in one step.
+/// The collectives of one kind and size in one step.
 struct CollectiveCost {
   CollectiveOp op = CollectiveOp::all_reduce;
   std::int64_t bytes = 0;           ///< S of one call: the whole array, on whichever side it is whole
   std::int64_t calls_per_step = 0;  ///< 0 when the group has one rank
+  Direction direction = Direction::forward;
+  std::int64_t ranks = 0;  ///< that take part: tp_degree, or those that hold copies of one key/value head
 };
 
 /// What one step costs one rank, by formula. Tests compare each number with what was executed.
 struct Cost {
-  double flop = 0;  ///< 2mnk per GEMM; what is not GEMM is not counted
+  double flop_forward = 0;   ///< 2mnk per GEMM; what is not GEMM is not counted
+  double flop_backward = 0;  ///< the same; 0 in a forward pass
   std::vector<CollectiveCost> collectives;
   MemoryByCategory memory;
-  std::int64_t reduction_length = 1;  ///< additions behind one output element over all GEMMs in a row
+  std::int64_t reduction_length = 1;  ///< additions behind one element of the last result, over all GEMMs
 
+  [[nodiscard]] double flop() const { return flop_forward + flop_backward; }
   [[nodiscard]] std::int64_t bytes_per_step() const;
 };
 
@@ -39,10 +47,12 @@ struct Cost {
 struct UsedFields {
   bool num_layers = false;
   bool ffn_hidden_size = false;
-  bool num_heads = false;
+  bool num_heads = false;  ///< and num_kv_heads, context_length
   bool activation = false;
+  bool norm = false;
   bool combine = false;
   bool algorithm = false;
+  bool training = false;  ///< pass and sequence_parallel: a layer, not a probe
 };
 
 /// One row of the catalog: everything about a workload that needs no machine.
@@ -50,7 +60,7 @@ struct Workload {
   std::string_view name;
   std::string_view summary;
   UsedFields uses;
-  SplitDimension (*split)(const Shape&);
+  std::vector<SplitDimension> (*split)(const Shape&);
   Cost (*cost)(const Shape&);
 };
 
@@ -60,6 +70,13 @@ std::span<const Workload* const> all_workloads();
 /// The workload of that name, or nullptr.
 const Workload* find_workload(std::string_view name);
 
+/// Why this shape makes no sense for the workload at any degree; empty when it does.
+/// "hidden_size 100 is not divisible by num_heads 3"
+std::optional<std::string> why_impossible(const Workload& workload, const Shape& shape);
+
+/// Why this workload cannot be split by the shape's tp_degree, with the nearest degrees that would do.
+std::optional<std::string> why_not_divisible(const Workload& workload, const Shape& shape);
+
 extern const Workload gemm_workload;
 extern const Workload all_reduce_workload;
 extern const Workload all_gather_workload;
@@ -67,6 +84,8 @@ extern const Workload reduce_scatter_workload;
 extern const Workload column_linear_workload;
 extern const Workload row_linear_workload;
 extern const Workload mlp_workload;
+extern const Workload attention_workload;
+extern const Workload block_workload;
 
 }  // namespace tpbench
 

@@ -41,7 +41,7 @@ inline Record make_ok(const Case& point, const Parts& parts) {
   record.point.threads_per_rank = 1;
   record.time = TimeResult{make_quantity(parts.compute + parts.communication + parts.other),
                            make_quantity(parts.compute), make_quantity(parts.communication),
-                           make_quantity(parts.wait), make_quantity(parts.other)};
+                           make_quantity(parts.wait), make_quantity(parts.other), {}, {}, {}, {}};
   const Cost cost = point.workload_row().cost(point.shape());
   Shape unsharded = point.shape();
   unsharded.tp_degree = 1;
@@ -52,10 +52,11 @@ inline Record make_ok(const Case& point, const Parts& parts) {
                                .process_peak_rss = 123456789,
                                .process_base_rss = 23456789,
                                .device_in_use = std::nullopt};
-  record.flop_per_rank = cost.flop;
-  record.gflops_per_rank = cost.flop / (parts.compute + 1e-9) / 1e9;
+  record.flop_per_rank = cost.flop();
+  record.gflops_per_rank = cost.flop() / (parts.compute + 1e-9) / 1e9;
   for (const CollectiveCost& collective : cost.collectives) {
-    CollectiveResult result{collective.op, collective.bytes, collective.calls_per_step, std::nullopt,
+    CollectiveResult result{collective.op,        collective.bytes, collective.calls_per_step,
+                            collective.direction, collective.ranks, std::nullopt,
                             std::nullopt};
     if (point.tp_degree > 1) result.algbw_gb_per_s = result.busbw_gb_per_s = 1.0 / 3.0;
     record.collectives.push_back(result);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "workload/workload.hpp"
 
 namespace tpbench {
@@ -22,21 +24,22 @@ TEST(Shards, CoverTheWholeInOrder) {
 
 TEST(Divisibility, IsNoProblemWhereItDivides) {
   for (const std::int64_t degree : {1, 2, 4, 5, 10, 20, 25, 50, 100}) {
-    EXPECT_EQ(why_not_divisible({"hidden_size", 100}, degree), std::nullopt) << degree;
+    EXPECT_EQ(why_not_divisible(std::array{SplitDimension{"hidden_size", 100}}, degree), std::nullopt)
+        << degree;
   }
 }
 
 TEST(Divisibility, NamesTheNearestDegreesThatDo) {
-  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 3),
+  EXPECT_EQ(why_not_divisible(std::array{SplitDimension{"hidden_size", 100}}, 3),
             "hidden_size 100 is not divisible by tp_degree 3; 2 and 4 would be");
-  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 7),
+  EXPECT_EQ(why_not_divisible(std::array{SplitDimension{"hidden_size", 100}}, 7),
             "hidden_size 100 is not divisible by tp_degree 7; 5 and 10 would be");
-  EXPECT_EQ(why_not_divisible({"hidden_size", 97}, 2),
+  EXPECT_EQ(why_not_divisible(std::array{SplitDimension{"hidden_size", 97}}, 2),
             "hidden_size 97 is not divisible by tp_degree 2; 1 and 97 would be");
 }
 
 TEST(Divisibility, NamesTheLargestWhenTheDegreeIsBeyondIt) {
-  EXPECT_EQ(why_not_divisible({"hidden_size", 100}, 128),
+  EXPECT_EQ(why_not_divisible(std::array{SplitDimension{"hidden_size", 100}}, 128),
             "hidden_size 100 is not divisible by tp_degree 128; 100 would be");
 }
 

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "compute/backend.hpp"
+
+namespace tpbench {
+
+/// A backend that hands every call on: decorators override what they look at.
+class ForwardingBackend : public Backend {
+ public:
+  explicit ForwardingBackend(std::unique_ptr<Backend> inner) : inner_(std::move(inner)) {}
+
+  int threads() const override { return inner_->threads(); }
+  TrackedMemory& memory() override { return inner_->memory(); }
+  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+    inner_->multiply(a, b, c, store);
+  }
+  void gelu(const MatrixView& x, const MatrixView& y) override { inner_->gelu(x, y); }
+  void swiglu(const MatrixView& x, const MatrixView& y) override { inner_->swiglu(x, y); }
+  void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
+    inner_->gelu_backward(x, dy, dx);
+  }
+  void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
+    inner_->swiglu_backward(x, dy, dx);
+  }
+  void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) override {
+    inner_->norm(kind, x, parameters, y);
+  }
+  void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
+                     const MatrixView& dx, const MatrixView& dparameters) override {
+    inner_->norm_backward(kind, x, parameters, dy, dx, dparameters);
+  }
+  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
+    inner_->softmax(x, first_valid, step, scale);
+  }
+  void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
+    inner_->softmax_backward(p, dp, scale);
+  }
+  void copy(const MatrixView& from, const MatrixView& to) override { inner_->copy(from, to); }
+  void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
+    inner_->add(a, b, sum);
+  }
+  void set_zero(const MatrixView& x) override { inner_->set_zero(x); }
+  void fill(const MatrixView& x, const TensorKey& key, std::int64_t row, std::int64_t column) override {
+    inner_->fill(x, key, row, column);
+  }
+  void poison(const MatrixView& x) override { inner_->poison(x); }
+  const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte> scratch) override {
+    return inner_->host_row(x, row, scratch);
+  }
+  void parallel_for(std::int64_t count,
+                    const std::function<void(std::int64_t, std::int64_t)>& body) override {
+    inner_->parallel_for(count, body);
+  }
+  bool flush_caches() override { return inner_->flush_caches(); }
+
+ private:
+  std::unique_ptr<Backend> inner_;
+};
+
+}  // namespace tpbench

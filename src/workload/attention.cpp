@@ -1,0 +1,34 @@
+#include "workload/pieces.hpp"
+#include "workload/workload.hpp"
+
+namespace tpbench {
+namespace {
+
+// Y [T, h] = sum over ranks of heads_i(X Wq_i, X Wk_i, X Wv_i) Wo_i: query heads are split over the ranks,
+// Wq_i [h, a/t d], Wo_i [a/t d, h]; so are key/value heads as long as there are enough of them.
+Cost cost(const Shape& s) {
+  Cost cost;
+  cost.reduction_length = 0;
+  cost.memory[Category::activations] = matrix_bytes(s, s.local_tokens(), s.hidden_size);  // X
+  add_region_entry(cost, s);
+  add_attention(cost, s);
+  add_region_exit(cost, s);
+  return cost;
+}
+
+}  // namespace
+
+const Workload attention_workload = {
+    .name = "attention",
+    .summary =
+        "causal softmax(Q K^T / sqrt(d)) V over a/t heads, projections split by heads: one all-reduce of [T, "
+        "h]",
+    .uses = {.num_layers = true, .num_heads = true, .algorithm = true, .training = true},
+    .split =
+        [](const Shape& s) {
+          return with_rows(s, {{"num_heads", s.num_heads}, {"num_kv_heads", s.num_kv_heads, true}});
+        },
+    .cost = cost,
+};
+
+}  // namespace tpbench

@@ -1,0 +1,170 @@
+#include "workload/pieces.hpp"
+
+#include <algorithm>
+
+namespace tpbench {
+namespace {
+
+// Scores are made in tiles of this many rows: small enough to stay in a cache, and what lies above the
+// diagonal of causal attention is skipped in steps of it.
+constexpr std::int64_t kTileRows = 256;
+
+double as_double(std::int64_t value) { return static_cast<double>(value); }
+
+// Columns summed over the rows of one head and one sequence: each tile goes as far as its last row may look.
+std::int64_t scores_per_head(const Shape& s, const AttentionExtent& extent) {
+  if (extent.stacks_heads) return extent.columns;
+  std::int64_t scores = 0;
+  for (std::int64_t first = 0; first < s.sequence_length; first += extent.tile_rows) {
+    const std::int64_t last = std::min(first + extent.tile_rows, s.sequence_length);
+    scores += (last - first) * (s.context_length + last);
+  }
+  return scores;
+}
+
+}  // namespace
+
+void add_collective(Cost& cost, const Shape& shape, CollectiveOp op, std::int64_t bytes, std::int64_t calls,
+                    Direction direction, std::int64_t ranks) {
+  const std::int64_t per_step = ranks > 1 ? calls * shape.num_layers : 0;
+  const auto known = std::find_if(cost.collectives.begin(), cost.collectives.end(), [&](const auto& other) {
+    return other.op == op && other.bytes == bytes && other.direction == direction && other.ranks == ranks;
+  });
+  if (known != cost.collectives.end()) {
+    known->calls_per_step += per_step;
+  } else {
+    cost.collectives.push_back({op, bytes, per_step, direction, ranks});
+  }
+}
+
+void add_region_entry(Cost& cost, const Shape& s, std::int64_t uses) {
+  const std::int64_t whole = matrix_bytes(s, s.tokens, s.hidden_size);
+  if (s.splits_rows()) {
+    cost.memory[Category::communication] += whole;  // X, gathered
+    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::forward, s.tp_degree);
+  }
+  if (!s.trains()) return;
+  if (s.splits_rows()) {
+    // X is kept in shards and gathered a second time; the partial gradients leave it in shards.
+    cost.memory[Category::communication] += whole;
+    cost.memory[Category::gradients] += matrix_bytes(s, s.local_tokens(), s.hidden_size);
+    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::backward, s.tp_degree);
+    add_collective(cost, s, CollectiveOp::reduce_scatter, whole, uses, Direction::backward, s.tp_degree);
+  } else {
+    cost.memory[Category::gradients] += whole;
+    add_collective(cost, s, CollectiveOp::all_reduce, whole, uses, Direction::backward, s.tp_degree);
+  }
+}
+
+void add_region_exit(Cost& cost, const Shape& s, std::int64_t uses) {
+  const std::int64_t whole = matrix_bytes(s, s.tokens, s.hidden_size);
+  const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
+  cost.memory[Category::activations] += local;
+  if (s.splits_rows()) {
+    cost.memory[Category::communication] += whole;  // the partial sums; backward, the gathered gradient
+    add_collective(cost, s, CollectiveOp::reduce_scatter, whole, uses, Direction::forward, s.tp_degree);
+  } else {
+    add_collective(cost, s, CollectiveOp::all_reduce, whole, uses, Direction::forward, s.tp_degree);
+  }
+  if (!s.trains()) return;
+  cost.memory[Category::gradients] += local;
+  if (s.splits_rows())
+    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::backward, s.tp_degree);
+}
+
+void add_product(Cost& cost, const Shape& s, std::int64_t in, std::int64_t out) {
+  const double flop = 2.0 * as_double(s.tokens) * as_double(in) * as_double(out) * as_double(s.num_layers);
+  cost.flop_forward += flop;
+  // dX = dY W^T and dW = X^T dY
+  if (s.trains()) cost.flop_backward += 2 * flop;
+}
+
+void add_mlp(Cost& cost, const Shape& s) {
+  const std::int64_t h = s.hidden_size, f = s.ffn_hidden_size / s.tp_degree;
+  const std::int64_t wide = s.gated() ? 2 * f : f;  // gate and up side by side
+  add_product(cost, s, h, wide);
+  add_product(cost, s, f, h);
+  const std::int64_t weights = s.num_layers * (matrix_bytes(s, h, wide) + matrix_bytes(s, f, h));
+  cost.memory[Category::weights] += weights;
+  cost.reduction_length += h + s.ffn_hidden_size;
+  if (!s.trains()) {
+    cost.memory[Category::activations] += matrix_bytes(s, s.tokens, wide);  // activated where it stands
+    return;
+  }
+  // Kept for backward: what goes into the activation and what comes out of it.
+  cost.memory[Category::activations] += s.num_layers * matrix_bytes(s, s.tokens, wide + f);
+  cost.memory[Category::gradients] += weights + matrix_bytes(s, s.tokens, wide);
+  cost.reduction_length += s.ffn_hidden_size + h + s.tokens;
+}
+
+AttentionExtent attention_extent(const Shape& s) {
+  AttentionExtent extent;
+  extent.heads = s.num_heads / s.tp_degree;
+  extent.kv_heads = std::max<std::int64_t>(1, s.num_kv_heads / s.tp_degree);
+  extent.kv_copies = std::max<std::int64_t>(1, s.tp_degree / s.num_kv_heads);
+  extent.head_size = s.head_size();
+  extent.columns = s.context_length + s.sequence_length;
+  extent.stacks_heads = s.sequence_length == 1;
+  extent.tile_rows =
+      extent.stacks_heads ? extent.heads / extent.kv_heads : std::min(kTileRows, s.sequence_length);
+  return extent;
+}
+
+void add_attention(Cost& cost, const Shape& s) {
+  const AttentionExtent extent = attention_extent(s);
+  const std::int64_t h = s.hidden_size, width = extent.query_width() + extent.kv_width();
+  add_product(cost, s, h, width);
+  add_product(cost, s, extent.query_width(), h);
+  // Q K^T and P V of each head; backward makes the scores anew and has four products of the same size more.
+  const double scores = 2.0 * as_double(s.batch_size()) * as_double(extent.heads) *
+                        as_double(scores_per_head(s, extent)) * as_double(extent.head_size) *
+                        as_double(s.num_layers);
+  cost.flop_forward += 2 * scores;
+  if (s.trains()) cost.flop_backward += 5 * scores;
+
+  const std::int64_t own = s.num_layers * 2 * matrix_bytes(s, h, extent.query_width());
+  const std::int64_t keys_and_values = s.num_layers * matrix_bytes(s, h, extent.kv_width());
+  cost.memory[Category::weights] += own;
+  cost.memory[extent.kv_copies > 1 ? Category::replicated_weights : Category::weights] += keys_and_values;
+  const std::int64_t tile = matrix_bytes(s, extent.tile_rows, extent.columns);
+  cost.memory[Category::workspace] += tile;
+  if (s.context_length > 0) {
+    cost.memory[Category::kv_cache] +=
+        s.num_layers * matrix_bytes(s, s.batch_size() * extent.columns, extent.kv_width());
+  }
+  // Q, K, V and what comes out of the heads
+  const std::int64_t kept = matrix_bytes(s, s.tokens, width + extent.query_width());
+  cost.memory[Category::activations] += s.trains() ? s.num_layers * kept : kept;
+  cost.reduction_length += h + extent.head_size + extent.columns + h;
+  if (!s.trains()) return;
+  cost.memory[Category::workspace] += tile;
+  cost.memory[Category::gradients] += own + keys_and_values + kept;
+  cost.reduction_length += h + extent.head_size + extent.columns + h + s.tokens;
+  if (extent.kv_copies > 1) {
+    // Each copy saw the query heads of its own rank only.
+    add_collective(cost, s, CollectiveOp::all_reduce, matrix_bytes(s, h, extent.kv_width()), 1,
+                   Direction::backward, extent.kv_copies);
+  }
+}
+
+void add_norms(Cost& cost, const Shape& s, std::int64_t norms) {
+  // Scale, and for a layer norm shift; all norms of a weight set in one matrix.
+  const std::int64_t rows = norms * (s.norm == Norm::layer_norm ? 2 : 1);
+  const std::int64_t parameters = matrix_bytes(s, rows, s.hidden_size);
+  cost.memory[Category::replicated_weights] += s.num_layers * parameters;
+  cost.reduction_length += norms * s.hidden_size;
+  if (!s.trains()) return;
+  cost.memory[Category::gradients] += s.num_layers * parameters;
+  cost.reduction_length += norms * s.hidden_size;
+  if (s.splits_rows()) {
+    // Each rank summed over its own rows.
+    add_collective(cost, s, CollectiveOp::all_reduce, parameters, 1, Direction::backward, s.tp_degree);
+  }
+}
+
+std::vector<SplitDimension> with_rows(const Shape& s, std::vector<SplitDimension> dimensions) {
+  if (s.sequence_parallel) dimensions.push_back({"tokens (batch_size x sequence_length)", s.tokens});
+  return dimensions;
+}
+
+}  // namespace tpbench

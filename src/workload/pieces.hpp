@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+
+#include "workload/workload.hpp"
+
+namespace tpbench {
+
+/// What the pieces of a layer cost one rank. A workload is a sum of pieces; each adds its FLOP, collectives,
+/// bytes and reduction length to `cost`. Buffers that weight sets share are counted once, the rest for each
+/// of `num_layers`.
+
+/// Counts `calls` collectives more of this kind in each weight set; nothing on one rank.
+void add_collective(Cost& cost, const Shape& shape, CollectiveOp op, std::int64_t bytes, std::int64_t calls,
+                    Direction direction, std::int64_t ranks);
+
+/// Where a region begins whose weights are split by columns: X [T/t or T, h] becomes X [T, h] on every rank;
+/// backward, the partial input gradients are summed. `uses` regions of a weight set share the buffers.
+void add_region_entry(Cost& cost, const Shape& shape, std::int64_t uses = 1);
+
+/// Where a region ends whose weights are split by rows: partial sums [T, h] become Y [T/t or T, h]; backward,
+/// the output gradient [T, h] is on every rank.
+void add_region_exit(Cost& cost, const Shape& shape, std::int64_t uses = 1);
+
+/// act(X A_i) B_i between entry and exit.
+void add_mlp(Cost& cost, const Shape& shape);
+
+/// Attention over this rank's heads between entry and exit.
+void add_attention(Cost& cost, const Shape& shape);
+
+/// `norms` normalisations over h for each weight set, of the rows that this rank holds.
+void add_norms(Cost& cost, const Shape& shape, std::int64_t norms);
+
+/// A linear layer's product with a weight [in, out] on T rows, and in training the two products of its
+/// backward.
+void add_product(Cost& cost, const Shape& shape, std::int64_t in, std::int64_t out);
+
+/// The bytes of a matrix [rows, columns] of the shape's dtype.
+inline std::int64_t matrix_bytes(const Shape& shape, std::int64_t rows, std::int64_t columns) {
+  return rows * columns * shape.element_size();
+}
+
+/// Rules for the rows: they are split where sequences are.
+std::vector<SplitDimension> with_rows(const Shape& shape, std::vector<SplitDimension> dimensions);
+
+/// The part of attention that one rank of the group works on.
+struct AttentionExtent {
+  std::int64_t heads = 0;      ///< a/t query heads
+  std::int64_t kv_heads = 0;   ///< g/t, or 1 where key/value heads are fewer than ranks
+  std::int64_t kv_copies = 1;  ///< ranks that hold the same key/value head
+  std::int64_t head_size = 0;  ///< d
+  std::int64_t tile_rows = 0;  ///< rows of one tile of scores
+  std::int64_t columns = 0;    ///< context_length + sequence_length
+  bool stacks_heads = false;   ///< one new token: the heads of a key/value head are the rows of a tile
+
+  [[nodiscard]] std::int64_t query_width() const { return heads * head_size; }
+  [[nodiscard]] std::int64_t kv_width() const { return 2 * kv_heads * head_size; }
+};
+
+AttentionExtent attention_extent(const Shape& shape);
+
+}  // namespace tpbench
