@@ -3,43 +3,44 @@
 #include <memory>
 
 #include "bench/team.hpp"
-#include "comm/communicator.hpp"
+#include "comm/forwarding_communicator.hpp"
 
 namespace tpbench {
 
 /// A communicator that can ask, before each collective, whether all ranks have come that far: a rank that
 /// failed in its compute would otherwise leave the others waiting for ever. Asking is for the untimed first
 /// steps of a case; in timed steps it is switched off and costs one branch.
-class AgreeingCommunicator final : public Communicator {
+class AgreeingCommunicator final : public ForwardingCommunicator {
  public:
-  AgreeingCommunicator(std::unique_ptr<Communicator> inner, const Team& team)
-      : inner_(std::move(inner)), team_(team) {}
+  /// Asks for as long as `asks` is true.
+  AgreeingCommunicator(std::unique_ptr<Communicator> inner, const Team& team, const bool& asks)
+      : ForwardingCommunicator(std::move(inner)), team_(team), asks_(asks) {}
 
-  void ask(bool on) { asks_ = on; }
-
-  int rank() const override { return inner_->rank(); }
-  int size() const override { return inner_->size(); }
   Matrix make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                      std::int64_t columns) override {
-    return inner_->make_matrix(memory, category, dtype, rows, columns);
+    ask();
+    return ForwardingCommunicator::make_matrix(memory, category, dtype, rows, columns);
   }
   void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
-    if (asks_) team_.settle({});
-    inner_->all_reduce_sum(data, count, dtype);
+    ask();
+    ForwardingCommunicator::all_reduce_sum(data, count, dtype);
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
-    if (asks_) team_.settle({});
-    inner_->all_gather(shard, shard_count, whole, dtype);
+    ask();
+    ForwardingCommunicator::all_gather(shard, shard_count, whole, dtype);
   }
   void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
-    if (asks_) team_.settle({});
-    inner_->reduce_scatter_sum(whole, shard, shard_count, dtype);
+    ask();
+    ForwardingCommunicator::reduce_scatter_sum(whole, shard, shard_count, dtype);
   }
 
  private:
-  std::unique_ptr<Communicator> inner_;
+  void ask() const {
+    if (asks_) team_.settle({});
+  }
+
   const Team& team_;
-  bool asks_ = true;
+  const bool& asks_;
 };
 
 }  // namespace tpbench

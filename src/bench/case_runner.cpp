@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/units.hpp"
-#include "bench/agreeing_communicator.hpp"
+#include "bench/case_machine.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/verification.hpp"
 #include "environment/host.hpp"
@@ -36,11 +36,15 @@ class CaseRun {
   CaseOutcome run() {
     try {
       check_memory();
-      phase(Phase::setup, "setup", [&] { team_.together([&] { set_up(); }); });
-      phase(Phase::fill, "fill", [&] { team_.together([&] { layer_->fill(heartbeat_); }); });
+      phase(Phase::setup, "setup", [&] {
+        team_.together([&] { set_up(); });
+        method_ = choose_method(settings_.verify, machine_->layer(), shape_, team_);
+        machine_->operations().on = method_ == VerificationMethod::sampled;
+      });
+      phase(Phase::fill, "fill", [&] { team_.together([&] { machine_->layer().fill(heartbeat_); }); });
       phase(Phase::verification, "verification", [&] { verify(); });
       if (outcome_.status == Status::ok) {
-        team_.together([&] { layer_->settle(); });
+        team_.together([&] { machine_->layer().settle(); });
         peak_is_reset_ = reset_peak_resident();
         Trace trace(heartbeat_);
         double expected_step_s = 0;
@@ -94,21 +98,17 @@ class CaseRun {
   }
 
   void set_up() {
-    backend_ = parts_.make_backend(point_.backend, static_cast<int>(point_.threads_per_rank.value_or(1)));
-    outcome_.backend_threads = backend_->threads();
+    machine_.emplace(point_, team_, parts_, heartbeat_);
+    outcome_.backend_threads = machine_->backend().threads();
     reset_peak_resident();
     outcome_.process_base_rss = resident_bytes();
-    communicator_ = std::make_unique<AgreeingCommunicator>(
-        parts_.make_communicator(point_.algorithm.value_or("mpi"), *team_.group), team_);
-    const LayerEntry* entry = find_layer(point_.workload);
-    if (entry == nullptr) throw CaseError("this build has no layer for workload " + point_.workload);
-    layer_ = entry->make({shape_, point_.seed, *backend_, *communicator_});
+    machine_->make_layer();
   }
 
   void verify() {
-    outcome_.verification = verify_layer(*layer_, shape_, settings_.verify, point_.seed,
-                                         cost_.reduction_length, team_, *backend_, heartbeat_);
-    communicator_->ask(false);
+    outcome_.verification =
+        verify_layer(*machine_, method_, point_.seed, cost_.reduction_length, team_, heartbeat_);
+    machine_->stop_asking();
     outcome_.status = Status::ok;
     if (outcome_.verification.passed.value_or(true)) return;
     const auto error = outcome_.verification.max_relative_error;
@@ -120,12 +120,10 @@ class CaseRun {
 
   StepRunner runner() {
     StepRunner runner;
-    runner.step = [layer = layer_.get(), layers = shape_.num_layers](Trace& trace) {
-      for (std::int64_t l = 0; l < layers; ++l) layer->forward(l, trace);
-    };
+    runner.step = [this](Trace& trace) { run_step(machine_->layer(), shape_, trace); };
     if (point_.cache == CacheState::cold) {
       runner.before_step = [this] {
-        outcome_.cache_flushed = backend_->flush_caches() && outcome_.cache_flushed;
+        outcome_.cache_flushed = machine_->backend().flush_caches() && outcome_.cache_flushed;
       };
     }
     return runner;
@@ -140,7 +138,7 @@ class CaseRun {
 
   // The largest over the ranks, as the rank with most decides whether a case fits.
   void count_memory() {
-    MemoryByCategory counted = backend_->memory().at_peak();
+    MemoryByCategory counted = machine_->backend().memory().at_peak();
     std::vector<double> bytes(counted.bytes.begin(), counted.bytes.end());
     const double unknown = -1;
     bytes.push_back(static_cast<double>(outcome_.process_base_rss.value_or(-1)));
@@ -163,10 +161,8 @@ class CaseRun {
   std::int64_t ranks_here_;
   Shape shape_;
   Cost cost_;
-  // The layer goes before what it stands on.
-  std::unique_ptr<Backend> backend_;
-  std::unique_ptr<AgreeingCommunicator> communicator_;
-  std::unique_ptr<Layer> layer_;
+  std::optional<CaseMachine> machine_;
+  VerificationMethod method_ = VerificationMethod::none;
   bool peak_is_reset_ = false;
   CaseOutcome outcome_;
 };

@@ -17,21 +17,29 @@ void append(Quantity& quantity, const std::vector<double>& samples_s) {
   quantity.summary.ci95 = over_epochs.ci95;
 }
 
-// Bandwidths from the median time of all collectives of one kind in a step. Where there is one kind only, its
-// time is the communication time of the record, over all epochs; only several kinds need telling apart.
+// The word for a collective in a trace.
+Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(op)).value(); }
+
+// The median time of all collectives of this kind in a step. Where there is one kind only, its time is the
+// communication time of the record, over all epochs; only several kinds need telling apart.
+double median_of(const CollectiveResult& collective, const Record& record, const Samples& samples) {
+  if (record.collectives.size() == 1) return record.time->communication.summary.median;
+  const Segment kind = {activity_of(collective.op), collective.direction, collective.bytes};
+  for (const Samples::OfCollective& measured : samples.collectives) {
+    if (measured.kind == kind) return summarise(measured.communication_s).median;
+  }
+  return 0;
+}
+
 void add_bandwidths(Record& record, const Samples& samples) {
-  const std::int64_t ranks = record.point.tp_degree;
   for (CollectiveResult& collective : record.collectives) {
-    if (ranks == 1 || collective.calls_per_step == 0) continue;
-    const double median_s =
-        record.collectives.size() == 1
-            ? record.time->communication.summary.median
-            : summarise(samples.communication_by_op_s[static_cast<std::size_t>(collective.op)]).median;
+    if (collective.ranks == 1 || collective.calls_per_step == 0) continue;
+    const double median_s = median_of(collective, record, samples);
     if (median_s <= 0) continue;
     const double bytes =
         static_cast<double>(collective.bytes) * static_cast<double>(collective.calls_per_step);
     collective.algbw_gb_per_s = bytes / median_s / 1e9;
-    collective.busbw_gb_per_s = *collective.algbw_gb_per_s * bus_factor(collective.op, ranks);
+    collective.busbw_gb_per_s = *collective.algbw_gb_per_s * bus_factor(collective.op, collective.ranks);
   }
 }
 
@@ -42,6 +50,12 @@ void add_times(Record& record, const Samples& samples) {
   append(record.time->communication, samples.communication_s);
   append(record.time->wait, samples.wait_s);
   append(record.time->other, samples.other_s);
+  if (record.point.pass == Pass::forward_backward) {
+    append(record.time->forward_compute, samples.compute_by_half_s[0]);
+    append(record.time->backward_compute, samples.compute_by_half_s[1]);
+    append(record.time->forward_communication, samples.communication_by_half_s[0]);
+    append(record.time->backward_communication, samples.communication_by_half_s[1]);
+  }
   record.converged = record.converged.value_or(true) && samples.converged;
   const double compute_s = record.time->compute.summary.median;
   if (record.flop_per_rank.value_or(0) > 0 && compute_s > 0)
@@ -67,14 +81,21 @@ Record start_record(const std::string& id, const Case& point) {
   record.point = point;
   const Workload& workload = point.workload_row();
   Shape shape = point.shape();
+  if (why_impossible(workload, shape)) return record;
   record.memory.emplace();
-  if (!why_not_divisible(workload.split(shape), shape.tp_degree)) {
+  if (!why_not_divisible(workload, shape)) {
     const Cost cost = workload.cost(shape);
     record.memory->predicted_peak = cost.memory.total();
-    record.flop_per_rank = cost.flop;
+    record.flop_per_rank = cost.flop();
     record.bytes_per_step = cost.bytes_per_step();
     for (const CollectiveCost& collective : cost.collectives) {
-      record.collectives.push_back({collective.op, collective.bytes, collective.calls_per_step, {}, {}});
+      record.collectives.push_back({collective.op,
+                                    collective.bytes,
+                                    collective.calls_per_step,
+                                    collective.direction,
+                                    collective.ranks,
+                                    {},
+                                    {}});
     }
   }
   shape.tp_degree = 1;

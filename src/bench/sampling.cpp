@@ -1,23 +1,9 @@
 #include "bench/sampling.hpp"
 
 #include <algorithm>
-#include <stdexcept>
 
 namespace tpbench {
 namespace {
-
-CollectiveOp op_of(Activity activity) {
-  switch (activity) {
-    case Activity::all_reduce:
-      return CollectiveOp::all_reduce;
-    case Activity::all_gather:
-      return CollectiveOp::all_gather;
-    case Activity::reduce_scatter:
-      return CollectiveOp::reduce_scatter;
-    default:
-      throw std::logic_error("a segment is neither compute nor a collective");
-  }
-}
 
 void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace) {
   trace.start_batch(steps);
@@ -75,33 +61,49 @@ Samples sample(const StepRunner& runner, const StopSettings& settings, double ex
 
 namespace {
 
-// The parts of a batch's steps in one group, sample after sample.
+// The parts of a batch's steps in one group, sample after sample: [samples, width], with a column for each
+// part and behind them one for each kind of collective.
 struct GroupBatch {
-  enum Part { compute, communication, wait, first_op, parts = first_op + 3 };
+  enum Part { wait, forward_compute, backward_compute, forward_communication, backward_communication, parts };
+  std::vector<Segment> kinds;
   std::vector<double> step_s;
-  std::vector<double> part_s;  // [samples, parts]
+  std::vector<double> part_s;
+
+  [[nodiscard]] std::size_t width() const { return parts + kinds.size(); }
 };
+
+std::vector<Segment> kinds_of(std::span<const Segment> segments) {
+  std::vector<Segment> kinds;
+  for (const Segment& segment : segments) {
+    if (segment.activity == Activity::compute) continue;
+    if (std::find(kinds.begin(), kinds.end(), segment) == kinds.end()) kinds.push_back(segment);
+  }
+  return kinds;
+}
 
 GroupBatch reduce_group(const Trace& trace, const Control& group) {
   GroupBatch batch;
+  const auto segments = trace.segments();
+  batch.kinds = kinds_of(segments);
   batch.step_s.assign(trace.step_s().begin(), trace.step_s().end());
   std::vector<double> longest(trace.segment_s().begin(), trace.segment_s().end());
   std::vector<double> shortest = longest;
   group.reduce_max(batch.step_s);
   group.reduce_max(longest);
   group.reduce_min(shortest);
-  const auto segments = trace.segments();
-  batch.part_s.resize(batch.step_s.size() * GroupBatch::parts);
+  batch.part_s.resize(batch.step_s.size() * batch.width());
   for (std::size_t i = 0; i < longest.size(); ++i) {
-    double* part = batch.part_s.data() + i / segments.size() * GroupBatch::parts;
-    const Activity segment = segments[i % segments.size()];
-    if (segment == Activity::compute) {
-      part[GroupBatch::compute] += longest[i];
-    } else {
-      part[GroupBatch::communication] += shortest[i];
-      part[GroupBatch::wait] += longest[i] - shortest[i];
-      part[GroupBatch::first_op + static_cast<std::size_t>(op_of(segment))] += shortest[i];
+    double* part = batch.part_s.data() + i / segments.size() * batch.width();
+    const Segment& segment = segments[i % segments.size()];
+    const auto half = static_cast<std::size_t>(segment.direction);
+    if (segment.activity == Activity::compute) {
+      part[GroupBatch::forward_compute + half] += longest[i];
+      continue;
     }
+    part[GroupBatch::forward_communication + half] += shortest[i];
+    part[GroupBatch::wait] += longest[i] - shortest[i];
+    const auto kind = std::find(batch.kinds.begin(), batch.kinds.end(), segment) - batch.kinds.begin();
+    part[GroupBatch::parts + kind] += shortest[i];
   }
   return batch;
 }
@@ -121,7 +123,7 @@ void take_slowest_group(const Team& team, GroupBatch& batch) {
   std::vector<double> chosen = speaker;
   team.active->reduce_min(chosen);
   for (std::size_t i = 0; i < batch.part_s.size(); ++i) {
-    const std::size_t k = i / GroupBatch::parts;
+    const std::size_t k = i / batch.width();
     if (speaker[k] == nobody || speaker[k] != chosen[k]) batch.part_s[i] = 0;
   }
   team.active->reduce_sum(batch.part_s);
@@ -132,17 +134,27 @@ void take_slowest_group(const Team& team, GroupBatch& batch) {
 void reduce_batch(const Trace& trace, const Team& team, Samples& samples) {
   GroupBatch batch = reduce_group(trace, *team.group);
   if (team.groups.size() > 1) take_slowest_group(team, batch);
+  if (samples.collectives.empty()) {
+    for (const Segment& kind : batch.kinds) samples.collectives.push_back({kind, {}});
+  }
   for (std::size_t k = 0; k < batch.step_s.size(); ++k) {
-    const double* part = batch.part_s.data() + k * GroupBatch::parts;
-    const double compute_s = part[GroupBatch::compute], communication_s = part[GroupBatch::communication];
+    const double* part = batch.part_s.data() + k * batch.width();
+    double compute_s = 0, communication_s = 0;
+    for (std::size_t half = 0; half < kDirections; ++half) {
+      const double compute = part[GroupBatch::forward_compute + half];
+      const double communication = part[GroupBatch::forward_communication + half];
+      samples.compute_by_half_s[half].push_back(compute);
+      samples.communication_by_half_s[half].push_back(communication);
+      compute_s += compute;
+      communication_s += communication;
+    }
     samples.step_s.push_back(batch.step_s[k]);
     samples.compute_s.push_back(compute_s);
     samples.communication_s.push_back(communication_s);
     samples.wait_s.push_back(part[GroupBatch::wait]);
     samples.other_s.push_back(batch.step_s[k] - compute_s - communication_s);
-    for (std::size_t op = 0; op < samples.communication_by_op_s.size(); ++op) {
-      samples.communication_by_op_s[op].push_back(part[GroupBatch::first_op + op]);
-    }
+    for (std::size_t kind = 0; kind < batch.kinds.size(); ++kind)
+      samples.collectives[kind].communication_s.push_back(part[GroupBatch::parts + kind]);
   }
 }
 

@@ -20,7 +20,11 @@ namespace {
 
 // What can be known without running, from what every rank knows.
 std::optional<Skip> why_skipped(const Case& point, std::int64_t world) {
-  if (const auto reason = why_not_divisible(point.workload_row().split(point.shape()), point.tp_degree)) {
+  const Workload& workload = point.workload_row();
+  if (const auto reason = why_impossible(workload, point.shape())) {
+    return Skip{ReasonCode::combination, *reason};
+  }
+  if (const auto reason = why_not_divisible(workload, point.shape())) {
     return Skip{ReasonCode::divisibility, *reason};
   }
   if (point.tp_degree > world) {
@@ -257,7 +261,7 @@ double watchdog_limit_s(double base_s, const Case& point) {
   const double made_anew =
       static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.tp_degree) +
       static_cast<double>(cost.memory.total() - cost.memory[Category::weights]);
-  return base_s + cost.flop / layers / kFlopPerSecond + largest_call / kBytesPerSecond +
+  return base_s + cost.flop() / layers / kFlopPerSecond + largest_call / kBytesPerSecond +
          made_anew / kFillBytesPerSecond;
 }
 

@@ -4,9 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <random>
-
-#include "layers/reference.hpp"
 
 namespace tpbench {
 namespace {
@@ -32,89 +29,112 @@ struct Difference {
   }
 };
 
-// The largest difference over the typical size of what was expected. A sum of n entries with random signs is
-// sqrt(n) times as large as one entry, and so is its error.
-double relative_error_of_sums(const RowSums& sums) {
-  long double error = 0, squares = 0;
-  for (std::size_t r = 0; r < sums.found.size(); ++r) {
-    const long double distance = std::abs(static_cast<long double>(sums.found[r]) - sums.expected[r]);
-    error = std::isfinite(distance) ? std::max(error, distance) : kInfinity;
-    squares += static_cast<long double>(sums.expected[r]) * sums.expected[r];
-  }
-  if (error == 0) return 0;
-  const long double typical = std::sqrt(squares / static_cast<long double>(sums.found.size()));
-  return static_cast<double>(typical > 0 && std::isfinite(typical) ? error / typical : kInfinity);
+std::vector<std::int64_t> shifted(std::span<const std::int64_t> rows, std::int64_t by) {
+  std::vector<std::int64_t> result(rows.begin(), rows.end());
+  for (std::int64_t& row : result) row += by;
+  return result;
 }
 
-// The rows of the local output, read by the host one by one.
-class LocalRows {
- public:
-  LocalRows(Backend& backend, const MatrixView& view)
-      : backend_(backend),
-        view_(view),
-        scratch_(static_cast<std::size_t>(view.columns * size_of(view.dtype))) {}
-  const void* row(std::int64_t r) { return backend_.host_row(view_, r, scratch_); }
-
- private:
-  Backend& backend_;
-  MatrixView view_;
-  std::vector<std::byte> scratch_;
-};
+std::vector<std::int64_t> first_rows(std::int64_t count) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  return rows;
+}
 
 class Verifier {
  public:
-  Verifier(Layer& layer, const Shape& shape, const Team& team, Backend& backend, Heartbeat& heartbeat)
-      : layer_(layer), shape_(shape), team_(team), backend_(backend), heartbeat_(heartbeat) {}
+  Verifier(CaseMachine& machine, VerificationMethod method, std::uint64_t seed, const Team& team,
+           Heartbeat& heartbeat)
+      : layer_(machine.layer()),
+        shape_(machine.shape()),
+        backend_(machine.backend()),
+        team_(team),
+        method_(method),
+        heartbeat_(heartbeat) {
+    constexpr std::int64_t kSampledRows = 8;
+    if (method == VerificationMethod::none) return;
+    const Result output = layer_.results(0, Direction::forward).front();
+    const bool full = method == VerificationMethod::full;
+    output_rows_ = full ? first_rows(output.local.rows) : layer_.cheap_rows(kSampledRows, seed);
+    ReferenceExtent extent{shifted(output_rows_, output.first_row), full && shape_.trains()};
+    // A gradient of a weight is a sum over all tokens.
+    if (extent.gradients) extent.output_rows = first_rows(shape_.tokens);
+    reference_ = layer_.make_reference(extent, heartbeat);
+  }
 
-  // Entry by entry, in tiles that bound the memory of the reference.
-  double compare_rows(std::int64_t layer, std::span<const std::int64_t> local_rows) {
+  /// Runs all weight sets; returns the largest error.
+  double run() {
+    for (std::int64_t l = 0; l < shape_.num_layers; ++l) run_half(l, Direction::forward);
+    if (shape_.trains()) {
+      for (std::int64_t l = shape_.num_layers; l-- > 0;) run_half(l, Direction::backward);
+    }
+    return error_;
+  }
+  [[nodiscard]] std::int64_t rows_checked() const { return rows_checked_; }
+
+ private:
+  void run_half(std::int64_t layer, Direction direction) {
+    Trace trace(heartbeat_);  // of its own: a step of the case runs all weight sets, this one half of one
+    team_.together([&] {
+      layer_.poison(layer, direction);
+      trace.begin_step();
+      trace.turn(direction);
+      if (direction == Direction::forward)
+        layer_.forward(layer, trace);
+      else
+        layer_.backward(layer, trace);
+      trace.end_step();
+    });
+    if (method_ == VerificationMethod::none) return;
+    team_.together([&] { compare_results(layer, direction); });
+  }
+
+  void compare_results(std::int64_t layer, Direction direction) {
+    const std::vector<Result> results = layer_.results(layer, direction);
+    for (std::size_t index = 0; index < results.size(); ++index) {
+      const bool is_output = direction == Direction::forward && index == 0;
+      if (method_ == VerificationMethod::sampled && !is_output) continue;
+      const auto rows = is_output ? output_rows_ : first_rows(results[index].local.rows);
+      compare_rows({layer, direction, index}, results[index], rows);
+      rows_checked_ += static_cast<std::int64_t>(rows.size());
+    }
+  }
+
+  struct Which {
+    std::int64_t layer;
+    Direction direction;
+    std::size_t index;
+  };
+
+  // Entry by entry, in tiles that bound the memory of what is compared.
+  void compare_rows(const Which& which, const Result& result, std::span<const std::int64_t> local_rows) {
     constexpr std::int64_t kTileEntries = 1 << 19;
-    constexpr double kTileCost = 2e9;  // multiply-adds between two signs of life
-    const OutputShard shard = layer_.output();
-    const std::int64_t tile_columns = std::min(shard.local.columns, kTileEntries);
-    // An inner dimension can be wider than the output; the reference holds rows of that too.
-    const std::int64_t widest = std::max({tile_columns, shape_.ffn_hidden_size, std::int64_t{1}});
-    const auto affordable =
-        static_cast<std::int64_t>(kTileCost / std::max(1.0, layer_.reference_cost_per_row()));
-    const std::int64_t tile_rows = std::max<std::int64_t>(1, std::min(kTileEntries / widest, affordable));
+    const std::int64_t tile_columns = std::max<std::int64_t>(1, std::min(result.local.columns, kTileEntries));
+    const auto tile_rows = static_cast<std::size_t>(std::max<std::int64_t>(1, kTileEntries / tile_columns));
     Difference difference;
-    for (std::size_t at = 0; at < local_rows.size(); at += static_cast<std::size_t>(tile_rows)) {
-      const auto rows =
-          local_rows.subspan(at, std::min(local_rows.size() - at, static_cast<std::size_t>(tile_rows)));
-      for (std::int64_t first = 0; first < shard.local.columns; first += tile_columns) {
-        compare_tile(layer, rows, {first, std::min(first + tile_columns, shard.local.columns)}, shard,
-                     difference);
+    for (std::size_t at = 0; at < local_rows.size(); at += tile_rows) {
+      const auto rows = local_rows.subspan(at, std::min(local_rows.size() - at, tile_rows));
+      for (std::int64_t first = 0; first < result.local.columns; first += tile_columns) {
+        const Range columns = {first, std::min(first + tile_columns, result.local.columns)};
+        compare_tile(which, result, rows, columns, difference);
         heartbeat_.beat(Activity::compute);
       }
     }
-    return difference.relative();
+    error_ = std::max(error_, difference.relative());
   }
 
-  // All rows at once, by sums with random signs. Collective over the group.
-  double compare_row_sums(std::int64_t layer) {
-    std::vector<RowSums> checks;
-    team_.together([&] { checks = layer_.row_sums(layer); });
-    double error = 0;
-    for (RowSums& sums : checks) {
-      heartbeat_.beat(Activity::compute);
-      if (sums.expected_is_partial) team_.group->reduce_sum(sums.expected);
-      error = std::max(error, relative_error_of_sums(sums));
-    }
-    return error;
-  }
-
- private:
-  void compare_tile(std::int64_t layer, std::span<const std::int64_t> local_rows, Range local_columns,
-                    const OutputShard& shard, Difference& difference) {
-    std::vector<std::int64_t> whole_rows(local_rows.begin(), local_rows.end());
-    for (std::int64_t& row : whole_rows) row += shard.first_row;
-    const Range columns = {shard.first_column + local_columns.begin, shard.first_column + local_columns.end};
-    const ReferenceTile tile = layer_.reference(layer, whole_rows, columns);
-    LocalRows rows(backend_, shard.local);
+  void compare_tile(const Which& which, const Result& result, std::span<const std::int64_t> local_rows,
+                    Range local_columns, Difference& difference) {
+    const ReferenceTile tile = reference_->tile(
+        which.layer, which.direction, which.index, shifted(local_rows, result.first_row),
+        {result.first_column + local_columns.begin, result.first_column + local_columns.end});
+    std::vector<std::byte> scratch(static_cast<std::size_t>(result.local.columns * shape_.element_size()));
     dispatch(shape_.dtype, [&](auto zero) {
       auto reference = tile.values.begin();
       for (const std::int64_t row : local_rows) {
-        const auto* values = static_cast<const decltype(zero)*>(rows.row(row)) + local_columns.begin;
+        const auto* values =
+            static_cast<const decltype(zero)*>(backend_.host_row(result.local, row, scratch)) +
+            local_columns.begin;
         for (std::int64_t c = 0; c < tile.columns; ++c, ++reference) difference.add(values[c], *reference);
       }
     });
@@ -122,9 +142,14 @@ class Verifier {
 
   Layer& layer_;
   const Shape& shape_;
-  const Team& team_;
   Backend& backend_;
+  const Team& team_;
+  VerificationMethod method_;
   Heartbeat& heartbeat_;
+  std::vector<std::int64_t> output_rows_;  // local
+  std::unique_ptr<Reference> reference_;
+  std::int64_t rows_checked_ = 0;
+  double error_ = 0;
 };
 
 }  // namespace
@@ -133,63 +158,38 @@ double verification_tolerance(DType dtype, std::int64_t reduction_length) {
   return 8 * epsilon_of(dtype) * std::sqrt(static_cast<double>(std::max<std::int64_t>(1, reduction_length)));
 }
 
-std::vector<std::int64_t> rows_to_check(std::int64_t rows, std::int64_t limit, std::uint64_t seed) {
-  std::vector<std::int64_t> chosen;
-  if (limit >= rows) {
-    chosen.resize(static_cast<std::size_t>(rows));
-    std::iota(chosen.begin(), chosen.end(), std::int64_t{0});
-    return chosen;
-  }
-  chosen = {0, rows - 1};
-  std::mt19937_64 random(seed);
-  while (static_cast<std::int64_t>(chosen.size()) < limit) {
-    chosen.push_back(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows)));
-  }
-  std::sort(chosen.begin(), chosen.end());
-  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
-  return chosen;
-}
-
 // long double has no vector instructions: its reference is about ten times as slow.
 double verification_budget(DType dtype) { return dtype == DType::f32 ? 4e8 : 4e7; }
 
-VerificationResult verify_layer(Layer& layer, const Shape& shape, VerifyMode mode, std::uint64_t seed,
-                                std::int64_t reduction_length, const Team& team, Backend& backend,
-                                Heartbeat& heartbeat) {
-  constexpr std::int64_t kSampledRows = 8;
-  const std::int64_t local_rows = layer.output().local.rows;
-  // The ranks of one node compute their references at the same time; each on its own cores.
-  const double full_cost =
-      layer.reference_cost_per_row() * static_cast<double>(local_rows * shape.num_layers);
-  const bool cheap = team.active->max(full_cost) <= verification_budget(shape.dtype);
-  const bool all_rows = mode == VerifyMode::full || (mode == VerifyMode::automatic && cheap);
-  const std::int64_t limit = all_rows ? local_rows : kSampledRows;
-  const bool full = limit >= local_rows;
-
-  Verifier verifier(layer, shape, team, backend, heartbeat);
-  VerificationResult result;
-  double error = 0;
-  for (std::int64_t l = 0; l < shape.num_layers; ++l) {
-    Trace trace(heartbeat);  // of its own: a step of the case runs all weight sets, this one runs one
-    layer.observe(!full && mode != VerifyMode::off);
-    team.together([&] {
-      layer.poison();
-      trace.begin_step();
-      layer.forward(l, trace);
-      trace.end_step();
-    });
-    layer.observe(false);
-    if (mode == VerifyMode::off) continue;
-    const auto rows = rows_to_check(local_rows, limit, seed + static_cast<std::uint64_t>(l));
-    result.rows_checked += static_cast<std::int64_t>(rows.size());
-    team.together([&] { error = std::max(error, verifier.compare_rows(l, rows)); });
-    if (!full) error = std::max(error, verifier.compare_row_sums(l));
+VerificationMethod choose_method(VerifyMode mode, const Layer& layer, const Shape& shape, const Team& team) {
+  switch (mode) {
+    case VerifyMode::off:
+      return VerificationMethod::none;
+    case VerifyMode::full:
+      return VerificationMethod::full;
+    case VerifyMode::sampled:
+      return VerificationMethod::sampled;
+    case VerifyMode::automatic:
+      break;
   }
-  if (mode == VerifyMode::off) return result;
-  error = team.active->max(error);
-  result.method = full ? "full" : "sampled";
+  // The ranks of one node compute their references at the same time; each on its own cores.
+  const bool cheap = team.active->max(layer.reference_cost()) <= verification_budget(shape.dtype);
+  return cheap ? VerificationMethod::full : VerificationMethod::sampled;
+}
+
+VerificationResult verify_layer(CaseMachine& machine, VerificationMethod method, std::uint64_t seed,
+                                std::int64_t reduction_length, const Team& team, Heartbeat& heartbeat) {
+  std::optional<Verifier> verifier;
+  team.together([&] { verifier.emplace(machine, method, seed, team, heartbeat); });
+  double error = verifier->run();
+  machine.operations().on = false;
+  VerificationResult result;
+  if (method == VerificationMethod::none) return result;
+  error = team.active->max(std::max(error, machine.operations().largest));
+  result.method = name_of(method);
+  result.rows_checked = verifier->rows_checked();
   if (std::isfinite(error)) result.max_relative_error = error;
-  result.tolerance = verification_tolerance(shape.dtype, reduction_length);
+  result.tolerance = verification_tolerance(machine.shape().dtype, reduction_length);
   result.passed = error <= *result.tolerance;
   return result;
 }

@@ -2,9 +2,8 @@
 
 #include <cstdint>
 
+#include "bench/case_machine.hpp"
 #include "bench/team.hpp"
-#include "compute/backend.hpp"
-#include "layers/layer.hpp"
 #include "result/record.hpp"
 #include "sweep/settings.hpp"
 
@@ -15,17 +14,27 @@ namespace tpbench {
 /// sqrt(n); one wrong operand changes a result by about 1/sqrt(n), thousands of times more.
 double verification_tolerance(DType dtype, std::int64_t reduction_length);
 
-/// Rows of the local output that are compared: all, or a seeded choice with the first and the last among
-/// them.
-std::vector<std::int64_t> rows_to_check(std::int64_t rows, std::int64_t limit, std::uint64_t seed);
-
 /// Multiply-adds that this process may spend on the reference of one case; bounds the time of verification.
 double verification_budget(DType dtype);
 
-/// Runs every weight set once into poisoned outputs and compares with the unsharded reference. Collective
-/// over the team; the result is the same on all ranks. With VerifyMode::off only the run is done.
-VerificationResult verify_layer(Layer& layer, const Shape& shape, VerifyMode mode, std::uint64_t seed,
-                                std::int64_t reduction_length, const Team& team, Backend& backend,
-                                Heartbeat& heartbeat);
+/// How a case is verified.
+enum class VerificationMethod {
+  none,
+  full,    ///< every entry of every result against the unsharded reference
+  sampled  ///< some rows of the output against it, and every operation against its definition
+};
+
+/// What `mode` comes to for this layer: full where it is cheap. The same on all ranks; collective.
+VerificationMethod choose_method(VerifyMode mode, const Layer& layer, const Shape& shape, const Team& team);
+
+/// Runs every weight set once into poisoned memory and compares what it leaves. Collective over the team; the
+/// result is the same on all ranks. With `sampled`, the machine's checks of operations have been on since
+/// before its layer was filled. With `none` only the run is done.
+VerificationResult verify_layer(CaseMachine& machine, VerificationMethod method, std::uint64_t seed,
+                                std::int64_t reduction_length, const Team& team, Heartbeat& heartbeat);
 
 }  // namespace tpbench
+
+TPBENCH_ENUM_NAMES(tpbench::VerificationMethod, {tpbench::VerificationMethod::none, "none"},
+                   {tpbench::VerificationMethod::full, "full"},
+                   {tpbench::VerificationMethod::sampled, "sampled"});

@@ -126,4 +126,10 @@ void Control::sleeping_barrier(const std::function<void()>& waiting) const {
 
 void Control::barrier() const { TPBENCH_MPI(MPI_Barrier(handle_->comm)); }
 
+Control Control::split(int colour) const {
+  MPI_Comm comm = MPI_COMM_NULL;
+  TPBENCH_MPI(MPI_Comm_split(handle_->comm, colour, rank_, &comm));
+  return Control(std::make_shared<MpiHandle>(comm, true));
+}
+
 }  // namespace tpbench

@@ -1,27 +1,49 @@
 #include "layers/linear.hpp"
+#include "layers/region.hpp"
 
 namespace tpbench {
 namespace {
 
 // Y_i [T, h/t] = X [T, h] W_i [h, h/t]: each rank has whole columns of Y, and the whole Y is assembled
-// everywhere.
+// everywhere. Backward needs this rank's columns of dY only, dW_i = X^T dY_i; dX is a sum over the ranks of
+// dY_i W_i^T.
 class ColumnLinearLayer : public LinearLayer {
  public:
   explicit ColumnLinearLayer(const LayerContext& context)
       : LinearLayer(
-            context, {0, context.shape.hidden_size},
+            context, local_rows(context), {0, context.shape.hidden_size},
             shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank())),
-        output_(make_output(Category::activations, shape().tokens, shape().hidden_size)) {}
-
-  void poison() override { backend().poison(output_.view()); }
-  OutputShard output() const override { return {output_.view(), 0, 0}; }
-
- protected:
-  Matrix make_output(Category category, std::int64_t rows, std::int64_t columns) {
-    return communicator().make_matrix(backend().memory(), category, shape().dtype, rows, columns);
+        entry_(context),
+        output_(context.make_shared_matrix(Category::activations, shape().tokens, shape().hidden_size)) {
+    make_output_gradient({0, shape().tokens}, out());
   }
 
+  void backward(std::int64_t layer, Trace& trace) final {
+    const MatrixView x = entry_.gather(input(), trace);
+    trace.begin(Activity::compute);
+    backend().gemm(transposed(x), output_gradient(), weight_gradient(layer));
+    backend().gemm(output_gradient(), transposed(weight(layer)), entry_.partial_gradient());
+    trace.end();
+    entry_.reduce_gradient(trace);
+  }
+
+  void poison(std::int64_t layer, Direction direction) override {
+    LinearLayer::poison(layer, direction);
+    entry_.poison(direction);
+    if (direction == Direction::forward) backend().poison(output_.view());
+  }
+
+ protected:
+  [[nodiscard]] std::int64_t output_bytes() const {
+    return output_.view().elements() * shape().element_size();
+  }
+
+  RegionEntry entry_;
   Matrix output_;
+
+ private:
+  Result output() const final { return {"output", output_.view(), 0, 0}; }
+  MatrixView input_gradient() const final { return entry_.gradient(); }
 };
 
 // Assembles by an all-gather. It puts shard after shard, so that with several tokens the rows of Y are in
@@ -30,38 +52,40 @@ class GatheringColumnLinear final : public ColumnLinearLayer {
  public:
   explicit GatheringColumnLinear(const LayerContext& context) : ColumnLinearLayer(context) {
     if (shape().tp_degree == 1) return;
-    shard_ = make_output(Category::communication, shape().tokens, out().size());
+    shard_ = context.make_shared_matrix(Category::communication, shape().tokens, out().size());
     if (shape().tokens > 1) {
-      gathered_ = make_output(Category::communication, shape().tp_degree * shape().tokens, out().size());
+      gathered_ = context.make_shared_matrix(Category::communication, shape().tp_degree * shape().tokens,
+                                             out().size());
     }
   }
 
   void forward(std::int64_t layer, Trace& trace) override {
     const bool alone = communicator().size() == 1;
+    const MatrixView x = entry_.gather(input(), trace);
     trace.begin(Activity::compute);
-    backend().gemm(input(), weight(layer), alone ? output_.view() : shard_.view());
+    backend().gemm(x, weight(layer), alone ? output_.view() : shard_.view());
     trace.end();
     if (alone) return;
 
     const bool one_row = shape().tokens == 1;
-    trace.begin(Activity::all_gather);
+    trace.begin(Activity::all_gather, output_bytes());
     communicator().all_gather(shard_.view().data, shard_.view().elements(),
                               one_row ? output_.view().data : gathered_.view().data, shape().dtype);
     trace.end();
     if (one_row) return;
 
     trace.begin(Activity::compute);
+    const MatrixView& all = gathered_.view();
     for (std::int64_t rank = 0; rank < communicator().size(); ++rank) {
-      const MatrixView& all = gathered_.view();
-      const MatrixView piece = {all.row(rank * shape().tokens), all.dtype, shape().tokens, all.columns,
-                                all.columns};
-      backend().copy(piece, output_.view().column_slice(rank * all.columns, all.columns));
+      backend().copy(all.row_slice(rank * shape().tokens, shape().tokens),
+                     output_.view().column_slice(rank * all.columns, all.columns));
     }
     trace.end();
   }
 
-  void poison() override {
-    ColumnLinearLayer::poison();
+  void poison(std::int64_t layer, Direction direction) override {
+    ColumnLinearLayer::poison(layer, direction);
+    if (direction == Direction::backward) return;
     backend().poison(shard_.view());
     backend().poison(gathered_.view());
   }
@@ -79,13 +103,14 @@ class SummingColumnLinear final : public ColumnLinearLayer {
 
   void forward(std::int64_t layer, Trace& trace) override {
     const MatrixView& y = output_.view();
+    const MatrixView x = entry_.gather(input(), trace);
     trace.begin(Activity::compute);
     backend().set_zero(y.column_slice(0, out().begin));
     backend().set_zero(y.column_slice(out().end, y.columns - out().end));
-    backend().gemm(input(), weight(layer), y.column_slice(out().begin, out().size()));
+    backend().gemm(x, weight(layer), y.column_slice(out().begin, out().size()));
     trace.end();
     if (communicator().size() == 1) return;
-    trace.begin(Activity::all_reduce);
+    trace.begin(Activity::all_reduce, output_bytes());
     communicator().all_reduce_sum(y.data, y.elements(), shape().dtype);
     trace.end();
   }

@@ -1,9 +1,10 @@
 #include <array>
 
+#include "layers/block.hpp"
 #include "layers/layer.hpp"
 #include "layers/linear.hpp"
-#include "layers/mlp.hpp"
 #include "layers/probes.hpp"
+#include "layers/region_layer.hpp"
 
 namespace tpbench {
 namespace {
@@ -16,6 +17,8 @@ constexpr std::array kLayers = {
     LayerEntry{"column_linear", make_column_linear},
     LayerEntry{"row_linear", make_row_linear},
     LayerEntry{"mlp", make_mlp},
+    LayerEntry{"attention", make_attention},
+    LayerEntry{"block", make_block},
 };
 
 }  // namespace

@@ -8,19 +8,20 @@ class GemmLayer final : public LinearLayer {
  public:
   explicit GemmLayer(const LayerContext& context)
       : LinearLayer(
-            context, {0, context.shape.hidden_size},
+            context, {0, context.shape.tokens}, {0, context.shape.hidden_size},
             shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank())),
-        output_(backend().make_matrix(Category::activations, shape().dtype, shape().tokens, out().size())) {}
+        output_(context.make_matrix(Category::activations, shape().tokens, out().size())) {}
 
   void forward(std::int64_t layer, Trace& trace) override {
     trace.begin(Activity::compute);
     backend().gemm(input(), weight(layer), output_.view());
     trace.end();
   }
-  void poison() override { backend().poison(output_.view()); }
-  OutputShard output() const override { return {output_.view(), 0, out().begin}; }
+  void poison(std::int64_t, Direction) override { backend().poison(output_.view()); }
 
  private:
+  Result output() const override { return {"output", output_.view(), 0, out().begin}; }
+
   Matrix output_;
 };
 

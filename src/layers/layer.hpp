@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -21,10 +22,22 @@ struct LayerContext {
   std::uint64_t seed = 1;
   Backend& backend;
   Communicator& communicator;
+  /// A communicator over the ranks of the group that name the same colour, in the order of their ranks.
+  /// Collective over the group.
+  std::function<std::unique_ptr<Communicator>(int colour)> split;
+
+  Matrix make_matrix(Category category, std::int64_t rows, std::int64_t columns) const {
+    return backend.make_matrix(category, shape.dtype, rows, columns);
+  }
+  /// The same, in memory that the group's algorithm can work on without copying it first.
+  Matrix make_shared_matrix(Category category, std::int64_t rows, std::int64_t columns) const {
+    return communicator.make_matrix(backend.memory(), category, shape.dtype, rows, columns);
+  }
 };
 
-/// The output that this rank holds after a forward step, and where it lies in the unsharded output.
-struct OutputShard {
+/// What a step has left on this rank, and where it lies in the unsharded tensor of that name.
+struct Result {
+  std::string_view name;
   MatrixView local;
   std::int64_t first_row = 0;
   std::int64_t first_column = 0;
@@ -36,44 +49,58 @@ struct ReferenceTile {
   std::vector<long double> values;
 };
 
-/// Sums over the columns of a matrix with random signs, one per row: what they should be and what they are. A
-/// wrong entry anywhere in a row shows, at the cost of one pass over the weights instead of a whole product
-/// (Freivalds' check).
-struct RowSums {
-  std::vector<double> expected;
-  std::vector<double> found;
-  bool expected_is_partial = false;  ///< true: what is expected is the total over the ranks of the group
+/// The naive unsharded layer, from the same weights and inputs: plain loops, no BLAS and no MPI, in double
+/// for f32 and in long double for f64.
+class Reference {
+ public:
+  virtual ~Reference() = default;
+  /// Rows and columns of the whole tensor of which `results(layer, direction)[index]` is a part. Weight sets
+  /// are asked for in the order in which a step runs them.
+  virtual ReferenceTile tile(std::int64_t layer, Direction direction, std::size_t index,
+                             std::span<const std::int64_t> rows, Range columns) = 0;
 };
 
-/// One workload on one rank: `num_layers` weight sets that share their inputs and outputs. Made by all ranks
-/// of a group at the same time; the constructor allocates every tensor, so that a step allocates nothing.
+/// What a reference will be asked for.
+struct ReferenceExtent {
+  std::vector<std::int64_t> output_rows;  ///< of the whole output, sorted
+  bool gradients = false;                 ///< the results of backward too; then output_rows are all rows
+};
+
+/// One workload on one rank, with `num_layers` weight sets. Made by all ranks of a group at the same time;
+/// the constructor allocates every tensor, so that a step allocates nothing. A step runs `forward` of each
+/// weight set, and in training then `backward` of each, the last one first.
 class Layer {
  public:
   virtual ~Layer() = default;
 
   /// Writes weights and inputs; shows a sign of life after each.
   virtual void fill(Heartbeat& heartbeat) = 0;
-  /// Runs weight set `layer` once: the work that is timed. Collective over the group.
+  /// Runs weight set `layer`: the work that is timed. Collective over the group.
   virtual void forward(std::int64_t layer, Trace& trace) = 0;
-  /// Overwrites everything that `forward` must write, so that what it does not write shows.
-  virtual void poison() = 0;
+  /// Gradients of weight set `layer`, from what `forward` has kept. Collective over the group.
+  virtual void backward(std::int64_t layer, Trace& trace);
+  /// Overwrites everything that this half of `layer` must write, so that what it does not write shows.
+  virtual void poison(std::int64_t layer, Direction direction) = 0;
   /// Called once between verification and warm-up.
   virtual void settle() {}
 
-  [[nodiscard]] virtual OutputShard output() const = 0;
-  /// The naive unsharded result at the given rows (of the whole output) and columns, from the same weights
-  /// and inputs, in double for f32 and in long double for f64.
-  [[nodiscard]] virtual ReferenceTile reference(std::int64_t layer, std::span<const std::int64_t> rows,
-                                                Range columns) const = 0;
-  /// Multiply-adds that one row of the reference costs.
-  [[nodiscard]] virtual double reference_cost_per_row() const = 0;
-  /// While on, `forward` notes what `row_sums` needs of values that it overwrites. Never on while steps are
-  /// timed.
-  virtual void observe(bool /*on*/) {}
-  /// Checks of every row of what `forward(layer)` has just computed; together they reach from the inputs to
-  /// the output.
-  [[nodiscard]] virtual std::vector<RowSums> row_sums(std::int64_t layer) const = 0;
+  /// What `forward(layer)` or `backward(layer)` has just left. The first of forward is the output.
+  [[nodiscard]] virtual std::vector<Result> results(std::int64_t layer, Direction direction) const = 0;
+
+  [[nodiscard]] virtual std::unique_ptr<Reference> make_reference(const ReferenceExtent& extent,
+                                                                  Heartbeat& heartbeat) const = 0;
+  /// Multiply-adds that the reference of all results of all weight sets costs this rank.
+  [[nodiscard]] virtual double reference_cost() const = 0;
+  /// Up to `limit` local rows of the output whose reference is cheap to have alone; the same for every weight
+  /// set. Sorted.
+  [[nodiscard]] virtual std::vector<std::int64_t> cheap_rows(std::int64_t limit, std::uint64_t seed) const;
 };
+
+/// A seeded choice of `limit` of `rows` rows with the first and the last among them, or all. Sorted.
+std::vector<std::int64_t> choose_rows(std::int64_t rows, std::int64_t limit, std::uint64_t seed);
+
+/// Runs one whole step.
+void run_step(Layer& layer, const Shape& shape, Trace& trace);
 
 /// One row of the table of layers: what runs the workload of that name.
 struct LayerEntry {

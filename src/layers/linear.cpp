@@ -4,55 +4,89 @@
 #include "layers/tensors.hpp"
 
 namespace tpbench {
+namespace {
 
-LinearLayer::LinearLayer(const LayerContext& context, Range in, Range out)
-    : context_(context), in_(in), out_(out) {
-  input_ = backend().make_matrix(Category::activations, shape().dtype, shape().tokens, in.size());
+TensorKey linear_key(const LayerContext& context, std::int64_t layer) {
+  return weight_key(context.seed, TensorName::weight, layer, context.shape.hidden_size);
+}
+
+// Every row of every result can be had alone, so that nothing is kept.
+template <typename T>
+class LinearReference final : public Reference {
+ public:
+  LinearReference(const LayerContext& context, Heartbeat& heartbeat)
+      : context_(context), math_(context.backend, heartbeat) {}
+
+  ReferenceTile tile(std::int64_t layer, Direction direction, std::size_t index,
+                     std::span<const std::int64_t> rows, Range columns) override {
+    const Range all = {0, context_.shape.hidden_size}, tokens = {0, context_.shape.tokens};
+    const TensorKey x = input_key(context_.seed), dy = output_gradient_key(context_.seed);
+    if (direction == Direction::forward)
+      return as_tile(math_.times(generated_rows<T>(x, rows, all), linear_key(context_, layer), columns));
+    if (index == 0)
+      return as_tile(
+          math_.times_transposed(generated_rows<T>(dy, rows, all), linear_key(context_, layer), columns));
+    // Rows of dW are columns of X.
+    const std::vector<std::int64_t> every_token = all_rows(tokens);
+    return as_tile(math_.transposed_times(generated_rows<T>(x, every_token, all), rows,
+                                          generated_rows<T>(dy, every_token, all), columns));
+  }
+
+ private:
+  LayerContext context_;
+  ReferenceMath<T> math_;
+};
+
+}  // namespace
+
+LinearLayer::LinearLayer(const LayerContext& context, Range rows, Range in, Range out)
+    : context_(context), rows_(rows), in_(in), out_(out) {
+  input_ = context_.make_matrix(Category::activations, rows.size(), in.size());
   for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
-    weights_.push_back(backend().make_matrix(Category::weights, shape().dtype, in.size(), out.size()));
+    weights_.push_back(context_.make_matrix(Category::weights, in.size(), out.size()));
+    if (shape().trains())
+      weight_gradients_.push_back(context_.make_matrix(Category::gradients, in.size(), out.size()));
   }
 }
 
+void LinearLayer::make_output_gradient(Range rows, Range columns) {
+  if (!shape().trains()) return;
+  gradient_rows_ = rows;
+  gradient_columns_ = columns;
+  output_gradient_ = context_.make_matrix(Category::gradients, rows.size(), columns.size());
+}
+
 void LinearLayer::fill(Heartbeat& heartbeat) {
-  backend().fill(input(), input_key(context_.seed), 0, in_.begin);
+  backend().fill(input(), input_key(context_.seed), rows_.begin, in_.begin);
+  if (shape().trains())
+    backend().fill(output_gradient(), output_gradient_key(context_.seed), gradient_rows_.begin,
+                   gradient_columns_.begin);
   for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
-    const TensorKey key = weight_key(context_.seed, TensorName::weight, layer, shape().hidden_size);
-    backend().fill(weight(layer), key, in_.begin, out_.begin);
+    backend().fill(weight(layer), linear_key(context_, layer), in_.begin, out_.begin);
     heartbeat.beat(Activity::compute);
   }
 }
 
-ReferenceTile LinearLayer::reference(std::int64_t layer, std::span<const std::int64_t> rows,
-                                     Range columns) const {
-  const std::int64_t h = shape().hidden_size;
-  return dispatch(shape().dtype, [&](auto zero) {
-    using T = decltype(zero);
-    const auto x = generated_rows<T>(input_key(context_.seed), rows, {0, h});
-    const auto y =
-        times_generated<T>(x, weight_key(context_.seed, TensorName::weight, layer, h), columns, backend());
-    return ReferenceTile{columns.size(), {y.values.begin(), y.values.end()}};
+void LinearLayer::poison(std::int64_t layer, Direction direction) {
+  if (direction == Direction::backward) backend().poison(weight_gradient(layer));
+}
+
+std::vector<Result> LinearLayer::results(std::int64_t layer, Direction direction) const {
+  if (direction == Direction::forward) return {output()};
+  return {{"input_gradient", input_gradient(), rows_.begin, in_.begin},
+          {"weight_gradient", weight_gradient(layer), in_.begin, out_.begin}};
+}
+
+std::unique_ptr<Reference> LinearLayer::make_reference(const ReferenceExtent&, Heartbeat& heartbeat) const {
+  return dispatch(shape().dtype, [&](auto zero) -> std::unique_ptr<Reference> {
+    return std::make_unique<LinearReference<decltype(zero)>>(context_, heartbeat);
   });
 }
 
-double LinearLayer::reference_cost_per_row() const {
+double LinearLayer::reference_cost() const {
   const auto h = static_cast<double>(shape().hidden_size);
-  return h * h;
-}
-
-// sum over columns c of Y[r, c] s[c] = sum over k of X[r, k] (sum over c of W[k, c] s[c])
-std::vector<RowSums> LinearLayer::row_sums(std::int64_t layer) const {
-  const std::int64_t h = shape().hidden_size;
-  const MatrixView& local = output().local;
-  const Range columns = {output().first_column, output().first_column + local.columns};
-  const std::vector<double> signs = random_signs(context_.seed, h);
-  const TensorKey weights = weight_key(context_.seed, TensorName::weight, layer, h);
-  const auto folded = generated_times_signs(shape().dtype, weights, {0, h}, columns, signs, backend());
-  RowSums sums;
-  sums.expected = generated_times_signs(shape().dtype, input_key(context_.seed), {0, shape().tokens}, {0, h},
-                                        folded, backend());
-  sums.found =
-      times_signs(local, std::span(signs).subspan(static_cast<std::size_t>(columns.begin)), backend());
-  return {sums};
+  const double products = shape().trains() ? 3 : 1;
+  return products * static_cast<double>(shape().tokens * shape().num_layers) * h * h;
 }
 
 }  // namespace tpbench

@@ -6,6 +6,33 @@
 namespace tpbench {
 namespace {
 
+// The sum over the ranks of what they brought, or, gathered, one rank's after the other's.
+class ProbeReference final : public Reference {
+ public:
+  ProbeReference(const LayerContext& context, bool gathers) : context_(context), gathers_(gathers) {}
+
+  ReferenceTile tile(std::int64_t, Direction, std::size_t, std::span<const std::int64_t> rows,
+                     Range columns) override {
+    return dispatch(context_.shape.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      ReferenceRows<WiderThan<T>> result = zero_rows<WiderThan<T>>(rows.size(), columns.size());
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        const std::int64_t row = gathers_ ? 0 : rows[r];
+        const Range ranks = gathers_ ? Range{rows[r], rows[r] + 1} : Range{0, context_.shape.tp_degree};
+        for (std::int64_t rank = ranks.begin; rank < ranks.end; ++rank) {
+          const auto more = generated_rows<T>(probe_key(context_.seed, rank), {&row, 1}, columns);
+          for (std::int64_t c = 0; c < columns.size(); ++c) result.row(r)[c] += more.row(0)[c];
+        }
+      }
+      return as_tile(result);
+    });
+  }
+
+ private:
+  LayerContext context_;
+  bool gathers_;
+};
+
 // What the three have in common: rank r brings the tensor probe_key(r).
 class ProbeLayer : public Layer {
  public:
@@ -13,30 +40,30 @@ class ProbeLayer : public Layer {
 
   // Additions of generated entries, of which a processor does many in the time of one multiply-add with a
   // weight that is generated too: so probes are compared in full up to large arrays.
-  double reference_cost_per_row() const override {
+  double reference_cost() const override {
     constexpr double kCheaper = 1.0 / 16;
-    return kCheaper * static_cast<double>(shape().tp_degree) * static_cast<double>(output().local.columns);
+    return kCheaper * static_cast<double>(shape().tp_degree) * static_cast<double>(output().local.elements());
   }
-
-  std::vector<RowSums> row_sums(std::int64_t) const override {
-    const MatrixView& local = output().local;
-    const std::vector<double> signs = random_signs(context_.seed, local.columns);
-    return {{expected_sums({output().first_row, output().first_row + local.rows}, signs),
-             times_signs(local, signs, backend()), false}};
+  std::vector<Result> results(std::int64_t, Direction) const final { return {output()}; }
+  std::unique_ptr<Reference> make_reference(const ReferenceExtent&, Heartbeat&) const override {
+    return std::make_unique<ProbeReference>(context_, false);
   }
 
  protected:
+  [[nodiscard]] virtual Result output() const = 0;
   [[nodiscard]] const Shape& shape() const { return context_.shape; }
   [[nodiscard]] Backend& backend() const { return context_.backend; }
   [[nodiscard]] Communicator& communicator() const { return context_.communicator; }
-  [[nodiscard]] TensorKey key_of(std::int64_t rank) const { return probe_key(context_.seed, rank); }
-  [[nodiscard]] TensorKey own_key() const { return key_of(communicator().rank()); }
+  [[nodiscard]] const LayerContext& context() const { return context_; }
+  [[nodiscard]] TensorKey own_key() const { return probe_key(context_.seed, communicator().rank()); }
   [[nodiscard]] std::int64_t shard_elements() const {
     return shape().tokens * shape().hidden_size / shape().tp_degree;
   }
-  Matrix make_buffer(std::int64_t rows, std::int64_t columns) {
-    return communicator().make_matrix(backend().memory(), Category::communication, shape().dtype, rows,
-                                      columns);
+  [[nodiscard]] Matrix make_buffer(std::int64_t rows, std::int64_t columns) const {
+    return context_.make_shared_matrix(Category::communication, rows, columns);
+  }
+  [[nodiscard]] std::int64_t whole_bytes() const {
+    return shape().tokens * shape().hidden_size * shape().element_size();
   }
 
   // On one rank there is nothing to communicate; the array still has to arrive.
@@ -44,29 +71,6 @@ class ProbeLayer : public Layer {
     trace.begin(Activity::compute);
     backend().copy(from, to);
     trace.end();
-  }
-
-  // Signed sums over the columns of rows `rows` of the whole result.
-  [[nodiscard]] virtual std::vector<double> expected_sums(Range rows, std::span<const double> signs) const {
-    std::vector<double> sums(static_cast<std::size_t>(rows.size()));
-    for (std::int64_t rank = 0; rank < shape().tp_degree; ++rank) {
-      const auto share = generated_times_signs(shape().dtype, key_of(rank), rows, {0, output().local.columns},
-                                               signs, backend());
-      for (std::size_t r = 0; r < sums.size(); ++r) sums[r] += share[r];
-    }
-    return sums;
-  }
-
-  // The sum over ranks of what they brought.
-  [[nodiscard]] ReferenceTile sum_of_ranks(std::span<const std::int64_t> rows, Range columns) const {
-    return dispatch(shape().dtype, [&](auto zero) {
-      auto sum = generated_rows<decltype(zero)>(key_of(0), rows, columns);
-      for (std::int64_t rank = 1; rank < shape().tp_degree; ++rank) {
-        const auto more = generated_rows<decltype(zero)>(key_of(rank), rows, columns);
-        for (std::size_t i = 0; i < sum.values.size(); ++i) sum.values[i] += more.values[i];
-      }
-      return ReferenceTile{columns.size(), {sum.values.begin(), sum.values.end()}};
-    });
   }
 
  private:
@@ -81,22 +85,20 @@ class AllReduceLayer final : public ProbeLayer {
   void fill(Heartbeat&) override { backend().fill(array_.view(), own_key(), 0, 0); }
   // In place: what is written is also what is read. A call that does nothing leaves this rank's share, not
   // the sum.
-  void poison() override { backend().fill(array_.view(), own_key(), 0, 0); }
+  void poison(std::int64_t, Direction) override { backend().fill(array_.view(), own_key(), 0, 0); }
   // Sums of sums would grow without end, step after step; zeros stay zeros and take the same time.
   void settle() override { backend().set_zero(array_.view()); }
 
   void forward(std::int64_t, Trace& trace) override {
     if (communicator().size() == 1) return;
-    trace.begin(Activity::all_reduce);
+    trace.begin(Activity::all_reduce, whole_bytes());
     communicator().all_reduce_sum(array_.view().data, array_.view().elements(), shape().dtype);
     trace.end();
   }
-  OutputShard output() const override { return {array_.view(), 0, 0}; }
-  ReferenceTile reference(std::int64_t, std::span<const std::int64_t> rows, Range columns) const override {
-    return sum_of_ranks(rows, columns);
-  }
 
  private:
+  Result output() const override { return {"output", array_.view(), 0, 0}; }
+
   Matrix array_;
 };
 
@@ -109,38 +111,21 @@ class AllGatherLayer final : public ProbeLayer {
         whole_(make_buffer(shape().tp_degree, shard_elements())) {}
 
   void fill(Heartbeat&) override { backend().fill(shard_.view(), own_key(), 0, 0); }
-  void poison() override { backend().poison(whole_.view()); }
+  void poison(std::int64_t, Direction) override { backend().poison(whole_.view()); }
 
   void forward(std::int64_t, Trace& trace) override {
     if (communicator().size() == 1) return copy_alone(shard_.view(), whole_.view(), trace);
-    trace.begin(Activity::all_gather);
+    trace.begin(Activity::all_gather, whole_bytes());
     communicator().all_gather(shard_.view().data, shard_.view().elements(), whole_.view().data,
                               shape().dtype);
     trace.end();
   }
-  OutputShard output() const override { return {whole_.view(), 0, 0}; }
-  ReferenceTile reference(std::int64_t, std::span<const std::int64_t> rows, Range columns) const override {
-    ReferenceTile tile{columns.size(), {}};
-    const std::int64_t first_row = 0;
-    for (const std::int64_t rank : rows) {
-      dispatch(shape().dtype, [&](auto zero) {
-        const auto values = generated_rows<decltype(zero)>(key_of(rank), {&first_row, 1}, columns).values;
-        tile.values.insert(tile.values.end(), values.begin(), values.end());
-      });
-    }
-    return tile;
+  std::unique_ptr<Reference> make_reference(const ReferenceExtent&, Heartbeat&) const override {
+    return std::make_unique<ProbeReference>(context(), true);
   }
 
  private:
-  std::vector<double> expected_sums(Range rows, std::span<const double> signs) const override {
-    std::vector<double> sums;
-    for (std::int64_t rank = rows.begin; rank < rows.end; ++rank) {
-      sums.push_back(
-          generated_times_signs(shape().dtype, key_of(rank), {0, 1}, {0, shard_elements()}, signs, backend())
-              .front());
-    }
-    return sums;
-  }
+  Result output() const override { return {"output", whole_.view(), 0, 0}; }
 
   Matrix shard_;
   Matrix whole_;
@@ -155,21 +140,19 @@ class ReduceScatterLayer final : public ProbeLayer {
         shard_(make_buffer(1, shard_elements())) {}
 
   void fill(Heartbeat&) override { backend().fill(whole_.view(), own_key(), 0, 0); }
-  void poison() override { backend().poison(shard_.view()); }
+  void poison(std::int64_t, Direction) override { backend().poison(shard_.view()); }
 
   void forward(std::int64_t, Trace& trace) override {
     if (communicator().size() == 1) return copy_alone(whole_.view(), shard_.view(), trace);
-    trace.begin(Activity::reduce_scatter);
+    trace.begin(Activity::reduce_scatter, whole_bytes());
     communicator().reduce_scatter_sum(whole_.view().data, shard_.view().data, shard_.view().elements(),
                                       shape().dtype);
     trace.end();
   }
-  OutputShard output() const override { return {shard_.view(), communicator().rank(), 0}; }
-  ReferenceTile reference(std::int64_t, std::span<const std::int64_t> rows, Range columns) const override {
-    return sum_of_ranks(rows, columns);
-  }
 
  private:
+  Result output() const override { return {"output", shard_.view(), communicator().rank(), 0}; }
+
   Matrix whole_;
   Matrix shard_;
 };

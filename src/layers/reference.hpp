@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "compute/backend.hpp"
+#include "layers/layer.hpp"
 #include "tensor/fill.hpp"
 #include "workload/partition.hpp"
 
@@ -23,49 +24,85 @@ template <>
 struct Wider<double> {
   using type = long double;
 };
+template <typename T>
+using WiderThan = typename Wider<T>::type;
 
 /// Dense row-major rows of higher precision.
 template <typename Real>
 struct ReferenceRows {
   std::int64_t columns = 0;
   std::vector<Real> values;
+  [[nodiscard]] std::size_t rows() const {
+    return columns == 0 ? 0 : values.size() / static_cast<std::size_t>(columns);
+  }
   [[nodiscard]] Real* row(std::size_t r) { return values.data() + static_cast<std::int64_t>(r) * columns; }
   [[nodiscard]] const Real* row(std::size_t r) const {
     return values.data() + static_cast<std::int64_t>(r) * columns;
   }
 };
 
+/// Zeros.
+template <typename Real>
+ReferenceRows<Real> zero_rows(std::size_t rows, std::int64_t columns) {
+  return {columns, std::vector<Real>(rows * static_cast<std::size_t>(columns))};
+}
+
 /// Rows `rows`, columns `columns` of the tensor that `key` names.
 template <typename T>
-ReferenceRows<typename Wider<T>::type> generated_rows(const TensorKey& key,
-                                                      std::span<const std::int64_t> rows, Range columns);
+ReferenceRows<WiderThan<T>> generated_rows(const TensorKey& key, std::span<const std::int64_t> rows,
+                                           Range columns);
 
-/// x [rows, k] times columns `columns` of the [k, ...] tensor that `key` names.
+/// begin, begin + 1, ... end - 1
+std::vector<std::int64_t> all_rows(Range rows);
+
+/// Products of rows with generated tensors, on all compute threads; shows signs of life.
 template <typename T>
-ReferenceRows<typename Wider<T>::type> times_generated(const ReferenceRows<typename Wider<T>::type>& x,
-                                                       const TensorKey& key, Range columns, Backend& backend);
+class ReferenceMath {
+ public:
+  using Real = WiderThan<T>;
+  using Rows = ReferenceRows<Real>;
 
-/// Signs +1 or -1 for columns [0, count): the random vector of the row-sum check.
-std::vector<double> random_signs(std::uint64_t seed, std::int64_t count);
+  ReferenceMath(Backend& backend, Heartbeat& heartbeat) : backend_(backend), heartbeat_(heartbeat) {}
 
-/// For each row in `rows` of the tensor `key`: the sum over `columns` of entry times signs[column].
-std::vector<double> generated_times_signs(DType dtype, const TensorKey& key, Range rows, Range columns,
-                                          std::span<const double> signs, Backend& backend);
+  /// x [rows, k] times columns `columns` of the [k, ...] tensor that `key` names.
+  Rows times(const Rows& x, const TensorKey& key, Range columns) const;
+  /// x [rows, k] times the transpose of rows `rows` of the [..., k] tensor that `key` names: [rows,
+  /// rows.size()]
+  Rows times_transposed(const Rows& x, const TensorKey& key, Range rows) const;
+  /// Columns `a_columns` of a [n, ...], transposed, times columns `b_columns` of b [n, ...].
+  Rows transposed_times(const Rows& a, std::span<const std::int64_t> a_columns, const Rows& b,
+                        Range b_columns) const;
 
-/// For each row of `matrix`: the sum over columns of entry times factors[column]; there may be more factors
-/// than columns.
-std::vector<double> times_signs(const MatrixView& matrix, std::span<const double> factors, Backend& backend);
+  [[nodiscard]] Backend& backend() const { return backend_; }
 
-/// Sum over columns of row[c] * factors[c].
-double dot_row(const void* row, DType dtype, std::span<const double> factors);
+ private:
+  template <typename Work>
+  void in_bites(std::size_t rows, double cost_per_row, const Work& work) const;
+
+  Backend& backend_;
+  Heartbeat& heartbeat_;
+};
+
+template <typename Real>
+ReferenceTile as_tile(const ReferenceRows<Real>& rows) {
+  return {rows.columns, {rows.values.begin(), rows.values.end()}};
+}
+
+/// The entries of `held`, which holds rows `held_rows` (sorted) of a whole tensor, at rows `rows` of the
+/// whole and columns `columns`.
+template <typename Real>
+ReferenceTile tile_of(const ReferenceRows<Real>& held, std::span<const std::int64_t> held_rows,
+                      std::span<const std::int64_t> rows, Range columns);
 
 extern template ReferenceRows<double> generated_rows<float>(const TensorKey&, std::span<const std::int64_t>,
                                                             Range);
 extern template ReferenceRows<long double> generated_rows<double>(const TensorKey&,
                                                                   std::span<const std::int64_t>, Range);
-extern template ReferenceRows<double> times_generated<float>(const ReferenceRows<double>&, const TensorKey&,
-                                                             Range, Backend&);
-extern template ReferenceRows<long double> times_generated<double>(const ReferenceRows<long double>&,
-                                                                   const TensorKey&, Range, Backend&);
+extern template ReferenceTile tile_of(const ReferenceRows<double>&, std::span<const std::int64_t>,
+                                      std::span<const std::int64_t>, Range);
+extern template ReferenceTile tile_of(const ReferenceRows<long double>&, std::span<const std::int64_t>,
+                                      std::span<const std::int64_t>, Range);
+extern template class ReferenceMath<float>;
+extern template class ReferenceMath<double>;
 
 }  // namespace tpbench

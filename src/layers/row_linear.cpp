@@ -1,33 +1,50 @@
 #include "layers/linear.hpp"
+#include "layers/region.hpp"
 
 namespace tpbench {
 namespace {
 
-// Y [T, h] = sum over ranks of X_i [T, h/t] W_i [h/t, h]. Every rank has a full-size partial sum: an
-// all-reduce adds them up where GEMM wrote them.
+// Y [T, h] = sum over ranks of X_i [T, h/t] W_i [h/t, h]. Every rank has a full-size partial sum, which is
+// added up where GEMM wrote it. Backward, dX_i = dY W_i^T is this rank's own and needs no collective.
 class RowLinearLayer final : public LinearLayer {
  public:
   explicit RowLinearLayer(const LayerContext& context)
-      : LinearLayer(context,
+      : LinearLayer(context, {0, context.shape.tokens},
                     shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank()),
                     {0, context.shape.hidden_size}),
-        output_(communicator().make_matrix(backend().memory(), Category::activations, shape().dtype,
-                                           shape().tokens, shape().hidden_size)) {}
+        exit_(context) {
+    make_output_gradient(local_rows(context), {0, shape().hidden_size});
+    if (shape().trains())
+      input_gradient_ = context.make_matrix(Category::gradients, shape().tokens, in().size());
+  }
 
   void forward(std::int64_t layer, Trace& trace) override {
     trace.begin(Activity::compute);
-    backend().gemm(input(), weight(layer), output_.view());
+    backend().gemm(input(), weight(layer), exit_.partial());
     trace.end();
-    if (communicator().size() == 1) return;
-    trace.begin(Activity::all_reduce);
-    communicator().all_reduce_sum(output_.view().data, output_.view().elements(), shape().dtype);
+    exit_.reduce(trace);
+  }
+
+  void backward(std::int64_t layer, Trace& trace) override {
+    const MatrixView dy = exit_.gather_gradient(output_gradient(), trace);
+    trace.begin(Activity::compute);
+    backend().gemm(transposed(input()), dy, weight_gradient(layer));
+    backend().gemm(dy, transposed(weight(layer)), input_gradient_.view());
     trace.end();
   }
-  void poison() override { backend().poison(output_.view()); }
-  OutputShard output() const override { return {output_.view(), 0, 0}; }
+
+  void poison(std::int64_t layer, Direction direction) override {
+    LinearLayer::poison(layer, direction);
+    exit_.poison(direction);
+    if (direction == Direction::backward) backend().poison(input_gradient_.view());
+  }
 
  private:
-  Matrix output_;
+  Result output() const override { return {"output", exit_.output(), local_rows(context()).begin, 0}; }
+  MatrixView input_gradient() const override { return input_gradient_.view(); }
+
+  RegionExit exit_;
+  Matrix input_gradient_;
 };
 
 }  // namespace

@@ -37,8 +37,6 @@ constexpr std::array kOffers = {
             for (const auto& [dtype, name] : EnumNames<DType>::table) names.emplace_back(name);
             return names;
           }},
-    Offer{"pass", [](const Availability&) { return std::vector<Json>{"forward"}; }},
-    Offer{"sequence_parallel", [](const Availability&) { return std::vector<Json>{false}; }},
     Offer{"overlap_chunks", [](const Availability&) { return std::vector<Json>{1}; }},
     Offer{"model", [](const Availability&) { return std::vector<Json>{nullptr}; }},
 };

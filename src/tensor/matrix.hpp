@@ -21,9 +21,19 @@ struct MatrixView {
   [[nodiscard]] void* row(std::int64_t r) const {
     return static_cast<std::byte*>(data) + r * row_stride * size_of(dtype);
   }
+  /// Rows [row, row + row_count) of columns [column, column + column_count).
+  [[nodiscard]] MatrixView block(std::int64_t first_row, std::int64_t row_count, std::int64_t column,
+                                 std::int64_t column_count) const {
+    return {static_cast<std::byte*>(row(first_row)) + column * size_of(dtype), dtype, row_count, column_count,
+            row_stride};
+  }
   /// Columns [begin, begin + count) of all rows.
   [[nodiscard]] MatrixView column_slice(std::int64_t begin, std::int64_t count) const {
-    return {static_cast<std::byte*>(data) + begin * size_of(dtype), dtype, rows, count, row_stride};
+    return block(0, rows, begin, count);
+  }
+  /// All columns of rows [begin, begin + count).
+  [[nodiscard]] MatrixView row_slice(std::int64_t begin, std::int64_t count) const {
+    return block(begin, count, 0, columns);
   }
 };
 

@@ -6,7 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "forwarding.hpp"
+#include "comm/forwarding_communicator.hpp"
+#include "compute/forwarding_backend.hpp"
 #include "workload/workload.hpp"
 
 namespace tpbench::test {
@@ -22,9 +23,9 @@ class CountingBackend final : public ForwardingBackend {
   CountingBackend(std::unique_ptr<Backend> inner, Executed& executed)
       : ForwardingBackend(std::move(inner)), executed_(executed) {}
 
-  void gemm(const MatrixView& a, const MatrixView& b, const MatrixView& c) override {
-    executed_.flop += 2 * c.rows * c.columns * a.columns;
-    ForwardingBackend::gemm(a, b, c);
+  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+    executed_.flop += 2 * c.rows * c.columns * a.columns();
+    ForwardingBackend::multiply(a, b, c, store);
   }
 
  private:

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "forwarding.hpp"
+#include "comm/forwarding_communicator.hpp"
+#include "compute/forwarding_backend.hpp"
 #include "layers/tensors.hpp"
 
 namespace tpbench::test {
@@ -81,7 +82,7 @@ void change(void* data, std::int64_t element, DType dtype, double by) {
 
 bool is_weight(const TensorKey& key) {
   return key.tensor > static_cast<std::uint32_t>(TensorName::input) &&
-         key.tensor < static_cast<std::uint32_t>(TensorName::probe);
+         key.tensor < static_cast<std::uint32_t>(TensorName::output_gradient);
 }
 
 class FaultyBackend final : public ForwardingBackend {
@@ -101,12 +102,12 @@ class FaultyBackend final : public ForwardingBackend {
     if (hit && x.elements() > 0) change(x.row(x.rows / 2), x.columns / 2, x.dtype, key.scale);
   }
 
-  void gemm(const MatrixView& a, const MatrixView& b, const MatrixView& c) override {
+  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
     if (trigger_->enter_gemm()) {
       trigger_->strike_at(FaultPlace::compute);
       if (trigger_->is(FaultKind::no_gemm)) return;
     }
-    ForwardingBackend::gemm(a, b, c);
+    ForwardingBackend::multiply(a, b, c, store);
   }
 
  private:

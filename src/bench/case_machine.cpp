@@ -1,0 +1,30 @@
+#include "bench/case_machine.hpp"
+
+#include "bench/agreeing_communicator.hpp"
+
+namespace tpbench {
+
+CaseMachine::CaseMachine(const Case& point, const Team& team, const Parts& parts, Heartbeat& heartbeat)
+    : point_(point), team_(team), parts_(parts), heartbeat_(heartbeat), shape_(point.shape()) {
+  backend_ = make_checked_backend(
+      parts.make_backend(point.backend, static_cast<int>(point.threads_per_rank.value_or(1))), operations_,
+      heartbeat);
+}
+
+void CaseMachine::make_layer() {
+  communicator_ = make_communicator(*team_.group);
+  const LayerEntry* entry = find_layer(point_.workload);
+  if (entry == nullptr) throw CaseError("this build has no layer for workload " + point_.workload);
+  layer_ = entry->make({shape_, point_.seed, *backend_, *communicator_, [this](int colour) {
+                          team_.settle({});  // splitting is a collective too
+                          return make_communicator(team_.group->split(colour));
+                        }});
+}
+
+std::unique_ptr<Communicator> CaseMachine::make_communicator(const Control& ranks) {
+  auto agreeing = std::make_unique<AgreeingCommunicator>(
+      parts_.make_communicator(point_.algorithm.value_or("mpi"), ranks), team_, asks_);
+  return make_checked_communicator(std::move(agreeing), ranks, *backend_, operations_, heartbeat_);
+}
+
+}  // namespace tpbench

@@ -1,0 +1,40 @@
+#include "layers/layer.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+#include <stdexcept>
+
+namespace tpbench {
+
+void Layer::backward(std::int64_t, Trace&) { throw std::logic_error("this layer has no backward"); }
+
+std::vector<std::int64_t> Layer::cheap_rows(std::int64_t limit, std::uint64_t seed) const {
+  return choose_rows(results(0, Direction::forward).front().local.rows, limit, seed);
+}
+
+std::vector<std::int64_t> choose_rows(std::int64_t rows, std::int64_t limit, std::uint64_t seed) {
+  std::vector<std::int64_t> chosen;
+  if (limit >= rows) {
+    chosen.resize(static_cast<std::size_t>(rows));
+    std::iota(chosen.begin(), chosen.end(), std::int64_t{0});
+    return chosen;
+  }
+  chosen = {0, rows - 1};
+  std::mt19937_64 random(seed);
+  while (static_cast<std::int64_t>(chosen.size()) < limit) {
+    chosen.push_back(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows)));
+  }
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  return chosen;
+}
+
+void run_step(Layer& layer, const Shape& shape, Trace& trace) {
+  for (std::int64_t l = 0; l < shape.num_layers; ++l) layer.forward(l, trace);
+  if (!shape.trains()) return;
+  trace.turn(Direction::backward);
+  for (std::int64_t l = shape.num_layers; l-- > 0;) layer.backward(l, trace);
+}
+
+}  // namespace tpbench

@@ -1,0 +1,127 @@
+#include "layers/mlp_part.hpp"
+
+#include "layers/tensors.hpp"
+
+namespace tpbench {
+namespace {
+
+// The gated form holds gate and up side by side, A_i [h, 2f/t], so that one GEMM makes both.
+class MlpPart final : public RegionPart {
+ public:
+  explicit MlpPart(const LayerContext& context)
+      : context_(context),
+        inner_(shard_of(shape().ffn_hidden_size, shape().tp_degree, context.communicator.rank())) {
+    const std::int64_t h = shape().hidden_size, f = inner_.size(), tokens = shape().tokens;
+    const std::int64_t wide = gated() ? 2 * f : f;
+    const std::int64_t kept = shape().trains() ? shape().num_layers : 1;
+    for (std::int64_t layer = 0; layer < kept; ++layer) {
+      hidden_.push_back(context_.make_matrix(Category::activations, tokens, wide));
+      if (shape().trains()) activated_.push_back(context_.make_matrix(Category::activations, tokens, f));
+    }
+    for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
+      up_.push_back(context_.make_matrix(Category::weights, h, wide));
+      down_.push_back(context_.make_matrix(Category::weights, f, h));
+      if (!shape().trains()) continue;
+      up_gradient_.push_back(context_.make_matrix(Category::gradients, h, wide));
+      down_gradient_.push_back(context_.make_matrix(Category::gradients, f, h));
+    }
+    if (shape().trains()) hidden_gradient_ = context_.make_matrix(Category::gradients, tokens, wide);
+  }
+
+  void fill(Heartbeat& heartbeat) override {
+    const std::int64_t h = shape().hidden_size;
+    for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
+      const MatrixView& up = up_[index(layer)].view();
+      if (gated()) backend().fill(gate_of(up), key(TensorName::gate, layer, h), 0, inner_.begin);
+      backend().fill(up_of(up), key(TensorName::up, layer, h), 0, inner_.begin);
+      backend().fill(down_[index(layer)].view(), key(TensorName::down, layer, shape().ffn_hidden_size),
+                     inner_.begin, 0);
+      heartbeat.beat(Activity::compute);
+    }
+  }
+
+  void forward(std::int64_t layer, const MatrixView& x, const MatrixView& partial) override {
+    const MatrixView& hidden = hidden_of(layer);
+    backend().gemm(x, up_[index(layer)].view(), hidden);
+    if (gated())
+      backend().swiglu(hidden, activated_of(layer));
+    else
+      backend().gelu(hidden, activated_of(layer));
+    backend().gemm(activated_of(layer), down_[index(layer)].view(), partial);
+  }
+
+  // dB = act^T dY; dact = dY B^T; through the activation; dA = X^T dH; dX = dH A^T
+  void backward(std::int64_t layer, const MatrixView& x, const MatrixView& dy,
+                const MatrixView& dx) override {
+    const MatrixView& hidden_gradient = hidden_gradient_.view();
+    const MatrixView activated_gradient = hidden_gradient.column_slice(0, inner_.size());
+    backend().gemm(transposed(activated_of(layer)), dy, down_gradient_[index(layer)].view());
+    backend().gemm(dy, transposed(down_[index(layer)].view()), activated_gradient);
+    if (gated())
+      backend().swiglu_backward(hidden_of(layer), activated_gradient, hidden_gradient);
+    else
+      backend().gelu_backward(hidden_of(layer), activated_gradient, hidden_gradient);
+    backend().gemm(transposed(x), hidden_gradient, up_gradient_[index(layer)].view());
+    backend().gemm(hidden_gradient, transposed(up_[index(layer)].view()), dx);
+  }
+
+  void poison(std::int64_t layer, Direction direction) override {
+    if (direction == Direction::forward) {
+      backend().poison(hidden_of(layer));
+      if (shape().trains()) backend().poison(activated_of(layer));
+    } else {
+      backend().poison(hidden_gradient_.view());
+      backend().poison(up_gradient_[index(layer)].view());
+      backend().poison(down_gradient_[index(layer)].view());
+    }
+  }
+
+  std::vector<Result> gradients(std::int64_t layer) const override {
+    const MatrixView& up = up_gradient_[index(layer)].view();
+    std::vector<Result> results = {
+        {"up_gradient", up_of(up), 0, inner_.begin},
+        {"down_gradient", down_gradient_[index(layer)].view(), inner_.begin, 0},
+    };
+    if (gated()) results.push_back({"gate_gradient", gate_of(up), 0, inner_.begin});
+    return results;
+  }
+
+ private:
+  static std::size_t index(std::int64_t layer) { return static_cast<std::size_t>(layer); }
+  [[nodiscard]] const Shape& shape() const { return context_.shape; }
+  [[nodiscard]] Backend& backend() const { return context_.backend; }
+  [[nodiscard]] bool gated() const { return shape().gated(); }
+  [[nodiscard]] TensorKey key(TensorName name, std::int64_t layer, std::int64_t fan_in) const {
+    return weight_key(context_.seed, name, layer, fan_in);
+  }
+  [[nodiscard]] MatrixView gate_of(const MatrixView& wide) const {
+    return wide.column_slice(0, inner_.size());
+  }
+  [[nodiscard]] MatrixView up_of(const MatrixView& wide) const {
+    return wide.column_slice(gated() ? inner_.size() : 0, inner_.size());
+  }
+  // Without backward the activation works where its operand stands, and weight sets share the place.
+  [[nodiscard]] const MatrixView& hidden_of(std::int64_t layer) const {
+    return hidden_[shape().trains() ? index(layer) : 0].view();
+  }
+  [[nodiscard]] MatrixView activated_of(std::int64_t layer) const {
+    return shape().trains() ? activated_[index(layer)].view()
+                            : hidden_of(layer).column_slice(0, inner_.size());
+  }
+
+  LayerContext context_;
+  Range inner_;
+  std::vector<Matrix> up_, down_;
+  std::vector<Matrix> hidden_;
+  std::vector<Matrix> activated_;
+  std::vector<Matrix> up_gradient_, down_gradient_;
+  Matrix hidden_gradient_;
+};
+
+}  // namespace
+
+std::unique_ptr<RegionPart> make_mlp_part(const LayerContext& context) {
+  return std::make_unique<MlpPart>(context);
+}
+
+}  // namespace tpbench
