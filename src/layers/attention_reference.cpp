@@ -28,7 +28,7 @@ class AttentionReference final : public ReferencePart<T> {
   using Real = WiderThan<T>;
 
   explicit AttentionReference(const ReferenceContext& context)
-      : context_(context), math_(context.backend, context.heartbeat) {}
+      : context_(context), math_(context.backend, context.heartbeat, context.nudge) {}
 
   Rows forward(const Rows& x, std::span<const std::int64_t> tokens) override {
     x_ = x;

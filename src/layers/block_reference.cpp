@@ -33,7 +33,8 @@ class BlockReference final : public Reference {
     const LayerState& state = layers_[static_cast<std::size_t>(layer)];
     if (index == 0) return tile_of(stream_gradient_, rows_, rows, columns);
     if (index == 1)
-      return tile_of(norm_gradients_, all_rows({0, static_cast<std::int64_t>(kHalves) * norm_rows(shape())}), rows, columns);
+      return tile_of(norm_gradients_, all_rows({0, static_cast<std::int64_t>(kHalves) * norm_rows(shape())}),
+                     rows, columns);
     constexpr std::size_t kAttentionGradients = 4;
     const std::size_t gradient = index - 2;
     if (gradient < kAttentionGradients) return state.parts[0]->gradient(gradient, rows, columns);

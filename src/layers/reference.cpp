@@ -74,6 +74,17 @@ void ReferenceMath<T>::in_bites(std::size_t rows, double cost_per_row, const Wor
 }
 
 template <typename T>
+void ReferenceMath<T>::make_row(std::vector<T>& values, const TensorKey& key, std::int64_t row,
+                                std::int64_t column) const {
+  const auto count = static_cast<std::int64_t>(values.size());
+  fill_row(values.data(), key, row, column, count);
+  if (!nudge_ || nudge_->row != row || nudge_->key.tensor != key.tensor || nudge_->key.layer != key.layer)
+    return;
+  const std::int64_t at = nudge_->column - column;
+  if (at >= 0 && at < count) values[static_cast<std::size_t>(at)] += static_cast<T>(nudge_->by);
+}
+
+template <typename T>
 auto ReferenceMath<T>::times(const Rows& x, const TensorKey& key, Range columns) const -> Rows {
   Rows result = zero_rows<Real>(x.rows(), columns.size());
   in_bites(x.rows(), static_cast<double>(x.columns * columns.size()),
@@ -81,7 +92,7 @@ auto ReferenceMath<T>::times(const Rows& x, const TensorKey& key, Range columns)
              backend_.parallel_for(columns.size(), [&](std::int64_t first, std::int64_t last) {
                std::vector<T> weights(static_cast<std::size_t>(last - first));
                for (std::int64_t k = 0; k < x.columns; ++k) {
-                 fill_row(weights.data(), key, k, columns.begin + first, last - first);
+                 make_row(weights, key, k, columns.begin + first);
                  for (std::size_t r = begin; r < end; ++r)
                    add_scaled(result.row(r) + first, weights.data(), x.row(r)[k], last - first);
                }
@@ -97,7 +108,7 @@ auto ReferenceMath<T>::times_transposed(const Rows& x, const TensorKey& key, Ran
     backend_.parallel_for(rows.size(), [&](std::int64_t first, std::int64_t last) {
       std::vector<T> weights(static_cast<std::size_t>(x.columns));
       for (std::int64_t k = first; k < last; ++k) {
-        fill_row(weights.data(), key, rows.begin + k, 0, x.columns);
+        make_row(weights, key, rows.begin + k, 0);
         for (std::size_t r = begin; r < end; ++r) result.row(r)[k] = dot(x.row(r), weights.data(), x.columns);
       }
     });

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -55,6 +56,13 @@ ReferenceRows<WiderThan<T>> generated_rows(const TensorKey& key, std::span<const
 /// begin, begin + 1, ... end - 1
 std::vector<std::int64_t> all_rows(Range rows);
 
+/// One entry of a generated tensor that is taken to be larger by `by`: what finite differences need.
+struct Nudge {
+  TensorKey key;
+  std::int64_t row = 0, column = 0;
+  double by = 0;
+};
+
 /// Products of rows with generated tensors, on all compute threads; shows signs of life.
 template <typename T>
 class ReferenceMath {
@@ -62,7 +70,8 @@ class ReferenceMath {
   using Real = WiderThan<T>;
   using Rows = ReferenceRows<Real>;
 
-  ReferenceMath(Backend& backend, Heartbeat& heartbeat) : backend_(backend), heartbeat_(heartbeat) {}
+  ReferenceMath(Backend& backend, Heartbeat& heartbeat, const std::optional<Nudge>& nudge = {})
+      : backend_(backend), heartbeat_(heartbeat), nudge_(nudge) {}
 
   /// x [rows, k] times columns `columns` of the [k, ...] tensor that `key` names.
   Rows times(const Rows& x, const TensorKey& key, Range columns) const;
@@ -78,9 +87,11 @@ class ReferenceMath {
  private:
   template <typename Work>
   void in_bites(std::size_t rows, double cost_per_row, const Work& work) const;
+  void make_row(std::vector<T>& values, const TensorKey& key, std::int64_t row, std::int64_t column) const;
 
   Backend& backend_;
   Heartbeat& heartbeat_;
+  std::optional<Nudge> nudge_;
 };
 
 template <typename Real>

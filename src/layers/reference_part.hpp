@@ -13,6 +13,7 @@ struct ReferenceContext {
   std::int64_t layer = 0;
   Backend& backend;
   Heartbeat& heartbeat;
+  std::optional<Nudge> nudge = {};  ///< of a weight
 };
 
 /// The unsharded counterpart of a RegionPart, for one weight set. Rows are those of the whole tensors that

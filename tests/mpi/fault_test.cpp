@@ -14,11 +14,14 @@ class CaseWithFault : public testing::TestWithParam<Variant> {
  protected:
   const UsedFields& uses() const { return find_workload(GetParam().workload)->uses; }
   bool has_gemm() const { return uses().num_layers; }
-  bool has_collective() const { return uses().algorithm && world().size() > 1; }
+  bool has_collective() const {
+    const Cost cost = find_workload(GetParam().workload)->cost(point().shape());
+    return cost.bytes_per_step() > 0;
+  }
   static long last_rank() { return world().size() - 1; }
 
   Case point() const {
-    Case point = make_case(GetParam(), 7, 60, 132);
+    Case point = make_case(GetParam(), {12, 60, 132, 6, 12, 12});
     point.tp_degree = world().size();
     normalise_case(point);
     return point;
@@ -112,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(All, CaseWithFault, testing::ValuesIn(all_variants()),
 
 // Several ranks fail at once: the lowest one speaks.
 TEST(CaseWithFaults, NamesTheLowestFailingRank) {
-  Case point = make_case({"row_linear"}, 7, 60, 132);
+  Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
   point.tp_degree = world().size();
   const InjectedFault fault{.kind = FaultKind::exception, .place = FaultPlace::fill};
   const CaseOutcome outcome = run(point, with_fault(built_in_parts(), fault, world().rank()));
@@ -123,7 +126,7 @@ TEST(CaseWithFaults, NamesTheLowestFailingRank) {
 // After a failure of communication nobody can be asked: the caller must end the job.
 TEST(CaseWithFaults, LetsACommunicationErrorThrough) {
   if (world().size() == 1) GTEST_SKIP() << "no collective on one rank";
-  Case point = make_case({"row_linear"}, 7, 60, 132);
+  Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
   point.tp_degree = world().size();
   const InjectedFault fault{
       .kind = FaultKind::exception, .place = FaultPlace::collective, .error = FaultError::comm_error};
@@ -133,7 +136,7 @@ TEST(CaseWithFaults, LetsACommunicationErrorThrough) {
 // In timed steps ranks do not ask each other: what is thrown there must not look like a case that failed in
 // order.
 TEST(CaseWithFaults, LetsThroughWhatIsThrownInATimedStep) {
-  Case point = make_case({"row_linear"}, 7, 60, 132);
+  Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
   point.tp_degree = world().size();
   for (const std::int64_t step : {2, 3}) {  // warm-up and sampling
     const InjectedFault fault{.kind = FaultKind::exception, .step = step};

@@ -47,6 +47,65 @@ long double gelu(long double x) {
 
 long double silu(long double x) { return x / (1 + std::exp(-x)); }
 
+// Columns [first, first + count) of rows [row, row + rows).
+Dense cut(const Dense& x, std::int64_t row, std::int64_t rows, std::int64_t first, std::int64_t count) {
+  Dense part{rows, count, {}};
+  for (std::int64_t r = row; r < row + rows; ++r) {
+    for (std::int64_t c = first; c < first + count; ++c) part.values.push_back(x.at(r, c));
+  }
+  return part;
+}
+
+Dense transpose(const Dense& x) {
+  Dense result{x.columns, x.rows, {}};
+  for (std::int64_t c = 0; c < x.columns; ++c) {
+    for (std::int64_t r = 0; r < x.rows; ++r) result.values.push_back(x.at(r, c));
+  }
+  return result;
+}
+
+// Whole matrices of scores, the upper triangle left out.
+Dense causal_softmax(const Dense& scores, long double scale) {
+  Dense p = scores;
+  for (std::int64_t r = 0; r < p.rows; ++r) {
+    long double sum = 0;
+    for (std::int64_t c = 0; c < p.columns; ++c) {
+      auto& value = p.values[static_cast<std::size_t>(r * p.columns + c)];
+      value = c <= r ? std::exp(scale * value) : 0;
+      sum += value;
+    }
+    for (std::int64_t c = 0; c < p.columns; ++c) p.values[static_cast<std::size_t>(r * p.columns + c)] /= sum;
+  }
+  return p;
+}
+
+std::vector<long double> textbook_attention(const Shape& s, std::uint64_t seed, std::int64_t layer,
+                                            const Dense& x) {
+  const std::int64_t h = s.hidden_size, d = h / s.num_heads, kv = s.num_kv_heads * d;
+  const auto weight = [&](TensorName name, std::int64_t columns) {
+    return whole_tensor(s.dtype, weight_key(seed, name, layer, h), h, columns);
+  };
+  const Dense q = product(x, whole_tensor(s.dtype, query_key(seed, layer, h), h, h));
+  const Dense k = product(x, weight(TensorName::key, kv)), v = product(x, weight(TensorName::value, kv));
+  Dense context{s.tokens, h, std::vector<long double>(static_cast<std::size_t>(s.tokens * h))};
+  for (std::int64_t first = 0; first < s.tokens; first += s.sequence_length) {
+    for (std::int64_t head = 0; head < s.num_heads; ++head) {
+      const std::int64_t kv_head = head / (s.num_heads / s.num_kv_heads);
+      const auto part = [&](const Dense& whole, std::int64_t at) {
+        return cut(whole, first, s.sequence_length, at * d, d);
+      };
+      const Dense p = causal_softmax(product(part(q, head), transpose(part(k, kv_head))),
+                                     1 / std::sqrt(static_cast<long double>(d)));
+      const Dense out = product(p, part(v, kv_head));
+      for (std::int64_t r = 0; r < out.rows; ++r) {
+        for (std::int64_t c = 0; c < d; ++c)
+          context.values[static_cast<std::size_t>((first + r) * h + head * d + c)] = out.at(r, c);
+      }
+    }
+  }
+  return product(context, weight(TensorName::out, h)).values;
+}
+
 }  // namespace
 
 std::vector<long double> textbook_output(const Variant& variant, const Shape& s, std::uint64_t seed,
@@ -55,6 +114,7 @@ std::vector<long double> textbook_output(const Variant& variant, const Shape& s,
     return whole_tensor(s.dtype, weight_key(seed, name, layer, rows), rows, columns);
   };
   const Dense x = whole_tensor(s.dtype, input_key(seed), s.tokens, s.hidden_size);
+  if (variant.workload == "attention") return textbook_attention(s, seed, layer, x);
   if (variant.workload != "mlp")
     return product(x, weight(TensorName::weight, s.hidden_size, s.hidden_size)).values;
 

@@ -20,13 +20,17 @@ void expect_closure(const Samples& samples) {
   ASSERT_EQ(samples.communication_s.size(), count);
   ASSERT_EQ(samples.wait_s.size(), count);
   ASSERT_EQ(samples.other_s.size(), count);
-  for (const auto& by_op : samples.communication_by_op_s) ASSERT_EQ(by_op.size(), count);
+  for (const auto& collective : samples.collectives) ASSERT_EQ(collective.communication_s.size(), count);
   for (std::size_t k = 0; k < count; ++k) {
     const double parts = samples.compute_s[k] + samples.communication_s[k] + samples.other_s[k];
     EXPECT_NEAR(parts, samples.step_s[k], 1e-12);
-    double by_op = 0;
-    for (const auto& op : samples.communication_by_op_s) by_op += op[k];
-    EXPECT_NEAR(by_op, samples.communication_s[k], 1e-12);
+    double by_kind = 0;
+    for (const auto& collective : samples.collectives) by_kind += collective.communication_s[k];
+    EXPECT_NEAR(by_kind, samples.communication_s[k], 1e-12);
+    EXPECT_NEAR(samples.compute_by_half_s[0][k] + samples.compute_by_half_s[1][k], samples.compute_s[k],
+                1e-12);
+    EXPECT_NEAR(samples.communication_by_half_s[0][k] + samples.communication_by_half_s[1][k],
+                samples.communication_s[k], 1e-12);
     EXPECT_GT(samples.step_s[k], 0);
     EXPECT_GE(samples.compute_s[k], 0);
     EXPECT_GE(samples.communication_s[k], 0);
@@ -48,10 +52,11 @@ class EveryCase : public testing::TestWithParam<Variant> {};
 TEST_P(EveryCase, ClosesAndCountsItsMemory) {
   for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
     SCOPED_TRACE(testing::Message() << "degree " << degree);
-    Case point = make_case(GetParam(), 7, 60, 132);
+    Case point = make_case(GetParam(), {12, 60, 132, 6, 12, 4});
     point.tp_degree = degree;
     point.num_layers = 2;
     normalise_case(point);
+    if (!can_split(point)) continue;
     const Team& team = team_for(point);
     if (!team.member()) continue;
     const CaseOutcome outcome = run(point, built_in_parts());
@@ -76,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(All, EveryCase, testing::ValuesIn(all_variants()),
                          [](const auto& test) { return name_of_variant(test.param); });
 
 TEST(Groups, RunAtTheSameTimeAsReplicas) {
-  Case point = make_case({"row_linear"}, 7, 60, 132);
+  Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
   point.groups = Groups::all;
   for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
     SCOPED_TRACE(testing::Message() << "degree " << degree);
@@ -108,7 +113,7 @@ TEST(Groups, OneGroupLeavesTheOthersOut) {
 // The order of ranks is what the placement says; the layer's rank follows it.
 TEST(Groups, FollowThePlacement) {
   for (const Placement placement : {Placement::packed, Placement::spread}) {
-    Case point = make_case({"row_linear"}, 7, 60, 132);
+    Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
     point.placement = placement;
     point.tp_degree = world().size();
     const Team& team = team_for(point);
@@ -128,11 +133,15 @@ TEST(ReduceBatch, TakesMaximaAndMinimaOverRanks) {
   trace.start_batch(5);
   for (int k = 0; k < 5; ++k) {
     trace.begin_step();
-    for (const Activity activity :
-         {Activity::compute, Activity::all_reduce, Activity::compute, Activity::reduce_scatter}) {
-      trace.begin(activity);
+    const auto mark = [&](Activity activity, std::int64_t bytes) {
+      trace.begin(activity, bytes);
       trace.end();
-    }
+    };
+    mark(Activity::compute, 0);
+    mark(Activity::all_reduce, 40);
+    trace.turn(Direction::backward);
+    mark(Activity::compute, 0);
+    mark(Activity::reduce_scatter, 80);
     trace.end_step();
   }
   std::vector<double> segments(trace.segment_s().begin(), trace.segment_s().end());
@@ -150,15 +159,19 @@ TEST(ReduceBatch, TakesMaximaAndMinimaOverRanks) {
     EXPECT_DOUBLE_EQ(samples.communication_s[k], shortest[i + 1] + shortest[i + 3]);
     EXPECT_NEAR(samples.wait_s[k], longest[i + 1] - shortest[i + 1] + longest[i + 3] - shortest[i + 3],
                 1e-15);
-    EXPECT_DOUBLE_EQ(samples.communication_by_op_s[static_cast<std::size_t>(CollectiveOp::all_reduce)][k],
-                     shortest[i + 1]);
-    EXPECT_EQ(samples.communication_by_op_s[static_cast<std::size_t>(CollectiveOp::all_gather)][k], 0);
+    EXPECT_DOUBLE_EQ(samples.compute_by_half_s[0][k], longest[i]);
+    EXPECT_DOUBLE_EQ(samples.compute_by_half_s[1][k], longest[i + 2]);
+    ASSERT_EQ(samples.collectives.size(), 2U);
+    EXPECT_EQ(samples.collectives[0].kind, (Segment{Activity::all_reduce, Direction::forward, 40}));
+    EXPECT_DOUBLE_EQ(samples.collectives[0].communication_s[k], shortest[i + 1]);
+    EXPECT_EQ(samples.collectives[1].kind, (Segment{Activity::reduce_scatter, Direction::backward, 80}));
+    EXPECT_DOUBLE_EQ(samples.collectives[1].communication_s[k], shortest[i + 3]);
   }
 }
 
 // Replicas that spend their steps differently: the parts are those of the slowest one, so that they add up.
 TEST(ReduceBatch, TakesTheSlowestOfSeveralGroups) {
-  Case point = make_case({"gemm"}, 7, 60, 132);
+  Case point = make_case({"gemm"}, {12, 60, 132, 6, 12, 12});
   point.groups = Groups::all;
   point.tp_degree = 1;
   const Team& team = team_for(point);

@@ -11,11 +11,12 @@
 namespace tpbench::test {
 namespace {
 
-constexpr std::int64_t kTokens = 40, kHidden = 60, kFfn = 132;
+// Divides by every degree up to 4, in rows too.
+constexpr Sizes kSizes = {48, 60, 132, 24, 12, 4};
 constexpr std::int64_t kSampledRows = 8;
 
 Case case_on_all(const Variant& variant, DType dtype) {
-  Case point = make_case(variant, kTokens, kHidden, kFfn);
+  Case point = make_case(variant, kSizes);
   point.dtype = dtype;
   point.tp_degree = world().size();
   point.num_layers = 2;
@@ -26,26 +27,14 @@ Case case_on_all(const Variant& variant, DType dtype) {
 // Verifies a case by samples, over parts that may have a fault in them.
 VerificationResult verify(const Case& point, const Parts& parts, VerifyMode mode = VerifyMode::sampled) {
   const Team& team = team_for(point);
-  const auto backend = parts.make_backend("cpu", 1);
-  const auto communicator = parts.make_communicator("mpi", *team.group);
-  const Shape shape = point.shape();
-  const auto layer = find_layer(point.workload)->make({shape, point.seed, *backend, *communicator});
   Heartbeat heartbeat;
-  layer->fill(heartbeat);
-  const std::int64_t reduction_length = point.workload_row().cost(shape).reduction_length;
-  return verify_layer(*layer, shape, mode, point.seed, reduction_length, team, *backend, heartbeat);
-}
-
-// A row that is in the sample of no weight set.
-std::int64_t unsampled_row(const Case& point) {
-  std::vector<char> sampled(kTokens);
-  for (std::int64_t l = 0; l < point.shape().num_layers; ++l) {
-    for (const std::int64_t row :
-         rows_to_check(kTokens, kSampledRows, point.seed + static_cast<std::uint64_t>(l))) {
-      sampled[static_cast<std::size_t>(row)] = 1;
-    }
-  }
-  return std::find(sampled.begin(), sampled.end(), 0) - sampled.begin();
+  CaseMachine machine(point, team, parts, heartbeat);
+  machine.make_layer();
+  const VerificationMethod method = choose_method(mode, machine.layer(), machine.shape(), team);
+  machine.operations().on = method == VerificationMethod::sampled;
+  machine.layer().fill(heartbeat);
+  const std::int64_t reduction_length = point.workload_row().cost(machine.shape()).reduction_length;
+  return verify_layer(machine, method, point.seed, reduction_length, team, heartbeat);
 }
 
 class Verification : public testing::TestWithParam<std::tuple<Variant, DType>> {
@@ -66,30 +55,39 @@ TEST_P(Verification, PassesInEveryMode) {
   EXPECT_EQ(verify(point(), built_in_parts(), VerifyMode::off).method, "none");
 }
 
-TEST_P(Verification, SaysWhenItSampled) {
-  if (!find_workload(point().workload)->uses.num_layers) GTEST_SKIP() << "a probe of this size is compared in full";
+TEST_P(Verification, ComparesFewRowsWhenItSamples) {
   const VerificationResult result = verify(point(), built_in_parts());
   EXPECT_EQ(result.method, "sampled");
   EXPECT_LE(result.rows_checked, kSampledRows * 2);
 }
 
-// One entry of one row that is not among the samples is wrong on one rank: only the sums over all rows can
-// tell.
-TEST_P(Verification, FindsOneWrongEntryInARowThatIsNotSampled) {
-  if (world().size() == 1) GTEST_SKIP() << "no collective on one rank";
+// One entry of one result of each collective of the first step is wrong on one rank, in a row that is not
+// compared: only the check of the operation can tell.
+TEST_P(Verification, FindsOneWrongEntryOfEachCollective) {
   const Cost cost = point().workload_row().cost(point().shape());
-  const bool gathers = point().workload == "column_linear" && point().combine == Combine::all_gather;
-  if (cost.collectives.empty()) GTEST_SKIP() << "no collective";
-  if (cost.collectives[0].op != CollectiveOp::all_reduce && !gathers)
-    GTEST_SKIP() << "few rows: always checked in full";
-  // In the last weight set, so that every one must have been looked at.
-  InjectedFault fault{
-      .kind = FaultKind::wrong_sum, .rank = world().size() - 1, .step = point().shape().num_layers};
-  const std::int64_t columns = gathers ? kHidden / world().size() : kHidden;
-  fault.element = unsampled_row(point()) * columns + columns / 2;
-  const VerificationResult result = verify(point(), with_fault(built_in_parts(), fault, world().rank()));
-  EXPECT_EQ(result.method, "sampled");
-  EXPECT_EQ(result.passed, false) << "error " << result.max_relative_error.value_or(-1);
+  std::int64_t calls = 0;
+  for (const CollectiveCost& collective : cost.collectives) calls += collective.calls_per_step;
+  for (std::int64_t call = 1; call <= calls; ++call) {
+    InjectedFault fault{.kind = FaultKind::wrong_sum, .rank = world().size() - 1, .step = call};
+    const VerificationResult result = verify(point(), with_fault(built_in_parts(), fault, world().rank()));
+    EXPECT_EQ(result.passed, false) << "call " << call << ", error "
+                                    << result.max_relative_error.value_or(-1);
+  }
+}
+
+// The same for the products: a GEMM that does nothing leaves poison, or what was there before.
+TEST_P(Verification, FindsEachGemmThatDoesNothing) {
+  const UsedFields& uses = find_workload(point().workload)->uses;
+  if (!uses.num_layers) GTEST_SKIP() << "no GEMM";
+  // The number of GEMMs is not known; a fault beyond the last one is none.
+  std::int64_t found = 0;
+  for (std::int64_t gemm = 1; gemm <= 12; ++gemm) {
+    const InjectedFault fault{.kind = FaultKind::no_gemm, .rank = 0, .step = gemm};
+    const VerificationResult result = verify(point(), with_fault(built_in_parts(), fault, world().rank()));
+    found += result.passed == false ? 1 : 0;
+    if (result.passed == true) break;
+  }
+  EXPECT_GE(found, point().pass == Pass::forward_backward ? 6 : 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Verification,
@@ -100,16 +98,16 @@ INSTANTIATE_TEST_SUITE_P(All, Verification,
                                   std::string(name_of(std::get<1>(test.param)));
                          });
 
-TEST(RowsToCheck, AreSortedAndHaveBothEnds) {
+TEST(ChosenRows, AreSortedAndHaveBothEnds) {
   for (const std::int64_t rows : {9, 40, 100000}) {
-    const auto chosen = rows_to_check(rows, kSampledRows, 3);
+    const auto chosen = choose_rows(rows, kSampledRows, 3);
     EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
     EXPECT_EQ(std::adjacent_find(chosen.begin(), chosen.end()), chosen.end());
     EXPECT_EQ(chosen.front(), 0);
     EXPECT_EQ(chosen.back(), rows - 1);
     EXPECT_LE(static_cast<std::int64_t>(chosen.size()), kSampledRows);
   }
-  EXPECT_EQ(rows_to_check(3, 8, 1), (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(choose_rows(3, 8, 1), (std::vector<std::int64_t>{0, 1, 2}));
 }
 
 }  // namespace

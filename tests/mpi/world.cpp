@@ -21,9 +21,19 @@ std::vector<Variant> all_variants() {
   for (const LayerEntry& entry : all_layers()) {
     const std::string name(entry.workload);
     const UsedFields& uses = find_workload(name)->uses;
-    variants.push_back({name});
-    if (uses.activation) variants.push_back({name, Activation::swiglu});
-    if (uses.combine) variants.push_back({name, Activation::gelu, Combine::all_reduce});
+    std::vector<Variant> forms = {{name}};
+    if (uses.activation) forms.push_back({name, Activation::swiglu});
+    if (uses.combine) forms.push_back({name, Activation::gelu, Combine::all_reduce});
+    for (Variant form : forms) {
+      variants.push_back(form);
+      if (!uses.training) continue;
+      form.sequence_parallel = true;
+      variants.push_back(form);
+      form.pass = Pass::forward_backward;
+      variants.push_back(form);
+      form.sequence_parallel = false;
+      variants.push_back(form);
+    }
   }
   return variants;
 }
@@ -33,20 +43,31 @@ std::string name_of_variant(const Variant& variant) {
   std::string name = variant.workload;
   if (uses.activation) name += "_" + std::string(name_of(variant.activation));
   if (uses.combine) name += "_" + std::string(name_of(variant.combine));
+  if (variant.pass == Pass::forward_backward) name += "_trained";
+  if (variant.sequence_parallel) name += "_in_rows";
   return name;
 }
 
-Case make_case(const Variant& variant, std::int64_t tokens, std::int64_t hidden_size,
-               std::int64_t ffn_hidden_size) {
+Case make_case(const Variant& variant, const Sizes& sizes) {
   Case point;
   point.workload = variant.workload;
   point.activation = variant.activation;
   point.combine = variant.combine;
-  point.hidden_size = hidden_size;
-  point.ffn_hidden_size = ffn_hidden_size;
-  point.batch_size = tokens;
+  point.pass = variant.pass;
+  point.sequence_parallel = variant.sequence_parallel;
+  point.hidden_size = sizes.hidden_size;
+  point.ffn_hidden_size = sizes.ffn_hidden_size;
+  point.batch_size = sizes.tokens / sizes.sequence_length;
+  point.sequence_length = sizes.sequence_length;
+  point.num_heads = sizes.num_heads;
+  point.num_kv_heads = sizes.num_kv_heads;
   point.threads_per_rank = 1;
   return point;
+}
+
+bool can_split(const Case& point) {
+  const Workload& workload = point.workload_row();
+  return !why_impossible(workload, point.shape()) && !why_not_divisible(workload, point.shape());
 }
 
 }  // namespace tpbench::test

@@ -23,6 +23,14 @@ struct Variant {
   std::string workload;
   Activation activation = Activation::gelu;
   Combine combine = Combine::all_gather;
+  Pass pass = Pass::forward;
+  bool sequence_parallel = false;
+};
+
+/// Sizes of a case. `num_heads` is for workloads with attention.
+struct Sizes {
+  std::int64_t tokens = 7, hidden_size = 60, ffn_hidden_size = 132;
+  std::int64_t sequence_length = 7, num_heads = 12, num_kv_heads = 4;
 };
 
 /// Every layer of this build in every form.
@@ -31,7 +39,9 @@ std::vector<Variant> all_variants();
 std::string name_of_variant(const Variant& variant);
 
 /// A case of that variant; the caller sets degree, dtype and layers.
-Case make_case(const Variant& variant, std::int64_t tokens, std::int64_t hidden_size,
-               std::int64_t ffn_hidden_size);
+Case make_case(const Variant& variant, const Sizes& sizes = {});
+
+/// Whether the case's degree can split it.
+bool can_split(const Case& point);
 
 }  // namespace tpbench::test

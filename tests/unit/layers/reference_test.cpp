@@ -7,7 +7,10 @@
 #include <string_view>
 
 #include "compute/cpu_backend.hpp"
+#include "layers/attention_part.hpp"
 #include "layers/layer.hpp"
+#include "layers/mlp_part.hpp"
+#include "layers/norm_reference.hpp"
 #include "layers/tensors.hpp"
 #include "workload/workload.hpp"
 
@@ -70,7 +73,10 @@ TYPED_TEST(ReferenceOf, MultipliesWithATensorItMakesOnTheWay) {
   constexpr std::int64_t kRows = 2, kInner = 29, kFirst = 4, kLast = 15;
   ReferenceRows<Wide> x{kInner, {}};
   for (std::int64_t i = 0; i < kRows * kInner; ++i) x.values.push_back(Wide(i % 11 - 5) / 8);
-  const auto y = times_generated<TypeParam>(x, this->key_, {kFirst, kLast}, *this->backend_);
+  Heartbeat heartbeat;
+  const ReferenceMath<TypeParam> math(*this->backend_, heartbeat);
+  const auto y = math.times(x, this->key_, {kFirst, kLast});
+  EXPECT_GT(heartbeat.beats.load(), 0U);
   ASSERT_EQ(y.columns, kLast - kFirst);
   for (std::size_t r = 0; r < kRows; ++r) {
     for (std::int64_t c = kFirst; c < kLast; ++c) {
@@ -82,50 +88,186 @@ TYPED_TEST(ReferenceOf, MultipliesWithATensorItMakesOnTheWay) {
   }
 }
 
-TYPED_TEST(ReferenceOf, SumsRowsWithSigns) {
-  constexpr std::int64_t kColumns = 37;
-  const auto signs = random_signs(4, kColumns);
-  const auto sums =
-      generated_times_signs(this->kDType, this->key_, {6, 20}, {2, kColumns}, signs, *this->backend_);
-  ASSERT_EQ(sums.size(), 14U);
-  for (std::int64_t r = 6; r < 20; ++r) {
-    const auto values = this->row(r, kColumns);
-    double sum = 0;
-    for (std::size_t c = 2; c < kColumns; ++c) sum += static_cast<double>(values[c]) * signs[c];
-    EXPECT_NEAR(sums[static_cast<std::size_t>(r - 6)], sum, 1e-14);
+TYPED_TEST(ReferenceOf, MultipliesWithTheTransposeOfATensor) {
+  using Wide = typename TestFixture::Real;
+  constexpr std::int64_t kInner = 29, kFirst = 4, kLast = 15;
+  ReferenceRows<Wide> x{kInner, {}};
+  for (std::int64_t i = 0; i < 2 * kInner; ++i) x.values.push_back(Wide(i % 11 - 5) / 8);
+  Heartbeat heartbeat;
+  const auto y =
+      ReferenceMath<TypeParam>(*this->backend_, heartbeat).times_transposed(x, this->key_, {kFirst, kLast});
+  ASSERT_EQ(y.columns, kLast - kFirst);
+  for (std::size_t r = 0; r < 2; ++r) {
+    for (std::int64_t k = kFirst; k < kLast; ++k) {
+      const auto weights = this->row(k, kInner);
+      Wide sum = 0;
+      for (std::int64_t c = 0; c < kInner; ++c)
+        sum += x.row(r)[c] * Wide(weights[static_cast<std::size_t>(c)]);
+      EXPECT_LE(std::abs(y.row(r)[k - kFirst] - sum), this->kTolerance);
+    }
   }
 }
 
-// Factors may go on beyond the matrix: a slice of columns takes its own alone.
-TYPED_TEST(ReferenceOf, SumsRowsOfAMatrixWithSigns) {
-  std::vector<TypeParam> values(3 * 10, TypeParam(1));
-  const MatrixView slice = {values.data() + 2, this->kDType, 3, 4, 10};
-  const std::vector<double> factors = {1, 2, 3, 4, 1000, 1000};
-  EXPECT_EQ(times_signs(slice, factors, *this->backend_), (std::vector<double>{10, 10, 10}));
+TYPED_TEST(ReferenceOf, MultipliesTheTransposeOfRows) {
+  using Wide = typename TestFixture::Real;
+  ReferenceRows<Wide> a{3, {1, 2, 3, 4, 5, 6}}, b{4, {1, 0, 2, 1, 0, 1, 1, 3}};
+  Heartbeat heartbeat;
+  const std::vector<std::int64_t> columns = {2, 0};
+  const auto product =
+      ReferenceMath<TypeParam>(*this->backend_, heartbeat).transposed_times(a, columns, b, {1, 4});
+  EXPECT_EQ(product.values, (std::vector<Wide>{6, 12, 21, 4, 6, 13}));
 }
 
-TYPED_TEST(ReferenceOf, MultipliesARowWithFactors) {
-  for (const std::size_t count : {0U, 1U, 7U, 8U, 9U, 100U}) {
-    const auto values = this->row(0, 100);
-    const std::vector<double> factors(count, 2.0);
-    double sum = 0;
-    for (std::size_t i = 0; i < count; ++i) sum += 2 * static_cast<double>(values[i]);
-    EXPECT_NEAR(dot_row(values.data(), this->kDType, factors), sum, 1e-13) << count;
+// -- the reference's own backward, by central differences of its forward
+
+using Rows = ReferenceRows<long double>;
+using PartMaker = std::unique_ptr<ReferencePart<double>> (*)(const ReferenceContext&);
+
+struct PartCase {
+  const char* name;
+  PartMaker make;
+  Shape shape;
+  std::vector<TensorName> weights;  // in the order of the gradients
+};
+
+Shape tiny(Activation activation, std::int64_t kv_heads) {
+  return {.tokens = 10,
+          .sequence_length = 5,
+          .hidden_size = 12,
+          .ffn_hidden_size = 7,
+          .num_heads = 4,
+          .num_kv_heads = kv_heads,
+          .dtype = DType::f64,
+          .activation = activation,
+          .pass = Pass::forward_backward};
+}
+
+const PartCase kParts[] = {
+    {"mlp_gelu", make_mlp_reference<double>, tiny(Activation::gelu, 4), {TensorName::up, TensorName::down}},
+    {"mlp_swiglu",
+     make_mlp_reference<double>,
+     tiny(Activation::swiglu, 4),
+     {TensorName::up, TensorName::down, TensorName::gate}},
+    {"attention",
+     make_attention_reference<double>,
+     tiny(Activation::gelu, 4),
+     {TensorName::query, TensorName::key, TensorName::value, TensorName::out}},
+    {"attention_of_groups",
+     make_attention_reference<double>,
+     tiny(Activation::gelu, 2),
+     {TensorName::query, TensorName::key, TensorName::value, TensorName::out}},
+};
+
+long double scalar_product(const Rows& a, const Rows& b) {
+  long double sum = 0;
+  for (std::size_t i = 0; i < a.values.size(); ++i) sum += a.values[i] * b.values[i];
+  return sum;
+}
+
+class BackwardOf : public testing::TestWithParam<PartCase> {
+ protected:
+  const Shape& shape() const { return GetParam().shape; }
+  Rows rows(const TensorKey& key) const {
+    return generated_rows<double>(key, tokens_, {0, shape().hidden_size});
+  }
+  std::unique_ptr<ReferencePart<double>> part(const std::optional<Nudge>& nudge = {}) {
+    return GetParam().make({shape(), 1, 0, *backend_, heartbeat_, nudge});
+  }
+
+  static constexpr double kStep = 0x1p-13;
+  static constexpr double kTolerance = 1e-6;
+  const std::vector<std::int64_t> tokens_ = all_rows({0, 10});
+  const Rows x_ = rows(input_key(1)), dy_ = rows(output_gradient_key(1));
+  std::unique_ptr<Backend> backend_ = make_cpu_backend(2);
+  Heartbeat heartbeat_;
+};
+
+TEST_P(BackwardOf, InputsIsTheSlopeOfForward) {
+  const auto whole = part();
+  whole->forward(x_, tokens_);
+  const Rows dx = whole->backward(dy_);
+  for (std::size_t i = 0; i < x_.values.size(); i += 7) {
+    Rows more = x_, less = x_;
+    more.values[i] += static_cast<long double>(kStep);
+    less.values[i] -= static_cast<long double>(kStep);
+    const long double slope = (scalar_product(part()->forward(more, tokens_), dy_) -
+                               scalar_product(part()->forward(less, tokens_), dy_)) /
+                              (2 * static_cast<long double>(kStep));
+    EXPECT_NEAR(static_cast<double>(dx.values[i] - slope), 0, kTolerance) << i;
   }
 }
 
-TEST(RandomSigns, AreBothAndTheSameForASeed) {
-  const auto signs = random_signs(1, 1000);
-  int positive = 0;
-  for (const double sign : signs) {
-    EXPECT_EQ(std::abs(sign), 1.0);
-    positive += sign > 0 ? 1 : 0;
+TEST_P(BackwardOf, WeightsIsTheSlopeOfForward) {
+  const auto whole = part();
+  whole->forward(x_, tokens_);
+  whole->backward(dy_);
+  for (std::size_t index = 0; index < GetParam().weights.size(); ++index) {
+    const TensorKey key = weight_key(1, GetParam().weights[index], 0, 1);
+    for (const std::int64_t row : {0, 3, 6}) {
+      for (const std::int64_t column : {0, 2, 5}) {
+        const auto output = [&](double by) {
+          return scalar_product(part(Nudge{key, row, column, by})->forward(x_, tokens_), dy_);
+        };
+        // The nudged weight is rounded to double: the step is a power of two, the weights are multiples of
+        // less.
+        const long double slope = (output(kStep) - output(-kStep)) / (2 * static_cast<long double>(kStep));
+        const std::int64_t rows[] = {row};
+        const auto gradient = whole->gradient(index, rows, {column, column + 1}).values.front();
+        EXPECT_NEAR(static_cast<double>(gradient - slope), 0, kTolerance)
+            << index << " " << row << " " << column;
+        EXPECT_NE(gradient, 0);
+      }
+    }
   }
-  EXPECT_NEAR(positive, 500, 80);
-  EXPECT_EQ(random_signs(1, 1000), signs);
-  EXPECT_NE(random_signs(2, 1000), signs);
-  const auto fewer = random_signs(1, 10);
-  EXPECT_TRUE(std::equal(fewer.begin(), fewer.end(), signs.begin())) << "a sign depends on its column alone";
+}
+
+INSTANTIATE_TEST_SUITE_P(Parts, BackwardOf, testing::ValuesIn(kParts),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(BackwardOfNorms, IsTheSlopeOfForward) {
+  for (const Norm kind : {Norm::rms_norm, Norm::layer_norm}) {
+    const auto key = [](std::uint32_t tensor) { return TensorKey{.seed = 5, .tensor = tensor}; };
+    const std::int64_t norm_rows = kind == Norm::layer_norm ? 2 : 1;
+    const Rows x = generated_rows<double>(key(1), all_rows({0, 3}), {0, 6});
+    const Rows dy = generated_rows<double>(key(2), all_rows({0, 3}), {0, 6});
+    const Rows parameters = generated_rows<double>(key(3), all_rows({0, norm_rows}), {0, 6});
+    Rows dparameters;
+    const Rows dx = NormReference<long double>(kind, x, parameters).backward(dy, dparameters);
+    constexpr long double kStep = 0x1p-13L;
+    const auto check = [&](const Rows& at, const Rows& gradient, const auto& output) {
+      for (std::size_t i = 0; i < at.values.size(); ++i) {
+        Rows more = at, less = at;
+        more.values[i] += kStep;
+        less.values[i] -= kStep;
+        const long double slope =
+            (scalar_product(output(more), dy) - scalar_product(output(less), dy)) / (2 * kStep);
+        EXPECT_NEAR(static_cast<double>(gradient.values[i] - slope), 0, 1e-6) << name_of(kind) << " " << i;
+      }
+    };
+    check(x, dx, [&](const Rows& at) { return NormReference<long double>(kind, at, parameters).output(); });
+    check(parameters, dparameters,
+          [&](const Rows& at) { return NormReference<long double>(kind, x, at).output(); });
+  }
+}
+
+TEST(EarlierTokens, AreThoseOfTheSameSequence) {
+  const Shape shape = {.tokens = 12, .sequence_length = 4};
+  EXPECT_EQ(with_earlier_tokens(shape, std::vector<std::int64_t>{1, 2, 9}),
+            (std::vector<std::int64_t>{0, 1, 2, 8, 9}));
+  EXPECT_EQ(with_earlier_tokens(shape, all_rows({0, 12})), all_rows({0, 12}));
+}
+
+TEST(FirstTokens, AreCheapToHaveAlone) {
+  const Shape shape = {.tokens = 64, .sequence_length = 16};
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
+    const auto rows = first_tokens(shape, {24, 64}, 8, seed);
+    ASSERT_FALSE(rows.empty());
+    EXPECT_LE(rows.size(), 8U);
+    for (const std::int64_t row : rows) EXPECT_LT((row + 24) % 16, 5) << row;
+  }
+  EXPECT_TRUE(first_tokens(shape, {17, 32}, 8, 1).empty()) << "no sequence begins there";
+  const Shape decode = {.tokens = 3, .sequence_length = 1};
+  EXPECT_EQ(first_tokens(decode, {0, 3}, 8, 1), (std::vector<std::int64_t>{0, 1, 2}));
 }
 
 }  // namespace
