@@ -14,6 +14,7 @@
 #include "base/text.hpp"
 #include "sweep/document.hpp"
 #include "sweep/expand.hpp"
+#include "sweep/model_check.hpp"
 #include "sweep/schema_check.hpp"
 
 namespace tpbench {
@@ -37,10 +38,7 @@ constexpr std::array kOffers = {
             for (const auto& [dtype, name] : EnumNames<DType>::table) names.emplace_back(name);
             return names;
           }},
-    Offer{"pass", [](const Availability&) { return std::vector<Json>{"forward"}; }},
-    Offer{"sequence_parallel", [](const Availability&) { return std::vector<Json>{false}; }},
     Offer{"overlap_chunks", [](const Availability&) { return std::vector<Json>{1}; }},
-    Offer{"model", [](const Availability&) { return std::vector<Json>{nullptr}; }},
 };
 
 void check_value_offered(const Json& value, const std::string& pointer, const std::vector<Json>& available,
@@ -87,7 +85,8 @@ std::vector<Fault> check_document(const Json& sweep, const Availability& availab
   for (const Fault& fault : faults) faulty.insert(fault.pointer);
   std::vector<Fault> further;
   check_all_offered(sweep, availability, further);
-  // A word that is no value at all has been refused as such.
+  check_models(sweep, further);
+  // A value that is none at all has been refused as such.
   std::copy_if(further.begin(), further.end(), std::back_inserter(faults),
                [&](const Fault& fault) { return !faulty.contains(fault.pointer); });
   return faults;
