@@ -29,7 +29,8 @@ std::string assumptions_of(const TransformerShape& shape, const TrainingSetup& s
   std::string text = fmt::format(
       "training of all {} layers by tensor parallelism of degree {}; microbatch of {} x {} tokens; {} "
       "pipeline stage{}{}; 16-bit activations; mixed precision with Adam at {} bytes a parameter (weight 2, "
-      "gradient 4, master weight 4, moments 8); embeddings, norms and biases are in no number of bytes",
+      "gradient 4, master weight 4, moments 8); the parameters of embeddings, "
+      "norms and biases are not counted",
       shape.num_layers, setup.tp_degree, setup.microbatch, setup.sequence_length, setup.pipeline_stages,
       setup.pipeline_stages == 1 ? "" : "s",
       setup.interleave == 1 ? "" : fmt::format(" of {} parts each", setup.interleave),
