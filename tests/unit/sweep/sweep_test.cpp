@@ -377,6 +377,10 @@ TEST(Sweep, ALargeOneExpandsAndOneCaseMoreIsRefused) {
   const std::string more =
       text.substr(0, text.size() - 1) + ", \"cases\": [{\"hidden_size\": 2000, \"tp_degree\": 1}]}";
   EXPECT_EQ(message_of(more), "sweep.json:1: must not expand to more than 100000 cases");
+  // A point with a model is not expanded over shapes that are not its own.
+  const std::string with_model = "{\"hidden_size\": " + numbers(1000) + ", \"tp_degree\": " + numbers(60) +
+                                 ", \"cases\": [{\"model\": \"llama3-8b\"}]}";
+  EXPECT_EQ(parse(with_model).cases.size(), 60'060U);
 }
 
 }  // namespace
