@@ -98,6 +98,7 @@ Record start_record(const std::string& id, const Case& point) {
                                     {}});
     }
   }
+  record.model_memory = model_memory_of_case(workload, shape, point.model_row());
   shape.tp_degree = 1;
   record.memory->unsharded_peak = workload.cost(shape).memory.total();
   return record;

@@ -127,6 +127,9 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
       ->add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  CLI::App* models =
+      app.add_subcommand("models", "List the models whose shapes a sweep can take by name (docs/models.md)");
+  models->add_flag("--json", line.json, "As JSON");
   CLI::App* info = app.add_subcommand(
       "info", "Show machine, libraries, backends and binding, and what is wrong with them");
   info->add_flag("--json", line.json, "As JSON");
@@ -136,6 +139,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   try {
     app.parse(argc, argv);
     if (validate->parsed()) line.command = Command::validate;
+    if (models->parsed()) line.command = Command::models;
     if (info->parsed()) line.command = Command::info;
     if (selfcheck->parsed()) line.command = Command::selfcheck;
     spell_out(line, shorthands);

@@ -8,7 +8,7 @@
 
 namespace tpbench {
 
-enum class Command { run, validate, info, selfcheck };
+enum class Command { run, validate, models, info, selfcheck };
 
 /// What was typed.
 struct CommandLine {
@@ -25,7 +25,7 @@ struct CommandLine {
   bool dry_run = false;
   bool quiet = false;
   bool verbose = false;
-  bool json = false;  ///< info and selfcheck
+  bool json = false;  ///< models, info and selfcheck
   double watchdog_s = 60;
 };
 

@@ -11,6 +11,7 @@ namespace tpbench {
 /// statuses.
 ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts);
 ExitStatus validate_command(const CommandLine& line, const Launch& launch);
+ExitStatus models_command(const CommandLine& line, const Launch& launch);
 ExitStatus info_command(const CommandLine& line, const Launch& launch);
 ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch);
 

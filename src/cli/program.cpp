@@ -21,6 +21,8 @@ ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& p
       return run_command(line, launch, parts);
     case Command::validate:
       return validate_command(line, launch);
+    case Command::models:
+      return models_command(line, launch);
     case Command::info:
       return info_command(line, launch);
     case Command::selfcheck:

@@ -7,6 +7,7 @@
 
 #include "base/json.hpp"
 #include "result/scaling.hpp"
+#include "sweep/model_check.hpp"
 
 namespace tpbench {
 namespace {
@@ -32,12 +33,17 @@ bool has_derived_default(const CaseField& field) {
   return std::find(std::begin(kDerived), std::end(kDerived), field.key) != std::end(kDerived);
 }
 
+// The model's own column says it.
+bool is_said_by_model(const CaseField& field, const Case& point) {
+  return point.model && is_set_by_model(field.key);
+}
+
 bool varies(const CaseField& field, std::span<const Case> cases) {
   std::set<std::string> values;
   std::map<std::int64_t, std::set<std::string>> by_hidden_size;
   for (const Case& point : cases) {
     const Json value = field.get(point);
-    if (value.is_null()) continue;
+    if (value.is_null() || is_said_by_model(field, point)) continue;
     values.insert(value.dump());
     by_hidden_size[point.hidden_size].insert(value.dump());
   }

@@ -38,6 +38,20 @@ void add_time_columns(std::vector<Column>& columns, const std::string& name, Qua
   add("_ci95_high_s", [](const Summary& s) { return s.ci95 ? std::optional((*s.ci95)[1]) : std::nullopt; });
 }
 
+// Medians of the halves of a sum, which only pass forward_backward has.
+void add_half_columns(std::vector<Column>& columns) {
+  const auto add = [&](std::string name, Quantity TimeResult::*half) {
+    columns.push_back({std::move(name), [half](const Record& r) {
+                         const bool measured = r.time && !((*r.time).*half).samples_s.empty();
+                         return measured ? number_or_null(((*r.time).*half).summary.median) : Json(nullptr);
+                       }});
+  };
+  add("forward_compute_median_s", &TimeResult::forward_compute);
+  add("backward_compute_median_s", &TimeResult::backward_compute);
+  add("forward_communication_median_s", &TimeResult::forward_communication);
+  add("backward_communication_median_s", &TimeResult::backward_communication);
+}
+
 void add_memory_columns(std::vector<Column>& columns) {
   for (const auto& [category, name] : EnumNames<Category>::table) {
     columns.push_back({std::string(name) + "_bytes", [category](const Record& r) {
@@ -58,6 +72,19 @@ void add_memory_columns(std::vector<Column>& columns) {
   add("process_peak_rss_bytes", &MemoryResult::process_peak_rss);
   add("process_base_rss_bytes", &MemoryResult::process_base_rss);
   add("device_in_use_bytes", &MemoryResult::device_in_use);
+}
+
+// The estimate for the whole model; its other parts are in the record.
+void add_model_memory_columns(std::vector<Column>& columns) {
+  const auto add = [&](std::string name, std::int64_t ModelMemory::*member) {
+    columns.push_back({std::move(name), [member](const Record& r) {
+                         return r.model_memory ? Json((*r.model_memory).*member) : Json(nullptr);
+                       }});
+  };
+  add("model_parameters_and_optimizer_bytes", &ModelMemory::parameters_and_optimizer_bytes);
+  add("model_activation_bytes", &ModelMemory::activation_bytes);
+  add("model_activation_sequence_parallel_bytes", &ModelMemory::activation_bytes_sequence_parallel);
+  add("model_activation_selective_bytes", &ModelMemory::activation_bytes_selective);
 }
 
 void add_collective_columns(std::vector<Column>& columns) {
@@ -107,11 +134,13 @@ std::vector<Column> make_columns() {
   add_time_columns(columns, "communication", &TimeResult::communication);
   add_time_columns(columns, "wait", &TimeResult::wait);
   add_time_columns(columns, "other", &TimeResult::other);
+  add_half_columns(columns);
   columns.push_back({"samples", [](const Record& r) {
                        return r.time ? Json(r.time->step.summary.samples) : Json(nullptr);
                      }});
   columns.push_back({"converged", [](const Record& r) { return json_or_null(r.converged); }});
   add_memory_columns(columns);
+  add_model_memory_columns(columns);
   columns.push_back({"flop_per_rank", [](const Record& r) { return number_or_null(r.flop_per_rank); }});
   columns.push_back({"gflops_per_rank", [](const Record& r) { return number_or_null(r.gflops_per_rank); }});
   columns.push_back({"bytes_per_step", [](const Record& r) { return json_or_null(r.bytes_per_step); }});

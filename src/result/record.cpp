@@ -100,6 +100,19 @@ Json memory_to_json(const MemoryResult& memory) {
   return json;
 }
 
+Json model_memory_to_json(const ModelMemory& memory) {
+  return {{"layers", memory.layers},
+          {"parameters", memory.parameters},
+          {"embedding_parameters", json_or_null(memory.embedding_parameters)},
+          {"parameters_per_rank", memory.parameters_per_rank},
+          {"parameters_and_optimizer_bytes", memory.parameters_and_optimizer_bytes},
+          {"activation_bytes", memory.activation_bytes},
+          {"activation_bytes_sequence_parallel", memory.activation_bytes_sequence_parallel},
+          {"activation_bytes_selective", memory.activation_bytes_selective},
+          {"assumptions", memory.assumptions},
+          {"source", memory.source}};
+}
+
 Json communication_to_json(const Record& record) {
   Json collectives = Json::array();
   for (const CollectiveResult& collective : record.collectives) {
@@ -270,6 +283,22 @@ std::optional<MemoryResult> memory_from_json(const Json& json) {
   return memory;
 }
 
+std::optional<ModelMemory> model_memory_from_json(const Json& json) {
+  if (json.is_null()) return std::nullopt;
+  ModelMemory memory;
+  read(json, "layers", memory.layers);
+  read(json, "parameters", memory.parameters);
+  read(json, "embedding_parameters", memory.embedding_parameters);
+  read(json, "parameters_per_rank", memory.parameters_per_rank);
+  read(json, "parameters_and_optimizer_bytes", memory.parameters_and_optimizer_bytes);
+  read(json, "activation_bytes", memory.activation_bytes);
+  read(json, "activation_bytes_sequence_parallel", memory.activation_bytes_sequence_parallel);
+  read(json, "activation_bytes_selective", memory.activation_bytes_selective);
+  read(json, "assumptions", memory.assumptions);
+  read(json, "source", memory.source);
+  return memory;
+}
+
 void read_communication(const Json& json, Record& record) {
   read(json, "bytes_per_step", record.bytes_per_step);
   for (const Json& item : at(json, "collectives")) {
@@ -345,6 +374,7 @@ Json record_to_json(const Record& record) {
   json["case"] = case_to_json(record.point);
   json["time_s"] = timed ? times_to_json(*record.time) : Json(nullptr);
   json["memory_bytes"] = record.memory ? memory_to_json(*record.memory) : Json(nullptr);
+  json["model_memory"] = record.model_memory ? model_memory_to_json(*record.model_memory) : Json(nullptr);
   json["compute"] = {{"flop_per_rank", finite_or_null(record.flop_per_rank)},
                      {"gflops_per_rank", finite_or_null(record.gflops_per_rank)}};
   json["communication"] = communication_to_json(record);
@@ -375,6 +405,7 @@ Record record_from_json(const Json& document) {
   record.point = read_at(document, "case", case_from_json);
   record.time = times_from_json(document);
   record.memory = memory_from_json(at(document, "memory_bytes"));
+  record.model_memory = model_memory_from_json(at(document, "model_memory"));
   read(at(document, "compute"), "flop_per_rank", record.flop_per_rank);
   read(at(document, "compute"), "gflops_per_rank", record.gflops_per_rank);
   read_communication(at(document, "communication"), record);

@@ -11,6 +11,7 @@
 #include "measure/statistics.hpp"
 #include "sweep/case.hpp"
 #include "workload/memory.hpp"
+#include "workload/model_memory.hpp"
 #include "workload/workload.hpp"
 
 namespace tpbench {
@@ -103,6 +104,9 @@ struct Record {
   Case point;                                    ///< `case` in JSON; threads_per_rank resolved
   std::optional<TimeResult> time;                ///< only of a case that is ok
   std::optional<MemoryResult> memory;            ///< predicted parts also for a skipped case
+  /// What training the whole model would take on one rank, by published formulas: nothing that this process
+  /// allocated. Empty for a case without a model that is no block, and where tp_degree does not divide.
+  std::optional<ModelMemory> model_memory;
   std::optional<double> flop_per_rank;  ///< by formula, of one step; empty where tp_degree does not divide
   std::optional<double> gflops_per_rank;
   std::vector<CollectiveResult> collectives;

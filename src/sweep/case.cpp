@@ -89,6 +89,7 @@ constexpr std::array kFields = {
     field<&Case::pass>("pass", "pass"),
     field<&Case::backend>("backend", "backend"),
     field<&Case::dtype>("dtype", "dtype"),
+    field<&Case::model>("model", "model"),
     field<&Case::hidden_size>("hidden_size", "h"),
     field<&Case::ffn_hidden_size>("ffn_hidden_size", "f", when<&UsedFields::ffn_hidden_size>),
     field<&Case::num_heads>("num_heads", "heads", when<&UsedFields::num_heads>),
@@ -115,11 +116,38 @@ constexpr std::array kFields = {
 
 std::span<const CaseField> case_fields() { return kFields; }
 
+namespace {
+
+template <auto of_case, auto of_model>
+constexpr ModelField model_field(std::string_view key) {
+  return {key, [](Case& point, const Model& model) { point.*of_case = model.*of_model; }};
+}
+
+constexpr std::array kModelFields = {
+    model_field<&Case::hidden_size, &Model::hidden_size>("hidden_size"),
+    model_field<&Case::ffn_hidden_size, &Model::ffn_hidden_size>("ffn_hidden_size"),
+    model_field<&Case::num_heads, &Model::num_heads>("num_heads"),
+    model_field<&Case::num_kv_heads, &Model::num_kv_heads>("num_kv_heads"),
+    model_field<&Case::activation, &Model::activation>("activation"),
+    model_field<&Case::norm, &Model::norm>("norm"),
+};
+
+}  // namespace
+
+std::span<const ModelField> model_fields() { return kModelFields; }
+
 const Workload& Case::workload_row() const {
   const Workload* row = find_workload(workload);
   if (row == nullptr)
     throw std::runtime_error(fmt::format("\"{}\" is not a workload of this build", workload));
   return *row;
+}
+
+const Model* Case::model_row() const {
+  if (!model) return nullptr;
+  const Model* row = find_model(*model);
+  if (row == nullptr) throw std::runtime_error(fmt::format("\"{}\" is not a model of this build", *model));
+  return row;
 }
 
 Shape Case::shape() const {
@@ -155,9 +183,13 @@ std::int64_t usual_heads(std::int64_t hidden_size) {
 }  // namespace
 
 void normalise_case(Case& point) {
+  if (const Model* model = point.model_row()) {
+    for (const ModelField& row : kModelFields) row.set(point, *model);
+  }
   if (!point.ffn_hidden_size) point.ffn_hidden_size = 4 * point.hidden_size;
   if (!point.num_heads) point.num_heads = usual_heads(point.hidden_size);
   if (!point.num_kv_heads) point.num_kv_heads = point.num_heads;
+  if (!point.activation) point.activation = Activation::gelu;
   // Families of models: GPT has GELU and layer norms, Llama has SwiGLU and RMS norms.
   if (!point.norm) point.norm = point.activation == Activation::swiglu ? Norm::rms_norm : Norm::layer_norm;
   const UsedFields& uses = point.workload_row().uses;
@@ -202,7 +234,8 @@ std::string case_id(const Case& point) {
   }
   // 48 bits: 100,000 cases that differ only in the hash still have distinct ids but for 2 sweeps in 100,000.
   constexpr std::uint64_t kHashMask = (std::uint64_t{1} << 48U) - 1;
-  return fmt::format("{}-h{}-b{}-s{}-tp{}-{:012x}", point.workload, point.hidden_size, point.batch_size,
+  const std::string shape = point.model.value_or(fmt::format("h{}", point.hidden_size));
+  return fmt::format("{}-{}-b{}-s{}-tp{}-{:012x}", point.workload, shape, point.batch_size,
                      point.sequence_length, point.tp_degree, stable_hash(text) & kHashMask);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/dtype.hpp"
 #include "base/json_fwd.hpp"
+#include "workload/models.hpp"
 #include "workload/shape.hpp"
 #include "workload/workload.hpp"
 
@@ -24,8 +25,9 @@ struct Case {
   Pass pass = Pass::forward;
   std::string backend = "cpu";
   DType dtype = DType::f32;
-  std::int64_t hidden_size = 0;
-  std::optional<std::int64_t> ffn_hidden_size;  ///< empty before `normalise_case`: 4 x hidden_size
+  std::optional<std::string> model;             ///< sets `model_fields`
+  std::int64_t hidden_size = 0;                 ///< 0 before `normalise_case` only, with a model
+  std::optional<std::int64_t> ffn_hidden_size;  ///< empty before: 4 x hidden_size
   std::optional<std::int64_t> num_heads;        ///< empty before: hidden_size / 128, at least 1
   std::optional<std::int64_t> num_kv_heads;     ///< empty before: num_heads
   std::optional<std::int64_t> num_layers = 1;
@@ -40,15 +42,17 @@ struct Case {
   Placement placement = Placement::packed;
   Groups groups = Groups::one;
   std::optional<std::int64_t>
-      threads_per_rank;  ///< empty: cores of the node / its ranks, resolved when it runs
-  std::optional<Activation> activation = Activation::gelu;
-  std::optional<Norm> norm;  ///< empty before `normalise_case`: the one that is usual with the activation
+      threads_per_rank;                  ///< empty: cores of the node / its ranks, resolved when it runs
+  std::optional<Activation> activation;  ///< empty before `normalise_case`: gelu
+  std::optional<Norm> norm;              ///< empty before: the one that is usual with the activation
   CacheState cache = CacheState::warm;
   std::uint64_t seed = 1;
 
   [[nodiscard]] std::int64_t tokens() const { return batch_size * sequence_length; }
   [[nodiscard]] Shape shape() const;
   [[nodiscard]] const Workload& workload_row() const;
+  /// nullptr without a model. Throws std::runtime_error when it is none of this build.
+  [[nodiscard]] const Model* model_row() const;
   bool operator==(const Case&) const = default;
 };
 
@@ -65,7 +69,17 @@ struct CaseField {
 /// All fields, in the order of the record.
 std::span<const CaseField> case_fields();
 
-/// Fills defaults that depend on other fields and empties what the workload does not look at.
+/// One field that a model sets.
+struct ModelField {
+  std::string_view key;
+  void (*set)(Case&, const Model&);
+};
+
+/// What must not be said beside a model.
+std::span<const ModelField> model_fields();
+
+/// Fills in what the model sets and defaults that depend on other fields, and empties what the workload does
+/// not look at.
 void normalise_case(Case& point);
 
 Json case_to_json(const Case& point);
@@ -73,7 +87,7 @@ Case case_from_json(const Json& object);
 
 /// Stable name of a case: readable front, hash behind. Depends on what is measured and on nothing else: not
 /// on the order of keys, the place in the sweep, the machine or how long is sampled.
-/// "row_linear-h4096-b16-s128-tp2-9c1f03ab7d52"
+/// "row_linear-h4096-b16-s128-tp2-9c1f03ab7d52", "block-llama3-8b-b1-s512-tp2-0e41b7c2a6d9"
 std::string case_id(const Case& point);
 
 /// The id of the same case at another degree: what `scaling` compares with.

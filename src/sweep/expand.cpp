@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "base/json.hpp"
+#include "sweep/model_check.hpp"
 #include "sweep/schema_check.hpp"
 
 namespace tpbench {
@@ -28,17 +29,21 @@ std::vector<Json> listed(const Json& value) {
   return value.is_array() ? std::vector<Json>(value.begin(), value.end()) : std::vector<Json>{value};
 }
 
-// Every axis of the sweep, with the values that `point` names in place of the sweep's.
+// The values of one field: those that `point` names in place of the sweep's.
+std::vector<Json> values_of(const std::string& key, const Json& resolved, const Json& point) {
+  if (point.contains(key)) return {point[key]};
+  // A point that names a model has its shape from there, and not from the rest of the sweep.
+  if (is_set_by_model(key) && names_model(point)) return {nullptr};
+  if (resolved.contains(key)) return listed(resolved[key]);
+  return listed(resolved["measure"][key]);  // `cache` is a setting of the measurement
+}
+
+// Every axis of the sweep. Null alone is no axis: the field stays as it is in an empty case.
 std::vector<Axis> axes_of(const Json& resolved, const Json& point) {
   std::vector<Axis> axes;
   for (const CaseField& field : case_fields()) {
-    const std::string key(field.key);
-    if (point.contains(key))
-      axes.push_back({&field, {point[key]}});
-    else if (resolved.contains(key))
-      axes.push_back({&field, listed(resolved[key])});
-    else
-      axes.push_back({&field, listed(resolved["measure"][key])});  // `cache` is a setting of the measurement
+    std::vector<Json> values = values_of(std::string(field.key), resolved, point);
+    if (values.size() > 1 || !values.front().is_null()) axes.push_back({&field, std::move(values)});
   }
   return axes;
 }
@@ -50,14 +55,20 @@ std::size_t size_of(const std::vector<Axis>& axes) {
   return size;
 }
 
+// Whether a point that names no hidden_size gets one.
+bool has_model_or_size(const Json& resolved, const Json& point) {
+  return names_model(point.contains("model") ? point : resolved) || !resolved["hidden_size"].is_null();
+}
+
 std::vector<Origin> origins_of(const Json& resolved, std::vector<Fault>& faults) {
   std::vector<Origin> origins;
-  if (!resolved["hidden_size"].is_null()) origins.push_back({"", axes_of(resolved, Json::object())});
+  const bool has_shape = !resolved["hidden_size"].is_null() || names_model(resolved);
+  if (has_shape) origins.push_back({"", axes_of(resolved, Json::object())});
   for (std::size_t i = 0; i < resolved["cases"].size(); ++i) {
     const Json& point = resolved["cases"][i];
     const std::string pointer = fmt::format("/cases/{}", i);
-    if (resolved["hidden_size"].is_null() && !point.contains("hidden_size")) {
-      faults.push_back({"", pointer, shown(point), "must name hidden_size, as the sweep has none"});
+    if (!point.contains("hidden_size") && !has_model_or_size(resolved, point)) {
+      faults.push_back({"", pointer, shown(point), "must name hidden_size or model, as the sweep has none"});
     } else {
       origins.push_back({pointer, axes_of(resolved, point)});
     }
@@ -73,12 +84,11 @@ std::vector<Origin> origins_of(const Json& resolved, std::vector<Fault>& faults)
 // -- exclude
 
 struct Condition {
-  const CaseField* field = nullptr;  // null: the key is no field of a case (model) and is null in all of them
+  const CaseField* field = nullptr;
   std::vector<Json> values;
 
   [[nodiscard]] bool matches(const Case& point) const {
-    const Json value = field == nullptr ? Json() : field->get(point);
-    return std::find(values.begin(), values.end(), value) != values.end();
+    return std::find(values.begin(), values.end(), field->get(point)) != values.end();
   }
 };
 
@@ -100,7 +110,7 @@ std::vector<Pattern> patterns_of(const Json& exclude) {
       const auto fields = case_fields();
       const auto field =
           std::find_if(fields.begin(), fields.end(), [&](const CaseField& row) { return row.key == key; });
-      pattern.conditions.push_back({field == fields.end() ? nullptr : &*field, listed(value)});
+      pattern.conditions.push_back({&*field, listed(value)});
     }
   }
   return patterns;
@@ -141,10 +151,18 @@ class Counter {
   std::vector<std::size_t> digits_;
 };
 
+// New tokens and those whose keys and values are kept.
+bool has_too_many_tokens(const Case& point) {
+  return point.batch_size * (point.context_length.value_or(0) + point.sequence_length) > kMaxTokens;
+}
+
 Fault too_many_tokens(const Origin& origin, const Case& point) {
+  const std::int64_t context = point.context_length.value_or(0);
   return {"", origin.pointer + "/batch_size",
-          fmt::format("{} with sequence_length {}", point.batch_size, point.sequence_length),
-          fmt::format("batch_size x sequence_length must not be more than {} tokens", kMaxTokens)};
+          fmt::format("{} with sequence_length {}{}", point.batch_size, point.sequence_length,
+                      context == 0 ? "" : fmt::format(" and context_length {}", context)),
+          fmt::format("batch_size x {} must not be more than {} tokens",
+                      context == 0 ? "sequence_length" : "(context_length + sequence_length)", kMaxTokens)};
 }
 
 }  // namespace
@@ -163,8 +181,8 @@ Expansion expand_sweep(const Json& resolved) {
       Case point = counter.point();
       normalise_case(point);
       if (is_excluded(point, patterns)) continue;
-      if (point.tokens() > kMaxTokens && !refused) expansion.faults.push_back(too_many_tokens(origin, point));
-      refused = refused || point.tokens() > kMaxTokens;
+      if (has_too_many_tokens(point) && !refused) expansion.faults.push_back(too_many_tokens(origin, point));
+      refused = refused || has_too_many_tokens(point);
       if (ids.insert(case_id(point)).second) expansion.cases.push_back(std::move(point));
     } while (counter.advance());
   }

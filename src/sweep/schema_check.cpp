@@ -130,7 +130,9 @@ std::string rule_of(const Resolved& at) {
 bool lacks_hidden_size(const Json& sweep) {
   const auto cases = sweep.find("cases");
   const bool lists_points = cases != sweep.end() && cases->is_array() && !cases->empty();
-  return !lists_points && !sweep.contains("hidden_size");
+  const Json model = sweep.value("model", Json());
+  const bool has_model = !model.is_null() && model != Json::array({nullptr});
+  return !lists_points && !has_model && !sweep.contains("hidden_size");
 }
 
 void explain_object(const Resolved& at, const std::string& pointer, std::vector<Fault>& faults) {
@@ -138,7 +140,8 @@ void explain_object(const Resolved& at, const std::string& pointer, std::vector<
     faults.push_back({"", pointer, shown(*at.value), rule_of(at)});
   }
   if (pointer.empty() && lacks_hidden_size(*at.value)) {
-    faults.push_back({"", "/hidden_size", "", "is missing; a sweep needs it, unless `cases` lists points"});
+    faults.push_back({"", "/hidden_size", "",
+                      "is missing; a sweep needs it, unless `model` names one or `cases` lists points"});
   }
   const std::vector<std::string> known = keys_of(*at.node);
   for (const auto& [key, value] : at.value->items()) {

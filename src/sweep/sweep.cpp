@@ -14,6 +14,7 @@
 #include "base/text.hpp"
 #include "sweep/document.hpp"
 #include "sweep/expand.hpp"
+#include "sweep/model_check.hpp"
 #include "sweep/schema_check.hpp"
 
 namespace tpbench {
@@ -38,7 +39,6 @@ constexpr std::array kOffers = {
             return names;
           }},
     Offer{"overlap_chunks", [](const Availability&) { return std::vector<Json>{1}; }},
-    Offer{"model", [](const Availability&) { return std::vector<Json>{nullptr}; }},
 };
 
 void check_value_offered(const Json& value, const std::string& pointer, const std::vector<Json>& available,
@@ -85,7 +85,8 @@ std::vector<Fault> check_document(const Json& sweep, const Availability& availab
   for (const Fault& fault : faults) faulty.insert(fault.pointer);
   std::vector<Fault> further;
   check_all_offered(sweep, availability, further);
-  // A word that is no value at all has been refused as such.
+  check_models(sweep, further);
+  // A value that is none at all has been refused as such.
   std::copy_if(further.begin(), further.end(), std::back_inserter(faults),
                [&](const Fault& fault) { return !faulty.contains(fault.pointer); });
   return faults;

@@ -1,5 +1,6 @@
 """What the shell learns: 2 for what the user typed, 3 for what the machine cannot do, and each thing said once."""
 
+import json
 import os
 import pathlib
 import unittest
@@ -61,6 +62,11 @@ class BadUsage(E2eTest):
     def test_validate_speaks_once(self):
         job = self.run_tpbench("validate", self.sweep(tp_degree=[1, 4]), ranks=3)
         self.assertEqual(job.stdout.count("valid, 2 cases, up to 4 ranks"), 1)
+
+    def test_models_need_no_launch_and_speak_once(self):
+        for ranks in (None, 3):
+            self.assertEqual(self.run_tpbench("models", ranks=ranks).stdout.count("llama3-8b  "), 1)
+        self.assertIn("llama3-8b", [model["model"] for model in json.loads(self.run_tpbench("models", "--json").stdout)])
 
 
 class Help(E2eTest):

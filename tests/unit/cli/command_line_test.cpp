@@ -37,6 +37,8 @@ TEST(CommandLine, ShorthandsAreOverrides) {
 
 TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(parse({"validate", "a.json"}).command_line.value().command, Command::validate);
+  EXPECT_EQ(parse({"models"}).command_line.value().command, Command::models);
+  EXPECT_TRUE(parse({"models", "--json"}).command_line.value().json);
   EXPECT_EQ(parse({"info", "--json"}).command_line.value().command, Command::info);
   EXPECT_EQ(parse({"selfcheck"}).command_line.value().command, Command::selfcheck);
 }

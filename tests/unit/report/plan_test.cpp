@@ -45,6 +45,16 @@ TEST(Plan, TableKeepsTheOrderAndEndsWithTotals) {
   EXPECT_EQ(lines[7], "4 cases, 1 of them skipped; largest predicted peak 71.3 MB per rank; 3 ranks needed");
 }
 
+TEST(Plan, NamesTheNearestDegreesThatAModelCanTake) {
+  const auto plan = plan_cases(std::vector{sample::make_model_case("block", 3, "qwen2.5-7b"),
+                                           sample::make_model_case("block", 8, "qwen2.5-7b"),
+                                           sample::make_model_case("attention", 7, "qwen2.5-7b")});
+  EXPECT_EQ(plan[0].skip_reason, "num_heads 28 is not divisible by tp_degree 3; 2 and 4 would be");
+  EXPECT_EQ(plan[1].skip_reason, "num_heads 28 is not divisible by tp_degree 8; 4 would be");
+  EXPECT_EQ(plan[2].skip_reason,
+            "num_kv_heads 4 is neither divisible by tp_degree 7 nor a divisor of it; 4 and 28 would be");
+}
+
 TEST(Plan, OtherFormatsCarryTheSame) {
   const auto csv = split(render_plan(Format::csv, cases()), '\n');
   ASSERT_EQ(csv.size(), 6U);

@@ -89,6 +89,22 @@ TEST(Table, DerivedFieldsAreNoAxes) {
   EXPECT_NE(both.find("\n   f  mem/rank"), std::string::npos) << both;
 }
 
+TEST(Table, AModelSaysItsShape) {
+  const auto record = [](const char* model, std::int64_t degree) {
+    return make_ok(sample::make_model_case("block", degree, model), {.compute = 1});
+  };
+  std::vector<Record> records = {record("llama3-8b", 1), record("llama3-8b", 2), record("gpt3-13b", 1)};
+  apply_scaling(records);
+  const std::string text = render_table(records, 0.5);
+  EXPECT_NE(text.find("\nmodel      TP  mem/rank"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nblock h=4096 T=128 model=llama3-8b: useful up to TP 2"), std::string::npos) << text;
+  // Beside cases without a model, too: h tells those apart.
+  records.push_back(make_ok(make_case("block", 1, 1024), {.compute = 1}));
+  records.push_back(make_ok(make_case("block", 1, 2048), {.compute = 1}));
+  EXPECT_NE(render_table(records, 0.5).find("\nmodel         h  TP  mem/rank"), std::string::npos)
+      << render_table(records, 0.5);
+}
+
 TEST(Table, ProbesOfTheFabricHaveNoSpeedUp) {
   std::vector<Record> records = {make_ok(make_case("all_reduce", 1), {.other = 1e-6}),
                                  make_ok(make_case("all_reduce", 2), {.communication = 1e-3})};
@@ -167,12 +183,35 @@ TEST(Csv, HasOneRowPerRecordWithTheValuesOfTheRecord) {
   EXPECT_EQ(cell(record, "passed"), "true");
   EXPECT_EQ(cell(record, "warnings"), "oversubscribed;unconverged");
 
+  EXPECT_EQ(cell(record, "model"), "");
+  EXPECT_EQ(cell(record, "model_activation_bytes"), "");
+  EXPECT_EQ(cell(record, "backward_compute_median_s"), "") << "a forward pass has no halves";
+
   const Record& skipped = records[1];
   EXPECT_EQ(cell(skipped, "reason_code"), "divisibility");
   EXPECT_EQ(cell(skipped, "reason"), *skipped.reason);
   for (const char* name : {"step_median_s", "peak_bytes", "flop_per_rank", "busbw_gb_per_s", "passed"}) {
     EXPECT_EQ(cell(skipped, name), "") << name;
   }
+}
+
+TEST(Csv, HasTheHalvesOfTrainingAndTheEstimateForTheModel) {
+  Record record = make_ok(sample::make_model_case("block", 2, "llama3-8b"), {.compute = 3});
+  record.time->backward_compute = sample::make_quantity(2);
+  const auto rows = parse_csv(render_csv(std::vector{record}));
+  const auto cell = [&](const char* name) {
+    return rows[1].at(
+        static_cast<std::size_t>(std::find(rows[0].begin(), rows[0].end(), name) - rows[0].begin()));
+  };
+  EXPECT_EQ(cell("model"), "llama3-8b");
+  EXPECT_EQ(std::stod(cell("backward_compute_median_s")), record.time->backward_compute.summary.median);
+  EXPECT_EQ(cell("forward_compute_median_s"), "");
+  EXPECT_EQ(cell("model_parameters_and_optimizer_bytes"), std::to_string(18 * 6979321856 / 2));
+  EXPECT_EQ(cell("model_activation_bytes"), std::to_string(record.model_memory->activation_bytes));
+  EXPECT_EQ(cell("model_activation_sequence_parallel_bytes"),
+            std::to_string(record.model_memory->activation_bytes_sequence_parallel));
+  EXPECT_EQ(cell("model_activation_selective_bytes"),
+            std::to_string(record.model_memory->activation_bytes_selective));
 }
 
 TEST(Csv, ColumnsHaveDistinctNames) {

@@ -48,6 +48,26 @@ TEST(RecordJson, RoundTripIsExact) {
   EXPECT_EQ(back.converged, true);
 }
 
+TEST(RecordJson, HasTheEstimateForTheModel) {
+  const Record of_block = sample::make_ok(sample::make_case("block", 2), kParts);
+  ASSERT_TRUE(of_block.model_memory);
+  EXPECT_EQ(round_trip(of_block).model_memory, of_block.model_memory);
+  EXPECT_TRUE(record_to_json(of_block).at("model_memory").at("embedding_parameters").is_null());
+
+  const Record of_model = sample::make_ok(sample::make_model_case("row_linear", 2, "llama3-8b"), kParts);
+  EXPECT_EQ(round_trip(of_model).model_memory, of_model.model_memory);
+  EXPECT_EQ(round_trip(of_model).point.model, "llama3-8b");
+  const Json json = record_to_json(of_model).at("model_memory");
+  EXPECT_EQ(json.at("layers"), 32);
+  EXPECT_EQ(json.at("parameters"), 6979321856);
+  EXPECT_EQ(json.at("embedding_parameters"), 1050673152);
+  EXPECT_EQ(json.at("parameters_and_optimizer_bytes"), 18 * 6979321856 / 2);
+
+  const Record of_mlp = full_record();
+  EXPECT_TRUE(record_to_json(of_mlp).at("model_memory").is_null());
+  EXPECT_FALSE(round_trip(of_mlp).model_memory);
+}
+
 TEST(RecordJson, KeepsWhatIsMissingMissing) {
   Record record = sample::make_not_ok(sample::make_case("row_linear", 16), Status::skipped, ReasonCode::ranks,
                                       "tp_degree 16 needs 16 ranks");
@@ -106,6 +126,9 @@ TEST(RecordJson, RefusesWhatIsNoRecord) {
   refused("/case/hidden_size", "4096");
   refused("/quality/warnings", Json::parse(R"([{"code": "x"}])"));
   refused("/ranks/cpus", 3);
+  refused("/model_memory", 3);
+  refused("/model_memory", Json::object());
+  refused("/case/model", 3);
   EXPECT_THROW(record_from_json(Json::array()), std::runtime_error);
   for (const auto& [key, value] : good.items()) {
     Json bad = good;

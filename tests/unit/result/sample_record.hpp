@@ -17,6 +17,16 @@ inline Case make_case(const std::string& workload, std::int64_t tp_degree, std::
   return point;
 }
 
+inline Case make_model_case(const std::string& workload, std::int64_t tp_degree, const std::string& model) {
+  Case point;
+  point.workload = workload;
+  point.model = model;
+  point.sequence_length = 128;
+  point.tp_degree = tp_degree;
+  normalise_case(point);
+  return point;
+}
+
 inline Quantity make_quantity(double seconds) {
   Quantity quantity;
   for (int i = 0; i < 10; ++i) quantity.samples_s.push_back(seconds * (1 + 0.01 * (i - 4.5)));
@@ -40,8 +50,14 @@ inline Record make_ok(const Case& point, const Parts& parts) {
   record.point = point;
   record.point.threads_per_rank = 1;
   record.time = TimeResult{make_quantity(parts.compute + parts.communication + parts.other),
-                           make_quantity(parts.compute), make_quantity(parts.communication),
-                           make_quantity(parts.wait), make_quantity(parts.other), {}, {}, {}, {}};
+                           make_quantity(parts.compute),
+                           make_quantity(parts.communication),
+                           make_quantity(parts.wait),
+                           make_quantity(parts.other),
+                           {},
+                           {},
+                           {},
+                           {}};
   const Cost cost = point.workload_row().cost(point.shape());
   Shape unsharded = point.shape();
   unsharded.tp_degree = 1;
@@ -52,6 +68,7 @@ inline Record make_ok(const Case& point, const Parts& parts) {
                                .process_peak_rss = 123456789,
                                .process_base_rss = 23456789,
                                .device_in_use = std::nullopt};
+  record.model_memory = model_memory_of_case(point.workload_row(), point.shape(), point.model_row());
   record.flop_per_rank = cost.flop();
   record.gflops_per_rank = cost.flop() / (parts.compute + 1e-9) / 1e9;
   for (const CollectiveCost& collective : cost.collectives) {

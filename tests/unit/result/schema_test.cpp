@@ -30,6 +30,10 @@ Json ok_record() {
   return record_to_json(sample::make_ok(sample::make_case("mlp", 2), {.compute = 0.3, .communication = 0.1}));
 }
 
+Json model_record() {
+  return record_to_json(sample::make_ok(sample::make_model_case("block", 2, "llama3-8b"), {.compute = 0.3}));
+}
+
 Json skipped_record() {
   Record record = sample::make_not_ok(sample::make_case("row_linear", 16), Status::skipped, ReasonCode::ranks,
                                       "tp_degree 16 needs 16 ranks");
@@ -61,6 +65,8 @@ TEST(RecordSchema, TakesEveryOutcome) {
   for (const Workload* workload : all_workloads()) {
     const Case ok = sample::make_case(std::string(workload->name), 4);
     EXPECT_EQ(faults_of(record_to_json(sample::make_ok(ok, {.compute = 1}))), "") << workload->name;
+    const Case of_model = sample::make_model_case(std::string(workload->name), 4, "qwen2.5-7b");
+    EXPECT_EQ(faults_of(record_to_json(sample::make_ok(of_model, {.compute = 1}))), "") << workload->name;
   }
 }
 
@@ -82,6 +88,14 @@ const Change kChanges[] = {
     {ok_record, "/unknown", "1"},
     {ok_record, "/case/unknown", "1"},
     {ok_record, "/case/tp_degree", "0"},
+    {ok_record, "/case/model", "7"},
+    {ok_record, "/case/model", R"("")"},
+    {ok_record, "/model_memory", "{}"},
+    {model_record, "/model_memory/activation_bytes", "null"},
+    {model_record, "/model_memory/activation_bytes", "0.5"},
+    {model_record, "/model_memory/parameters", "0"},
+    {model_record, "/model_memory/assumptions", R"("")"},
+    {model_record, "/model_memory/unknown", "1"},
     {ok_record, "/case/dtype", R"("f16")"},
     {ok_record, "/started_at", R"("yesterday")"},
     {ok_record, "/environment", R"("../environment.json")"},
@@ -108,6 +122,7 @@ const Change kChanges[] = {
     {skipped_record, "/reason", R"("")"},
     {skipped_record, "/reason_code", "null"},
     {skipped_record, "/memory_bytes/peak", "0"},
+    {skipped_record, "/memory_bytes/kv_cache", "0"},
     {skipped_record, "/verification/passed", "true"},
     {failed_record, "/status", R"("ok")"},
     {failed_record, "/reason", R"("")"},
@@ -137,8 +152,7 @@ void expect_every_key_required(Json& record, Json& object) {
 }
 
 TEST(RecordSchema, RequiresEveryKey) {
-  Json record = ok_record();
-  expect_every_key_required(record, record);
+  for (Json record : {ok_record(), model_record()}) expect_every_key_required(record, record);
 }
 
 template <typename E>
@@ -154,6 +168,7 @@ TEST(RecordSchema, ListsWhatTheEnumsList) {
   expect_same_list<Status>("/properties/status");
   expect_same_list<ReasonCode>("/properties/reason_code", true);
   expect_same_list<CollectiveOp>("/properties/communication/properties/collectives/items/properties/op");
+  expect_same_list<Direction>("/properties/communication/properties/collectives/items/properties/direction");
   const std::string point = "/properties/case/properties/";
   expect_same_list<Pass>((point + "pass").c_str());
   expect_same_list<DType>((point + "dtype").c_str());
@@ -162,6 +177,7 @@ TEST(RecordSchema, ListsWhatTheEnumsList) {
   expect_same_list<CacheState>((point + "cache").c_str());
   expect_same_list<Combine>((point + "combine").c_str(), true);
   expect_same_list<Activation>((point + "activation").c_str(), true);
+  expect_same_list<Norm>((point + "norm").c_str(), true);
 
   std::set<Json> workloads;
   for (const Workload* workload : all_workloads()) workloads.insert(Json(workload->name));

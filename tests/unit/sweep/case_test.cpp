@@ -51,13 +51,49 @@ TEST(Case, WhatTheWorkloadDoesNotLookAtIsEmpty) {
 
 TEST(Case, NormalisingTwiceChangesNothing) {
   for (const Workload* workload : all_workloads()) {
-    Case point = mlp_case();
-    point.workload = workload->name;
-    normalise_case(point);
-    const Case once = point;
-    normalise_case(point);
-    EXPECT_EQ(point, once) << workload->name;
+    for (const char* model : {"", "llama3-8b"}) {
+      Case point = mlp_case();
+      point.workload = workload->name;
+      if (*model != '\0') point.model = model;
+      normalise_case(point);
+      const Case once = point;
+      normalise_case(point);
+      EXPECT_EQ(point, once) << workload->name;
+    }
   }
+}
+
+TEST(Case, OfAModelHasItsShape) {
+  for (const Model& model : all_models()) {
+    Case point;
+    point.workload = "block";
+    point.model = model.name;
+    normalise_case(point);
+    EXPECT_EQ(point.model_row(), &model);
+    EXPECT_EQ(point.hidden_size, model.hidden_size);
+    EXPECT_EQ(point.ffn_hidden_size, model.ffn_hidden_size);
+    EXPECT_EQ(point.num_heads, model.num_heads);
+    EXPECT_EQ(point.num_kv_heads, model.num_kv_heads);
+    EXPECT_EQ(point.activation, model.activation);
+    EXPECT_EQ(point.norm, model.norm);
+  }
+  EXPECT_EQ(mlp_case().model_row(), nullptr);
+  Case later = mlp_case();
+  later.model = "llama9-1t";
+  EXPECT_THROW((void)later.model_row(), std::runtime_error);
+}
+
+TEST(Case, TheUsualNormFollowsTheActivation) {
+  Case point = mlp_case();
+  point.workload = "block";
+  normalise_case(point);
+  EXPECT_EQ(point.norm, Norm::layer_norm);
+  EXPECT_EQ(point.context_length, 0);
+  point = mlp_case();
+  point.workload = "block";
+  point.activation = Activation::swiglu;
+  normalise_case(point);
+  EXPECT_EQ(point.norm, Norm::rms_norm);
 }
 
 TEST(Case, SurvivesJson) {
@@ -65,6 +101,7 @@ TEST(Case, SurvivesJson) {
     Case point = mlp_case();
     point.workload = workload->name;
     point.dtype = DType::f64;
+    point.model = "mistral-7b";
     point.placement = Placement::spread;
     point.groups = Groups::all;
     point.cache = CacheState::cold;
@@ -122,8 +159,23 @@ TEST(CaseId, IsReadableInFrontAndStable) {
   EXPECT_EQ(case_id(point), "mlp-h4096-b16-s128-tp2-327bbfa68898");
 }
 
+TEST(CaseId, HasTheModelInPlaceOfTheHiddenSize) {
+  Case point = mlp_case();
+  point.workload = "block";
+  point.model = "qwen2.5-7b";
+  normalise_case(point);
+  const std::string id = case_id(point);
+  EXPECT_EQ(id.substr(0, id.rfind('-')), "block-qwen2.5-7b-b16-s128-tp2");
+  Case unnamed = point;
+  unnamed.model.reset();
+  normalise_case(unnamed);
+  EXPECT_EQ(unnamed.hidden_size, 3584);
+  EXPECT_NE(case_id(unnamed), id) << "the record of a model has more in it";
+}
+
 TEST(CaseId, EveryFieldCounts) {
   Case point = mlp_case();
+  point.activation = Activation::gelu;
   point.num_heads = 32;
   point.num_kv_heads = 8;
   point.ffn_hidden_size = 14336;
@@ -131,7 +183,7 @@ TEST(CaseId, EveryFieldCounts) {
   std::set<std::string> ids = {case_id(point)};
   const Json other =
       Json::parse(R"({"workload": "gemm", "pass": "forward_backward", "backend": "cuda", "dtype": "f64",
-    "hidden_size": 8, "ffn_hidden_size": 8, "num_heads": 1, "num_kv_heads": 1, "num_layers": 2, "batch_size": 1,
+    "model": "llama3-8b", "context_length": 7, "norm": "rms_norm", "hidden_size": 8, "ffn_hidden_size": 8, "num_heads": 1, "num_kv_heads": 1, "num_layers": 2, "batch_size": 1,
     "sequence_length": 1, "tp_degree": 4, "algorithm": "shm", "combine": "all_reduce", "sequence_parallel": true,
     "overlap_chunks": 2, "placement": "spread", "groups": "all", "threads_per_rank": 2, "activation": "swiglu",
     "cache": "cold", "seed": 2})");

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kMutants = 2000;
 
-constexpr std::array<std::string_view, 3> kValid = {
+constexpr std::array<std::string_view, 4> kValid = {
     R"({"hidden_size": 64})",
     R"({
   "name": "fuzz-2", "workload": ["row_linear", "mlp"], "dtype": ["f32", "f64"],
@@ -25,6 +25,9 @@ constexpr std::array<std::string_view, 3> kValid = {
 })",
     R"({"cases": [{"hidden_size": 8}, {"hidden_size": 16, "sequence_length": 4, "threads_per_rank": null}],
   "placement": "spread", "groups": ["one", "all"], "combine": "all_reduce", "efficiency_floor": 0.75})",
+    R"({"model": ["llama3-8b", "qwen2.5-7b"], "workload": ["block", "attention"], "context_length": [0, 64],
+  "pass": ["forward", "forward_backward"], "sequence_parallel": [false, true], "norm": null,
+  "cases": [{"model": null, "hidden_size": 64}], "exclude": [{"model": "qwen2.5-7b", "context_length": 64}]})",
 };
 
 constexpr std::array<std::string_view, 24> kTokens = {"{",

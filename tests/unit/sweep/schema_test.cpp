@@ -22,7 +22,6 @@ TEST(SweepSchema, NamesTheSameAxesAsTheFieldsOfACase) {
   std::set<std::string> fields;
   for (const CaseField& field : case_fields()) fields.emplace(field.key);
   EXPECT_EQ(fields.erase("cache"), 1U);  // said in `measure`
-  fields.insert("model");                // said in other fields
   const Json& definitions = sweep_schema()["definitions"];
   EXPECT_EQ(keys(definitions["point"]["properties"]), fields);
   EXPECT_EQ(keys(definitions["pattern"]["properties"]), fields);
@@ -51,6 +50,14 @@ TEST(SweepSchema, KnowsEveryWorkloadOfThisBuild) {
   }
 }
 
+// An editor completes the names, and the program words them; the table of presets is the one that counts.
+TEST(SweepSchema, KnowsEveryModelInItsOrder) {
+  Json names = Json::array();
+  for (const Model& model : all_models()) names.push_back(model.name);
+  names.push_back(nullptr);
+  EXPECT_EQ(sweep_schema()["definitions"]["model"]["enum"], names);
+}
+
 TEST(SweepSchema, AcceptsAndRefusesOnItsOwn) {
   const auto accepts = [](const char* text) {
     return validate_with_schema(sweep_schema(), Json::parse(text)).empty();
@@ -58,6 +65,14 @@ TEST(SweepSchema, AcceptsAndRefusesOnItsOwn) {
   EXPECT_TRUE(accepts(R"({"hidden_size": 64})"));
   EXPECT_TRUE(accepts(R"({"hidden_size": [64, 128], "ffn_hidden_size": [null, 3]})"));
   EXPECT_TRUE(accepts(R"({"cases": [{"hidden_size": 64}]})"));
+  EXPECT_TRUE(accepts(R"({"model": "llama3-8b"})"));
+  EXPECT_TRUE(accepts(R"({"model": ["llama3-8b", "qwen2.5-7b"], "hidden_size": null})"));
+  EXPECT_TRUE(accepts(R"({"hidden_size": 64, "model": null, "activation": null, "norm": [null, "rms_norm"],
+                          "pass": ["forward", "forward_backward"], "sequence_parallel": [false, true],
+                          "context_length": [0, 2048]})"));
+  EXPECT_FALSE(accepts(R"({"model": null})"));
+  EXPECT_FALSE(accepts(R"({"model": [null]})"));
+  EXPECT_FALSE(accepts(R"({"model": "llama3"})"));
   EXPECT_FALSE(accepts(R"({})"));
   EXPECT_FALSE(accepts(R"({"hidden_size": null})"));
   EXPECT_FALSE(accepts(R"({"cases": []})"));

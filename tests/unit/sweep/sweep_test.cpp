@@ -163,7 +163,12 @@ TEST(Sweep, ResolvedIsASweepWithTheSameCasesAndTheSameResolved) {
        std::string_view(
            R"({"$schema": "x", "cases": [{"tp_degree": 2, "hidden_size": 64}], "exclude": [{"seed": 3}]})"),
        std::string_view(
-           R"({"hidden_size": [1e3, 512.0], "measure": {"max_seconds": 0.5}, "threads_per_rank": [null, 2]})")}) {
+           R"({"hidden_size": [1e3, 512.0], "measure": {"max_seconds": 0.5}, "threads_per_rank": [null, 2]})"),
+       std::string_view(R"({"model": ["llama3-8b", "qwen2.5-7b"], "workload": ["block", "row_linear"],
+                            "cases": [{"model": null, "hidden_size": 64}, {"model": "gpt3-13b"}]})"),
+       std::string_view(R"({"model": "mistral-7b", "hidden_size": null, "activation": null,
+                            "pass": ["forward", "forward_backward"], "sequence_parallel": [false, true],
+                            "workload": "attention", "context_length": [0, 8], "norm": [null]})")}) {
     const Sweep once = parse(text, {"seed=9", "batch_size=1,4"});
     const Sweep twice = parse(once.resolved.dump(2));
     EXPECT_EQ(once.resolved.dump(), twice.resolved.dump());
@@ -199,13 +204,121 @@ TEST(Sweep, WholeNumbersMayBeWrittenAsFloats) {
   EXPECT_EQ(sweep.cases.at(0).batch_size, 1000);
 }
 
+TEST(SweepModels, SetTheShape) {
+  const Sweep sweep = parse(R"({"model": ["llama3-8b", "gpt3-13b"], "workload": ["block", "row_linear"]})");
+  ASSERT_EQ(sweep.cases.size(), 4U);
+  const Case& llama = sweep.cases[0];
+  EXPECT_EQ(llama.model, "llama3-8b");
+  EXPECT_EQ(llama.hidden_size, 4096);
+  EXPECT_EQ(llama.ffn_hidden_size, 14336);
+  EXPECT_EQ(llama.num_heads, 32);
+  EXPECT_EQ(llama.num_kv_heads, 8);
+  EXPECT_EQ(llama.activation, Activation::swiglu);
+  EXPECT_EQ(llama.norm, Norm::rms_norm);
+  EXPECT_EQ(llama.num_layers, 1) << "one layer of 32: the whole model does not fit";
+  EXPECT_EQ(sweep.cases[1].hidden_size, 5120);
+  EXPECT_EQ(sweep.cases[1].norm, Norm::layer_norm);
+  EXPECT_EQ(sweep.cases[2].workload, "row_linear");
+  EXPECT_EQ(sweep.cases[2].hidden_size, 4096);
+  EXPECT_EQ(sweep.cases[2].num_heads, std::nullopt);
+  EXPECT_TRUE(sweep.resolved["hidden_size"].is_null());
+}
+
+TEST(SweepModels, StandBesideOtherAxes) {
+  const Sweep sweep =
+      parse(R"({"model": "llama3-8b", "workload": "block", "num_layers": [1, 2], "tp_degree": [1, 2],
+                                "hidden_size": null, "norm": [null], "activation": null})");
+  EXPECT_EQ(sweep.cases.size(), 4U);
+}
+
+TEST(SweepModels, OfAPointStandInPlaceOfTheShapeOfTheSweep) {
+  const Sweep sweep = parse(R"({"hidden_size": [64, 128], "activation": ["gelu", "swiglu"], "workload": "mlp",
+                                "cases": [{"model": "llama3-8b", "tp_degree": 2}]})");
+  ASSERT_EQ(sweep.cases.size(), 5U);  // the point is not expanded over shapes that are not its own
+  EXPECT_EQ(sweep.cases[4].hidden_size, 4096);
+  EXPECT_EQ(sweep.cases[4].tp_degree, 2);
+  EXPECT_EQ(sweep.cases[0].model, std::nullopt);
+}
+
+TEST(SweepModels, OfTheSweepAreThoseOfItsPoints) {
+  const Sweep sweep = parse(R"({"model": ["llama3-8b", "gpt3-13b"],
+                                "cases": [{"tp_degree": 2}, {"model": null, "hidden_size": 96}]})");
+  ASSERT_EQ(sweep.cases.size(), 5U);
+  EXPECT_EQ(sweep.cases[2].model, "llama3-8b");
+  EXPECT_EQ(sweep.cases[3].model, "gpt3-13b");
+  EXPECT_EQ(sweep.cases[3].tp_degree, 2);
+  EXPECT_EQ(sweep.cases[4].model, std::nullopt);
+  EXPECT_EQ(sweep.cases[4].hidden_size, 96);
+}
+
+TEST(SweepModels, CanBeExcludedAndFilteredAndSet) {
+  const Sweep sweep = parse(R"({"model": ["llama3-8b", "mistral-7b"], "tp_degree": [1, 2],
+                                "cases": [{"model": null, "hidden_size": 96}],
+                                "exclude": [{"model": "mistral-7b", "tp_degree": 2}]})");
+  ASSERT_EQ(sweep.cases.size(), 5U);
+  const auto kept = [&](const char* filter) {
+    return filter_cases(sweep.cases, std::vector<std::string>{filter}).size();
+  };
+  EXPECT_EQ(kept("model=llama3-8b"), 2U);
+  EXPECT_EQ(kept("model=mistral-7b"), 1U);
+  EXPECT_EQ(kept("model=null"), 2U);
+  EXPECT_EQ(kept("hidden_size=4096"), 3U);
+  EXPECT_EQ(parse(R"({"workload": "block"})", {"model=qwen2.5-7b,llama3-8b"}).cases.size(), 2U);
+  EXPECT_EQ(parse(R"({"hidden_size": 64})", {"model=llama3-8b", "hidden_size=null"}).cases.at(0).model,
+            "llama3-8b");
+  EXPECT_EQ(
+      message_of("{\n\"hidden_size\": 64}", {"model=llama3-8b"}),
+      "sweep.json:2: /hidden_size: 64: must be left out, or null, beside model \"llama3-8b\", which sets it");
+  EXPECT_EQ(
+      message_of(R"({"model": "llama3-8b"})", {"num_heads=64"}),
+      "--set num_heads=64: /num_heads: 64: must be left out, or null, beside model \"llama3-8b\", which sets "
+      "it");
+}
+
+TEST(SweepModels, ANullExcludesWhatHasNone) {
+  const Sweep sweep = parse(R"({"model": "llama3-8b", "cases": [{"model": null, "hidden_size": 96}],
+                                "exclude": [{"model": null}]})");
+  ASSERT_EQ(sweep.cases.size(), 1U);
+  EXPECT_EQ(sweep.cases[0].model, "llama3-8b");
+}
+
+TEST(Sweep, PassesSequenceParallelismAndContextsAreAxes) {
+  const Sweep sweep = parse(R"({"hidden_size": 256, "workload": ["block", "gemm"], "sequence_length": 8,
+    "pass": ["forward", "forward_backward"], "sequence_parallel": [false, true], "context_length": [0, 16],
+    "norm": ["layer_norm", "rms_norm"]})");
+  EXPECT_EQ(sweep.cases.size(), 2U * 2 * 2 * 2 + 1) << "a probe has none of these";
+  const Case& last = sweep.cases[15];
+  EXPECT_EQ(last.pass, Pass::forward_backward);
+  EXPECT_TRUE(last.sequence_parallel);
+  EXPECT_EQ(last.context_length, 16);
+  EXPECT_EQ(last.norm, Norm::rms_norm);
+}
+
+TEST(Sweep, TokensThatAreKeptCountAsTokens) {
+  EXPECT_EQ(parse(R"({"hidden_size": 64, "workload": "block", "batch_size": 63, "context_length": 1048576})")
+                .cases.size(),
+            1U);
+  EXPECT_EQ(parse(R"({"hidden_size": 64, "workload": "mlp", "batch_size": 64, "context_length": 1048576})")
+                .cases.size(),
+            1U)
+      << "an mlp keeps none";
+}
+
 TEST(SweepFaults, HaveFileLinePointerValueAndRule) {
   EXPECT_EQ(message_of("{\n\n\n\"hidden_size\":\n[1024, -3]}"),
             "sweep.json:5: /hidden_size/1: -3: must be a whole number from 1 to 262144");
-  EXPECT_EQ(
-      message_of(R"({"hidden_size": 64, "workload": "attention"})"),
-      "sweep.json:1: /workload: \"attention\": is not available in this build; available: gemm, all_reduce, "
-      "all_gather, reduce_scatter, column_linear, row_linear, mlp");
+  EXPECT_EQ(message_of(R"({"hidden_size": 64, "workload": "mlp", "overlap_chunks": 2})"),
+            "sweep.json:1: /overlap_chunks: 2: is not available in this build; available: 1");
+  Availability poor = test::cpu_build();
+  poor.workloads = {"gemm", "mlp"};
+  try {
+    parse_sweep(R"({"hidden_size": 64, "workload": ["mlp", "attention"]})", "sweep.json", {}, poor);
+    FAIL() << "accepted";
+  } catch (const UsageError& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "sweep.json:1: /workload/1: \"attention\": is not available in this build; available: gemm, mlp");
+  }
 }
 
 TEST(SweepFaults, AreCutWhenThereAreThousands) {
@@ -264,6 +377,10 @@ TEST(Sweep, ALargeOneExpandsAndOneCaseMoreIsRefused) {
   const std::string more =
       text.substr(0, text.size() - 1) + ", \"cases\": [{\"hidden_size\": 2000, \"tp_degree\": 1}]}";
   EXPECT_EQ(message_of(more), "sweep.json:1: must not expand to more than 100000 cases");
+  // A point with a model is not expanded over shapes that are not its own.
+  const std::string with_model = "{\"hidden_size\": " + numbers(1000) + ", \"tp_degree\": " + numbers(60) +
+                                 ", \"cases\": [{\"model\": \"llama3-8b\"}]}";
+  EXPECT_EQ(parse(with_model).cases.size(), 60'060U);
 }
 
 }  // namespace
