@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/units.hpp"
-#include "bench/agreeing_communicator.hpp"
+#include "bench/case_machine.hpp"
 #include "bench/parts.hpp"
 #include "bench/sampling.hpp"
 #include "bench/team.hpp"
@@ -38,13 +38,17 @@ std::vector<double> osu_way(std::vector<float>& data) {
 void compare(Session& session, std::int64_t bytes, int rounds) {
   const Team team = whole_world(session);
   const Parts parts = built_in_parts();
-  const auto backend = parts.make_backend("cpu", 1);
-  AgreeingCommunicator communicator(parts.make_communicator("mpi", *team.group), team);
-  communicator.ask(false);
-  const Shape shape = {.tokens = 1, .hidden_size = bytes / 4, .tp_degree = session.world().size()};
-  const auto layer = find_layer("all_reduce")->make({shape, 1, *backend, communicator});
-  layer->settle();
-  const StepRunner runner{[&](Trace& trace) { layer->forward(0, trace); }, {}};
+  Case point;
+  point.workload = "all_reduce";
+  point.hidden_size = bytes / 4;
+  point.tp_degree = session.world().size();
+  point.threads_per_rank = 1;
+  normalise_case(point);
+  CaseMachine machine(point, team, parts, session.heartbeat());
+  machine.make_layer();
+  machine.stop_asking();
+  machine.layer().settle();
+  const StepRunner runner{[&](Trace& trace) { run_step(machine.layer(), machine.shape(), trace); }, {}};
   Trace trace(session.heartbeat());
   const double step_s = warm_up(runner, 20, 60, team, trace);
 

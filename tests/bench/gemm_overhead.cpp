@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/units.hpp"
-#include "bench/agreeing_communicator.hpp"
+#include "bench/case_machine.hpp"
 #include "bench/parts.hpp"
 #include "bench/sampling.hpp"
 #include "bench/team.hpp"
@@ -49,13 +49,17 @@ class PlainLoop {
 void compare(Session& session, std::int64_t tokens, std::int64_t h, int rounds) {
   const Team team = whole_world(session);
   const Parts parts = built_in_parts();
-  const auto backend = parts.make_backend("cpu", 1);
-  AgreeingCommunicator communicator(parts.make_communicator("mpi", *team.group), team);
-  communicator.ask(false);
-  const Shape shape = {.tokens = tokens, .hidden_size = h};
-  const auto layer = find_layer("gemm")->make({shape, 1, *backend, communicator});
-  layer->fill(session.heartbeat());
-  const StepRunner runner{[&](Trace& trace) { layer->forward(0, trace); }, {}};
+  Case point;
+  point.workload = "gemm";
+  point.hidden_size = h;
+  point.batch_size = tokens;
+  point.threads_per_rank = 1;
+  normalise_case(point);
+  CaseMachine machine(point, team, parts, session.heartbeat());
+  machine.make_layer();
+  machine.stop_asking();
+  machine.layer().fill(session.heartbeat());
+  const StepRunner runner{[&](Trace& trace) { run_step(machine.layer(), machine.shape(), trace); }, {}};
   Trace trace(session.heartbeat());
   const double step_s = warm_up(runner, 3, 60, team, trace);
 

@@ -20,7 +20,11 @@ class TraceTest : public testing::Test {
     }
     trace_.end_step();
   }
-  std::vector<Activity> segments() const { return {trace_.segments().begin(), trace_.segments().end()}; }
+  std::vector<Activity> segments() const {
+    std::vector<Activity> activities;
+    for (const Segment& segment : trace_.segments()) activities.push_back(segment.activity);
+    return activities;
+  }
 
   Heartbeat heartbeat_;
   Trace trace_{heartbeat_};
@@ -36,6 +40,30 @@ TEST_F(TraceTest, MergesNeighbouringCompute) {
 TEST_F(TraceTest, KeepsNeighbouringCollectivesApart) {
   run_step({Activity::all_reduce, Activity::all_reduce, Activity::all_gather});
   EXPECT_EQ(segments(), (std::vector{Activity::all_reduce, Activity::all_reduce, Activity::all_gather}));
+}
+
+TEST_F(TraceTest, TellsTheHalvesOfAPassApart) {
+  const auto mark = [this](Activity activity, std::int64_t bytes = 0) {
+    trace_.begin(activity, bytes);
+    trace_.end();
+  };
+  for (int step = 0; step < 2; ++step) {
+    trace_.begin_step();
+    mark(Activity::compute);
+    trace_.turn(Direction::backward);
+    mark(Activity::compute);
+    mark(Activity::all_reduce, 64);
+    trace_.end_step();
+  }
+  const std::vector<Segment> expected = {{Activity::compute, Direction::forward, 0},
+                                         {Activity::compute, Direction::backward, 0},
+                                         {Activity::all_reduce, Direction::backward, 64}};
+  EXPECT_EQ(std::vector(trace_.segments().begin(), trace_.segments().end()), expected);
+  trace_.begin_step();
+  mark(Activity::compute);
+  trace_.turn(Direction::backward);
+  mark(Activity::compute);
+  EXPECT_THROW(mark(Activity::all_reduce, 65), std::logic_error) << "another size is another sequence";
 }
 
 TEST_F(TraceTest, DoesNotMergeAcrossSteps) {
