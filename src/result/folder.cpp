@@ -157,21 +157,28 @@ bool is_finished(const Record& record) {
          record.verification.passed.value_or(true);
 }
 
-std::vector<Record> read_records(const fs::path& folder) {
-  if (!fs::is_directory(folder)) throw EnvironmentError(fmt::format("{}: no such folder", folder.string()));
+Record read_record(const fs::path& file) {
+  Record record = record_from_json(Json::parse(read_text(file)));
+  check_consistent(record, file.stem().string());
+  return record;
+}
+
+std::vector<fs::path> record_files(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder / "records", error)) {
     if (entry.path().extension() == ".json") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
+  return files;
+}
 
+std::vector<Record> read_records(const fs::path& folder) {
+  if (!fs::is_directory(folder)) throw EnvironmentError(fmt::format("{}: no such folder", folder.string()));
   std::vector<Record> records;
-  for (const fs::path& file : files) {
+  for (const fs::path& file : record_files(folder)) {
     try {
-      Record record = record_from_json(Json::parse(read_text(file)));
-      check_consistent(record, file.stem().string());
-      records.push_back(std::move(record));
+      records.push_back(read_record(file));
     } catch (const std::exception& problem) {
       log::warning(
           fmt::format("{} is not used, as it is no valid record: {}", file.string(), problem.what()));

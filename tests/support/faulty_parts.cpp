@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "forwarding.hpp"
 #include "layers/tensors.hpp"
+#include "measure/clock.hpp"
 
 namespace tpbench::test {
 namespace {
@@ -27,6 +28,19 @@ class Trigger {
   }
   [[nodiscard]] const InjectedFault& fault() const { return fault_; }
   [[nodiscard]] bool is(FaultKind kind) const { return fault_.kind == kind && in_case(); }
+
+  /// Runs `call` and, with a fault that stretches, spins for its share of the time that the call took: a
+  /// sleep would be longer than what is to be added.
+  template <typename Call>
+  void stretched(const Call& call) const {
+    const double start = now_s();
+    call();
+    if (!is(FaultKind::stretch)) return;
+    const double took_s = now_s() - start;
+    const double until = start + took_s * (1 + static_cast<double>(fault_.percent) / 100);
+    while (now_s() < until) {
+    }
+  }
 
   /// Called before each GEMM and each collective. True when a fault that is bound to a step strikes now.
   bool enter_gemm() { return due(++gemms_); }
@@ -106,7 +120,19 @@ class FaultyBackend final : public ForwardingBackend {
       trigger_->strike_at(FaultPlace::compute);
       if (trigger_->is(FaultKind::no_gemm)) return;
     }
-    ForwardingBackend::gemm(a, b, c);
+    trigger_->stretched([&] { ForwardingBackend::gemm(a, b, c); });
+  }
+  void gelu(const MatrixView& x) override {
+    trigger_->stretched([&] { ForwardingBackend::gelu(x); });
+  }
+  void swiglu(const MatrixView& x) override {
+    trigger_->stretched([&] { ForwardingBackend::swiglu(x); });
+  }
+  void copy(const MatrixView& from, const MatrixView& to) override {
+    trigger_->stretched([&] { ForwardingBackend::copy(from, to); });
+  }
+  void set_zero(const MatrixView& x) override {
+    trigger_->stretched([&] { ForwardingBackend::set_zero(x); });
   }
 
  private:
@@ -145,7 +171,7 @@ class FaultyCommunicator final : public ForwardingCommunicator {
       collective(elsewhere.data());
       return;
     }
-    collective(result);
+    trigger_->stretched([&] { collective(result); });
     if (!due || !trigger_->is(FaultKind::wrong_sum)) return;
     const std::int64_t element = trigger_->fault().element;
     change(result, element < 0 ? count / 2 : element, dtype, 1.0);
