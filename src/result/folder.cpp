@@ -9,9 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <utility>
 
@@ -21,6 +19,7 @@
 #include "base/units.hpp"
 #include "result/atomic_file.hpp"
 #include "result/json_difference.hpp"
+#include "result/read_text.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
@@ -32,15 +31,6 @@ constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{16} << 20U;
 
 // What two launches on the same machine do not share.
 constexpr std::string_view kVolatileKeys[] = {"started_at", "noise", "memory_available_bytes", "pid"};
-
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file || !text)
-    throw EnvironmentError(fmt::format("{}: cannot read: {}", path.string(), std::strerror(errno)));
-  return text.str();
-}
 
 // A label or a host name need not be UTF-8: better a mark in its place than a result that is lost.
 std::string to_text(const Json& json) {

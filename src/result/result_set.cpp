@@ -3,13 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "base/error.hpp"
 #include "result/folder.hpp"
+#include "result/read_text.hpp"
 
 namespace tpbench {
 namespace {
@@ -17,15 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kEnvironmentSchema = "tpbench.environment/1";
-
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file || !text)
-    throw EnvironmentError(fmt::format("{}: cannot read: {}", path.string(), std::strerror(errno)));
-  return text.str();
-}
 
 void check_is_folder(const fs::path& folder) {
   std::error_code error;
