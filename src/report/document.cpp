@@ -18,6 +18,7 @@ std::string text_of(const Section& section) {
   std::string text = section.title.empty() ? "" : section.title + '\n';
   for (const std::string& sentence : section.sentences) text += wrapped_lines(sentence, "  ");
   text += text_table(section);
+  if (!section.rows.empty() && !section.notes.empty()) text += '\n';
   for (const std::string& note : section.notes) text += wrapped_lines(note, "  ");
   return text;
 }

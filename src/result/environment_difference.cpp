@@ -12,9 +12,6 @@ namespace {
 // At every depth.
 constexpr std::string_view kIgnoredKeys[] = {"started_at", "pid", "memory_available_bytes", "boot_id_hash",
                                              "memory_bytes"};
-// Of the noise probe only the figure that a reader knows.
-constexpr std::string_view kIgnoredNoise[] = {"repetitions", "min_s", "median_s",
-                                              "p95_s",       "max_s", "relative"};
 // What a launcher tells its own processes about this one job, and where it was started.
 constexpr std::string_view kIgnoredVariables[] = {"OMPI_MCA_ess", "OMPI_MCA_orte", "OMPI_MCA_initial_wdir",
                                                   "SLURM_JOB",    "SLURM_STEP",    "SLURM_TASK_PID",
@@ -22,13 +19,10 @@ constexpr std::string_view kIgnoredVariables[] = {"OMPI_MCA_ess", "OMPI_MCA_orte
                                                   "SLURM_PROCID", "SLURM_LOCALID", "SLURM_GTIDS",
                                                   "SLURM_NODEID", "TPBENCH_E2E"};
 
-template <typename Keys>
-void erase_keys(Json& object, const Keys& keys) {
-  for (const std::string_view key : keys) object.erase(std::string(key));
-}
-
 void erase_everywhere(Json& value) {
-  if (value.is_object()) erase_keys(value, kIgnoredKeys);
+  if (value.is_object()) {
+    for (const std::string_view key : kIgnoredKeys) value.erase(std::string(key));
+  }
   if (!value.is_structured()) return;
   for (Json& inside : value) erase_everywhere(inside);
 }
@@ -60,9 +54,8 @@ Json opened(const Json& value) {
 
 Json comparable(Json environment) {
   erase_everywhere(environment);
-  environment.erase("schema");
-  if (environment.contains("noise") && environment["noise"].is_object())
-    erase_keys(environment["noise"], kIgnoredNoise);
+  // The label and the noise are said of each folder elsewhere.
+  for (const char* key : {"schema", "label", "noise"}) environment.erase(key);
   if (environment.contains("variables") && environment["variables"].is_object())
     erase_job_variables(environment["variables"]);
   return opened(environment);
