@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "base/json.hpp"
@@ -213,6 +214,17 @@ Json document_of(const ResultSet& set, const std::vector<const Record*>& records
   return document;
 }
 
+// nccl-tests lists one series by rising size.
+void sort_by_series(std::vector<const Record*>& records) {
+  const auto key = [](const Record* record) {
+    return std::tuple(record->collectives.front().op, record->point.tp_degree,
+                      record->point.algorithm.value_or(""), record->point.dtype,
+                      record->collectives.front().bytes);
+  };
+  std::stable_sort(records.begin(), records.end(),
+                   [&](const Record* a, const Record* b) { return key(a) < key(b); });
+}
+
 }  // namespace
 
 NcclTestsExport export_nccl_tests(const ResultSet& set) {
@@ -225,6 +237,7 @@ NcclTestsExport export_nccl_tests(const ResultSet& set) {
     else
       ++exported.on_one_rank;
   }
+  sort_by_series(records);
   exported.cases = records.size();
   exported.text = document_of(set, records).dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
   return exported;
