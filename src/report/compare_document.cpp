@@ -164,14 +164,20 @@ std::string outcome_text(const Record* record) {
                         : std::string(name_of(record->status));
 }
 
+std::string why_not_compared(const UnmatchedCase& pair, const Names& names) {
+  const std::string base = outcome_text(pair.base), other = outcome_text(pair.other);
+  if (base == other) return fmt::format("both {}", base);
+  return fmt::format("{} {}; {} {}", names.base, base, names.other, other);
+}
+
 Section unmatched_section(const Comparison& comparison, const Names& names) {
   Section section;
   if (comparison.unmatched.empty()) return section;
   section.title = "Not compared";
-  section.columns = {{"case", Align::left}, {names.base, Align::left}, {names.other, Align::left}};
+  section.columns = {{"case", Align::left}, {"", Align::left}};
   for (const UnmatchedCase& pair : comparison.unmatched) {
     const Record& any = pair.base != nullptr ? *pair.base : *pair.other;
-    section.rows.push_back({any.id, outcome_text(pair.base), outcome_text(pair.other)});
+    section.rows.push_back({any.id, why_not_compared(pair, names)});
   }
   return section;
 }

@@ -10,7 +10,15 @@ namespace {
 std::string text_table(const Section& section) {
   TextTable table;
   for (const Section::Column& column : section.columns) table.add_column(column.heading, column.align);
-  for (const auto& row : section.rows) table.add_row(row);
+  const bool ends_in_text =
+      !section.columns.empty() && section.columns.back().align == TextTable::Align::left;
+  for (const auto& row : section.rows) {
+    // Reasons are long: the last column takes the rest of the line and goes on below itself.
+    if (ends_in_text)
+      table.add_row_with_text({row.begin(), row.end() - 1}, row.back());
+    else
+      table.add_row(row);
+  }
   return table.to_string();
 }
 

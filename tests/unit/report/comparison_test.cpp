@@ -229,5 +229,17 @@ TEST(OverManyCases, FindsOneAmongMany) {
   }
 }
 
+// Six epochs that are apart have p = 2/924: enough for one case, and not for one of two hundred.
+TEST(OverManyCases, AsksMoreOfOneAmongMany) {
+  const auto marked = [](std::size_t cases) {
+    const ResultSet a = simulate(cases, 6, 50, {.noise = 0.01}, 1, 0.01);
+    ResultSet b = simulate(cases, 6, 50, {.noise = 0.01}, 2, 0.01);
+    b.records[0].time = simulate(1, 6, 50, {.factor = 1.3, .noise = 0.01}, 3).records[0].time;
+    return slower_than(compare(a, b), 0.1).size();
+  };
+  EXPECT_EQ(marked(1), 1U);
+  EXPECT_EQ(marked(200), 0U);
+}
+
 }  // namespace
 }  // namespace tpbench
