@@ -4,12 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <iostream>
 #include <string_view>
 
 #include "base/build_info.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace tpbench {
 namespace {
@@ -20,10 +22,13 @@ Examples:
   tpbench --config sweep.json --dry-run
   mpirun -n 8 tpbench --config sweep.json --set measure.max_seconds=1 --filter tp_degree=1,8
   mpirun -n 8 tpbench --resume results/my-sweep
+  tpbench compare results/eth-1g results/eth-10g
+  tpbench compare results/before results/after --fail-above 5%
+  tpbench export results/eth-1g --to nccl-tests --output eth-1g.json
 
 Results go to stdout and into the output folder, everything else to stderr.
-Exit status: 0 every case ok or skipped, 1 a case failed, 2 command line or sweep file wrong,
-3 the environment cannot do it, 130 interrupted.)";
+Exit status: 0 every case ok or skipped, 1 a case failed (compare: a slow-down beyond --fail-above),
+2 command line, sweep file or result folder wrong, 3 the environment cannot do it, 130 interrupted.)";
 
 // Options that only spell a --set differently.
 struct Shorthands {
@@ -32,9 +37,57 @@ struct Shorthands {
   bool no_verify = false;
 };
 
-Format format_named(const std::string& name) {
-  if (const auto format = enum_from_name<Format>(name)) return *format;
-  throw CLI::ValidationError("--format", name + ": must be table, csv, jsonl or none");
+template <typename E>
+E named(const std::string& name, const std::string& option) {
+  if (const auto value = enum_from_name<E>(name)) return *value;
+  std::vector<std::string> names;
+  for (const auto& [value, known] : EnumNames<E>::table) names.emplace_back(known);
+  throw CLI::ValidationError(option, name + ": must be " + join_words(names, " or "));
+}
+
+// "5%", "5 %" or "0.05". A bare number above 1 is a forgotten sign: nobody looks for a slow-down of 500 %.
+double share_named(const std::string& text) {
+  const auto refuse = [&](const char* rule) {
+    throw CLI::ValidationError("--fail-above", text + ": " + rule);
+  };
+  std::string number = text;
+  const bool is_percent = !number.empty() && number.back() == '%';
+  if (is_percent) number.pop_back();
+  while (is_percent && !number.empty() && number.back() == ' ') number.pop_back();
+  double value = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(value))
+    refuse("must be a share such as 5% or 0.05");
+  if (value < 0 || std::signbit(value)) refuse("must not be negative");
+  if (!is_percent && value > 1) refuse("is more than the whole; write a percent sign for percent");
+  return is_percent ? value / 100 : value;
+}
+
+void add_compare_options(CLI::App& app, CommandLine& line) {
+  app.add_option("folders", line.folders, "Result folders; the first is the base")
+      ->required()
+      ->type_name("DIR DIR...");
+  app.add_option_function<std::string>(
+         "--format",
+         [&line](const std::string& name) { line.compare_format = named<CompareFormat>(name, "--format"); },
+         "What stdout gets: table, csv, json, markdown or none [table]")
+      ->type_name("FORMAT");
+  app.add_option_function<std::string>(
+         "--fail-above", [&line](const std::string& text) { line.fail_above = share_named(text); },
+         "Exit with 1 when a step is slower than the base by more than this, and more than the noise: 5% or "
+         "0.05")
+      ->type_name("SHARE");
+}
+
+void add_export_options(CLI::App& app, CommandLine& line) {
+  app.add_option("folder", line.folders, "Result folder")->required()->expected(1)->type_name("DIR");
+  app.add_option_function<std::string>(
+         "--to", [&line](const std::string& name) { line.export_format = named<ExportFormat>(name, "--to"); },
+         "nccl-tests (the collectives as its -J writes them), csv or jsonl")
+      ->required()
+      ->type_name("FORM");
+  app.add_option("-o,--output", line.output, "File to write, whole or not at all [stdout]")
+      ->type_name("FILE");
 }
 
 // An option that takes a list is repeated; without extra arguments it takes one value each time.
@@ -54,7 +107,7 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_option_function<std::string>(
-         "--format", [&line](const std::string& name) { line.format = format_named(name); },
+         "--format", [&line](const std::string& name) { line.format = named<Format>(name, "--format"); },
          "What stdout gets: table, csv, jsonl or none [table]")
       ->type_name("FORMAT");
   app.add_option("--backend", shorthands.backend, "The same as --set backend=NAME")->type_name("NAME");
@@ -78,6 +131,8 @@ void spell_out(CommandLine& line, const Shorthands& shorthands) {
 
 // Rules that CLI11 cannot know.
 void check_together(const CommandLine& line) {
+  if (line.command == Command::compare && line.folders.size() < 2)
+    throw CLI::RequiredError("compare: two result folders or more");
   if (line.command == Command::run) {
     if (line.config.empty() && line.resume.empty())
       throw CLI::RequiredError("--config FILE (or --resume DIR)");
@@ -135,6 +190,11 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   info->add_flag("--json", line.json, "As JSON");
   CLI::App* selfcheck = app.add_subcommand("selfcheck", "Measure what tpbench itself costs (under mpirun)");
   selfcheck->add_flag("--json", line.json, "As JSON");
+  CLI::App* compare =
+      app.add_subcommand("compare", "Hold result folders against the first: what differs, what is noise");
+  add_compare_options(*compare, line);
+  CLI::App* export_results = app.add_subcommand("export", "Write a result folder in another form");
+  add_export_options(*export_results, line);
 
   try {
     app.parse(argc, argv);
@@ -142,6 +202,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (models->parsed()) line.command = Command::models;
     if (info->parsed()) line.command = Command::info;
     if (selfcheck->parsed()) line.command = Command::selfcheck;
+    if (compare->parsed()) line.command = Command::compare;
+    if (export_results->parsed()) line.command = Command::export_results;
     spell_out(line, shorthands);
     check_together(line);
   } catch (const CLI::Success& wanted) {  // --help, --version

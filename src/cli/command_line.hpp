@@ -4,11 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "base/enum_names.hpp"
+#include "report/compare_render.hpp"
 #include "report/render.hpp"
 
 namespace tpbench {
 
-enum class Command { run, validate, models, info, selfcheck };
+enum class Command { run, validate, models, info, selfcheck, compare, export_results };
+
+/// What `tpbench export --to` writes.
+enum class ExportFormat { nccl_tests, csv, jsonl };
 
 /// What was typed.
 struct CommandLine {
@@ -27,6 +32,10 @@ struct CommandLine {
   bool verbose = false;
   bool json = false;  ///< models, info and selfcheck
   double watchdog_s = 60;
+  std::vector<std::string> folders;  ///< compare: the base first; export: one
+  CompareFormat compare_format = CompareFormat::table;
+  std::optional<double> fail_above;  ///< compare: 0.05 for 5 %
+  ExportFormat export_format = ExportFormat::csv;
 };
 
 /// Result of parsing: either something to do, or an exit status with what has been printed already (--help, a
@@ -40,3 +49,6 @@ struct ParsedCommandLine {
 ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool speaks);
 
 }  // namespace tpbench
+
+TPBENCH_ENUM_NAMES(tpbench::ExportFormat, {tpbench::ExportFormat::nccl_tests, "nccl-tests"},
+                   {tpbench::ExportFormat::csv, "csv"}, {tpbench::ExportFormat::jsonl, "jsonl"});

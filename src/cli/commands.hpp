@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "base/error.hpp"
 #include "bench/parts.hpp"
 #include "cli/command_line.hpp"
@@ -14,5 +16,11 @@ ExitStatus validate_command(const CommandLine& line, const Launch& launch);
 ExitStatus models_command(const CommandLine& line, const Launch& launch);
 ExitStatus info_command(const CommandLine& line, const Launch& launch);
 ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch);
+ExitStatus compare_command(const CommandLine& line, const Launch& launch);
+ExitStatus export_command(const CommandLine& line, const Launch& launch);
+
+/// Puts results on stdout and throws EnvironmentError, with `where_else` behind the message, when that fails:
+/// a table that nobody could read must not look like a success.
+void print_results(const std::string& text, const std::string& where_else);
 
 }  // namespace tpbench

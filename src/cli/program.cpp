@@ -27,6 +27,10 @@ ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& p
       return info_command(line, launch);
     case Command::selfcheck:
       return selfcheck_command(line, launch);
+    case Command::compare:
+      return compare_command(line, launch);
+    case Command::export_results:
+      return export_command(line, launch);
   }
   return ExitStatus::bad_usage;
 }

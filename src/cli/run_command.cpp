@@ -151,13 +151,6 @@ void say_where_time_went(const std::vector<Record>& records, double wall_s) {
                          format_percent(measuring_s / wall_s), format_duration(wall_s)));
 }
 
-// The table that nobody could read must not look like a success.
-void print_results(const std::string& text, const std::string& where_else) {
-  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return;
-  throw EnvironmentError(
-      fmt::format("stdout: cannot write the results: {}{}", std::strerror(errno), where_else));
-}
-
 std::int64_t count_failed(const std::vector<Record>& records, const std::vector<Case>& cases) {
   std::set<std::string> selected;
   for (const Case& point : cases) selected.insert(case_id(point));

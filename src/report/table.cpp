@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
+#include "report/common_text.hpp"
 #include "report/text_table.hpp"
 #include "report/useful_degree.hpp"
 
@@ -113,30 +114,6 @@ std::string rows_text(std::span<const Record* const> records, const std::vector<
   return table.to_string();
 }
 
-std::string lines_of(const std::string& text, const std::string& indent) {
-  std::string lines;
-  for (const std::string& line : wrap_text(text, TextTable::kWidth - indent.size())) {
-    lines += (lines.empty() ? "" : indent) + line + '\n';
-  }
-  return lines;
-}
-
-// "All cases: label=eth-1g workload=mlp pass=forward ...": what the columns leave out.
-std::string common_text(std::span<const Record* const> records) {
-  std::string text = "All cases:";
-  std::set<std::string> labels;
-  for (const Record* record : records) labels.insert(record->label);
-  if (labels.size() == 1 && !labels.begin()->empty()) text += " label=" + *labels.begin();
-  for (const CaseField& field : case_fields()) {
-    std::set<std::string> values;
-    for (const Record* record : records) {
-      if (!field.get(record->point).is_null()) values.insert(field_text(field, record->point));
-    }
-    if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());
-  }
-  return lines_of(text, "  ");
-}
-
 // Each code once, with the words of the first case that has it.
 std::string legend_text(std::span<const Record* const> records) {
   std::vector<Warning> legend;
@@ -149,7 +126,7 @@ std::string legend_text(std::span<const Record* const> records) {
   std::string text;
   for (const Warning& warning : legend) {
     const std::size_t count = cases[warning.code];
-    text += lines_of(
+    text += wrapped_lines(
         fmt::format("{} ({} of {} cases): {}", warning.code, count, records.size(), warning.message), "  ");
   }
   return text.empty() ? text : "\nWarnings\n" + text;
@@ -158,7 +135,7 @@ std::string legend_text(std::span<const Record* const> records) {
 std::string useful_text(std::span<const Record> records, double efficiency_floor) {
   std::string text;
   for (const UsefulDegree& useful : useful_degrees(records, efficiency_floor))
-    text += lines_of(useful.sentence, "  ");
+    text += wrapped_lines(useful.sentence, "  ");
   return text.empty()
              ? text
              : fmt::format("\nUseful degree (efficiency at least {:.2f})\n", efficiency_floor) + text;

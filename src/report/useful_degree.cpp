@@ -164,11 +164,11 @@ std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double
   for (const Series& series : series_of(sorted)) {
     UsefulDegree result;
     result.series = series_id(*series.front());
-    const std::string name = names.name(series.front()->point);
+    result.name = names.name(series.front()->point);
     const bool has_baseline = series.front()->point.tp_degree == 1 && is_timed(*series.front());
     if (has_baseline) find_degrees(series, efficiency_floor, result);
     result.sentence =
-        name + ": " + (has_baseline ? say(result, series, efficiency_floor) : say_no_baseline(series));
+        result.name + ": " + (has_baseline ? say(result, series, efficiency_floor) : say_no_baseline(series));
     results.push_back(std::move(result));
   }
   return results;

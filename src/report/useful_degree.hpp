@@ -35,7 +35,8 @@ struct UsefulDegree {
   std::optional<double> next_efficiency;  ///< empty when it did not run to the end
   std::optional<Stop> stop;               ///< what stops `next`
   std::optional<double> stop_share;       ///< the excess of that part over its ideal, over the step of `next`
-  std::string sentence;                   ///< all of it for people
+  std::string name;                       ///< of the series for people: "mlp h=4096 T=128"
+  std::string sentence;                   ///< all of it for people, behind the name
 };
 
 /// One entry per series, in the order of the table. Records hold their `scaling`.

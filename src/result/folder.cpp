@@ -9,9 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <utility>
 
@@ -21,6 +19,7 @@
 #include "base/units.hpp"
 #include "result/atomic_file.hpp"
 #include "result/json_difference.hpp"
+#include "result/read_text.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
@@ -32,15 +31,6 @@ constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{16} << 20U;
 
 // What two launches on the same machine do not share.
 constexpr std::string_view kVolatileKeys[] = {"started_at", "noise", "memory_available_bytes", "pid"};
-
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file || !text)
-    throw EnvironmentError(fmt::format("{}: cannot read: {}", path.string(), std::strerror(errno)));
-  return text.str();
-}
 
 // A label or a host name need not be UTF-8: better a mark in its place than a result that is lost.
 std::string to_text(const Json& json) {
@@ -157,21 +147,28 @@ bool is_finished(const Record& record) {
          record.verification.passed.value_or(true);
 }
 
-std::vector<Record> read_records(const fs::path& folder) {
-  if (!fs::is_directory(folder)) throw EnvironmentError(fmt::format("{}: no such folder", folder.string()));
+Record read_record(const fs::path& file) {
+  Record record = record_from_json(Json::parse(read_text(file)));
+  check_consistent(record, file.stem().string());
+  return record;
+}
+
+std::vector<fs::path> record_files(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder / "records", error)) {
     if (entry.path().extension() == ".json") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
+  return files;
+}
 
+std::vector<Record> read_records(const fs::path& folder) {
+  if (!fs::is_directory(folder)) throw EnvironmentError(fmt::format("{}: no such folder", folder.string()));
   std::vector<Record> records;
-  for (const fs::path& file : files) {
+  for (const fs::path& file : record_files(folder)) {
     try {
-      Record record = record_from_json(Json::parse(read_text(file)));
-      check_consistent(record, file.stem().string());
-      records.push_back(std::move(record));
+      records.push_back(read_record(file));
     } catch (const std::exception& problem) {
       log::warning(
           fmt::format("{} is not used, as it is no valid record: {}", file.string(), problem.what()));

@@ -18,6 +18,13 @@ bool is_finished(const Record& record);
 /// warning and left out. Needs no lock. Throws EnvironmentError when there is no such folder.
 std::vector<Record> read_records(const std::filesystem::path& folder);
 
+/// The files below `folder`/records that would hold records, sorted by name; empty when there are none.
+std::vector<std::filesystem::path> record_files(const std::filesystem::path& folder);
+
+/// One record from its file. Throws EnvironmentError when the file cannot be read and std::runtime_error with
+/// the rule when it is no valid record of this name.
+Record read_record(const std::filesystem::path& file);
+
 /// A folder that one run writes its results to (docs/record.md, "The result folder"). Locked against other
 /// runs for the life of the object. Every file appears whole or not at all. Writers throw EnvironmentError.
 class ResultFolder {

@@ -390,7 +390,10 @@ Record record_from_json(const Json& document) {
   Record record;
   std::string schema;
   read(document, "schema", schema);
-  if (schema != kSchema) throw std::runtime_error(fmt::format("schema is \"{}\", not {}", schema, kSchema));
+  if (schema != kSchema) {
+    throw std::runtime_error(
+        fmt::format("schema is \"{}\", not {}: another version of tpbench wrote it", schema, kSchema));
+  }
   read(document, "id", record.id);
   record.status = read_required_name<Status>(document, "status");
   record.reason_code = read_name<ReasonCode>(document, "reason_code");

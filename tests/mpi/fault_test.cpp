@@ -113,6 +113,22 @@ TEST_P(CaseWithFault, TellsEveryRankWhatFailedInTheFirstStep) {
 INSTANTIATE_TEST_SUITE_P(All, CaseWithFault, testing::ValuesIn(all_variants()),
                          [](const auto& test) { return name_of_variant(test.param); });
 
+// It is slower and right: what compares results must find the difference, not verification.
+TEST(CaseWithFaults, AStretchedCaseIsOk) {
+  Case point = make_case({"mlp"}, 7, 60, 132);
+  point.tp_degree = world().size();
+  const CaseOutcome outcome =
+      run(point, with_fault(built_in_parts(), parse_fault("stretch:percent=50"), world().rank()));
+  EXPECT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("");
+  EXPECT_FALSE(outcome.samples.step_s.empty());
+}
+
+TEST(CaseWithFaults, AStretchSaysByHowMuch) {
+  EXPECT_EQ(parse_fault("stretch").percent, 10);
+  EXPECT_EQ(parse_fault("stretch:percent=25").percent, 25);
+  EXPECT_THROW(parse_fault("stretch:percent=much"), std::invalid_argument);
+}
+
 // Several ranks fail at once: the lowest one speaks.
 TEST(CaseWithFaults, NamesTheLowestFailingRank) {
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});

@@ -13,6 +13,7 @@
 #include "comm/forwarding_communicator.hpp"
 #include "compute/forwarding_backend.hpp"
 #include "layers/tensors.hpp"
+#include "measure/clock.hpp"
 
 namespace tpbench::test {
 namespace {
@@ -28,6 +29,19 @@ class Trigger {
   }
   [[nodiscard]] const InjectedFault& fault() const { return fault_; }
   [[nodiscard]] bool is(FaultKind kind) const { return fault_.kind == kind && in_case(); }
+
+  /// Runs `call` and, with a fault that stretches, spins for its share of the time that the call took: a
+  /// sleep would be longer than what is to be added.
+  template <typename Call>
+  void stretched(const Call& call) const {
+    const double start = now_s();
+    call();
+    if (!is(FaultKind::stretch)) return;
+    const double took_s = now_s() - start;
+    const double until = start + took_s * (1 + static_cast<double>(fault_.percent) / 100);
+    while (now_s() < until) {
+    }
+  }
 
   /// Called before each GEMM and each collective. True when a fault that is bound to a step strikes now.
   bool enter_gemm() { return due(++gemms_); }
@@ -107,7 +121,42 @@ class FaultyBackend final : public ForwardingBackend {
       trigger_->strike_at(FaultPlace::compute);
       if (trigger_->is(FaultKind::no_gemm)) return;
     }
-    ForwardingBackend::multiply(a, b, c, store);
+    trigger_->stretched([&] { ForwardingBackend::multiply(a, b, c, store); });
+  }
+  void gelu(const MatrixView& x, const MatrixView& y) override {
+    trigger_->stretched([&] { ForwardingBackend::gelu(x, y); });
+  }
+  void swiglu(const MatrixView& x, const MatrixView& y) override {
+    trigger_->stretched([&] { ForwardingBackend::swiglu(x, y); });
+  }
+  void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
+    trigger_->stretched([&] { ForwardingBackend::gelu_backward(x, dy, dx); });
+  }
+  void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
+    trigger_->stretched([&] { ForwardingBackend::swiglu_backward(x, dy, dx); });
+  }
+  void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) override {
+    trigger_->stretched([&] { ForwardingBackend::norm(kind, x, parameters, y); });
+  }
+  void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
+                     const MatrixView& dx, const MatrixView& dparameters) override {
+    trigger_->stretched(
+        [&] { ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters); });
+  }
+  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
+    trigger_->stretched([&] { ForwardingBackend::softmax(x, first_valid, step, scale); });
+  }
+  void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
+    trigger_->stretched([&] { ForwardingBackend::softmax_backward(p, dp, scale); });
+  }
+  void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
+    trigger_->stretched([&] { ForwardingBackend::add(a, b, sum); });
+  }
+  void copy(const MatrixView& from, const MatrixView& to) override {
+    trigger_->stretched([&] { ForwardingBackend::copy(from, to); });
+  }
+  void set_zero(const MatrixView& x) override {
+    trigger_->stretched([&] { ForwardingBackend::set_zero(x); });
   }
 
  private:
@@ -146,7 +195,7 @@ class FaultyCommunicator final : public ForwardingCommunicator {
       collective(elsewhere.data());
       return;
     }
-    collective(result);
+    trigger_->stretched([&] { collective(result); });
     if (!due || !trigger_->is(FaultKind::wrong_sum)) return;
     const std::int64_t element = trigger_->fault().element;
     change(result, element < 0 ? count / 2 : element, dtype, 1.0);

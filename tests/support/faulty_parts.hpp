@@ -17,6 +17,7 @@ enum class FaultKind {
   no_collective,  ///< a collective that moves nothing (the ranks still meet)
   exception,      ///< throws
   slow,           ///< sleeps before the work
+  stretch,        ///< every timed call takes longer by a share of its own time
   hang,           ///< sleeps for ever
   kill,           ///< the process ends itself by SIGKILL
   stop            ///< the process stops itself by SIGSTOP
@@ -39,12 +40,13 @@ struct InjectedFault {
   /// step of warm-up or sampling.
   std::int64_t step = 0;
   std::int64_t milliseconds = 5;  ///< for slow
+  std::int64_t percent = 10;      ///< for stretch
   std::int64_t element = -1;      ///< for wrong_sum: which entry of the result; -1: the middle one
 };
 
-/// "kind:key=value:..." with the keys rank, case, step, ms, element, at (setup, fill, compute, collective)
-/// and what (case_error, bad_alloc, comm_error). Throws std::invalid_argument naming the word that it does
-/// not know.
+/// "kind:key=value:..." with the keys rank, case, step, ms, percent, element, at (setup, fill, compute,
+/// collective) and what (case_error, bad_alloc, comm_error). Throws std::invalid_argument naming the word
+/// that it does not know.
 InjectedFault parse_fault(std::string_view text);
 
 /// `parts` with the fault put in between, on the rank that is `world_rank`.
@@ -58,8 +60,8 @@ TPBENCH_ENUM_NAMES(tpbench::test::FaultKind, {tpbench::test::FaultKind::wrong_we
                    {tpbench::test::FaultKind::no_gemm, "no_gemm"},
                    {tpbench::test::FaultKind::no_collective, "no_collective"},
                    {tpbench::test::FaultKind::exception, "throw"}, {tpbench::test::FaultKind::slow, "slow"},
-                   {tpbench::test::FaultKind::hang, "hang"}, {tpbench::test::FaultKind::kill, "kill"},
-                   {tpbench::test::FaultKind::stop, "stop"});
+                   {tpbench::test::FaultKind::stretch, "stretch"}, {tpbench::test::FaultKind::hang, "hang"},
+                   {tpbench::test::FaultKind::kill, "kill"}, {tpbench::test::FaultKind::stop, "stop"});
 TPBENCH_ENUM_NAMES(tpbench::test::FaultPlace, {tpbench::test::FaultPlace::setup, "setup"},
                    {tpbench::test::FaultPlace::fill, "fill"}, {tpbench::test::FaultPlace::compute, "compute"},
                    {tpbench::test::FaultPlace::collective, "collective"});

@@ -11,6 +11,9 @@
 // no_collective  a collective moves nothing on this rank; its ranks still meet
 // throw          throws; what=case_error (default), bad_alloc, comm_error (the sweep cannot go on after it)
 // slow           sleeps ms=N milliseconds (default 5)
+// stretch        every timed call (GEMM, activation, copy, collective) takes percent=N percent longer
+// (default 10):
+//                the whole step does
 // hang           sleeps for ever (the watchdog ends the job)
 // kill           the process gets SIGKILL from itself
 // stop           the process gets SIGSTOP from itself

@@ -46,6 +46,8 @@ InjectedFault parse_fault(std::string_view text) {
       fault.step = to_number(text, value);
     else if (key == "ms")
       fault.milliseconds = to_number(text, value);
+    else if (key == "percent")
+      fault.percent = to_number(text, value);
     else if (key == "element")
       fault.element = to_number(text, value);
     else if (key == "at")

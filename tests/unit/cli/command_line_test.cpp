@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
 namespace tpbench {
@@ -43,10 +44,43 @@ TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(parse({"selfcheck"}).command_line.value().command, Command::selfcheck);
 }
 
+TEST(CommandLine, CompareAndExport) {
+  const auto compare = parse({"compare", "a", "b", "c", "--format", "markdown"}).command_line.value();
+  EXPECT_EQ(compare.command, Command::compare);
+  EXPECT_EQ(compare.folders, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(compare.compare_format, CompareFormat::markdown);
+  EXPECT_FALSE(compare.fail_above);
+  const auto exported = parse({"export", "a", "--to", "nccl-tests", "-o", "x.json"}).command_line.value();
+  EXPECT_EQ(exported.command, Command::export_results);
+  EXPECT_EQ(exported.export_format, ExportFormat::nccl_tests);
+  EXPECT_EQ(exported.output, "x.json");
+}
+
+TEST(CommandLine, AShareIsPercentOrAFraction) {
+  const auto share = [](const char* text) {
+    return parse({"compare", "a", "b", "--fail-above", text}).command_line.value().fail_above.value();
+  };
+  EXPECT_DOUBLE_EQ(share("5%"), 0.05);
+  EXPECT_DOUBLE_EQ(share("5 %"), 0.05);
+  EXPECT_DOUBLE_EQ(share("0.05"), 0.05);
+  EXPECT_DOUBLE_EQ(share("2.5%"), 0.025);
+  EXPECT_DOUBLE_EQ(share("150%"), 1.5);
+  EXPECT_DOUBLE_EQ(share("0"), 0);
+  for (const char* text : {"5", "1.01", "-5%", "-0", "nan", "inf", "nan%", "", "%", " 5%", "5%%", "5 pct",
+                           "0x1", "1e999", "0.05 "}) {
+    const std::string option = std::string("--fail-above=") + text;
+    expect_refused({"compare", "a", "b", option.c_str()});
+  }
+}
+
 TEST(CommandLine, RefusesWhatItCannotMean) {
   expect_refused({});
   expect_refused({"--confg", "a.json"});
-  expect_refused({"compare", "a", "b"});
+  expect_refused({"compare", "a"});
+  expect_refused({"compare", "a", "b", "--format", "jsonl"});
+  expect_refused({"export", "a"});
+  expect_refused({"export", "a", "b", "--to", "csv"});
+  expect_refused({"export", "a", "--to", "xlsx"});
   expect_refused({"--config", "a.json", "--output", "x", "--resume", "y"});
   expect_refused({"--config", "a.json", "--quiet", "--verbose"});
   for (const char* format : {"2", "Table", "xml", ""})

@@ -1,0 +1,180 @@
+// What programs read of a comparison: CSV and JSON.
+#include <cmath>
+
+#include "base/json.hpp"
+#include "report/compare_render.hpp"
+#include "report/csv.hpp"
+#include "result/scaling.hpp"
+
+namespace tpbench {
+namespace {
+
+Json finite_or_null(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
+}
+
+Json bound_or_null(const Cell& cell, std::size_t bound) {
+  return cell.ci95 ? finite_or_null((*cell.ci95)[bound]) : Json(nullptr);
+}
+
+// What is said of a cell: the keys of its JSON, and behind the quantity's name the columns of the CSV.
+struct CellField {
+  const char* name;
+  Json (*get)(const Cell&);
+};
+
+constexpr CellField kCellFields[] = {
+    {"base_s", [](const Cell& c) { return Json(c.base_s); }},
+    {"other_s", [](const Cell& c) { return Json(c.other_s); }},
+    {"ratio", [](const Cell& c) { return finite_or_null(c.ratio); }},
+    {"ratio_ci95_low", [](const Cell& c) { return bound_or_null(c, 0); }},
+    {"ratio_ci95_high", [](const Cell& c) { return bound_or_null(c, 1); }},
+    {"adjusted_p", [](const Cell& c) { return finite_or_null(c.p_value); }},
+    {"noise", [](const Cell& c) { return finite_or_null(c.noise); }},
+    {"basis", [](const Cell& c) { return c.ratio ? Json(name_of(c.basis)) : Json(nullptr); }},
+    {"verdict", [](const Cell& c) { return Json(name_of(c.verdict)); }},
+};
+
+Json status_or_absent(const Record* record) {
+  return record == nullptr ? Json("absent") : Json(name_of(record->status));
+}
+
+Json reason_or_null(const Record* record) {
+  return record == nullptr ? Json(nullptr) : json_or_null(record->reason);
+}
+
+// ---- csv
+
+void add_case_cells(std::vector<Json>& cells, const Comparison& comparison, const Record* base,
+                    const Record* other) {
+  const Record& any = base != nullptr ? *base : *other;
+  cells = {comparison.base->path,  comparison.other->path,  any.id,
+           status_or_absent(base), status_or_absent(other), reason_or_null(base),
+           reason_or_null(other)};
+  for (const CaseField& field : case_fields()) cells.push_back(field.get(any.point));
+}
+
+std::vector<Json> csv_heading() {
+  std::vector<Json> cells = {"base",         "other",       "id",          "base_status",
+                             "other_status", "base_reason", "other_reason"};
+  for (const CaseField& field : case_fields()) cells.emplace_back(field.key);
+  for (const ComparedQuantity& quantity : kComparedQuantities) {
+    for (const CellField& field : kCellFields)
+      cells.emplace_back(std::string(quantity.name) + '_' + field.name);
+  }
+  return cells;
+}
+
+// ---- json
+
+Json folder_to_json(const ResultSet& set) {
+  return {{"path", set.path},
+          {"label", set.label},
+          {"records", set.records.size()},
+          {"noise", json_or_null(set.noise())},
+          {"target_ci", set.target_ci},
+          {"efficiency_floor", set.efficiency_floor}};
+}
+
+Json case_to_json_cells(const ComparedCase& compared) {
+  Json json;
+  json["id"] = compared.base->id;
+  json["case"] = case_to_json(asked_case(*compared.base));
+  for (std::size_t i = 0; i < compared.cells.size(); ++i) {
+    Json& cell = json[std::string(kComparedQuantities[i].name)];
+    for (const CellField& field : kCellFields) cell[field.name] = field.get(compared.cells[i]);
+  }
+  return json;
+}
+
+Json unmatched_to_json(const UnmatchedCase& pair) {
+  const Record& any = pair.base != nullptr ? *pair.base : *pair.other;
+  return {{"id", any.id},
+          {"base_status", status_or_absent(pair.base)},
+          {"other_status", status_or_absent(pair.other)},
+          {"base_reason", reason_or_null(pair.base)},
+          {"other_reason", reason_or_null(pair.other)}};
+}
+
+Json summaries_to_json(const Comparison& comparison) {
+  Json json;
+  for (std::size_t i = 0; i < comparison.summaries.size(); ++i) {
+    const QuantitySummary& summary = comparison.summaries[i];
+    json[std::string(kComparedQuantities[i].name)] = {
+        {"geometric_mean", finite_or_null(summary.geometric_mean)},
+        {"ratios", summary.ratios},
+        {"judged", summary.judged},
+        {"slower", summary.slower},
+        {"faster", summary.faster}};
+  }
+  return json;
+}
+
+Json useful_to_json(const std::optional<UsefulDegree>& useful) {
+  if (!useful) return nullptr;
+  return {{"degree", json_or_null(useful->degree)},
+          {"efficiency", finite_or_null(useful->efficiency)},
+          {"next", json_or_null(useful->next)},
+          {"next_efficiency", finite_or_null(useful->next_efficiency)},
+          {"stop", useful->stop ? Json(name_of(*useful->stop)) : Json(nullptr)},
+          {"sentence", useful->sentence}};
+}
+
+Json comparison_to_json(const Comparison& comparison) {
+  Json cases = Json::array(), unmatched = Json::array(), environment = Json::array(), series = Json::array();
+  for (const ComparedCase& compared : comparison.cases) cases.push_back(case_to_json_cells(compared));
+  for (const UnmatchedCase& pair : comparison.unmatched) unmatched.push_back(unmatched_to_json(pair));
+  for (const JsonDifference& difference : comparison.environment) {
+    environment.push_back(
+        {{"key", difference.pointer}, {"base", difference.first}, {"other", difference.second}});
+  }
+  for (const ComparedSeries& compared : comparison.series) {
+    series.push_back({{"series", compared.name},
+                      {"base", useful_to_json(compared.base)},
+                      {"other", useful_to_json(compared.other)}});
+  }
+  return {{"base", folder_to_json(*comparison.base)},
+          {"other", folder_to_json(*comparison.other)},
+          {"remarks", comparison.remarks},
+          {"summary", summaries_to_json(comparison)},
+          {"cases", std::move(cases)},
+          {"not_compared", std::move(unmatched)},
+          {"environment", std::move(environment)},
+          {"useful_degree", std::move(series)}};
+}
+
+}  // namespace
+
+std::string compare_csv(std::span<const Comparison> comparisons) {
+  std::string text = csv_line(csv_heading());
+  std::vector<Json> cells;
+  for (const Comparison& comparison : comparisons) {
+    for (const ComparedCase& compared : comparison.cases) {
+      add_case_cells(cells, comparison, compared.base, compared.other);
+      for (const Cell& cell : compared.cells) {
+        for (const CellField& field : kCellFields) cells.push_back(field.get(cell));
+      }
+      text += csv_line(cells);
+    }
+    for (const UnmatchedCase& pair : comparison.unmatched) {
+      add_case_cells(cells, comparison, pair.base, pair.other);
+      cells.resize(cells.size() + kComparedQuantities.size() * std::size(kCellFields));
+      text += csv_line(cells);
+    }
+  }
+  return text;
+}
+
+std::string compare_json(std::span<const Comparison> comparisons) {
+  Json list = Json::array();
+  for (const Comparison& comparison : comparisons) list.push_back(comparison_to_json(comparison));
+  const Json document = {{"schema", "tpbench.comparison/1"},
+                         {"rule",
+                          {{"false_discovery_rate", kFalseDiscoveryRate},
+                           {"correction", "Benjamini-Hochberg over all cells of a comparison"},
+                           {"least_difference_s", kLeastDifference_s}}},
+                         {"comparisons", std::move(list)}};
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace tpbench

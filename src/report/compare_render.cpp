@@ -1,0 +1,30 @@
+#include "report/compare_render.hpp"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+namespace tpbench {
+
+std::string folder_letter(std::size_t place) {
+  const std::string letter(1, static_cast<char>('A' + place % 26));
+  return place < 26 ? letter : letter + std::to_string(place / 26 + 1);
+}
+
+std::string render_comparisons(CompareFormat format, std::span<const Comparison> comparisons) {
+  switch (format) {
+    case CompareFormat::table:
+      return compare_document(comparisons, /*as_markdown=*/false);
+    case CompareFormat::csv:
+      return compare_csv(comparisons);
+    case CompareFormat::json:
+      return compare_json(comparisons);
+    case CompareFormat::markdown:
+      return compare_document(comparisons, /*as_markdown=*/true);
+    case CompareFormat::none:
+      return "";
+  }
+  throw std::logic_error("render_comparisons: unknown format");
+}
+
+}  // namespace tpbench
