@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(All, CaseWithFault, testing::ValuesIn(all_variants()),
 
 // It is slower and right: what compares results must find the difference, not verification.
 TEST(CaseWithFaults, AStretchedCaseIsOk) {
-  Case point = make_case({"mlp"}, 7, 60, 132);
+  Case point = make_case({"mlp"});
   point.tp_degree = world().size();
   const CaseOutcome outcome =
       run(point, with_fault(built_in_parts(), parse_fault("stretch:percent=50"), world().rank()));
