@@ -21,6 +21,7 @@ class AgreeingCommunicator final : public Communicator {
   int size() const override { return inner_->size(); }
   Matrix make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                      std::int64_t columns) override {
+    if (asks_) team_.settle({});
     return inner_->make_matrix(memory, category, dtype, rows, columns);
   }
   void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {

@@ -98,6 +98,7 @@ class CaseRun {
     outcome_.backend_threads = backend_->threads();
     reset_peak_resident();
     outcome_.process_base_rss = resident_bytes();
+    team_.settle({});  // making it may take all ranks
     communicator_ = std::make_unique<AgreeingCommunicator>(
         parts_.make_communicator(point_.algorithm.value_or("mpi"), *team_.group), team_);
     const LayerEntry* entry = find_layer(point_.workload);

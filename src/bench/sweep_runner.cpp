@@ -18,8 +18,21 @@
 namespace tpbench {
 namespace {
 
+// Asks the case's algorithm about each group that would run.
+std::optional<Skip> why_not_placed(const Case& point, std::span<const int> host_of) {
+  const AlgorithmEntry* algorithm = find_algorithm(point.algorithm.value_or(""));
+  if (algorithm == nullptr) return std::nullopt;  // a workload without collectives
+  for (const std::vector<int>& group : groups_of(point, host_of)) {
+    std::vector<int> hosts;
+    for (const int rank : group) hosts.push_back(host_of[static_cast<std::size_t>(rank)]);
+    if (const auto reason = algorithm->why_not(hosts)) return Skip{ReasonCode::placement, *reason};
+  }
+  return std::nullopt;
+}
+
 // What can be known without running, from what every rank knows.
-std::optional<Skip> why_skipped(const Case& point, std::int64_t world) {
+std::optional<Skip> why_skipped(const Case& point, std::span<const int> host_of) {
+  const auto world = static_cast<std::int64_t>(host_of.size());
   if (const auto reason = why_not_divisible(point.workload_row().split(point.shape()), point.tp_degree)) {
     return Skip{ReasonCode::divisibility, *reason};
   }
@@ -28,7 +41,7 @@ std::optional<Skip> why_skipped(const Case& point, std::int64_t world) {
                 fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with mpirun -n {}",
                             point.tp_degree, point.tp_degree, world, point.tp_degree)};
   }
-  return std::nullopt;
+  return why_not_placed(point, host_of);
 }
 
 std::string in_a_few_words(const Record& record) {
@@ -127,7 +140,7 @@ class SweepLoop {
     current_id_ = case_id(asked);
     Case point = asked;
     if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
-    const auto skip = why_skipped(point, session_.world().size());
+    const auto skip = why_skipped(point, session_.host_of());
     std::optional<std::string> problem;
     if (ledger_) {
       problem = report([&] {

@@ -18,7 +18,7 @@ namespace tpbench {
 enum class Status { ok, skipped, failed };
 
 /// What stopped a case that is not ok, as one word that programs can read; `reason` says it to people.
-enum class ReasonCode { divisibility, ranks, memory, verification, error, watchdog };
+enum class ReasonCode { divisibility, ranks, placement, memory, verification, error, watchdog };
 
 /// One timed quantity of a case: its samples, oldest first, and what they say.
 struct Quantity {
@@ -129,6 +129,7 @@ Record record_from_json(const Json& document);
 TPBENCH_ENUM_NAMES(tpbench::Status, {tpbench::Status::ok, "ok"}, {tpbench::Status::skipped, "skipped"},
                    {tpbench::Status::failed, "failed"});
 TPBENCH_ENUM_NAMES(tpbench::ReasonCode, {tpbench::ReasonCode::divisibility, "divisibility"},
-                   {tpbench::ReasonCode::ranks, "ranks"}, {tpbench::ReasonCode::memory, "memory"},
+                   {tpbench::ReasonCode::ranks, "ranks"}, {tpbench::ReasonCode::placement, "placement"},
+                   {tpbench::ReasonCode::memory, "memory"},
                    {tpbench::ReasonCode::verification, "verification"}, {tpbench::ReasonCode::error, "error"},
                    {tpbench::ReasonCode::watchdog, "watchdog"});
