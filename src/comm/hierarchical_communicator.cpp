@@ -41,18 +41,23 @@ class HierarchicalCommunicator final : public Communicator {
 
   void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
     if (count == 0) return;
-    if (local_.meet_with(data, count * size_of(dtype))) {
-      reduce(local_.data(), count, dtype);
-      return;
-    }
-    in_pieces(count, size_of(dtype), [&](std::int64_t at, std::int64_t piece) {
+    const std::int64_t element = size_of(dtype);
+    // The same pieces either way: the other hosts need not know where operands lie here.
+    const bool shared = local_.meet_with(data, count * element);
+    in_pieces(count, element, [&](std::int64_t at, std::int64_t piece) {
+      if (shared) {
+        reduce(local_.data(), at, piece, dtype);
+        return;
+      }
       std::byte* mine = local_.next_slot();
-      std::byte* theirs = static_cast<std::byte*>(data) + at * size_of(dtype);
-      copy(theirs, piece * size_of(dtype), mine);
+      std::byte* theirs = static_cast<std::byte*>(data) + at * element;
+      copy(theirs, piece * element, mine);
       local_.meet();
-      reduce(slots(), piece, dtype);
-      copy(mine, piece * size_of(dtype), theirs);
+      reduce(slots(), 0, piece, dtype);
+      local_.meet();
+      copy(mine, piece * element, theirs);
     });
+    if (shared) local_.meet();
   }
 
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
@@ -95,19 +100,18 @@ class HierarchicalCommunicator final : public Communicator {
     return carried_by_[static_cast<std::size_t>(l)];
   }
 
-  // `arrays` of this host's ranks become the sum over the group; called after a meeting, ends with one.
-  void reduce(std::span<std::byte* const> arrays, std::int64_t count, DType dtype) {
+  // Elements [at, at + count) of the arrays of this host's ranks become the sum over the group. Called after
+  // a meeting; before the next one only this rank's slice is done.
+  void reduce(std::span<std::byte* const> arrays, std::int64_t at, std::int64_t count, DType dtype) {
     const Slice slice = slice_of(count, dtype, local_.size(), local_.rank());
-    if (slice.count() > 0) {
-      const std::int64_t offset = slice.begin * size_of(dtype);
-      std::byte* mine = arrays[static_cast<std::size_t>(local_.rank())] + offset;
-      sum_into(mine, at_offset(arrays, offset), slice.count(), dtype);
-      across_->all_reduce_sum(mine, slice.count(), dtype);
-      for (std::byte* array : arrays) {
-        if (array + offset != mine) copy(mine, slice.count() * size_of(dtype), array + offset);
-      }
+    if (slice.count() == 0) return;
+    const auto own = at_offset(arrays, (at + slice.begin) * size_of(dtype));
+    std::byte* mine = own[static_cast<std::size_t>(local_.rank())];
+    sum_into(mine, own, slice.count(), dtype);
+    across_->all_reduce_sum(mine, slice.count(), dtype);
+    for (std::byte* other : own) {
+      if (other != mine) copy(mine, slice.count() * size_of(dtype), other);
     }
-    local_.meet();
   }
 
   // Puts elements [at, at + piece) of every rank's part of `whole` into this rank's slot, and meets.

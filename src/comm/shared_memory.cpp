@@ -80,13 +80,13 @@ Descriptor open_from(const Origin& origin) {
   return file;
 }
 
-void take_pages(int descriptor, std::int64_t offset, std::int64_t bytes) {
-  int failed = 0;
-  do failed = fallocate(descriptor, 0, offset, bytes);
-  while (failed != 0 && errno == EINTR);
-  if (failed != 0 && errno != EOPNOTSUPP) {
-    fail(fmt::format("cannot take {} of shared memory", format_bytes(static_cast<double>(bytes))));
-  }
+// Private memory beyond all reason is refused by the kernel; of this kind it promises any amount.
+void check_amount(double bytes) {
+  const double machine =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (bytes <= machine) return;
+  throw CaseError(fmt::format("cannot make {} of memory that ranks share: this machine has {}",
+                              format_bytes(bytes), format_bytes(machine)));
 }
 
 // Runs `work` on this rank and fails on all when it fails on any.
@@ -103,10 +103,11 @@ void together(const Control& group, Work&& work) {
 
 }  // namespace
 
-SharedMemory::SharedMemory(const Control& group, std::int64_t bytes, bool reserve) {
+SharedMemory::SharedMemory(const Control& group, std::int64_t bytes) {
   const std::int64_t page = sysconf(_SC_PAGESIZE);
-  const auto largest = static_cast<std::int64_t>(group.max(static_cast<double>(bytes)));
-  segment_bytes_ = (std::max<std::int64_t>(1, largest) + page - 1) / page * page;
+  const double largest = std::max(1.0, group.max(static_cast<double>(bytes)));
+  check_amount(largest * group.size());
+  segment_bytes_ = (static_cast<std::int64_t>(largest) + page - 1) / page * page;
   bytes_ = segment_bytes_ * group.size();
 
   Descriptor file;
@@ -119,7 +120,6 @@ SharedMemory::SharedMemory(const Control& group, std::int64_t bytes, bool reserv
   try {
     together(group, [&] {
       if (group.rank() != 0) file = open_from(origin);
-      if (reserve) take_pages(file.number(), group.rank() * segment_bytes_, segment_bytes_);
       void* mapped = mmap(nullptr, static_cast<std::size_t>(bytes_), PROT_READ | PROT_WRITE, MAP_SHARED,
                           file.number(), 0);
       if (mapped == MAP_FAILED) {

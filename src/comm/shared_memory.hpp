@@ -12,10 +12,10 @@ namespace tpbench {
 /// (docs/decisions/0009). A rank unmaps it when it likes; nobody waits for the others.
 class SharedMemory {
  public:
-  /// Collective over `group`. A segment holds the largest `bytes` that any rank asks for, at least one. With
-  /// `reserve` its pages are taken at once, near the rank that owns it: a shortage is an error here and not a
-  /// signal later. Throws CaseError, with the same words on every rank.
-  SharedMemory(const Control& group, std::int64_t bytes, bool reserve);
+  /// Collective over `group`. A segment holds the largest `bytes` that any rank asks for, at least one. Its
+  /// pages are taken as they are first written, near the rank that does it. Throws CaseError, with the same
+  /// words on every rank.
+  SharedMemory(const Control& group, std::int64_t bytes);
   ~SharedMemory();
   SharedMemory(const SharedMemory&) = delete;
   SharedMemory& operator=(const SharedMemory&) = delete;

@@ -47,7 +47,7 @@ SharedTeam::SharedTeam(const Control& group, std::int64_t slot_bytes)
       size_(group.size()),
       slot_bytes_(slot_bytes),
       spins_(group.size() > cpus_of(group) ? 0 : kSpins),
-      memory_(group, kPostsBytes + 2 * slot_bytes, false),
+      memory_(group, kPostsBytes + 2 * slot_bytes),
       windows_(std::make_shared<std::vector<Window>>()),
       data_(static_cast<std::size_t>(group.size())) {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a lock does not work between processes");
@@ -59,7 +59,7 @@ SharedTeam::SharedTeam(const Control& group, std::int64_t slot_bytes)
 Matrix SharedTeam::make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                                std::int64_t columns) {
   const std::int64_t bytes = rows * columns * size_of(dtype);
-  const auto shared = std::make_shared<SharedMemory>(group_, bytes, true);
+  const auto shared = std::make_shared<SharedMemory>(group_, bytes);
   const std::int64_t id = made_++;
   windows_->push_back({id, bytes, shared.get()});
   const std::shared_ptr<void> mine(shared->segment(rank_), [shared, id, windows = windows_](void*) {

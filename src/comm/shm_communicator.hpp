@@ -14,7 +14,7 @@ namespace tpbench {
 struct ShmSizes {
   /// Up to this many bytes of all ranks together an operand goes through the slots, where everybody sums
   /// everything: one meeting instead of two. Measured (docs/decisions/0009).
-  std::int64_t one_shot_bytes = 32 << 10;
+  std::int64_t one_shot_bytes = 1 << 10;
   /// What an operand that lies in no shared matrix is cut into.
   std::int64_t slot_bytes = 256 << 10;
 };

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "faulty_parts.hpp"
@@ -10,15 +11,17 @@
 namespace tpbench::test {
 namespace {
 
-class CaseWithFault : public testing::TestWithParam<Variant> {
+class CaseWithFault : public testing::TestWithParam<std::tuple<Variant, std::string>> {
  protected:
-  const UsedFields& uses() const { return find_workload(GetParam().workload)->uses; }
+  const UsedFields& uses() const { return find_workload(variant().workload)->uses; }
+  static const Variant& variant() { return std::get<0>(GetParam()); }
   bool has_gemm() const { return uses().num_layers; }
   bool has_collective() const { return uses().algorithm && world().size() > 1; }
   static long last_rank() { return world().size() - 1; }
 
   Case point() const {
-    Case point = make_case(GetParam(), 7, 60, 132);
+    Case point = make_case(variant(), 7, 60, 132);
+    point.algorithm = std::get<1>(GetParam());
     point.tp_degree = world().size();
     normalise_case(point);
     return point;
@@ -107,8 +110,11 @@ TEST_P(CaseWithFault, TellsEveryRankWhatFailedInTheFirstStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CaseWithFault, testing::ValuesIn(all_variants()),
-                         [](const auto& test) { return name_of_variant(test.param); });
+INSTANTIATE_TEST_SUITE_P(All, CaseWithFault,
+                         testing::Combine(testing::ValuesIn(all_variants()), testing::Values("mpi", "shm")),
+                         [](const auto& test) {
+                           return name_of_variant(std::get<0>(test.param)) + "_" + std::get<1>(test.param);
+                         });
 
 // Several ranks fail at once: the lowest one speaks.
 TEST(CaseWithFaults, NamesTheLowestFailingRank) {

@@ -6,8 +6,8 @@
 #include <numeric>
 #include <tuple>
 
+#include "algorithms.hpp"
 #include "bench/verification.hpp"
-#include "comm/mpi_communicator.hpp"
 #include "compute/cpu_backend.hpp"
 #include "counting.hpp"
 #include "naive.hpp"
@@ -26,9 +26,9 @@ constexpr Sizes kSizes[] = {{7, 60, 132}, {1, 60, 132}, {13, 51, 87}, {29, 12, 3
 /// One layer of one case on this rank, over counting parts.
 class CountedLayer {
  public:
-  CountedLayer(const Case& point, const Team& team)
+  CountedLayer(const Case& point, const Team& team, const Carrier& carrier)
       : backend_(make_cpu_backend(1), executed_),
-        communicator_(make_mpi_communicator(*team.group), executed_),
+        communicator_(carrier.make(*team.group), executed_),
         layer_(find_layer(point.workload)->make({point.shape(), point.seed, backend_, communicator_})) {}
 
   Layer& operator*() { return *layer_; }
@@ -95,12 +95,12 @@ void expect_segments_are(const Trace& trace, const Executed& executed) {
   EXPECT_EQ(collectives, calls) << "a collective is not a segment of its own";
 }
 
-void check_case(const Case& point, const Team& team) {
+void check_case(const Case& point, const Team& team, const Carrier& carrier) {
   const Shape shape = point.shape();
   const Cost cost = point.workload_row().cost(shape);
   const double tolerance =
       shape.dtype == DType::f64 ? 1e-12 : verification_tolerance(shape.dtype, cost.reduction_length);
-  CountedLayer layer(point, team);
+  CountedLayer layer(point, team, carrier);
   EXPECT_EQ(layer.backend().memory().in_use(), cost.memory);
   Heartbeat heartbeat;
   layer->fill(heartbeat);
@@ -125,7 +125,8 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
  protected:
   const Variant& variant() const { return std::get<0>(GetParam()); }
 
-  /// Calls `check(case, team)` on the members of each team that can run the case.
+  /// Calls `check(case, team, carrier)` on the members of each team that can run the case, for each
+  /// algorithm.
   template <typename Check>
   void for_all_cases(const Check& check) {
     for (const Sizes& sizes : kSizes) {
@@ -140,7 +141,10 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
           const Team& team = team_for(point);
           if (!team.member()) continue;
           SCOPED_TRACE(testing::Message() << case_id(point) << ", " << layers << " weight sets");
-          check(point, team);
+          for (const Carrier& carrier : all_carriers(static_cast<int>(degree))) {
+            SCOPED_TRACE(carrier.name);
+            check(point, team, carrier);
+          }
         }
       }
     }
@@ -152,8 +156,8 @@ TEST_P(EveryLayer, EqualsItsReferenceAndCostsWhatItsFormulasSay) { for_all_cases
 // A step that runs twice gives the same bits: nothing is left over from the step before.
 TEST_P(EveryLayer, RepeatsItself) {
   if (variant().workload == "all_reduce") GTEST_SKIP() << "sums in place what the step before left";
-  for_all_cases([](const Case& point, const Team& team) {
-    CountedLayer layer(point, team);
+  for_all_cases([](const Case& point, const Team& team, const Carrier& carrier) {
+    CountedLayer layer(point, team, carrier);
     Heartbeat heartbeat;
     layer->fill(heartbeat);
     const auto run = [&] {
@@ -174,9 +178,10 @@ TEST_P(EveryLayer, RepeatsItself) {
 // The other side of the comparison, checked against whole matrices that nobody cut.
 TEST_P(EveryLayer, HasTheTextbooksReference) {
   if (!find_workload(variant().workload)->uses.num_layers) GTEST_SKIP() << "a probe of the fabric";
-  for_all_cases([&](const Case& point, const Team& team) {
+  for_all_cases([&](const Case& point, const Team& team, const Carrier& carrier) {
+    if (carrier.name != "mpi") return;  // a reference communicates nothing
     if (point.tp_degree != 1 && point.tp_degree != world().size()) return;
-    CountedLayer layer(point, team);
+    CountedLayer layer(point, team, carrier);
     const Shape shape = point.shape();
     std::vector<std::int64_t> rows(static_cast<std::size_t>(shape.tokens));
     std::iota(rows.begin(), rows.end(), std::int64_t{0});
