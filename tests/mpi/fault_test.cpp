@@ -126,6 +126,25 @@ TEST(CaseWithFaults, NamesTheLowestFailingRank) {
   EXPECT_EQ(outcome.reason, "rank 0: an error put in by a test");
 }
 
+// A communicator may take all ranks to be made: one that does not come that far must not be waited for.
+TEST(CaseWithFaults, TellsEveryRankThatOneHasNoBackend) {
+  for (const AlgorithmEntry& algorithm : all_algorithms()) {
+    Case point = make_case({"row_linear"}, 7, 60, 132);
+    point.algorithm = algorithm.name;
+    point.tp_degree = world().size();
+    Parts parts = built_in_parts();
+    const auto make_backend = parts.make_backend;
+    parts.make_backend = [&](const std::string& name, int threads) {
+      if (world().rank() == world().size() - 1) throw CaseError("no backend here");
+      return make_backend(name, threads);
+    };
+    const CaseOutcome outcome = run(point, parts);
+    EXPECT_EQ(outcome.status, Status::failed) << algorithm.name;
+    EXPECT_EQ(outcome.reason, "rank " + std::to_string(world().size() - 1) + ": no backend here");
+    EXPECT_EQ(run(point, built_in_parts()).status, Status::ok) << algorithm.name;
+  }
+}
+
 // After a failure of communication nobody can be asked: the caller must end the job.
 TEST(CaseWithFaults, LetsACommunicationErrorThrough) {
   if (world().size() == 1) GTEST_SKIP() << "no collective on one rank";
