@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Holds algorithm `shm` against `mpi` on two ranks, both in one sweep whose cases run interleaved in random order, and
-prints the median times of the collective and their ratio for each size: the all_reduce workload from 8 B to 256 MiB, whose
-array stays where the calls before have left it, and the all-reduce of row_linear, whose array a GEMM has just written.
+prints the median times of the collective and their ratio for each size: the all_reduce workload from 8 B to 256 MiB,
+whose array stays where the calls before have left it, and the all-reduce of row_linear, whose array a GEMM has just
+written.
 
     algorithm_figures.py TPBENCH [EPOCHS]       epochs: times that the whole sweep is repeated; 3 unless given
 """
