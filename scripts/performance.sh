@@ -13,7 +13,7 @@ source scripts/common.sh
 
 scripts/install-dependencies.sh --tests
 configure release -D TPBENCH_TESTS=ON
-build release tpbench gemm_overhead all_reduce_overhead fill_rate
+build release tpbench gemm_overhead all_reduce_overhead fill_rate shm_crossover
 programs=build/release/tests/bench
 
 "$programs/fill_rate"
@@ -22,3 +22,5 @@ mpirun -n 2 "$programs/all_reduce_overhead"
 mpirun -n 1 build/release/tpbench selfcheck
 mpirun -n 2 build/release/tpbench selfcheck
 python3 tests/bench/sweep_figures.py build/release/tpbench
+mpirun -n 2 "$programs/shm_crossover"
+python3 tests/bench/algorithm_figures.py build/release/tpbench

@@ -12,6 +12,7 @@ CaseMachine::CaseMachine(const Case& point, const Team& team, const Parts& parts
 }
 
 void CaseMachine::make_layer() {
+  team_.settle({});  // making a communicator may take all ranks
   communicator_ = make_communicator(*team_.group);
   const LayerEntry* entry = find_layer(point_.workload);
   if (entry == nullptr) throw CaseError("this build has no layer for workload " + point_.workload);

@@ -10,17 +10,12 @@
 #include "bench/case_runner.hpp"
 #include "bench/sweep_runner.hpp"
 #include "bench/team.hpp"
+#include "bench/why_skipped.hpp"
 #include "environment/launch_facts.hpp"
 #include "measure/clock.hpp"
 #include "result/record.hpp"
 
 namespace tpbench {
-
-/// Why a case is not run.
-struct Skip {
-  ReasonCode code;
-  std::string reason;
-};
 
 /// Rank 0's books of a sweep: the records, in memory and in the result folder. All but `give_up` and
 /// `hold_files` are for the main thread. Whatever writes throws EnvironmentError when the file system

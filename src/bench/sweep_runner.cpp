@@ -12,28 +12,12 @@
 #include "bench/guard.hpp"
 #include "bench/ledger.hpp"
 #include "bench/progress.hpp"
+#include "bench/why_skipped.hpp"
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
 
 namespace tpbench {
 namespace {
-
-// What can be known without running, from what every rank knows.
-std::optional<Skip> why_skipped(const Case& point, std::int64_t world) {
-  const Workload& workload = point.workload_row();
-  if (const auto reason = why_impossible(workload, point.shape())) {
-    return Skip{ReasonCode::combination, *reason};
-  }
-  if (const auto reason = why_not_divisible(workload, point.shape())) {
-    return Skip{ReasonCode::divisibility, *reason};
-  }
-  if (point.tp_degree > world) {
-    return Skip{ReasonCode::ranks,
-                fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with mpirun -n {}",
-                            point.tp_degree, point.tp_degree, world, point.tp_degree)};
-  }
-  return std::nullopt;
-}
 
 std::string in_a_few_words(const Record& record) {
   if (record.status != Status::ok)
@@ -131,7 +115,7 @@ class SweepLoop {
     current_id_ = case_id(asked);
     Case point = asked;
     if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
-    const auto skip = why_skipped(point, session_.world().size());
+    const auto skip = why_skipped(point, session_.host_of());
     std::optional<std::string> problem;
     if (ledger_) {
       problem = report([&] {

@@ -15,6 +15,11 @@ void Team::settle(const std::optional<std::string>& problem) const {
   if (const auto agreed = active->agree(mine)) throw AgreedError(*agreed);
 }
 
+std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of) {
+  const std::vector<int> order = rank_order(host_of, point.placement == Placement::spread);
+  return cut_groups(order, static_cast<int>(point.tp_degree), point.groups == Groups::all);
+}
+
 Team whole_world(const Session& session) {
   std::vector<int> ranks(static_cast<std::size_t>(session.world().size()));
   std::iota(ranks.begin(), ranks.end(), 0);
@@ -29,9 +34,8 @@ const Team& TeamCache::team_for(const Case& point) {
   std::unique_ptr<Team>& slot = teams_[{point.tp_degree, point.placement, point.groups}];
   if (slot) return *slot;
 
-  const std::vector<int> order = rank_order(session_.host_of(), point.placement == Placement::spread);
   slot = std::make_unique<Team>();
-  slot->groups = cut_groups(order, static_cast<int>(point.tp_degree), point.groups == Groups::all);
+  slot->groups = groups_of(point, session_.host_of());
   std::vector<int> active;
   for (const std::vector<int>& group : slot->groups) active.insert(active.end(), group.begin(), group.end());
   for (const std::vector<int>& group : slot->groups) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -50,6 +51,9 @@ struct Team {
   /// Collective over the active ranks: throws AgreedError on all when any has a problem.
   void settle(const std::optional<std::string>& problem) const;
 };
+
+/// World ranks of the groups that run `point` at the same time; host_of[r] is the host of world rank r.
+std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of);
 
 /// All ranks of the launch as one group. Collective over the world.
 Team whole_world(const Session& session);

@@ -1,13 +1,20 @@
 #include <array>
 
 #include "comm/communicator.hpp"
+#include "comm/hierarchical_communicator.hpp"
 #include "comm/mpi_communicator.hpp"
+#include "comm/shm_communicator.hpp"
 
 namespace tpbench {
 namespace {
 
+std::optional<std::string> runs_anywhere(std::span<const int>) { return std::nullopt; }
+
 constexpr std::array kAlgorithms = {
-    AlgorithmEntry{"mpi", [](const Control& group) { return make_mpi_communicator(group); }}};
+    AlgorithmEntry{"mpi", [](const Control& group) { return make_mpi_communicator(group); }, runs_anywhere},
+    AlgorithmEntry{"shm", [](const Control& group) { return make_shm_communicator(group); }, why_not_shm},
+    AlgorithmEntry{"hierarchical", [](const Control& group) { return make_hierarchical_communicator(group); },
+                   why_not_hierarchical}};
 
 }  // namespace
 

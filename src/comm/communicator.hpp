@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/dtype.hpp"
@@ -22,7 +24,8 @@ class Communicator {
   [[nodiscard]] virtual int size() const = 0;
 
   /// A matrix that this algorithm can reduce or gather without copying it first; by default the backend's
-  /// memory.
+  /// memory. Collective, as the calls below: every rank asks for the same. Collectives take operands from
+  /// anywhere; those in matrices made here, at any place in them, may be faster.
   virtual Matrix make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                              std::int64_t columns);
 
@@ -38,6 +41,9 @@ class Communicator {
 struct AlgorithmEntry {
   std::string_view name;
   std::unique_ptr<Communicator> (*make)(const Control& group);
+  /// Why this algorithm cannot carry a group whose rank r is on host host_of[r], in words that say what
+  /// would work; empty when it can. Asked before a case starts, on every rank of the world.
+  std::optional<std::string> (*why_not)(std::span<const int> host_of);
 };
 
 std::span<const AlgorithmEntry> all_algorithms();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <numeric>
 #include <thread>
 
@@ -124,12 +125,33 @@ void Control::sleeping_barrier(const std::function<void()>& waiting) const {
   }
 }
 
+Control Control::split(int colour) const {
+  MPI_Comm part = MPI_COMM_NULL;
+  TPBENCH_MPI(MPI_Comm_split(handle_->comm, colour, rank_, &part));
+  return Control(std::make_shared<MpiHandle>(part, true));
+}
+
 void Control::barrier() const { TPBENCH_MPI(MPI_Barrier(handle_->comm)); }
 
 Control Control::split(int colour) const {
   MPI_Comm comm = MPI_COMM_NULL;
   TPBENCH_MPI(MPI_Comm_split(handle_->comm, colour, rank_, &comm));
   return Control(std::make_shared<MpiHandle>(comm, true));
+}
+
+std::vector<int> hosts_of(const Control& group) {
+  MPI_Comm shared = MPI_COMM_NULL;
+  TPBENCH_MPI(
+      MPI_Comm_split_type(group.handle()->comm, MPI_COMM_TYPE_SHARED, group.rank(), MPI_INFO_NULL, &shared));
+  const MpiHandle held(shared, true);
+  // A host is known by the rank of its first rank.
+  int first = group.rank();
+  TPBENCH_MPI(MPI_Bcast(&first, 1, MPI_INT, 0, shared));
+  std::vector<int> hosts(static_cast<std::size_t>(group.size()));
+  TPBENCH_MPI(MPI_Allgather(&first, 1, MPI_INT, hosts.data(), 1, MPI_INT, group.handle()->comm));
+  std::map<int, int> number;
+  for (int& host : hosts) host = number.try_emplace(host, static_cast<int>(number.size())).first->second;
+  return hosts;
 }
 
 }  // namespace tpbench

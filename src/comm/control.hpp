@@ -41,6 +41,9 @@ class Control {
   /// Every rank says what is wrong with it, if anything; every rank learns the lowest failing rank's words.
   [[nodiscard]] std::optional<std::string> agree(const std::optional<std::string>& problem) const;
 
+  /// The ranks that pass the same `colour`, in the order that they have here.
+  [[nodiscard]] Control split(int colour) const;
+
   /// Returns when all ranks have come. Ranks that came early sleep instead of spinning, so that they take no
   /// cycle from ranks that still measure; `waiting` is called about every millisecond.
   void sleeping_barrier(const std::function<void()>& waiting) const;
@@ -58,5 +61,8 @@ class Control {
   int rank_ = 0;
   int size_ = 1;
 };
+
+/// [r] numbers the host of rank r of `group`, in order of first appearance. Collective.
+std::vector<int> hosts_of(const Control& group);
 
 }  // namespace tpbench

@@ -33,4 +33,15 @@ std::vector<std::vector<int>> cut_groups(std::span<const int> order, int degree,
   return groups;
 }
 
+std::vector<std::int64_t> ranks_per_host(std::span<const int> host_of) {
+  std::vector<std::int64_t> ranks;
+  std::map<int, std::size_t> seen;
+  for (const int host : host_of) {
+    const std::size_t at = seen.try_emplace(host, seen.size()).first->second;
+    if (at == ranks.size()) ranks.push_back(0);
+    ++ranks[at];
+  }
+  return ranks;
+}
+
 }  // namespace tpbench

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -12,5 +13,8 @@ std::vector<int> rank_order(std::span<const int> host_of, bool spread);
 
 /// The groups of `degree` ranks that run: the first one only, or as many as there are ranks for.
 std::vector<std::vector<int>> cut_groups(std::span<const int> order, int degree, bool all);
+
+/// How many of the ranks each host has, in the order in which the hosts first appear.
+std::vector<std::int64_t> ranks_per_host(std::span<const int> host_of);
 
 }  // namespace tpbench

@@ -3,8 +3,8 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <new>
 
 #include "base/error.hpp"
@@ -21,22 +21,9 @@ Session::Session(bool alone) {
         "MPI_Init_thread failed: is this the mpirun of the MPI library that tpbench was built with?");
   }
   world_ = std::make_unique<Control>(std::make_shared<MpiHandle>(MPI_COMM_WORLD, false));
-  MPI_Comm shared = MPI_COMM_NULL;
-  TPBENCH_MPI(
-      MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world_->rank(), MPI_INFO_NULL, &shared));
-  host_ = std::make_unique<Control>(std::make_shared<MpiHandle>(shared, true));
-
-  // A host is known by the world rank of its first rank.
-  int first = world_->rank();
-  TPBENCH_MPI(MPI_Bcast(&first, 1, MPI_INT, 0, shared));
-  std::vector<int> firsts(static_cast<std::size_t>(world_->size()));
-  TPBENCH_MPI(MPI_Allgather(&first, 1, MPI_INT, firsts.data(), 1, MPI_INT, MPI_COMM_WORLD));
-  std::map<int, int> number;
-  for (const int leader : firsts) {
-    number.try_emplace(leader, static_cast<int>(number.size()));
-    host_of_.push_back(number[leader]);
-  }
-  host_count_ = static_cast<int>(number.size());
+  host_of_ = hosts_of(*world_);
+  host_count_ = 1 + *std::max_element(host_of_.begin(), host_of_.end());
+  host_ = std::make_unique<Control>(world_->split(host_of_[static_cast<std::size_t>(world_->rank())]));
   share_heartbeats();
 }
 

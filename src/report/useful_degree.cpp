@@ -72,6 +72,8 @@ Stop stop_of(ReasonCode code) {
       return Stop::divisibility;
     case ReasonCode::ranks:
       return Stop::ranks;
+    case ReasonCode::placement:
+      return Stop::placement;
     case ReasonCode::memory:
       return Stop::memory;
     case ReasonCode::verification:

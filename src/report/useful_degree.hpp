@@ -19,6 +19,7 @@ enum class Stop {
   other,
   divisibility,
   ranks,
+  placement,
   memory,
   verification,
   error,
@@ -49,6 +50,6 @@ std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double
 TPBENCH_ENUM_NAMES(tpbench::Stop, {tpbench::Stop::compute, "compute"},
                    {tpbench::Stop::communication, "communication"}, {tpbench::Stop::wait, "wait"},
                    {tpbench::Stop::other, "other"}, {tpbench::Stop::divisibility, "divisibility"},
-                   {tpbench::Stop::ranks, "ranks"}, {tpbench::Stop::memory, "memory"},
-                   {tpbench::Stop::verification, "verification"}, {tpbench::Stop::error, "error"},
-                   {tpbench::Stop::watchdog, "watchdog"});
+                   {tpbench::Stop::ranks, "ranks"}, {tpbench::Stop::placement, "placement"},
+                   {tpbench::Stop::memory, "memory"}, {tpbench::Stop::verification, "verification"},
+                   {tpbench::Stop::error, "error"}, {tpbench::Stop::watchdog, "watchdog"});

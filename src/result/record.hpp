@@ -19,7 +19,7 @@ namespace tpbench {
 enum class Status { ok, skipped, failed };
 
 /// What stopped a case that is not ok, as one word that programs can read; `reason` says it to people.
-enum class ReasonCode { combination, divisibility, ranks, memory, verification, error, watchdog };
+enum class ReasonCode { combination, divisibility, ranks, placement, memory, verification, error, watchdog };
 
 /// One timed quantity of a case: its samples, oldest first, and what they say.
 struct Quantity {
@@ -138,6 +138,6 @@ TPBENCH_ENUM_NAMES(tpbench::Status, {tpbench::Status::ok, "ok"}, {tpbench::Statu
                    {tpbench::Status::failed, "failed"});
 TPBENCH_ENUM_NAMES(tpbench::ReasonCode, {tpbench::ReasonCode::combination, "combination"},
                    {tpbench::ReasonCode::divisibility, "divisibility"}, {tpbench::ReasonCode::ranks, "ranks"},
-                   {tpbench::ReasonCode::memory, "memory"},
+                   {tpbench::ReasonCode::placement, "placement"}, {tpbench::ReasonCode::memory, "memory"},
                    {tpbench::ReasonCode::verification, "verification"}, {tpbench::ReasonCode::error, "error"},
                    {tpbench::ReasonCode::watchdog, "watchdog"});

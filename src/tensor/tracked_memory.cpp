@@ -45,7 +45,14 @@ Allocation TrackedMemory::allocate(Category category, std::int64_t bytes) {
     throw CaseError(fmt::format("cannot allocate {} for {}: {}", format_bytes(static_cast<double>(bytes)),
                                 name_of(category), std::strerror(errno)));
   }
-  blocks_.emplace(data, Block{category, bytes});
+  const auto size = static_cast<std::size_t>(bytes);
+  return adopt(category, bytes, {data, [size](void* pages) { unmap_pages(pages, size); }});
+}
+
+Allocation TrackedMemory::adopt(Category category, std::int64_t bytes, std::shared_ptr<void> memory) {
+  if (bytes <= 0) return {};
+  void* data = memory.get();
+  blocks_.emplace(data, Block{category, bytes, std::move(memory)});
   in_use_[category] += bytes;
   if (in_use_.total() > at_peak_.total()) at_peak_ = in_use_;
   return {*this, data};
@@ -54,7 +61,6 @@ Allocation TrackedMemory::allocate(Category category, std::int64_t bytes) {
 void TrackedMemory::release(void* data) noexcept {
   const auto found = blocks_.find(data);
   if (found == blocks_.end()) return;
-  unmap_pages(data, static_cast<std::size_t>(found->second.bytes));
   in_use_[found->second.category] -= found->second.bytes;
   blocks_.erase(found);
 }

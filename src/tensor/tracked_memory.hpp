@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 
 #include "workload/memory.hpp"
 
@@ -41,6 +42,10 @@ class TrackedMemory {
   /// Maps `bytes` for `category`. Throws CaseError with the size and the system's reason.
   Allocation allocate(Category category, std::int64_t bytes);
 
+  /// Counts `bytes` at `memory` that somebody else has mapped, and lets go of them when the allocation ends:
+  /// what that does is the pointer's own matter.
+  Allocation adopt(Category category, std::int64_t bytes, std::shared_ptr<void> memory);
+
   [[nodiscard]] const MemoryByCategory& in_use() const { return in_use_; }
   /// The largest total at any one time since the last reset, and the categories at that time.
   [[nodiscard]] std::int64_t peak() const { return at_peak_.total(); }
@@ -54,6 +59,7 @@ class TrackedMemory {
   struct Block {
     Category category;
     std::int64_t bytes;
+    std::shared_ptr<void> memory;
   };
   void release(void* data) noexcept;
 

@@ -16,8 +16,8 @@ LONG_SWEEP = dict(workload="mlp", hidden_size=[48, 512], batch_size=64, tp_degre
 
 
 class LostRank(E2eTest):
-    def start_and_wait_for_the_long_case(self, *arguments):
-        self.sweep(**LONG_SWEEP)
+    def start_and_wait_for_the_long_case(self, *arguments, **keys):
+        self.sweep(**LONG_SWEEP | keys)
         job = self.start("--config", "sweep.json", "--output", "out", *arguments, ranks=2)
         self.wait_for_records(job, self.folder / "out", 2)
         time.sleep(0.3)  # into the sampling of the long case
@@ -41,10 +41,10 @@ class LostRank(E2eTest):
         self.assertIn(f"2 of {cases} cases are finished already", job.stderr)
 
     def test_killed(self):
-        for rank in (1, 0):
-            with self.subTest(rank=rank):
+        for rank, algorithm in ((1, "mpi"), (0, "mpi"), (1, "shm"), (0, "shm")):
+            with self.subTest(rank=rank, algorithm=algorithm):
                 self.setUp()
-                job = self.start_and_wait_for_the_long_case()
+                job = self.start_and_wait_for_the_long_case(algorithm=algorithm)
                 job.signal_rank(rank, signal.SIGKILL)
                 job.wait()
                 self.assertNotEqual(job.status, 0)
@@ -56,7 +56,13 @@ class LostRank(E2eTest):
                 self.assert_resume_finishes()
 
     def test_stopped(self):
-        job = self.start_and_wait_for_the_long_case("--watchdog", "3")
+        for algorithm in ("mpi", "shm"):
+            with self.subTest(algorithm=algorithm):
+                self.setUp()
+                self.check_stopped(algorithm)
+
+    def check_stopped(self, algorithm):
+        job = self.start_and_wait_for_the_long_case("--watchdog", "3", algorithm=algorithm)
         job.signal_rank(1, signal.SIGSTOP)
         job.wait()
         self.assertNotEqual(job.status, 0)
@@ -104,7 +110,14 @@ class LostRank(E2eTest):
                     self.assertEqual(without_scaling(after[id]), without_scaling(record))
 
     def test_hangs_in_compute(self):
-        self.sweep(**LONG_SWEEP)
+        for algorithm in ("mpi", "shm"):
+            with self.subTest(algorithm=algorithm):
+                self.setUp()
+                self.check_hangs_in_compute(algorithm)
+
+    def check_hangs_in_compute(self, algorithm):
+        """The other rank spins in its collective, in which the watchdog must find it."""
+        self.sweep(**LONG_SWEEP | {"algorithm": algorithm})
         job = self.start("--config", "sweep.json", "--output", "out", "--watchdog", "2", ranks=2, program=FAULTY,
                          TPBENCH_TEST_FAULT="hang:rank=1:case=2:step=40")
         job.wait()

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "faulty_parts.hpp"
@@ -10,18 +11,20 @@
 namespace tpbench::test {
 namespace {
 
-class CaseWithFault : public testing::TestWithParam<Variant> {
+class CaseWithFault : public testing::TestWithParam<std::tuple<Variant, std::string>> {
  protected:
-  const UsedFields& uses() const { return find_workload(GetParam().workload)->uses; }
+  const UsedFields& uses() const { return find_workload(variant().workload)->uses; }
+  static const Variant& variant() { return std::get<0>(GetParam()); }
   bool has_gemm() const { return uses().num_layers; }
   bool has_collective() const {
-    const Cost cost = find_workload(GetParam().workload)->cost(point().shape());
+    const Cost cost = find_workload(variant().workload)->cost(point().shape());
     return cost.bytes_per_step() > 0;
   }
   static long last_rank() { return world().size() - 1; }
 
   Case point() const {
-    Case point = make_case(GetParam(), {12, 60, 132, 6, 12, 12});
+    Case point = make_case(variant(), {12, 60, 132, 6, 12, 12});
+    point.algorithm = std::get<1>(GetParam());
     point.tp_degree = world().size();
     normalise_case(point);
     return point;
@@ -110,8 +113,20 @@ TEST_P(CaseWithFault, TellsEveryRankWhatFailedInTheFirstStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CaseWithFault, testing::ValuesIn(all_variants()),
-                         [](const auto& test) { return name_of_variant(test.param); });
+// What goes wrong has little to do with the algorithm: shm has the plain variants only.
+std::vector<std::tuple<Variant, std::string>> variants_and_algorithms() {
+  std::vector<std::tuple<Variant, std::string>> all;
+  for (const Variant& variant : all_variants()) {
+    all.emplace_back(variant, "mpi");
+    if (variant.pass == Pass::forward && !variant.sequence_parallel) all.emplace_back(variant, "shm");
+  }
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CaseWithFault, testing::ValuesIn(variants_and_algorithms()),
+                         [](const auto& test) {
+                           return name_of_variant(std::get<0>(test.param)) + "_" + std::get<1>(test.param);
+                         });
 
 // It is slower and right: what compares results must find the difference, not verification.
 TEST(CaseWithFaults, AStretchedCaseIsOk) {
@@ -137,6 +152,25 @@ TEST(CaseWithFaults, NamesTheLowestFailingRank) {
   const CaseOutcome outcome = run(point, with_fault(built_in_parts(), fault, world().rank()));
   EXPECT_EQ(outcome.status, Status::failed);
   EXPECT_EQ(outcome.reason, "rank 0: an error put in by a test");
+}
+
+// A communicator may take all ranks to be made: one that does not come that far must not be waited for.
+TEST(CaseWithFaults, TellsEveryRankThatOneHasNoBackend) {
+  for (const AlgorithmEntry& algorithm : all_algorithms()) {
+    Case point = make_case({"row_linear"});
+    point.algorithm = algorithm.name;
+    point.tp_degree = world().size();
+    Parts parts = built_in_parts();
+    const auto make_backend = parts.make_backend;
+    parts.make_backend = [&](const std::string& name, int threads) {
+      if (world().rank() == world().size() - 1) throw CaseError("no backend here");
+      return make_backend(name, threads);
+    };
+    const CaseOutcome outcome = run(point, parts);
+    EXPECT_EQ(outcome.status, Status::failed) << algorithm.name;
+    EXPECT_EQ(outcome.reason, "rank " + std::to_string(world().size() - 1) + ": no backend here");
+    EXPECT_EQ(run(point, built_in_parts()).status, Status::ok) << algorithm.name;
+  }
 }
 
 // After a failure of communication nobody can be asked: the caller must end the job.

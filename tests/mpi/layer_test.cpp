@@ -6,9 +6,9 @@
 #include <numeric>
 #include <tuple>
 
+#include "algorithms.hpp"
 #include "base/json.hpp"
 #include "bench/verification.hpp"
-#include "comm/mpi_communicator.hpp"
 #include "compute/cpu_backend.hpp"
 #include "counting.hpp"
 #include "naive.hpp"
@@ -28,13 +28,13 @@ constexpr Sizes kSizes[] = {
 /// One layer of one case on this rank, over counting parts.
 class CountedLayer {
  public:
-  CountedLayer(const Case& point, const Team& team)
+  CountedLayer(const Case& point, const Team& team, const Carrier& carrier)
       : backend_(make_cpu_backend(1), executed_),
-        communicator_(make_mpi_communicator(*team.group), executed_),
+        communicator_(carrier.make(*team.group), executed_),
         layer_(find_layer(point.workload)
                    ->make({point.shape(), point.seed, backend_, communicator_, [&](int colour) {
                              return std::make_unique<CountingCommunicator>(
-                                 make_mpi_communicator(team.group->split(colour)), executed_);
+                                 find_algorithm("mpi")->make(team.group->split(colour)), executed_);
                            }})) {}
 
   Layer& operator*() { return *layer_; }
@@ -113,12 +113,12 @@ void expect_bytes_are(const Executed& executed, const Cost& cost) {
 
 class CheckedStep {
  public:
-  CheckedStep(const Case& point, const Team& team)
+  CheckedStep(const Case& point, const Team& team, const Carrier& carrier)
       : shape_(point.shape()),
         cost_(point.workload_row().cost(shape_)),
         tolerance_(shape_.dtype == DType::f64 ? 1e-12
                                               : verification_tolerance(shape_.dtype, cost_.reduction_length)),
-        layer_(point, team),
+        layer_(point, team, carrier),
         trace_(heartbeat_) {}
 
   void run() {
@@ -171,14 +171,19 @@ class CheckedStep {
   std::unique_ptr<Reference> reference_;
 };
 
-void check_case(const Case& point, const Team& team) { CheckedStep(point, team).run(); }
+void check_case(const Case& point, const Team& team, const Carrier& carrier) {
+  CheckedStep(point, team, carrier).run();
+}
+
+// The algorithm that takes no part in what the other tests are about.
+Carrier by_mpi(const Case& point) { return all_carriers(static_cast<int>(point.tp_degree)).front(); }
 
 class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
  protected:
   const Variant& variant() const { return std::get<0>(GetParam()); }
 
-  /// Calls `check(case, team)` on the members of each team that can run the case. At more ranks than
-  /// four, which is far more than cores, only all of them together.
+  /// Calls `check(case, team, carrier)` on the members of each team that can run the case, for each
+  /// algorithm. At more ranks than four, which is far more than cores, only all of them together.
   template <typename Check>
   void for_all_cases(const Check& check) {
     for (const Sizes& sizes : kSizes) {
@@ -194,7 +199,11 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
           const Team& team = team_for(point);
           if (!team.member()) continue;
           SCOPED_TRACE(testing::Message() << case_to_json(point).dump());
-          check(point, team);
+          for (const Carrier& carrier : all_carriers(static_cast<int>(degree))) {
+            if (layers == 1 && carrier.name != "mpi") continue;
+            SCOPED_TRACE(carrier.name);
+            check(point, team, carrier);
+          }
         }
       }
     }
@@ -206,8 +215,8 @@ TEST_P(EveryLayer, EqualsItsReferenceAndCostsWhatItsFormulasSay) { for_all_cases
 // A step that runs twice gives the same bits: nothing is left over from the step before.
 TEST_P(EveryLayer, RepeatsItself) {
   if (variant().workload == "all_reduce") GTEST_SKIP() << "sums in place what the step before left";
-  for_all_cases([](const Case& point, const Team& team) {
-    CountedLayer layer(point, team);
+  for_all_cases([](const Case& point, const Team& team, const Carrier& carrier) {
+    CountedLayer layer(point, team, carrier);
     const Shape shape = point.shape();
     Heartbeat heartbeat;
     layer->fill(heartbeat);
@@ -237,9 +246,10 @@ TEST_P(EveryLayer, HasTheTextbooksReference) {
   if (!uses.num_layers) GTEST_SKIP() << "a probe of the fabric";
   if (uses.norm) GTEST_SKIP() << "made of an mlp, an attention and norms, which have tests of their own";
   if (world().size() > 4) GTEST_SKIP() << "the same at every number of ranks";
-  for_all_cases([&](const Case& point, const Team& team) {
+  for_all_cases([&](const Case& point, const Team& team, const Carrier& carrier) {
+    if (carrier.name != "mpi") return;  // a reference communicates nothing
     if (point.tp_degree != 1 && point.tp_degree != world().size()) return;
-    CountedLayer layer(point, team);
+    CountedLayer layer(point, team, carrier);
     const Shape shape = point.shape();
     const std::int64_t last = shape.num_layers - 1;
     Heartbeat heartbeat;
@@ -275,7 +285,7 @@ TEST(AttentionLayer, WorksInTiles) {
   if (world().size() > 2) GTEST_SKIP() << "the same at every number of ranks";
   Case point = attention_case({300, 8, 8, 300, 4, 2}, world().size());
   point.pass = Pass::forward_backward;
-  check_case(point, team_for(point));
+  check_case(point, team_for(point), by_mpi(point));
 }
 
 // One new token, and several, behind tokens whose keys and values are in a cache.
@@ -290,7 +300,7 @@ TEST(AttentionLayer, LooksAtEarlierTokens) {
         point.num_layers = 2;
         normalise_case(point);
         SCOPED_TRACE(testing::Message() << case_to_json(point).dump());
-        if (can_split(point)) check_case(point, team_for(point));
+        if (can_split(point)) check_case(point, team_for(point), by_mpi(point));
       }
     }
   }

@@ -72,6 +72,7 @@ TEST(UsefulDegree, SaysWhyTheNextDegreeDidNotRun) {
     Stop stop;
   } outcomes[] = {{Status::skipped, ReasonCode::divisibility, Stop::divisibility},
                   {Status::skipped, ReasonCode::ranks, Stop::ranks},
+                  {Status::skipped, ReasonCode::placement, Stop::placement},
                   {Status::skipped, ReasonCode::memory, Stop::memory},
                   {Status::failed, ReasonCode::verification, Stop::verification},
                   {Status::failed, ReasonCode::error, Stop::error},

@@ -89,6 +89,35 @@ TEST(TrackedMemory, ShowsItsBlocks) {
   EXPECT_EQ(blocks, 2);
 }
 
+TEST(TrackedMemory, CountsWhatSomebodyElseHasMapped) {
+  TrackedMemory memory;
+  int freed = 0;
+  char bytes[100];
+  {
+    Allocation adopted =
+        memory.adopt(Category::communication, 100, {static_cast<void*>(bytes), [&](void*) { ++freed; }});
+    EXPECT_EQ(adopted.data(), bytes);
+    EXPECT_EQ(memory.in_use()[Category::communication], 100);
+    EXPECT_EQ(memory.peak(), 100);
+    int blocks = 0;
+    memory.for_each_block([&](const void* data, std::int64_t size) {
+      EXPECT_EQ(data, bytes);
+      EXPECT_EQ(size, 100);
+      ++blocks;
+    });
+    EXPECT_EQ(blocks, 1);
+    const Allocation moved = std::move(adopted);
+    EXPECT_EQ(freed, 0);
+  }
+  EXPECT_EQ(freed, 1) << "let go of once";
+  EXPECT_EQ(memory.in_use().total(), 0);
+
+  const Allocation none =
+      memory.adopt(Category::weights, 0, {static_cast<void*>(bytes), [&](void*) { ++freed; }});
+  EXPECT_EQ(none.data(), nullptr);
+  EXPECT_EQ(freed, 2) << "nothing is held for nothing";
+}
+
 TEST(TrackedMemory, SaysWhatItCouldNotAllocate) {
 #ifdef TPBENCH_SANITIZED
   GTEST_SKIP() << "the sanitizer ends the program";

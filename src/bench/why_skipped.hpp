@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "result/record.hpp"
+#include "sweep/case.hpp"
+
+namespace tpbench {
+
+/// Why a case is not run.
+struct Skip {
+  ReasonCode code;
+  std::string reason;
+};
+
+/// Why `point` is not even tried, from what every rank knows: its values make no sense together, its degree
+/// does not divide the layer, there are too few ranks, its algorithm cannot carry a group that is so placed.
+/// host_of[r] is the host of world rank r. Empty when it can run.
+std::optional<Skip> why_skipped(const Case& point, std::span<const int> host_of);
+
+}  // namespace tpbench

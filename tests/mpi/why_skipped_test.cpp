@@ -1,0 +1,81 @@
+// Which cases are not tried, on hosts that are not there.
+#include "bench/why_skipped.hpp"
+
+#include <gtest/gtest.h>
+
+#include "comm/communicator.hpp"
+#include "world.hpp"
+
+namespace tpbench::test {
+namespace {
+
+using Hosts = std::vector<int>;
+
+Case linear(const std::string& algorithm, std::int64_t degree) {
+  Case point = make_case({"row_linear"}, 4, 24, 96);
+  point.algorithm = algorithm;
+  point.tp_degree = degree;
+  return point;
+}
+
+std::string reason_of(const Case& point, const Hosts& host_of) {
+  const auto skip = why_skipped(point, host_of);
+  if (!skip) return "";
+  EXPECT_EQ(skip->code, ReasonCode::placement);
+  return skip->reason;
+}
+
+TEST(WhySkipped, AnyAlgorithmRunsOnOneHost) {
+  for (const AlgorithmEntry& entry : all_algorithms()) {
+    for (const std::int64_t degree : {1, 2, 4}) {
+      EXPECT_EQ(reason_of(linear(std::string(entry.name), degree), {0, 0, 0, 0}), "");
+    }
+  }
+}
+
+TEST(WhySkipped, ShmNeedsEachGroupOnOneHost) {
+  const Hosts two_and_two = {0, 0, 1, 1};
+  EXPECT_EQ(reason_of(linear("shm", 2), two_and_two), "");
+  const std::string reason = reason_of(linear("shm", 4), two_and_two);
+  EXPECT_NE(reason.find("all ranks of a group on one host, and this group of 4 is on 2"), std::string::npos)
+      << reason;
+  EXPECT_NE(reason.find("a tp_degree of up to 2 with placement packed"), std::string::npos) << reason;
+
+  Case spread = linear("shm", 2);
+  spread.placement = Placement::spread;
+  EXPECT_NE(reason_of(spread, two_and_two), "");
+  spread.tp_degree = 1;
+  EXPECT_EQ(reason_of(spread, two_and_two), "");
+}
+
+TEST(WhySkipped, LooksAtEveryGroupThatRuns) {
+  Case point = linear("shm", 2);
+  const Hosts three_and_one = {0, 0, 0, 1};
+  EXPECT_EQ(reason_of(point, three_and_one), "") << "one group runs, on the first host";
+  point.groups = Groups::all;
+  EXPECT_NE(reason_of(point, three_and_one), "");
+}
+
+TEST(WhySkipped, HierarchicalNeedsAsManyRanksOnEachHost) {
+  EXPECT_EQ(reason_of(linear("hierarchical", 4), {0, 0, 1, 1}), "");
+  EXPECT_EQ(reason_of(linear("hierarchical", 4), {0, 1, 1, 0}), "");
+  EXPECT_EQ(reason_of(linear("hierarchical", 3), {0, 1, 2}), "");
+  const std::string reason = reason_of(linear("hierarchical", 4), {0, 1, 0, 0});
+  EXPECT_NE(reason.find("this group of 4 has 3 on one and 1 on another"), std::string::npos) << reason;
+}
+
+TEST(WhySkipped, AWorkloadWithoutCollectivesRunsAnywhere) {
+  Case point = make_case({"gemm"}, 4, 24, 96);
+  point.algorithm.reset();
+  point.tp_degree = 4;
+  EXPECT_EQ(reason_of(point, {0, 1, 1, 1}), "");
+}
+
+TEST(WhySkipped, SaysFirstWhatNoPlacementWouldCure) {
+  const Hosts two_and_two = {0, 0, 1, 1};
+  EXPECT_EQ(why_skipped(linear("shm", 8), two_and_two)->code, ReasonCode::ranks);
+  EXPECT_EQ(why_skipped(linear("shm", 5), two_and_two)->code, ReasonCode::divisibility);
+}
+
+}  // namespace
+}  // namespace tpbench::test
