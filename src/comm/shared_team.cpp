@@ -13,6 +13,7 @@ namespace tpbench {
 namespace {
 
 constexpr std::int64_t kPostsBytes = 4096;  // a page, so that slots begin on one
+constexpr std::int64_t kSlotAlignment = 128;
 constexpr int kSpins = 1000;  // some ten microseconds: longer than ranks differ when all is well
 
 // CPUs that any rank of the group may run on.
@@ -45,9 +46,9 @@ SharedTeam::SharedTeam(const Control& group, std::int64_t slot_bytes)
     : group_(group),
       rank_(group.rank()),
       size_(group.size()),
-      slot_bytes_(slot_bytes),
+      slot_bytes_((slot_bytes + kSlotAlignment - 1) / kSlotAlignment * kSlotAlignment),
       spins_(group.size() > cpus_of(group) ? 0 : kSpins),
-      memory_(group, kPostsBytes + 2 * slot_bytes),
+      memory_(group, kPostsBytes + 2 * slot_bytes_),
       windows_(std::make_shared<std::vector<Window>>()),
       data_(static_cast<std::size_t>(group.size())) {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a lock does not work between processes");

@@ -21,7 +21,8 @@ namespace tpbench {
 /// if a peer does not come, which is what the guard of the job looks for.
 class SharedTeam {
  public:
-  /// `group` is on one host. Each rank has two slots of `slot_bytes`, used in turn. Throws CaseError.
+  /// `group` is on one host. Each rank has two slots of at least `slot_bytes`, used in turn. Throws
+  /// CaseError.
   SharedTeam(const Control& group, std::int64_t slot_bytes);
 
   [[nodiscard]] int rank() const { return rank_; }
