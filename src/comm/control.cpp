@@ -133,12 +133,6 @@ Control Control::split(int colour) const {
 
 void Control::barrier() const { TPBENCH_MPI(MPI_Barrier(handle_->comm)); }
 
-Control Control::split(int colour) const {
-  MPI_Comm comm = MPI_COMM_NULL;
-  TPBENCH_MPI(MPI_Comm_split(handle_->comm, colour, rank_, &comm));
-  return Control(std::make_shared<MpiHandle>(comm, true));
-}
-
 std::vector<int> hosts_of(const Control& group) {
   MPI_Comm shared = MPI_COMM_NULL;
   TPBENCH_MPI(

@@ -51,9 +51,6 @@ class Control {
   /// The usual barrier, spinning: what stands before each sample.
   void barrier() const;
 
-  /// The ranks that name the same colour, in the order of their ranks here.
-  [[nodiscard]] Control split(int colour) const;
-
   [[nodiscard]] const std::shared_ptr<MpiHandle>& handle() const { return handle_; }
 
  private:

@@ -12,7 +12,7 @@ namespace {
 using Hosts = std::vector<int>;
 
 Case linear(const std::string& algorithm, std::int64_t degree) {
-  Case point = make_case({"row_linear"}, 4, 24, 96);
+  Case point = make_case({"row_linear"}, {4, 24, 96, 4, 4, 4});
   point.algorithm = algorithm;
   point.tp_degree = degree;
   return point;
@@ -65,7 +65,7 @@ TEST(WhySkipped, HierarchicalNeedsAsManyRanksOnEachHost) {
 }
 
 TEST(WhySkipped, AWorkloadWithoutCollectivesRunsAnywhere) {
-  Case point = make_case({"gemm"}, 4, 24, 96);
+  Case point = make_case({"gemm"}, {4, 24, 96, 4, 4, 4});
   point.algorithm.reset();
   point.tp_degree = 4;
   EXPECT_EQ(reason_of(point, {0, 1, 1, 1}), "");
