@@ -64,7 +64,7 @@ struct ScalingResult {
   std::optional<double> speedup;            ///< baseline step / step
   std::optional<double> efficiency;         ///< speedup / tp_degree; never clamped
   std::optional<double> memory_reduction;   ///< baseline peak / peak, both counted
-  std::optional<double> weights_reduction;  ///< the same for the category `weights`; empty without weights
+  std::optional<double> weights_reduction;  ///< the same for all weights, sharded and replicated; empty without
   std::optional<double> communication_fraction;  ///< communication / step of this case
   bool operator==(const ScalingResult&) const = default;
 };

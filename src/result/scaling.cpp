@@ -20,9 +20,11 @@ std::optional<double> bytes_ratio(std::optional<std::int64_t> baseline, std::opt
   return ratio(static_cast<double>(*baseline), static_cast<double>(*now));
 }
 
+// Replicated ones too: a weight that is sharded at one degree and held by several ranks at the next must not
+// look as if it had gone.
 std::optional<std::int64_t> weights_of(const MemoryResult& memory) {
   if (!memory.by_category) return std::nullopt;
-  return (*memory.by_category)[Category::weights];
+  return (*memory.by_category)[Category::weights] + (*memory.by_category)[Category::replicated_weights];
 }
 
 ScalingResult scaling_of(const Record& record, const Record* baseline) {

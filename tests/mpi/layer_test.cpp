@@ -200,7 +200,8 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
           if (!team.member()) continue;
           SCOPED_TRACE(testing::Message() << case_to_json(point).dump());
           for (const Carrier& carrier : all_carriers(static_cast<int>(degree))) {
-            if (layers == 1 && carrier.name != "mpi") continue;
+            // What a layer does is the same with every algorithm; collectives have tests of their own.
+            if (carrier.name != "mpi" && (layers == 1 || &sizes != &kSizes[4])) continue;
             SCOPED_TRACE(carrier.name);
             check(point, team, carrier);
           }
