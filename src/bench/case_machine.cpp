@@ -16,10 +16,12 @@ void CaseMachine::make_layer() {
   communicator_ = make_communicator(*team_.group);
   const LayerEntry* entry = find_layer(point_.workload);
   if (entry == nullptr) throw CaseError("this build has no layer for workload " + point_.workload);
-  layer_ = entry->make({shape_, point_.seed, *backend_, *communicator_, [this](int colour) {
+  layer_ = entry->make({shape_, point_.seed, *backend_, *communicator_,
+                        [this](int colour) {
                           team_.settle({});  // splitting is a collective too
                           return make_communicator(team_.group->split(colour));
-                        }});
+                        },
+                        &schedule_});
 }
 
 std::unique_ptr<Communicator> CaseMachine::make_communicator(const Control& ranks) {

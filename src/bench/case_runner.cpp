@@ -6,6 +6,7 @@
 
 #include "base/units.hpp"
 #include "bench/case_machine.hpp"
+#include "bench/overlap.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/verification.hpp"
 #include "environment/host.hpp"
@@ -52,8 +53,7 @@ class CaseRun {
         phase(Phase::warm_up, "warm_up", [&] {
           expected_step_s = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
         });
-        phase(Phase::sampling, "sampling",
-              [&] { outcome_.samples = sample(runner(), stop_settings(), expected_step_s, team_, trace); });
+        phase(Phase::sampling, "sampling", [&] { sample_steps(expected_step_s, trace); });
       }
       count_memory();
     } catch (const MemoryShort& shortage) {
@@ -116,6 +116,17 @@ class CaseRun {
          fmt::format("outputs differ from the unsharded reference: relative error {}, tolerance {:.2e}",
                      error ? fmt::format("{:.2e}", *error) : "not a number",
                      *outcome_.verification.tolerance));
+  }
+
+  void sample_steps(double expected_step_s, Trace& trace) {
+    StepRunner stepping = runner();
+    std::optional<OverlapVariants> variants;
+    if (shape_.overlaps()) {
+      variants.emplace(*machine_, stepping, team_, heartbeat_);
+      stepping.after_batch = [&](std::size_t steps) { variants->sample(steps); };
+    }
+    outcome_.samples = sample(stepping, stop_settings(), expected_step_s, team_, trace);
+    if (variants) outcome_.overlap = variants->result(outcome_.samples);
   }
 
   StepRunner runner() {

@@ -19,6 +19,7 @@ struct CaseOutcome {
   std::optional<ReasonCode> reason_code;
   std::optional<std::string> reason;
   Samples samples;                         ///< empty unless ok
+  std::optional<OverlapResult> overlap;    ///< of a case that overlaps
   std::optional<MemoryByCategory> memory;  ///< counted, at its peak, on the rank with most
   std::optional<std::int64_t> process_base_rss, process_peak_rss;
   VerificationResult verification;

@@ -339,7 +339,10 @@ class CheckedCommunicator final : public ForwardingCommunicator {
 }  // namespace
 
 void OperationErrors::add(double error) {
-  largest = std::isfinite(error) ? std::max(largest, error) : kInfinity;
+  const double found = std::isfinite(error) ? error : kInfinity;
+  double known = largest_.load();
+  while (found > known && !largest_.compare_exchange_weak(known, found)) {
+  }
 }
 
 std::unique_ptr<Backend> make_checked_backend(std::unique_ptr<Backend> inner, OperationErrors& errors,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -13,9 +14,14 @@ namespace tpbench {
 /// What checks of single operations have found on one rank. Off but for verification.
 struct OperationErrors {
   bool on = false;
-  double largest = 0;  ///< relative; infinite where something was not a number
 
+  /// Called from the thread that computes and from the one that communicates.
   void add(double error);
+  /// Relative; infinite where something was not a number.
+  [[nodiscard]] double largest() const { return largest_.load(); }
+
+ private:
+  std::atomic<double> largest_{0};
 };
 
 /// A backend that, while `errors.on`, compares what each operation did with the operation's definition, on

@@ -32,6 +32,8 @@ double median_of(const CollectiveResult& collective, const Record& record, const
 }
 
 void add_bandwidths(Record& record, const Samples& samples) {
+  // What shows of a collective that overlaps is not its time.
+  if (record.point.shape().overlaps()) return;
   for (CollectiveResult& collective : record.collectives) {
     if (collective.ranks == 1 || collective.calls_per_step == 0) continue;
     const double median_s = median_of(collective, record, samples);
@@ -63,7 +65,23 @@ void add_times(Record& record, const Samples& samples) {
   add_bandwidths(record, samples);
 }
 
+// The mean over the epochs so far.
+void add_overlap(Record& record, const OverlapResult& overlap) {
+  if (!record.overlap) {
+    record.overlap = overlap;
+    return;
+  }
+  const auto epochs = static_cast<double>(record.epochs_done + 1);
+  OverlapResult& mean = *record.overlap;
+  for (const auto part :
+       {&OverlapResult::compute_s, &OverlapResult::chunked_compute_s, &OverlapResult::communication_s,
+        &OverlapResult::serial_s, &OverlapResult::overlapped_s, &OverlapResult::overlapped_compute_s,
+        &OverlapResult::exposed_s})
+    mean.*part += (overlap.*part - mean.*part) / epochs;
+}
+
 void drop_times(Record& record) {
+  record.overlap.reset();
   record.time.reset();
   record.gflops_per_rank.reset();
   record.converged.reset();
@@ -146,6 +164,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
   }
   if (outcome.status == Status::ok) {
     add_times(record, outcome.samples);
+    if (outcome.overlap) add_overlap(record, *outcome.overlap);
     ++record.epochs_done;
   } else {
     drop_times(record);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 namespace tpbench {
-namespace {
 
 void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace) {
   trace.start_batch(steps);
@@ -17,8 +16,6 @@ void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Tr
   }
   trace.heartbeat().beat(Activity::exchange);
 }
-
-}  // namespace
 
 double warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team,
                Trace& trace) {
@@ -54,6 +51,7 @@ Samples sample(const StepRunner& runner, const StopSettings& settings, double ex
     const std::size_t before = samples.step_s.size();
     reduce_batch(trace, team, samples);
     rule.add(std::span(samples.step_s).subspan(before));
+    if (runner.after_batch) runner.after_batch(steps);
   }
   samples.converged = rule.converged();
   return samples;

@@ -33,7 +33,12 @@ struct Samples {
 struct StepRunner {
   std::function<void(Trace&)> step;
   std::function<void()> before_step;  ///< outside the timed part; may be empty (cold caches are made here)
+  /// Called when `steps` sampled steps have been run; may be empty (what is compared with them runs here).
+  std::function<void(std::size_t steps)> after_batch = {};
 };
+
+/// Runs `steps` steps and times them. Collective over the team's active ranks.
+void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace);
 
 /// Runs `steps` untimed steps, at least one, or as many as `max_seconds` hold, and returns the median seconds
 /// of one, for planning.

@@ -185,7 +185,7 @@ VerificationResult verify_layer(CaseMachine& machine, VerificationMethod method,
   machine.operations().on = false;
   VerificationResult result;
   if (method == VerificationMethod::none) return result;
-  error = team.active->max(std::max(error, machine.operations().largest));
+  error = team.active->max(std::max(error, machine.operations().largest()));
   result.method = name_of(method);
   result.rows_checked = verifier->rows_checked();
   if (std::isfinite(error)) result.max_relative_error = error;

@@ -153,6 +153,35 @@ Message imbalance(const WarningInputs& in) {
                      format_percent(wait / step));
 }
 
+Message overlap_loses(const WarningInputs& in) {
+  if (in.record.status != Status::ok || !in.record.overlap) return std::nullopt;
+  const OverlapResult& overlap = *in.record.overlap;
+  if (overlap.overlapped_s <= overlap.serial_s) return std::nullopt;
+  return fmt::format(
+      "overlap loses: {} in {} pieces against {} one after the other (pieces cost {}, contention {}); use "
+      "fewer overlap_chunks, or none",
+      format_seconds(overlap.overlapped_s), in.point.overlap_chunks, format_seconds(overlap.serial_s),
+      format_seconds(std::max(0.0, overlap.split_loss_s())),
+      format_seconds(std::max(0.0, overlap.contention_s())));
+}
+
+// The thread that communicates needs a core beside those that compute.
+Message no_spare_core(const WarningInputs& in) {
+  if (!in.point.shape().overlaps()) return std::nullopt;
+  for (const auto& [machine, ranks] : active_by_machine(in)) {
+    const std::int64_t share = in.facts.cores_of[ranks.front()] / static_cast<std::int64_t>(ranks.size());
+    for (const std::size_t rank : ranks) {
+      const std::int64_t cores = std::min(share, in.facts.bound_cores_of[rank]);
+      if (cores > in.outcome.backend_threads) continue;
+      return fmt::format(
+          "rank {} computes on {} thread(s), communicates on one more and has {} core(s): lower "
+          "threads_per_rank or bind wider (mpirun --bind-to none)",
+          rank, in.outcome.backend_threads, cores);
+    }
+  }
+  return std::nullopt;
+}
+
 Message not_verified(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.record.verification.passed) return std::nullopt;
   return "the results were not checked: run without --no-verify";
@@ -190,6 +219,8 @@ constexpr Row kWarnings[] = {
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},
+    {"overlap_loses", overlap_loses},
+    {"no_spare_core", no_spare_core},
     {"not_verified", not_verified},
     {"cold_cache_impossible", cold_cache_impossible},
     {"prediction_differs", prediction_differs},

@@ -16,7 +16,7 @@ namespace tpbench {
 Session::Session(bool alone) {
   if (alone) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   int provided = MPI_THREAD_SINGLE;
-  if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+  if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS) {
     throw EnvironmentError(
         "MPI_Init_thread failed: is this the mpirun of the MPI library that tpbench was built with?");
   }

@@ -82,7 +82,7 @@ class AttentionPart final : public RegionPart {
     }
   }
 
-  void forward(std::int64_t layer, const MatrixView& x, const MatrixView& partial) override {
+  void prepare(std::int64_t layer, const MatrixView& x) override {
     const std::size_t l = index(layer);
     const MatrixView& qkv = qkv_of(layer);
     backend().gemm(x, query_[l].view(), queries_of(qkv));
@@ -92,7 +92,11 @@ class AttentionPart final : public RegionPart {
       const MatrixView scores = make_scores(tile);
       backend().gemm(scores, tile.values, tile.context);
     });
-    backend().gemm(context_of(layer), out_[l].view(), partial);
+  }
+
+  void project(std::int64_t layer, const OutputPiece& piece, const MatrixView& target) override {
+    backend().gemm(context_of(layer).row_slice(piece.rows.begin, piece.rows.size()),
+                   out_[index(layer)].view().column_slice(piece.columns.begin, piece.columns.size()), target);
   }
 
   void backward(std::int64_t layer, const MatrixView& x, const MatrixView& dy,

@@ -56,9 +56,12 @@ class BlockLayer final : public Layer {
       trace.end();
       const MatrixView whole = entry_.gather(normed(layer, half), trace);
       trace.begin(Activity::compute);
-      parts_[half]->forward(layer, whole, exit_.partial());
+      parts_[half]->prepare(layer, whole);
       trace.end();
-      const MatrixView& sum = exit_.reduce(trace);
+      const MatrixView& sum =
+          exit_.run([&](const OutputPiece& piece,
+                        const MatrixView& target) { parts_[half]->project(layer, piece, target); },
+                    trace);
       trace.begin(Activity::compute);
       backend().add(x, sum, after(layer, half));
       trace.end();

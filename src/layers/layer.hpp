@@ -16,6 +16,10 @@
 
 namespace tpbench {
 
+/// How a row-parallel output in pieces is made. `overlapped` is the real thing; the others tell what it is
+/// worth, and leave sums unfinished.
+enum class Schedule { overlapped, serial, compute_alone, chunked_compute_alone };
+
 /// What a layer is built from. The references outlive the layer.
 struct LayerContext {
   Shape shape;
@@ -25,6 +29,8 @@ struct LayerContext {
   /// A communicator over the ranks of the group that name the same colour, in the order of their ranks.
   /// Collective over the group.
   std::function<std::unique_ptr<Communicator>(int colour)> split;
+  /// Read in each step of a layer that overlaps; null: always overlapped.
+  const Schedule* schedule = nullptr;
 
   Matrix make_matrix(Category category, std::int64_t rows, std::int64_t columns) const {
     return backend.make_matrix(category, shape.dtype, rows, columns);

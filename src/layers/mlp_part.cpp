@@ -40,14 +40,19 @@ class MlpPart final : public RegionPart {
     }
   }
 
-  void forward(std::int64_t layer, const MatrixView& x, const MatrixView& partial) override {
+  void prepare(std::int64_t layer, const MatrixView& x) override {
     const MatrixView& hidden = hidden_of(layer);
     backend().gemm(x, up_[index(layer)].view(), hidden);
     if (gated())
       backend().swiglu(hidden, activated_of(layer));
     else
       backend().gelu(hidden, activated_of(layer));
-    backend().gemm(activated_of(layer), down_[index(layer)].view(), partial);
+  }
+
+  void project(std::int64_t layer, const OutputPiece& piece, const MatrixView& target) override {
+    backend().gemm(activated_of(layer).row_slice(piece.rows.begin, piece.rows.size()),
+                   down_[index(layer)].view().column_slice(piece.columns.begin, piece.columns.size()),
+                   target);
   }
 
   // dB = act^T dY; dact = dY B^T; through the activation; dA = X^T dH; dX = dH A^T

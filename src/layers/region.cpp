@@ -57,18 +57,84 @@ RegionExit::RegionExit(const LayerContext& context) : context_(context) {
   partial_ = context_.make_shared_matrix(s.splits_rows() ? Category::communication : Category::activations,
                                          s.tokens, s.hidden_size);
   if (s.splits_rows()) output_ = context_.make_matrix(Category::activations, s.local_tokens(), s.hidden_size);
+  for (const OutputPiece& piece : output_pieces(s)) {
+    const MatrixView home =
+        partial_.view().block(piece.rows.begin, piece.rows.size(), piece.columns.begin, piece.columns.size());
+    MatrixView target = home;
+    if (s.overlaps() && pieces_are_columns(s)) {
+      columns_.push_back(context_.make_shared_matrix(Category::communication, home.rows, home.columns));
+      target = columns_.back().view();
+    }
+    places_.push_back({piece, target, home});
+  }
+  if (s.overlaps()) reducer_ = std::make_unique<BackgroundReducer>(context_.communicator);
 }
 
-const MatrixView& RegionExit::reduce(Trace& trace) {
-  reduce_rows(context_, partial_.view(), output(), trace);
+const MatrixView& RegionExit::run(const Project& project, Trace& trace) {
+  const Schedule asked = context_.schedule == nullptr ? Schedule::overlapped : *context_.schedule;
+  switch (asked) {
+    case Schedule::overlapped:
+      if (places_.size() > 1)
+        run_in_pieces(project, context_.shape.overlaps(), trace);
+      else
+        run_serially(project, true, trace);
+      break;
+    case Schedule::serial:
+      run_serially(project, true, trace);
+      break;
+    case Schedule::compute_alone:
+      run_serially(project, false, trace);
+      break;
+    case Schedule::chunked_compute_alone:
+      run_in_pieces(project, false, trace);
+      break;
+  }
   return output();
+}
+
+void RegionExit::run_serially(const Project& project, bool communicates, Trace& trace) {
+  const MatrixView& whole = partial_.view();
+  trace.begin(Activity::compute);
+  project({{0, whole.rows}, {0, whole.columns}}, whole);
+  trace.end();
+  if (communicates) reduce_rows(context_, whole, output(), trace);
+}
+
+// What is left of the sums when the last piece is computed is the part of the communication that shows.
+void RegionExit::run_in_pieces(const Project& project, bool communicates, Trace& trace) {
+  trace.begin(Activity::compute);
+  try {
+    for (const Place& place : places_) {
+      project(place.piece, place.target);
+      if (communicates) reducer_->start(place.target.data, place.target.elements(), place.target.dtype);
+    }
+  } catch (...) {
+    if (communicates) reducer_->drain();
+    throw;
+  }
+  trace.end();
+  if (communicates) {
+    trace.begin(Activity::all_reduce, places_.front().target.elements() * context_.shape.element_size());
+    reducer_->wait();
+    trace.end();
+  }
+  if (!columns_.empty()) bring_home(trace);
+}
+
+void RegionExit::bring_home(Trace& trace) const {
+  trace.begin(Activity::compute);
+  for (const Place& place : places_) context_.backend.copy(place.target, place.home);
+  trace.end();
 }
 
 void RegionExit::poison(Direction direction) {
   // Backward uses the shares' place only where it gathers rows to it.
   if (direction == Direction::forward || context_.shape.splits_rows())
     context_.backend.poison(partial_.view());
-  if (direction == Direction::forward) context_.backend.poison(output_.view());
+  if (direction == Direction::forward) {
+    context_.backend.poison(output_.view());
+    for (const Matrix& piece : columns_) context_.backend.poison(piece.view());
+  }
 }
 
 }  // namespace tpbench

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "comm/background_reducer.hpp"
 #include "layers/layer.hpp"
+#include "workload/pieces.hpp"
 
 namespace tpbench {
 
@@ -50,10 +52,12 @@ class RegionExit {
  public:
   explicit RegionExit(const LayerContext& context);
 
-  /// Where the region puts this rank's share of Y, [T, h].
-  [[nodiscard]] const MatrixView& partial() const { return partial_.view(); }
-  /// Sums the shares; returns the rows of Y that this rank holds.
-  const MatrixView& reduce(Trace& trace);
+  /// Computes this rank's share of rows and columns `piece` of Y into `target`.
+  using Project = std::function<void(const OutputPiece& piece, const MatrixView& target)>;
+
+  /// Has this rank's share of Y [T, h] computed and sums the shares; returns the rows of Y that this rank
+  /// holds. Where the case overlaps, piece by piece: a piece is summed while the next one is computed.
+  const MatrixView& run(const Project& project, Trace& trace);
   [[nodiscard]] const MatrixView& output() const {
     return context_.shape.splits_rows() ? output_.view() : partial_.view();
   }
@@ -65,9 +69,22 @@ class RegionExit {
   void poison(Direction direction);
 
  private:
+  // Where a piece is computed and summed; `home` is its place in the output, which may be the same.
+  struct Place {
+    OutputPiece piece;
+    MatrixView target, home;
+  };
+
+  void run_serially(const Project& project, bool communicates, Trace& trace);
+  void run_in_pieces(const Project& project, bool communicates, Trace& trace);
+  void bring_home(Trace& trace) const;
+
   LayerContext context_;
   Matrix partial_;
   Matrix output_;  // where rows are split
+  std::vector<Matrix> columns_;
+  std::vector<Place> places_;
+  std::unique_ptr<BackgroundReducer> reducer_;
 };
 
 /// What stands between the two ends, on one rank: compute alone. X [T, h] is whole; Y [T, h] and the input
@@ -76,7 +93,10 @@ class RegionPart {
  public:
   virtual ~RegionPart() = default;
   virtual void fill(Heartbeat& heartbeat) = 0;
-  virtual void forward(std::int64_t layer, const MatrixView& x, const MatrixView& partial) = 0;
+  /// All that comes before the row-parallel product.
+  virtual void prepare(std::int64_t layer, const MatrixView& x) = 0;
+  /// That product: this rank's share of rows and columns `piece` of Y, into `target`.
+  virtual void project(std::int64_t layer, const OutputPiece& piece, const MatrixView& target) = 0;
   /// Weight gradients, and the share of the input gradient.
   virtual void backward(std::int64_t layer, const MatrixView& x, const MatrixView& dy,
                         const MatrixView& dx) = 0;

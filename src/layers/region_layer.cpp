@@ -96,9 +96,11 @@ class RegionLayer final : public Layer {
   void forward(std::int64_t layer, Trace& trace) override {
     const MatrixView x = entry_.gather(input_.view(), trace);
     trace.begin(Activity::compute);
-    part_->forward(layer, x, exit_.partial());
+    part_->prepare(layer, x);
     trace.end();
-    exit_.reduce(trace);
+    exit_.run(
+        [&](const OutputPiece& piece, const MatrixView& target) { part_->project(layer, piece, target); },
+        trace);
   }
 
   void backward(std::int64_t layer, Trace& trace) override {

@@ -19,10 +19,12 @@ class RowLinearLayer final : public LinearLayer {
   }
 
   void forward(std::int64_t layer, Trace& trace) override {
-    trace.begin(Activity::compute);
-    backend().gemm(input(), weight(layer), exit_.partial());
-    trace.end();
-    exit_.reduce(trace);
+    exit_.run(
+        [&](const OutputPiece& piece, const MatrixView& target) {
+          backend().gemm(input().row_slice(piece.rows.begin, piece.rows.size()),
+                         weight(layer).column_slice(piece.columns.begin, piece.columns.size()), target);
+        },
+        trace);
   }
 
   void backward(std::int64_t layer, Trace& trace) override {

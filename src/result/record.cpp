@@ -138,6 +138,25 @@ Json scaling_to_json(const ScalingResult& scaling) {
           {"communication_fraction", finite_or_null(scaling.communication_fraction)}};
 }
 
+// The measured parts by name; the others follow from them.
+using OverlapMember = std::pair<const char*, double OverlapResult::*>;
+constexpr OverlapMember kOverlapParts[] = {{"compute_s", &OverlapResult::compute_s},
+                                           {"chunked_compute_s", &OverlapResult::chunked_compute_s},
+                                           {"communication_s", &OverlapResult::communication_s},
+                                           {"serial_s", &OverlapResult::serial_s},
+                                           {"overlapped_s", &OverlapResult::overlapped_s},
+                                           {"overlapped_compute_s", &OverlapResult::overlapped_compute_s},
+                                           {"exposed_s", &OverlapResult::exposed_s}};
+
+Json overlap_to_json(const OverlapResult& overlap) {
+  Json json;
+  for (const auto& [name, member] : kOverlapParts) json[name] = finite(overlap.*member, name);
+  json["hidden_fraction"] = finite_or_null(overlap.hidden_fraction());
+  json["split_loss_s"] = finite(overlap.split_loss_s(), "split_loss_s");
+  json["contention_s"] = finite(overlap.contention_s(), "contention_s");
+  return json;
+}
+
 Json verification_to_json(const VerificationResult& verification) {
   return {{"method", verification.method},
           {"rows_checked", verification.rows_checked},
@@ -379,6 +398,7 @@ Json record_to_json(const Record& record) {
                      {"gflops_per_rank", finite_or_null(record.gflops_per_rank)}};
   json["communication"] = communication_to_json(record);
   json["scaling"] = scaling_to_json(record.scaling);
+  json["overlap"] = timed && record.overlap ? overlap_to_json(*record.overlap) : Json(nullptr);
   json["verification"] = verification_to_json(record.verification);
   json["quality"] = quality_to_json(record);
   json["ranks"] = ranks_to_json(record.ranks);
@@ -413,6 +433,10 @@ Record record_from_json(const Json& document) {
   read(at(document, "compute"), "gflops_per_rank", record.gflops_per_rank);
   read_communication(at(document, "communication"), record);
   record.scaling = scaling_from_json(at(document, "scaling"));
+  if (const Json& overlap = at(document, "overlap"); !overlap.is_null()) {
+    record.overlap.emplace();
+    for (const auto& [name, member] : kOverlapParts) read(overlap, name, (*record.overlap).*member);
+  }
   record.verification = verification_from_json(at(document, "verification"));
   read_quality(at(document, "quality"), record);
   record.ranks = ranks_from_json(at(document, "ranks"));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -61,12 +62,33 @@ struct CollectiveResult {
 /// Against the tp_degree 1 case of the same sweep. All empty until that case is there.
 struct ScalingResult {
   std::optional<std::string> baseline_id;
-  std::optional<double> speedup;            ///< baseline step / step
-  std::optional<double> efficiency;         ///< speedup / tp_degree; never clamped
-  std::optional<double> memory_reduction;   ///< baseline peak / peak, both counted
-  std::optional<double> weights_reduction;  ///< the same for all weights, sharded and replicated; empty without
+  std::optional<double> speedup;           ///< baseline step / step
+  std::optional<double> efficiency;        ///< speedup / tp_degree; never clamped
+  std::optional<double> memory_reduction;  ///< baseline peak / peak, both counted
+  std::optional<double>
+      weights_reduction;  ///< the same for all weights, sharded and replicated; empty without
   std::optional<double> communication_fraction;  ///< communication / step of this case
   bool operator==(const ScalingResult&) const = default;
+};
+
+/// What it was worth to sum pieces of an output while the next were computed. Seconds, medians of a step;
+/// with several epochs the mean over them. All four ways were sampled in turn.
+struct OverlapResult {
+  double compute_s = 0;             ///< in one piece, nothing communicated
+  double chunked_compute_s = 0;     ///< in pieces, nothing communicated
+  double communication_s = 0;       ///< in one piece, after the compute
+  double serial_s = 0;              ///< the whole step so
+  double overlapped_s = 0;          ///< the whole step in pieces, overlapped
+  double exposed_s = 0;             ///< of the communication: left when the last piece was computed
+  double overlapped_compute_s = 0;  ///< the compute of the overlapped step
+
+  /// (T_comp + T_comm - T_ovl) / min(T_comp, T_comm): 1 when the shorter of the two is hidden entirely, below
+  /// 0 when overlap loses.
+  [[nodiscard]] double hidden_fraction() const {
+    return (compute_s + communication_s - overlapped_s) / std::min(compute_s, communication_s);
+  }
+  [[nodiscard]] double split_loss_s() const { return chunked_compute_s - compute_s; }
+  [[nodiscard]] double contention_s() const { return overlapped_compute_s - chunked_compute_s; }
 };
 
 struct VerificationResult {
@@ -112,6 +134,7 @@ struct Record {
   std::vector<CollectiveResult> collectives;
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
+  std::optional<OverlapResult> overlap;  ///< of an ok case that overlaps
   VerificationResult verification;
   std::optional<bool> converged;
   std::int64_t epochs_done = 0;

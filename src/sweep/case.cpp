@@ -167,6 +167,7 @@ Shape Case::shape() const {
       .combine = combine.value_or(Combine::all_gather),
       .pass = pass,
       .sequence_parallel = sequence_parallel,
+      .overlap_chunks = overlap_chunks,
   };
 }
 
@@ -197,6 +198,7 @@ void normalise_case(Case& point) {
     point.pass = Pass::forward;
     point.sequence_parallel = false;
   }
+  if (!uses.overlap) point.overlap_chunks = 1;
   for (const CaseField& row : kFields) {
     if (!row.applies(uses)) row.set(point, nullptr);
   }

@@ -38,7 +38,6 @@ constexpr std::array kOffers = {
             for (const auto& [dtype, name] : EnumNames<DType>::table) names.emplace_back(name);
             return names;
           }},
-    Offer{"overlap_chunks", [](const Availability&) { return std::vector<Json>{1}; }},
 };
 
 void check_value_offered(const Json& value, const std::string& pointer, const std::vector<Json>& available,

@@ -35,6 +35,7 @@ const Workload block_workload = {
              .activation = true,
              .norm = true,
              .algorithm = true,
+             .overlap = true,
              .training = true},
     .split =
         [](const Shape& s) {

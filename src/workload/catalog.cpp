@@ -26,6 +26,9 @@ std::int64_t Cost::bytes_per_step() const {
 }
 
 std::optional<std::string> why_impossible(const Workload& workload, const Shape& s) {
+  if (s.overlap_chunks > 1 && s.sequence_parallel)
+    return fmt::format("overlap_chunks {} is for sums of whole outputs: sequence_parallel leaves none",
+                       s.overlap_chunks);
   if (!workload.uses.num_heads) return std::nullopt;
   if (s.hidden_size % s.num_heads != 0)
     return fmt::format("hidden_size {} is not divisible by num_heads {}", s.hidden_size, s.num_heads);

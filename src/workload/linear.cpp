@@ -64,7 +64,7 @@ const Workload column_linear_workload = {
 const Workload row_linear_workload = {
     .name = "row_linear",
     .summary = "Y = sum of X_i W_i, X_i [T, h/t], W_i [h/t, h]: one all-reduce of [T, h]",
-    .uses = {.num_layers = true, .algorithm = true, .training = true},
+    .uses = {.num_layers = true, .algorithm = true, .overlap = true, .training = true},
     .split = hidden,
     .cost = row_cost,
 };

@@ -25,6 +25,7 @@ const Workload mlp_workload = {
              .ffn_hidden_size = true,
              .activation = true,
              .algorithm = true,
+             .overlap = true,
              .training = true},
     .split =
         [](const Shape& s) {

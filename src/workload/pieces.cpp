@@ -56,6 +56,24 @@ void add_region_entry(Cost& cost, const Shape& s, std::int64_t uses) {
   }
 }
 
+bool pieces_are_columns(const Shape& s) {
+  constexpr std::int64_t kManyRows = 512;
+  return s.overlap_chunks > 1 && s.tokens / s.overlap_chunks < kManyRows;
+}
+
+std::vector<OutputPiece> output_pieces(const Shape& s) {
+  const Range rows = {0, s.tokens}, columns = {0, s.hidden_size};
+  const bool by_columns = pieces_are_columns(s);
+  const std::int64_t extent = by_columns ? s.hidden_size : s.tokens;
+  const std::int64_t count = std::min(s.overlap_chunks, extent);
+  std::vector<OutputPiece> pieces;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Range part = {i * extent / count, (i + 1) * extent / count};
+    pieces.push_back(by_columns ? OutputPiece{rows, part} : OutputPiece{part, columns});
+  }
+  return pieces;
+}
+
 void add_region_exit(Cost& cost, const Shape& s, std::int64_t uses) {
   const std::int64_t whole = matrix_bytes(s, s.tokens, s.hidden_size);
   const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
@@ -64,7 +82,11 @@ void add_region_exit(Cost& cost, const Shape& s, std::int64_t uses) {
     cost.memory[Category::communication] += whole;  // the partial sums; backward, the gathered gradient
     add_collective(cost, s, CollectiveOp::reduce_scatter, whole, uses, Direction::forward, s.tp_degree);
   } else {
-    add_collective(cost, s, CollectiveOp::all_reduce, whole, uses, Direction::forward, s.tp_degree);
+    for (const OutputPiece& piece : output_pieces(s)) {
+      const std::int64_t bytes = matrix_bytes(s, piece.rows.size(), piece.columns.size());
+      add_collective(cost, s, CollectiveOp::all_reduce, bytes, uses, Direction::forward, s.tp_degree);
+    }
+    if (s.overlaps() && pieces_are_columns(s)) cost.memory[Category::communication] += whole;
   }
   if (!s.trains()) return;
   cost.memory[Category::gradients] += local;

@@ -22,6 +22,19 @@ void add_region_entry(Cost& cost, const Shape& shape, std::int64_t uses = 1);
 /// the output gradient [T, h] is on every rank.
 void add_region_exit(Cost& cost, const Shape& shape, std::int64_t uses = 1);
 
+/// A part of a row-parallel output [T, h] that is computed, and summed over the ranks, by itself.
+struct OutputPiece {
+  Range rows;
+  Range columns;
+};
+
+/// The pieces of an output in `overlap_chunks` parts, or the whole. By rows where each piece still has many:
+/// they lie in the output where they belong. By columns otherwise, as a product loses less so, at the price
+/// of a copy: a piece is summed in a place of its own.
+std::vector<OutputPiece> output_pieces(const Shape& shape);
+/// Whether those pieces are columns.
+bool pieces_are_columns(const Shape& shape);
+
 /// act(X A_i) B_i between entry and exit.
 void add_mlp(Cost& cost, const Shape& shape);
 

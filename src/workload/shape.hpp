@@ -29,12 +29,15 @@ struct Shape {
   Combine combine = Combine::all_gather;
   Pass pass = Pass::forward;
   bool sequence_parallel = false;
+  std::int64_t overlap_chunks = 1;  ///< pieces of a row-parallel output whose sums overlap with compute
 
   [[nodiscard]] std::int64_t element_size() const { return size_of(dtype); }
   [[nodiscard]] std::int64_t batch_size() const { return tokens / sequence_length; }
   [[nodiscard]] std::int64_t head_size() const { return num_heads == 0 ? 0 : hidden_size / num_heads; }
   [[nodiscard]] bool gated() const { return activation == Activation::swiglu; }
   [[nodiscard]] bool trains() const { return pass == Pass::forward_backward; }
+  /// The sum of one piece of an output goes on while the next piece is computed. On one rank there is none.
+  [[nodiscard]] bool overlaps() const { return overlap_chunks > 1 && tp_degree > 1; }
   /// Rows are split over the group outside of the sharded layers. On one rank there is nothing to split.
   [[nodiscard]] bool splits_rows() const { return sequence_parallel && tp_degree > 1; }
   /// Rows of a [T, h] tensor that one rank holds outside of the sharded layers: T, or T/t.

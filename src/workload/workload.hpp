@@ -52,6 +52,7 @@ struct UsedFields {
   bool norm = false;
   bool combine = false;
   bool algorithm = false;
+  bool overlap = false;   ///< overlap_chunks: ends in a row-parallel output
   bool training = false;  ///< pass and sequence_parallel: a layer, not a probe
 };
 

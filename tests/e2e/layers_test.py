@@ -72,6 +72,23 @@ class Layers(E2eTest):
             cached = 2 * 3 * 41 * 12 * 4 // case["tp_degree"] if case["context_length"] else 0
             self.assertEqual(memory["kv_cache"], cached)
 
+    def test_overlap_says_what_it_is_worth(self):
+        sweep = self.sweep(workload=["row_linear", "mlp", "gemm"], hidden_size=64, batch_size=32, tp_degree=[1, 2],
+                           overlap_chunks=[1, 4], algorithm=["mpi", "shm"], measure={"epochs": 2})
+        records = self.run_valid(sweep, cases=2 * 2 * 2 * 2 + 2)
+        self.assert_all(records, "ok")
+        for record in records.values():
+            case, overlap = record["case"], record["overlap"]
+            self.assertEqual(overlap is not None, case["overlap_chunks"] > 1 and case["tp_degree"] > 1)
+            if overlap is None:
+                continue
+            hidden = overlap["compute_s"] + overlap["communication_s"] - overlap["overlapped_s"]
+            shorter = min(overlap["compute_s"], overlap["communication_s"])
+            self.assertAlmostEqual(overlap["hidden_fraction"], hidden / shorter, delta=1e-6)
+            self.assertEqual("overlap_loses" in [warning["code"] for warning in record["quality"]["warnings"]],
+                             overlap["overlapped_s"] > overlap["serial_s"])
+            self.assertIsNone(record["communication"]["collectives"][0]["busbw_gb_per_s"])
+
     def test_what_makes_no_sense_is_skipped(self):
         sweep = self.sweep(workload="block", hidden_size=[48, 50], num_heads=8, num_kv_heads=[4, 3], tp_degree=[1, 2],
                            context_length=[0, 8], batch_size=3, sequence_parallel=True,

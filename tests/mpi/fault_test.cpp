@@ -154,6 +154,31 @@ TEST(CaseWithFaults, NamesTheLowestFailingRank) {
   EXPECT_EQ(outcome.reason, "rank 0: an error put in by a test");
 }
 
+// While a piece is summed by one thread, the other one fails: every rank hears of it, and the next case runs.
+TEST(CaseWithFaults, TellsEveryRankWhatFailedBesideAnOverlappedSum) {
+  if (world().size() == 1) GTEST_SKIP() << "nothing to overlap with";
+  Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
+  point.tp_degree = world().size();
+  point.overlap_chunks = 3;
+  for (long rank = 0; rank < world().size(); ++rank) {
+    for (const std::int64_t piece : {1, 2, 3}) {
+      const InjectedFault fault{.kind = FaultKind::exception, .rank = rank, .step = piece};
+      const CaseOutcome outcome = run(point, with_fault(built_in_parts(), fault, world().rank()));
+      EXPECT_EQ(outcome.status, Status::failed);
+      EXPECT_EQ(outcome.reason, "rank " + std::to_string(rank) + ": an error put in by a test");
+      const InjectedFault wrong{.kind = FaultKind::wrong_sum, .rank = rank, .step = piece};
+      EXPECT_EQ(run(point, with_fault(built_in_parts(), wrong, world().rank())).reason_code,
+                ReasonCode::verification);
+      const CaseOutcome next = run(point, built_in_parts());
+      EXPECT_EQ(next.status, Status::ok) << next.reason.value_or("");
+      ASSERT_TRUE(next.overlap.has_value());
+      EXPECT_GT(next.overlap->compute_s, 0);
+      EXPECT_GT(next.overlap->communication_s, 0);
+      EXPECT_GE(next.overlap->serial_s, next.overlap->communication_s);
+    }
+  }
+}
+
 // A communicator may take all ranks to be made: one that does not come that far must not be waited for.
 TEST(CaseWithFaults, TellsEveryRankThatOneHasNoBackend) {
   for (const AlgorithmEntry& algorithm : all_algorithms()) {

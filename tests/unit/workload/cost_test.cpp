@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "workload/pieces.hpp"
 #include "workload/workload.hpp"
 
 namespace tpbench {
@@ -147,6 +148,38 @@ TEST(Costs, HaveWeightsAndWorkThatFallExactlyByT) {
       }
     }
   }
+}
+
+TEST(OutputPieces, CoverTheOutputOnce) {
+  for (const std::int64_t tokens : {3, 600, 2048, 5000}) {
+    for (const std::int64_t chunks : {1, 2, 4, 7, 100}) {
+      const Shape shape = {.tokens = tokens, .hidden_size = 50, .tp_degree = 2, .overlap_chunks = chunks};
+      std::int64_t entries = 0, next = 0;
+      for (const OutputPiece& piece : output_pieces(shape)) {
+        const Range& cut = pieces_are_columns(shape) ? piece.columns : piece.rows;
+        EXPECT_EQ(cut.begin, next);
+        EXPECT_GT(cut.size(), 0);
+        next = cut.end;
+        entries += piece.rows.size() * piece.columns.size();
+      }
+      EXPECT_EQ(entries, tokens * 50);
+      EXPECT_EQ(pieces_are_columns(shape), chunks > 1 && tokens / chunks < 512);
+    }
+  }
+}
+
+TEST(OutputPieces, AreCollectivesOfTheirOwn) {
+  Shape shape = {.tokens = 8, .hidden_size = 20, .ffn_hidden_size = 8, .tp_degree = 2, .overlap_chunks = 3};
+  const Cost cost = cost_of("mlp", shape);
+  // 6, 7 and 7 columns of 8 rows of 4 bytes
+  ASSERT_EQ(cost.collectives.size(), 2U);
+  EXPECT_EQ(cost.collectives[0].bytes, 6 * 8 * 4);
+  EXPECT_EQ(cost.collectives[0].calls_per_step, 1);
+  EXPECT_EQ(cost.collectives[1].bytes, 7 * 8 * 4);
+  EXPECT_EQ(cost.collectives[1].calls_per_step, 2);
+  EXPECT_EQ(cost.memory[Category::communication], 20 * 8 * 4) << "columns are summed in places of their own";
+  shape.sequence_parallel = true;
+  EXPECT_NE(why_impossible(*find_workload("mlp"), shape), std::nullopt);
 }
 
 TEST(BusFactor, IsThatOfNcclTests) {

@@ -1,0 +1,48 @@
+#include "bench/overlap.hpp"
+
+namespace tpbench {
+namespace {
+
+double median_of(const std::vector<double>& samples_s) { return summarise(samples_s).median; }
+
+enum Which { serial, compute_alone, chunked_compute_alone };
+
+}  // namespace
+
+OverlapVariants::OverlapVariants(CaseMachine& machine, const StepRunner& runner, const Team& team,
+                                 Heartbeat& heartbeat)
+    : machine_(machine),
+      runner_(runner),
+      team_(team),
+      variants_{Variant{Schedule::serial, Trace(heartbeat), {}},
+                Variant{Schedule::compute_alone, Trace(heartbeat), {}},
+                Variant{Schedule::chunked_compute_alone, Trace(heartbeat), {}}} {
+  for (Variant& variant : variants_) {
+    machine_.set_schedule(variant.schedule);
+    run_batch(runner_, 1, team_, variant.trace);
+  }
+  machine_.set_schedule(Schedule::overlapped);
+}
+
+void OverlapVariants::sample(std::size_t steps) {
+  for (Variant& variant : variants_) {
+    machine_.set_schedule(variant.schedule);
+    run_batch(runner_, steps, team_, variant.trace);
+    reduce_batch(variant.trace, team_, variant.samples);
+  }
+  machine_.set_schedule(Schedule::overlapped);
+}
+
+OverlapResult OverlapVariants::result(const Samples& overlapped) const {
+  OverlapResult result;
+  result.overlapped_s = median_of(overlapped.step_s);
+  result.serial_s = median_of(variants_[serial].samples.step_s);
+  result.compute_s = median_of(variants_[compute_alone].samples.compute_s);
+  result.chunked_compute_s = median_of(variants_[chunked_compute_alone].samples.compute_s);
+  result.communication_s = median_of(variants_[serial].samples.communication_s);
+  result.exposed_s = median_of(overlapped.communication_s);
+  result.overlapped_compute_s = median_of(overlapped.compute_s);
+  return result;
+}
+
+}  // namespace tpbench

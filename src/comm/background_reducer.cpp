@@ -1,0 +1,61 @@
+#include "comm/background_reducer.hpp"
+
+#include <utility>
+
+namespace tpbench {
+
+BackgroundReducer::BackgroundReducer(Communicator& communicator)
+    : communicator_(communicator), thread_([this] { work(); }) {}
+
+BackgroundReducer::~BackgroundReducer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  started_.notify_all();
+  thread_.join();
+}
+
+void BackgroundReducer::start(void* data, std::int64_t count, DType dtype) {
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back({data, count, dtype});
+  }
+  started_.notify_one();
+}
+
+void BackgroundReducer::wait() {
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [this] { return tasks_.empty(); });
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void BackgroundReducer::drain() noexcept {
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [this] { return tasks_.empty(); });
+  failure_ = nullptr;
+}
+
+void BackgroundReducer::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    started_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
+    if (tasks_.empty()) return;
+    const Task task = tasks_.front();
+    const bool failed = failure_ != nullptr;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      // After a failure the other ranks do not come either.
+      if (!failed) communicator_.all_reduce_sum(task.data, task.count, task.dtype);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    if (failure) failure_ = failure;
+    tasks_.pop_front();
+    if (tasks_.empty()) done_.notify_all();
+  }
+}
+
+}  // namespace tpbench
