@@ -106,16 +106,11 @@ class CaseRun {
   }
 
   void verify() {
-    outcome_.verification =
-        verify_layer(*machine_, method_, point_.seed, cost_.reduction_length, team_, heartbeat_);
+    outcome_.verification = verify_layer(*machine_, method_, point_.seed, cost_, team_, heartbeat_);
     machine_->stop_asking();
     outcome_.status = Status::ok;
     if (outcome_.verification.passed.value_or(true)) return;
-    const auto error = outcome_.verification.max_relative_error;
-    fail(Status::failed, ReasonCode::verification,
-         fmt::format("outputs differ from the unsharded reference: relative error {}, tolerance {:.2e}",
-                     error ? fmt::format("{:.2e}", *error) : "not a number",
-                     *outcome_.verification.tolerance));
+    fail(Status::failed, ReasonCode::verification, what_differs(outcome_.verification));
   }
 
   void sample_steps(double expected_step_s, Trace& trace) {
@@ -127,6 +122,19 @@ class CaseRun {
     }
     outcome_.samples = sample(stepping, stop_settings(), expected_step_s, team_, trace);
     if (variants) outcome_.overlap = variants->result(outcome_.samples);
+  }
+
+  static std::string what_differs(const VerificationResult& found) {
+    const auto& error = found.max_relative_error;
+    if (!error || *error > *found.tolerance) {
+      return fmt::format("outputs differ from the unsharded reference: relative error {}, tolerance {:.2e}",
+                         error ? fmt::format("{:.2e}", *error) : "not a number", *found.tolerance);
+    }
+    return found.worst_operation
+               ? fmt::format(
+                     "an operation differs from its definition by {:.3g} times what rounding explains",
+                     *found.worst_operation)
+               : "an operation left something that is not a number, wrote beside its result, or was left out";
   }
 
   StepRunner runner() {

@@ -4,356 +4,373 @@
 #include <cmath>
 #include <limits>
 
+#include "bench/error_of_sums.hpp"
 #include "bench/signed_sums.hpp"
 #include "compute/norm.hpp"
 
 namespace tpbench {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-// The largest difference over what rounding may be expected to leave of terms of this size.
-double error_of_sums(const std::vector<double>& expected, const std::vector<double>& found,
-                     const std::vector<double>& squares) {
-  double error = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const double distance = std::abs(found[i] - expected[i]);
-    if (distance == 0) continue;
-    const double relative = distance / std::sqrt(squares[i]);
-    error = std::isfinite(relative) ? std::max(error, relative) : kInfinity;
-  }
-  return error;
-}
-
-// The largest difference over the largest value expected.
-double error_of_entries(const std::vector<double>& expected, const std::vector<double>& found) {
-  double error = 0, largest = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const double distance = std::abs(found[i] - expected[i]);
-    error = std::isfinite(distance) ? std::max(error, distance) : kInfinity;
-    largest = std::max(largest, std::abs(expected[i]));
-  }
-  if (error == 0) return 0;
-  return largest > 0 ? error / largest : kInfinity;
-}
-
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 // The tanh form of gelu is x sigmoid(u).
-double gelu_gate(double x) { return sigmoid(1.5957691216057307118 * (x + 0.044715 * x * x * x)); }
+constexpr double kTwiceRootTwoOverPi = 1.5957691216057307118;
+double gelu_gate(double x) { return sigmoid(kTwiceRootTwoOverPi * (x + 0.044715 * x * x * x)); }
 double gelu_slope(double x) {
   const double s = gelu_gate(x);
-  return s + x * s * (1 - s) * 1.5957691216057307118 * (1 + 3 * 0.044715 * x * x);
+  return s + x * s * (1 - s) * kTwiceRootTwoOverPi * (1 + 3 * 0.044715 * x * x);
 }
 double silu_slope(double x) {
   const double s = sigmoid(x);
   return s + x * s * (1 - s);
 }
 
+// Additions and function calls behind one entry of an operation that works entry by entry: an exponential of
+// vectors is good to a few units, and its argument is rounded as often as it is large.
+constexpr std::int64_t kEntryLength = 256;
+
+using Values = std::vector<double>;
+
+// What a row should become, and how large the terms are that it is made of.
+struct ExpectedRow {
+  Values values, sizes;
+
+  explicit ExpectedRow(std::int64_t columns)
+      : values(static_cast<std::size_t>(columns)), sizes(static_cast<std::size_t>(columns)) {}
+  void set(std::size_t column, double value, double size = 0) {
+    values[column] = value;
+    sizes[column] = std::max(std::abs(value), std::abs(size));
+  }
+};
+
+// A row without its mean (of a layer norm) and with a mean square of one.
+struct NormedRow {
+  Values values;
+  double inverse = 0;
+
+  NormedRow(Norm kind, const MatrixView& x, std::int64_t row, Backend& backend) {
+    host_row_to(x, row, values, backend);
+    const auto count = static_cast<double>(values.size());
+    double mean = 0, squares = 0;
+    for (const double value : values) mean += kind == Norm::layer_norm ? value / count : 0;
+    for (const double value : values) squares += (value - mean) * (value - mean) / count;
+    inverse = 1 / std::sqrt(squares + kNormEpsilon);
+    for (double& value : values) value = (value - mean) * inverse;
+  }
+};
+
 class CheckedBackend final : public ForwardingBackend {
  public:
   CheckedBackend(std::unique_ptr<Backend> inner, OperationErrors& errors, Heartbeat& heartbeat)
       : ForwardingBackend(std::move(inner)), errors_(errors), heartbeat_(heartbeat) {}
 
-  // C s = A (B s), and what stood in C before
+  // C f = A (B f), and what stood in C before
   void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
     if (!errors_.on) return ForwardingBackend::multiply(a, b, c, store);
-    const std::vector<double> signs = random_signs(c.columns);
-    SignedSums expected = product_sums(a, row_sums(b, signs, *this), *this);
+    const Values factors = random_factors(++calls_, c.columns);
+    FactoredSums expected = product_sums(a, row_sums(b, factors, *this), *this);
     if (store == Store::add) {
-      const SignedSums before = row_sums(c, signs, *this);
+      const FactoredSums before = row_sums(c, factors, *this);
       for (std::size_t r = 0; r < before.sums.size(); ++r) {
         expected.sums[r] += before.sums[r];
         expected.squares[r] += before.squares[r];
       }
     }
+    const std::uint64_t beside = bits_between_rows(c, *this);
     ForwardingBackend::multiply(a, b, c, store);
-    note(error_of_sums(expected.sums, row_sums(c, signs, *this).sums, expected.squares));
+    if (bits_between_rows(c, *this) != beside) errors_.add(kNotANumber, c.dtype, 1, 1);
+    errors_.count_flop(2.0 * static_cast<double>(c.rows) * static_cast<double>(c.columns) *
+                       static_cast<double>(a.columns()));
+    note(error_of_sums(expected, row_sums(c, factors, *this)), c.dtype, a.columns(), c.columns);
   }
 
   void gelu(const MatrixView& x, const MatrixView& y) override {
     if (!errors_.on) return ForwardingBackend::gelu(x, y);
-    std::vector<double> expected = host(x);
-    for (double& value : expected) value *= gelu_gate(value);
-    ForwardingBackend::gelu(x, y);
-    compare(expected, y);
+    check_rows(
+        y, kEntryLength,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const Values row = host(x, r);
+          for (std::size_t c = 0; c < row.size(); ++c) expected.set(c, row[c] * gelu_gate(row[c]), row[c]);
+        },
+        [&] { ForwardingBackend::gelu(x, y); });
   }
 
   void swiglu(const MatrixView& x, const MatrixView& y) override {
     if (!errors_.on) return ForwardingBackend::swiglu(x, y);
-    const std::vector<double> gate = host(y_part(x, 0)), up = host(y_part(x, 1));
-    std::vector<double> expected(gate.size());
-    for (std::size_t i = 0; i < gate.size(); ++i) expected[i] = gate[i] * sigmoid(gate[i]) * up[i];
-    ForwardingBackend::swiglu(x, y);
-    compare(expected, y);
+    check_rows(
+        y, kEntryLength,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const Values row = host(x, r);
+          const std::size_t half = row.size() / 2;
+          for (std::size_t c = 0; c < half; ++c)
+            expected.set(c, row[c] * sigmoid(row[c]) * row[half + c], row[c] * row[half + c]);
+        },
+        [&] { ForwardingBackend::swiglu(x, y); });
   }
 
   void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
     if (!errors_.on) return ForwardingBackend::gelu_backward(x, dy, dx);
-    const std::vector<double> input = host(x);
-    std::vector<double> expected = host(dy);
-    for (std::size_t i = 0; i < input.size(); ++i) expected[i] *= gelu_slope(input[i]);
-    ForwardingBackend::gelu_backward(x, dy, dx);
-    compare(expected, dx);
+    check_rows(
+        dx, kEntryLength,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const Values row = host(x, r), gradient = host(dy, r);
+          for (std::size_t c = 0; c < row.size(); ++c)
+            expected.set(c, gradient[c] * gelu_slope(row[c]), gradient[c]);
+        },
+        [&] { ForwardingBackend::gelu_backward(x, dy, dx); });
   }
 
   void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
     if (!errors_.on) return ForwardingBackend::swiglu_backward(x, dy, dx);
-    const std::vector<double> gate = host(y_part(x, 0)), up = host(y_part(x, 1)), gradient = host(dy);
-    std::vector<double> dgate(gate.size()), dup(gate.size());
-    for (std::size_t i = 0; i < gate.size(); ++i) {
-      dgate[i] = gradient[i] * up[i] * silu_slope(gate[i]);
-      dup[i] = gradient[i] * gate[i] * sigmoid(gate[i]);
-    }
-    ForwardingBackend::swiglu_backward(x, dy, dx);
-    compare(dgate, y_part(dx, 0));
-    compare(dup, y_part(dx, 1));
+    check_rows(
+        dx, kEntryLength,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const Values row = host(x, r), gradient = host(dy, r);
+          const std::size_t half = gradient.size();
+          for (std::size_t c = 0; c < half; ++c) {
+            const double gate = row[c], up = row[half + c];
+            expected.set(c, gradient[c] * up * silu_slope(gate), gradient[c] * up);
+            expected.set(half + c, gradient[c] * gate * sigmoid(gate), gradient[c] * gate);
+          }
+        },
+        [&] { ForwardingBackend::swiglu_backward(x, dy, dx); });
   }
 
   void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) override {
     if (!errors_.on) return ForwardingBackend::norm(kind, x, parameters, y);
-    const Normed normed(kind, x, *this);
-    const std::vector<double> p = host(parameters);
-    std::vector<double> expected = normed.values;
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      const std::size_t c = i % normed.columns;
-      expected[i] = expected[i] * p[c] + (kind == Norm::layer_norm ? p[normed.columns + c] : 0);
-    }
-    ForwardingBackend::norm(kind, x, parameters, y);
-    compare(expected, y);
+    const Values gain = host(parameters, 0), shift = shift_of(kind, parameters);
+    check_rows(
+        y, x.columns,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const NormedRow normed(kind, x, r, *this);
+          for (std::size_t c = 0; c < gain.size(); ++c)
+            expected.set(c, normed.values[c] * gain[c] + shift[c], std::abs(gain[c]) + std::abs(shift[c]));
+        },
+        [&] { ForwardingBackend::norm(kind, x, parameters, y); });
   }
 
   void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
                      const MatrixView& dx, const MatrixView& dparameters) override {
     if (!errors_.on) return ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters);
-    const Normed normed(kind, x, *this);
-    const std::vector<double> p = host(parameters), gradient = host(dy);
-    std::vector<double> expected = host(dx), sums(p.size());
-    const std::size_t columns = normed.columns;
-    for (std::size_t r = 0; r < normed.inverse.size(); ++r) {
-      double mean = 0, slope = 0;
-      for (std::size_t c = 0, i = r * columns; c < columns; ++c, ++i) {
-        const double d = gradient[i] * p[c];
-        if (kind == Norm::layer_norm) mean += d / static_cast<double>(columns);
-        slope += d * normed.values[i] / static_cast<double>(columns);
-        sums[c] += gradient[i] * normed.values[i];
-        if (kind == Norm::layer_norm) sums[columns + c] += gradient[i];
-      }
-      for (std::size_t c = 0, i = r * columns; c < columns; ++c, ++i)
-        expected[i] += normed.inverse[r] * (gradient[i] * p[c] - mean - normed.values[i] * slope);
-    }
-    ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters);
-    compare(expected, dx);
-    compare(sums, dparameters);
+    const Values gain = host(parameters, 0);
+    const FactoredSums sums = norm_parameter_sums(kind, x, dy, dparameters);
+    const std::uint64_t call = calls_;
+    check_rows(
+        dx, x.columns,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const NormedRow normed(kind, x, r, *this);
+          const Values gradient = host(dy, r), before = host(dx, r);
+          const auto count = static_cast<double>(gain.size());
+          double mean = 0, slope = 0;
+          for (std::size_t c = 0; c < gain.size(); ++c) {
+            const double d = gradient[c] * gain[c];
+            if (kind == Norm::layer_norm) mean += d / count;
+            slope += d * normed.values[c] / count;
+          }
+          for (std::size_t c = 0; c < gain.size(); ++c) {
+            const double d = gradient[c] * gain[c];
+            expected.set(c, before[c] + normed.inverse * (d - mean - normed.values[c] * slope),
+                         std::abs(before[c]) + normed.inverse * std::abs(d));
+          }
+        },
+        [&] { ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters); });
+    note(error_of_sums(sums, row_sums(dparameters, random_factors(call, x.columns), *this)), x.dtype, x.rows,
+         x.columns);
   }
 
   void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
     if (!errors_.on) return ForwardingBackend::softmax(x, first_valid, step, scale);
-    std::vector<double> expected = host(x);
-    for (std::int64_t r = 0; r < x.rows; ++r) {
-      double* row = expected.data() + r * x.columns;
-      const std::int64_t valid = first_valid + r * step;
-      const double largest = *std::max_element(row, row + valid);
-      double sum = 0;
-      for (std::int64_t c = 0; c < valid; ++c) sum += row[c] = std::exp(scale * (row[c] - largest));
-      for (std::int64_t c = 0; c < x.columns; ++c) row[c] = c < valid ? row[c] / sum : 0;
-    }
-    ForwardingBackend::softmax(x, first_valid, step, scale);
-    compare(expected, x);
+    check_rows(
+        x, kEntryLength + x.columns,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const Values row = host(x, r);
+          const std::int64_t valid = first_valid + r * step;
+          const double largest = *std::max_element(row.begin(), row.begin() + valid);
+          double sum = 0;
+          for (std::int64_t c = 0; c < valid; ++c)
+            sum += std::exp(scale * (row[static_cast<std::size_t>(c)] - largest));
+          for (std::size_t c = 0; c < row.size(); ++c) {
+            const bool seen = static_cast<std::int64_t>(c) < valid;
+            expected.set(c, seen ? std::exp(scale * (row[c] - largest)) / sum : 0);
+          }
+        },
+        [&] { ForwardingBackend::softmax(x, first_valid, step, scale); });
   }
 
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     if (!errors_.on) return ForwardingBackend::softmax_backward(p, dp, scale);
-    const std::vector<double> weights = host(p);
-    std::vector<double> expected = host(dp);
-    double largest_term = 0;
-    for (std::int64_t r = 0; r < p.rows; ++r) {
-      const double* weight = weights.data() + r * p.columns;
-      double* row = expected.data() + r * p.columns;
-      double mean = 0;
-      for (std::int64_t c = 0; c < p.columns; ++c) mean += weight[c] * row[c];
-      for (std::int64_t c = 0; c < p.columns; ++c) {
-        largest_term = std::max(largest_term, scale * weight[c] * (std::abs(row[c]) + std::abs(mean)));
-        row[c] = scale * weight[c] * (row[c] - mean);
-      }
-    }
-    ForwardingBackend::softmax_backward(p, dp, scale);
-    // A row with one visible key has a gradient of zero, of terms that cancel out: rounding is of their size.
-    const std::vector<double> found = host(dp);
-    double error = 0;
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const double distance = std::abs(found[i] - expected[i]);
-      error = std::isfinite(distance) ? std::max(error, distance) : kInfinity;
-    }
-    note(error == 0 ? 0 : error / largest_term);
+    check_rows(
+        dp, kEntryLength + p.columns,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const Values weights = host(p, r), gradient = host(dp, r);
+          double mean = 0, size = 0;
+          for (std::size_t c = 0; c < weights.size(); ++c) {
+            mean += weights[c] * gradient[c];
+            size += weights[c] * std::abs(gradient[c]);
+          }
+          // A row with one visible key has a gradient of zero, of terms that cancel out.
+          for (std::size_t c = 0; c < weights.size(); ++c)
+            expected.set(c, scale * weights[c] * (gradient[c] - mean),
+                         scale * weights[c] * (std::abs(gradient[c]) + size));
+        },
+        [&] { ForwardingBackend::softmax_backward(p, dp, scale); });
   }
 
   void copy(const MatrixView& from, const MatrixView& to) override {
-    ForwardingBackend::copy(from, to);
-    if (errors_.on) compare(host(from), to);
+    if (!errors_.on) return ForwardingBackend::copy(from, to);
+    check_rows(
+        to, 1,
+        [&](std::int64_t r, ExpectedRow& expected) { expected.values = expected.sizes = host(from, r); },
+        [&] { ForwardingBackend::copy(from, to); });
   }
 
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
     if (!errors_.on) return ForwardingBackend::add(a, b, sum);
-    std::vector<double> expected = host(a);
-    const std::vector<double> more = host(b);
-    for (std::size_t i = 0; i < more.size(); ++i) expected[i] += more[i];
-    ForwardingBackend::add(a, b, sum);
-    compare(expected, sum);
+    check_rows(
+        sum, 2,
+        [&](std::int64_t r, ExpectedRow& expected) {
+          const Values first = host(a, r), second = host(b, r);
+          for (std::size_t c = 0; c < first.size(); ++c)
+            expected.set(c, first[c] + second[c], std::abs(first[c]) + std::abs(second[c]));
+        },
+        [&] { ForwardingBackend::add(a, b, sum); });
   }
 
   void set_zero(const MatrixView& x) override {
-    ForwardingBackend::set_zero(x);
-    if (errors_.on) compare(std::vector<double>(static_cast<std::size_t>(x.elements())), x);
+    if (!errors_.on) return ForwardingBackend::set_zero(x);
+    check_rows(
+        x, 1, [](std::int64_t, ExpectedRow&) {}, [&] { ForwardingBackend::set_zero(x); });
   }
 
   // Weights and inputs are what the generator says, bit for bit.
   void fill(const MatrixView& x, const TensorKey& key, std::int64_t row, std::int64_t column) override {
     ForwardingBackend::fill(x, key, row, column);
     if (!errors_.on) return;
-    std::vector<std::byte> scratch(static_cast<std::size_t>(x.columns * size_of(x.dtype)));
     dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
-      std::vector<T> expected(static_cast<std::size_t>(x.columns));
-      for (std::int64_t r = 0; r < x.rows; ++r) {
-        fill_row(expected.data(), key, row + r, column, x.columns);
-        const T* found = static_cast<const T*>(host_row(x, r, scratch));
-        if (!std::equal(expected.begin(), expected.end(), found)) errors_.add(kInfinity);
-      }
+      parallel_for(x.rows, [&](std::int64_t first, std::int64_t last) {
+        std::vector<std::byte> scratch(static_cast<std::size_t>(x.columns * size_of(x.dtype)));
+        std::vector<T> expected(static_cast<std::size_t>(x.columns));
+        for (std::int64_t r = first; r < last; ++r) {
+          fill_row(expected.data(), key, row + r, column, x.columns);
+          const T* found = static_cast<const T*>(host_row(x, r, scratch));
+          if (!std::equal(expected.begin(), expected.end(), found)) errors_.add(kNotANumber, x.dtype, 1, 1);
+        }
+      });
     });
     heartbeat_.beat(Activity::compute);
   }
 
  private:
-  // Rows without their mean (of a layer norm) and with a mean square of one.
-  struct Normed {
-    std::size_t columns;
-    std::vector<double> values, inverse;
+  // Runs `operation` and compares each row of `result` with `expect(row, expected)`, which reads the operands
+  // as they are before it.
+  template <typename Expect, typename Operation>
+  void check_rows(const MatrixView& result, std::int64_t length, const Expect& expect,
+                  const Operation& operation) {
+    const Values factors = random_factors(++calls_, result.columns);
+    FactoredSums expected(static_cast<std::size_t>(result.rows));
+    parallel_for(result.rows, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t r = first; r < last; ++r) {
+        ExpectedRow row(result.columns);
+        expect(r, row);
+        double sum = 0, squares = 0;
+        for (std::size_t c = 0; c < factors.size(); ++c) {
+          sum += row.values[c] * factors[c];
+          squares += row.sizes[c] * row.sizes[c] * factors[c] * factors[c];
+        }
+        expected.sums[static_cast<std::size_t>(r)] = sum;
+        expected.squares[static_cast<std::size_t>(r)] = squares;
+      }
+    });
+    operation();
+    note(error_of_sums(expected, row_sums(result, factors, *this)), result.dtype, length, result.columns);
+  }
 
-    Normed(Norm kind, const MatrixView& x, Backend& backend)
-        : columns(static_cast<std::size_t>(x.columns)), values(host_copy(x, backend)) {
-      const auto count = static_cast<double>(columns);
-      for (std::size_t first = 0; first < values.size(); first += columns) {
-        double mean = 0, squares = 0;
-        for (std::size_t i = first; kind == Norm::layer_norm && i < first + columns; ++i)
-          mean += values[i] / count;
-        for (std::size_t i = first; i < first + columns; ++i)
-          squares += (values[i] - mean) * (values[i] - mean) / count;
-        inverse.push_back(1 / std::sqrt(squares + kNormEpsilon));
-        for (std::size_t i = first; i < first + columns; ++i) values[i] = (values[i] - mean) * inverse.back();
+  // The factored sums of the gradients of gain and shift, over all rows.
+  FactoredSums norm_parameter_sums(Norm kind, const MatrixView& x, const MatrixView& dy,
+                                   const MatrixView& dparameters) {
+    const Values factors = random_factors(++calls_, x.columns);
+    FactoredSums sums(static_cast<std::size_t>(dparameters.rows));
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      const NormedRow normed(kind, x, r, *this);
+      const Values gradient = host(dy, r);
+      for (std::size_t c = 0; c < factors.size(); ++c) {
+        const double shift = gradient[c] * factors[c], gain = shift * normed.values[c];
+        sums.sums[0] += gain;
+        sums.squares[0] += gain * gain;
+        if (kind == Norm::rms_norm) continue;
+        sums.sums[1] += shift;
+        sums.squares[1] += shift * shift;
       }
     }
-  };
+    return sums;
+  }
 
-  static MatrixView y_part(const MatrixView& wide, std::int64_t half) {
-    return wide.column_slice(half * wide.columns / 2, wide.columns / 2);
+  Values shift_of(Norm kind, const MatrixView& parameters) {
+    return kind == Norm::layer_norm ? host(parameters, 1)
+                                    : Values(static_cast<std::size_t>(parameters.columns));
   }
-  std::vector<double> host(const MatrixView& x) { return host_copy(x, *this); }
-  void compare(const std::vector<double>& expected, const MatrixView& found) {
-    note(error_of_entries(expected, host(found)));
+  Values host(const MatrixView& x, std::int64_t row) {
+    Values values;
+    host_row_to(x, row, values, *this);
+    return values;
   }
-  void note(double error) {
-    errors_.add(error);
+  void note(double error, DType dtype, std::int64_t length, std::int64_t terms) {
+    errors_.add(error, dtype, length, terms);
     heartbeat_.beat(Activity::compute);
   }
 
   OperationErrors& errors_;
   Heartbeat& heartbeat_;
-};
-
-class CheckedCommunicator final : public ForwardingCommunicator {
- public:
-  CheckedCommunicator(std::unique_ptr<Communicator> inner, const Control& group, Backend& backend,
-                      OperationErrors& errors, Heartbeat& heartbeat)
-      : ForwardingCommunicator(std::move(inner)),
-        group_(group),
-        backend_(backend),
-        errors_(errors),
-        heartbeat_(heartbeat) {}
-
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
-    if (!errors_.on) return ForwardingCommunicator::all_reduce_sum(data, count, dtype);
-    SignedSums expected = sums(data, count, dtype);
-    add_over_ranks(expected);
-    ForwardingCommunicator::all_reduce_sum(data, count, dtype);
-    compare(expected, data, count, dtype);
-  }
-
-  void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
-    if (!errors_.on) return ForwardingCommunicator::all_gather(shard, shard_count, whole, dtype);
-    const SignedSums own = sums(shard, shard_count, dtype);
-    const std::size_t pieces = own.sums.size();
-    SignedSums all = {std::vector<double>(pieces * static_cast<std::size_t>(size())),
-                      std::vector<double>(pieces * static_cast<std::size_t>(size()))};
-    const auto place = static_cast<std::ptrdiff_t>(pieces * static_cast<std::size_t>(rank()));
-    std::copy(own.sums.begin(), own.sums.end(), all.sums.begin() + place);
-    std::copy(own.squares.begin(), own.squares.end(), all.squares.begin() + place);
-    add_over_ranks(all);
-    ForwardingCommunicator::all_gather(shard, shard_count, whole, dtype);
-    for (std::int64_t owner = 0; owner < size(); ++owner)
-      compare(part(all, owner, pieces), offset(whole, owner * shard_count, dtype), shard_count, dtype);
-  }
-
-  void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
-    if (!errors_.on) return ForwardingCommunicator::reduce_scatter_sum(whole, shard, shard_count, dtype);
-    SignedSums all;
-    for (std::int64_t owner = 0; owner < size(); ++owner) {
-      const SignedSums share =
-          sums(offset(const_cast<void*>(whole), owner * shard_count, dtype), shard_count, dtype);
-      all.sums.insert(all.sums.end(), share.sums.begin(), share.sums.end());
-      all.squares.insert(all.squares.end(), share.squares.begin(), share.squares.end());
-    }
-    add_over_ranks(all);
-    ForwardingCommunicator::reduce_scatter_sum(whole, shard, shard_count, dtype);
-    compare(part(all, rank(), all.sums.size() / static_cast<std::size_t>(size())), shard, shard_count, dtype);
-  }
-
- private:
-  static void* offset(void* data, std::int64_t elements, DType dtype) {
-    return static_cast<std::byte*>(data) + elements * size_of(dtype);
-  }
-  static SignedSums part(const SignedSums& all, std::int64_t owner, std::size_t pieces) {
-    const auto first = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(owner) * pieces);
-    const auto last = first + static_cast<std::ptrdiff_t>(pieces);
-    return {{all.sums.begin() + first, all.sums.begin() + last},
-            {all.squares.begin() + first, all.squares.begin() + last}};
-  }
-  SignedSums sums(const void* data, std::int64_t count, DType dtype) {
-    return signed_sums(data, count, dtype, backend_);
-  }
-  void add_over_ranks(SignedSums& values) const {
-    group_.reduce_sum(values.sums);
-    group_.reduce_sum(values.squares);
-  }
-  void compare(const SignedSums& expected, const void* data, std::int64_t count, DType dtype) {
-    errors_.add(error_of_sums(expected.sums, sums(data, count, dtype).sums, expected.squares));
-    heartbeat_.beat(Activity::exchange);
-  }
-
-  Control group_;
-  Backend& backend_;
-  OperationErrors& errors_;
-  Heartbeat& heartbeat_;
+  std::uint64_t calls_ = 0;
 };
 
 }  // namespace
 
-void OperationErrors::add(double error) {
-  const double found = std::isfinite(error) ? error : kInfinity;
-  double known = largest_.load();
-  while (found > known && !largest_.compare_exchange_weak(known, found)) {
-  }
+double rounding_tolerance(DType dtype, std::int64_t length) {
+  return 8 * epsilon_of(dtype) * std::sqrt(static_cast<double>(std::max<std::int64_t>(1, length)));
+}
+
+void OperationErrors::add(double error, DType dtype, std::int64_t length, std::int64_t terms) {
+  const double ratio = error / rounding_tolerance(dtype, dtype == DType::f64 ? length + terms : length);
+  const std::lock_guard lock(mutex_);
+  ++operations_;
+  worst_ = std::isfinite(ratio) ? std::max(worst_, ratio) : kNotANumber;
+}
+
+void OperationErrors::count_flop(double flop) {
+  const std::lock_guard lock(mutex_);
+  flop_ += flop;
+}
+
+void OperationErrors::count_bytes(std::int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  bytes_ += bytes;
+}
+
+double OperationErrors::worst() const {
+  const std::lock_guard lock(mutex_);
+  return worst_;
+}
+
+std::int64_t OperationErrors::operations() const {
+  const std::lock_guard lock(mutex_);
+  return operations_;
+}
+
+double OperationErrors::flop() const {
+  const std::lock_guard lock(mutex_);
+  return flop_;
+}
+
+std::int64_t OperationErrors::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
 }
 
 std::unique_ptr<Backend> make_checked_backend(std::unique_ptr<Backend> inner, OperationErrors& errors,
                                               Heartbeat& heartbeat) {
   return std::make_unique<CheckedBackend>(std::move(inner), errors, heartbeat);
-}
-
-std::unique_ptr<Communicator> make_checked_communicator(std::unique_ptr<Communicator> inner,
-                                                        const Control& group, Backend& backend,
-                                                        OperationErrors& errors, Heartbeat& heartbeat) {
-  return std::make_unique<CheckedCommunicator>(std::move(inner), group, backend, errors, heartbeat);
 }
 
 }  // namespace tpbench

@@ -22,13 +22,16 @@ Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(
 
 // The median time of all collectives of this kind in a step. Where there is one kind only, its time is the
 // communication time of the record, over all epochs; only several kinds need telling apart.
-double median_of(const CollectiveResult& collective, const Record& record, const Samples& samples) {
+double median_of(CollectiveResult& collective, const Record& record, const Samples& samples) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
-  const Segment kind = {activity_of(collective.op), collective.direction, collective.bytes};
+  // A trace names the ranks only where they are not all of the group.
+  const std::int64_t part = collective.ranks == record.point.tp_degree ? 0 : collective.ranks;
+  const Segment kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
   for (const Samples::OfCollective& measured : samples.collectives) {
-    if (measured.kind == kind) return summarise(measured.communication_s).median;
+    if (measured.kind == kind)
+      collective.epoch_medians_s.push_back(summarise(measured.communication_s).median);
   }
-  return 0;
+  return collective.epoch_medians_s.empty() ? 0 : summarise(collective.epoch_medians_s).median;
 }
 
 void add_bandwidths(Record& record, const Samples& samples) {

@@ -79,6 +79,28 @@ std::vector<Segment> kinds_of(std::span<const Segment> segments) {
   return kinds;
 }
 
+// The transfer itself is what the last rank to arrive sees: the shortest time among those that take part.
+// Where several parts of the group each have a collective of their own, that of the slowest part.
+void take_slowest_part(const Trace& trace, const Control& group, std::vector<double>& shortest) {
+  constexpr double kForever = 1e300;
+  const auto segments = trace.segments();
+  for (std::size_t at = 0; at < segments.size(); ++at) {
+    const std::int64_t ranks = segments[at].ranks;
+    if (ranks == 0 || ranks >= group.size()) continue;
+    const auto parts = static_cast<std::size_t>(group.size() / ranks);
+    const auto own = static_cast<std::size_t>(group.rank() / ranks);
+    std::vector<double> times(trace.steps() * parts, kForever);  // [steps, parts]
+    for (std::size_t k = 0; k < trace.steps(); ++k)
+      times[k * parts + own] = trace.segment_s()[k * segments.size() + at];
+    group.reduce_min(times);
+    for (std::size_t k = 0; k < trace.steps(); ++k) {
+      const auto first = times.begin() + static_cast<std::ptrdiff_t>(k * parts);
+      shortest[k * segments.size() + at] =
+          *std::max_element(first, first + static_cast<std::ptrdiff_t>(parts));
+    }
+  }
+}
+
 GroupBatch reduce_group(const Trace& trace, const Control& group) {
   GroupBatch batch;
   const auto segments = trace.segments();
@@ -89,6 +111,7 @@ GroupBatch reduce_group(const Trace& trace, const Control& group) {
   group.reduce_max(batch.step_s);
   group.reduce_max(longest);
   group.reduce_min(shortest);
+  take_slowest_part(trace, group, shortest);
   batch.part_s.resize(batch.step_s.size() * batch.width());
   for (std::size_t i = 0; i < longest.size(); ++i) {
     double* part = batch.part_s.data() + i / segments.size() * batch.width();

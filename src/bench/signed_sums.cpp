@@ -1,6 +1,7 @@
 #include "bench/signed_sums.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/vectorise.hpp"
 
@@ -65,54 +66,61 @@ TPBENCH_VECTORISE void add_row(const double* row, double factor, double squared,
   add(row, factor, squared, sums, squares, count);
 }
 
-std::vector<std::byte> scratch_for(const MatrixView& x) {
-  return std::vector<std::byte>(static_cast<std::size_t>(x.columns * size_of(x.dtype)));
-}
-
 }  // namespace
 
-std::vector<double> random_signs(std::int64_t count) {
-  constexpr TensorKey kSigns = {.seed = 0x51695, .tensor = 0x51695};
-  std::vector<double> signs(static_cast<std::size_t>(count));
-  fill_row(signs.data(), kSigns, 0, 0, count);
-  for (double& sign : signs) sign = sign < 0 ? -1 : 1;
-  return signs;
+std::vector<double> random_factors(std::uint64_t call, std::int64_t count) {
+  const TensorKey key = {.seed = 0x51695 + call, .tensor = 0x51695};
+  std::vector<double> factors(static_cast<std::size_t>(count));
+  fill_row(factors.data(), key, 0, 0, count);
+  for (double& factor : factors) factor = (factor < 0 ? -1 : 1) * (0.5 + std::abs(factor) / 2);
+  return factors;
 }
 
 // A term is as large as its entries, also where the sum that it is a part of cancels out.
-SignedSums product_sums(const Factor& a, const SignedSums& b, Backend& backend) {
+FactoredSums product_sums(const Factor& a, const FactoredSums& b, Backend& backend) {
   const MatrixView& x = a.matrix;
-  const auto rows = static_cast<std::size_t>(a.rows());
-  SignedSums result{std::vector<double>(rows), std::vector<double>(rows)};
-  std::vector<std::byte> scratch = scratch_for(x);
+  FactoredSums result(static_cast<std::size_t>(a.rows()));
+  const std::size_t row_bytes = static_cast<std::size_t>(x.columns * size_of(x.dtype));
   dispatch(x.dtype, [&](auto zero) {
-    for (std::int64_t r = 0; r < x.rows; ++r) {
-      const auto* row = static_cast<const decltype(zero)*>(backend.host_row(x, r, scratch));
-      const auto at = static_cast<std::size_t>(r);
-      if (a.transposed) {
-        add_row(row, b.sums[at], b.squares[at], result.sums.data(), result.squares.data(), x.columns);
-      } else {
-        const Pair pair = dot_row(row, b.sums.data(), b.squares.data(), x.columns);
-        result.sums[at] = pair.sum;
-        result.squares[at] = pair.squares;
+    using T = decltype(zero);
+    if (a.transposed) {
+      std::vector<std::byte> scratch(row_bytes);
+      for (std::int64_t r = 0; r < x.rows; ++r) {
+        const auto at = static_cast<std::size_t>(r);
+        add_row(static_cast<const T*>(backend.host_row(x, r, scratch)), b.sums[at], b.squares[at],
+                result.sums.data(), result.squares.data(), x.columns);
       }
+      return;
     }
+    backend.parallel_for(x.rows, [&](std::int64_t first, std::int64_t last) {
+      std::vector<std::byte> scratch(row_bytes);
+      for (std::int64_t r = first; r < last; ++r) {
+        const Pair pair = dot_row(static_cast<const T*>(backend.host_row(x, r, scratch)), b.sums.data(),
+                                  b.squares.data(), x.columns);
+        result.sums[static_cast<std::size_t>(r)] = pair.sum;
+        result.squares[static_cast<std::size_t>(r)] = pair.squares;
+      }
+    });
   });
   return result;
 }
 
-SignedSums row_sums(const Factor& x, std::span<const double> signs, Backend& backend) {
-  const std::vector<double> ones(signs.size(), 1.0);
-  return product_sums(x, {{signs.begin(), signs.end()}, ones}, backend);
+FactoredSums row_sums(const Factor& x, std::span<const double> factors, Backend& backend) {
+  FactoredSums vector(factors.size());
+  vector.sums.assign(factors.begin(), factors.end());
+  for (std::size_t i = 0; i < factors.size(); ++i) vector.squares[i] = factors[i] * factors[i];
+  return product_sums(x, vector, backend);
 }
 
-SignedSums signed_sums(const void* data, std::int64_t count, DType dtype, Backend& backend) {
-  const std::vector<double> signs = random_signs(std::min(count, kSumPiece));
-  SignedSums result;
+FactoredSums piece_sums(const void* data, std::int64_t count, DType dtype, std::uint64_t call,
+                        Backend& backend) {
+  const std::vector<double> factors = random_factors(call, std::min(count, kSumPiece));
+  FactoredSums result;
   const auto append = [&](std::int64_t first, std::int64_t rows, std::int64_t columns) {
     if (rows == 0 || columns == 0) return;
     auto* begin = static_cast<std::byte*>(const_cast<void*>(data)) + first * size_of(dtype);
-    const SignedSums piece = row_sums(MatrixView{begin, dtype, rows, columns, columns}, signs, backend);
+    const FactoredSums piece = row_sums(MatrixView{begin, dtype, rows, columns, columns},
+                                        std::span(factors).first(static_cast<std::size_t>(columns)), backend);
     result.sums.insert(result.sums.end(), piece.sums.begin(), piece.sums.end());
     result.squares.insert(result.squares.end(), piece.squares.begin(), piece.squares.end());
   };
@@ -122,17 +130,26 @@ SignedSums signed_sums(const void* data, std::int64_t count, DType dtype, Backen
   return result;
 }
 
-std::vector<double> host_copy(const MatrixView& x, Backend& backend) {
-  std::vector<double> values;
-  values.reserve(static_cast<std::size_t>(x.elements()));
-  std::vector<std::byte> scratch = scratch_for(x);
+std::uint64_t bits_between_rows(const MatrixView& x, Backend& backend) {
+  const std::int64_t gap = x.row_stride - x.columns;
+  if (gap <= 0 || x.rows < 2) return 0;
+  MatrixView between = x.block(0, x.rows - 1, x.columns, gap);
+  std::vector<std::byte> scratch(static_cast<std::size_t>(gap * size_of(x.dtype)));
+  std::uint64_t bits = 0;
+  for (std::int64_t r = 0; r < between.rows; ++r) {
+    const auto* words = static_cast<const std::uint32_t*>(backend.host_row(between, r, scratch));
+    const std::int64_t count = gap * size_of(x.dtype) / 4;
+    for (std::int64_t i = 0; i < count; ++i) bits += words[i];
+  }
+  return bits;
+}
+
+void host_row_to(const MatrixView& x, std::int64_t row, std::vector<double>& values, Backend& backend) {
+  std::vector<std::byte> scratch(static_cast<std::size_t>(x.columns * size_of(x.dtype)));
   dispatch(x.dtype, [&](auto zero) {
-    for (std::int64_t r = 0; r < x.rows; ++r) {
-      const auto* row = static_cast<const decltype(zero)*>(backend.host_row(x, r, scratch));
-      values.insert(values.end(), row, row + x.columns);
-    }
+    const auto* entries = static_cast<const decltype(zero)*>(backend.host_row(x, row, scratch));
+    values.assign(entries, entries + x.columns);
   });
-  return values;
 }
 
 }  // namespace tpbench

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "bench/error_of_sums.hpp"
+
 namespace tpbench {
 namespace {
 
@@ -154,10 +156,6 @@ class Verifier {
 
 }  // namespace
 
-double verification_tolerance(DType dtype, std::int64_t reduction_length) {
-  return 8 * epsilon_of(dtype) * std::sqrt(static_cast<double>(std::max<std::int64_t>(1, reduction_length)));
-}
-
 // long double has no vector instructions: its reference is about ten times as slow.
 double verification_budget(DType dtype) { return dtype == DType::f32 ? 4e8 : 4e7; }
 
@@ -178,19 +176,26 @@ VerificationMethod choose_method(VerifyMode mode, const Layer& layer, const Shap
 }
 
 VerificationResult verify_layer(CaseMachine& machine, VerificationMethod method, std::uint64_t seed,
-                                std::int64_t reduction_length, const Team& team, Heartbeat& heartbeat) {
+                                const Cost& cost, const Team& team, Heartbeat& heartbeat) {
   std::optional<Verifier> verifier;
   team.together([&] { verifier.emplace(machine, method, seed, team, heartbeat); });
-  double error = verifier->run();
-  machine.operations().on = false;
+  const double error = team.active->max(verifier->run());
+  OperationErrors& operations = machine.operations();
+  operations.on = false;
   VerificationResult result;
   if (method == VerificationMethod::none) return result;
-  error = team.active->max(std::max(error, machine.operations().largest()));
   result.method = name_of(method);
   result.rows_checked = verifier->rows_checked();
   if (std::isfinite(error)) result.max_relative_error = error;
-  result.tolerance = verification_tolerance(machine.shape().dtype, reduction_length);
+  result.tolerance = rounding_tolerance(machine.shape().dtype, cost.reduction_length);
   result.passed = error <= *result.tolerance;
+  if (method != VerificationMethod::sampled) return result;
+  // Right operations that are not all there are wrong too.
+  const bool complete = operations.flop() == cost.flop() && operations.bytes() == cost.bytes_per_step();
+  const double worst = team.active->max(complete ? operations.worst() : kNotANumber);
+  result.operations_checked = operations.operations();
+  if (std::isfinite(worst)) result.worst_operation = worst;
+  result.passed = *result.passed && worst <= 1;
   return result;
 }
 

@@ -117,7 +117,7 @@ class AttentionPart final : public RegionPart {
   void sum_copied_gradients(std::int64_t layer, Trace& trace) override {
     if (!copies_) return;
     const MatrixView& gradient = key_value_gradient_[index(layer)].view();
-    trace.begin(Activity::all_reduce, gradient.elements() * shape().element_size());
+    trace.begin(Activity::all_reduce, gradient.elements() * shape().element_size(), extent_.kv_copies);
     copies_->all_reduce_sum(gradient.data, gradient.elements(), gradient.dtype);
     trace.end();
   }

@@ -36,16 +36,16 @@ class AttentionReference final : public ReferencePart<T> {
     query_ = math_.times(x, query_weights(), all_heads());
     key_ = math_.times(x, weights(TensorName::key), kv_heads());
     value_ = math_.times(x, weights(TensorName::value), kv_heads());
-    cached_keys_ = cached(TensorName::cached_keys);
-    cached_values_ = cached(TensorName::cached_values);
     context_rows_ = zero_rows<Real>(x.rows(), all_heads().size());
-    math_.backend().parallel_for(static_cast<std::int64_t>(x.rows()),
-                                 [&](std::int64_t first, std::int64_t last) {
-                                   for (std::int64_t token = first; token < last; ++token) {
-                                     for (std::int64_t head = 0; head < shape().num_heads; ++head)
-                                       attend(static_cast<std::size_t>(token), head);
-                                   }
-                                 });
+    const std::vector<std::size_t> starts = first_tokens_of_sequences();
+    const auto sequences = static_cast<std::int64_t>(starts.size() - 1);
+    math_.backend().parallel_for(
+        sequences * shape().num_kv_heads, [&](std::int64_t first, std::int64_t last) {
+          for (std::int64_t pair = first; pair < last; ++pair) {
+            const auto sequence = static_cast<std::size_t>(pair / shape().num_kv_heads);
+            attend_sequence(starts[sequence], starts[sequence + 1], pair % shape().num_kv_heads);
+          }
+        });
     return math_.times(context_rows_, weights(TensorName::out), {0, shape().hidden_size});
   }
 
@@ -91,26 +91,32 @@ class AttentionReference final : public ReferencePart<T> {
     return weight_key(context_.seed, name, context_.layer, shape().hidden_size);
   }
 
-  // Keys or values of earlier tokens: [batch context, kv heads d], of the sequences that are looked at.
-  [[nodiscard]] Rows cached(TensorName name) const {
+  // Where the tokens of each sequence begin, and behind the last one.
+  [[nodiscard]] std::vector<std::size_t> first_tokens_of_sequences() const {
+    std::vector<std::size_t> starts;
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      if (i == 0 || tokens_[i] / shape().sequence_length != tokens_[i - 1] / shape().sequence_length)
+        starts.push_back(i);
+    }
+    starts.push_back(tokens_.size());
+    return starts;
+  }
+
+  // Keys or values of the earlier tokens of one sequence, one head: [context, d].
+  [[nodiscard]] Rows cached(TensorName name, std::int64_t sequence, std::int64_t kv_head) const {
     const std::int64_t earlier = shape().context_length;
     if (earlier == 0) return {};
-    const Range sequences = {tokens_.front() / shape().sequence_length,
-                             tokens_.back() / shape().sequence_length + 1};
     return generated_rows<T>(plain_key(context_.seed, name, context_.layer),
-                             all_rows({sequences.begin * earlier, sequences.end * earlier}), kv_heads());
+                             all_rows({sequence * earlier, (sequence + 1) * earlier}),
+                             {kv_head * d(), (kv_head + 1) * d()});
   }
 
   // The keys (or values) that a token may look at, oldest first.
   [[nodiscard]] std::vector<const Real*> visible(std::size_t token, std::int64_t kv_head, const Rows& earlier,
                                                  const Rows& own) const {
-    const std::int64_t row = tokens_[token], s = shape().sequence_length;
-    const std::int64_t sequence = row / s - tokens_.front() / s, position = row % s;
+    const std::int64_t position = tokens_[token] % shape().sequence_length;
     std::vector<const Real*> rows;
-    for (std::int64_t i = 0; i < shape().context_length; ++i) {
-      rows.push_back(earlier.row(static_cast<std::size_t>(sequence * shape().context_length + i)) +
-                     kv_head * d());
-    }
+    for (std::size_t i = 0; i < earlier.rows(); ++i) rows.push_back(earlier.row(i));
     for (std::int64_t i = position; i >= 0; --i)
       rows.push_back(own.row(token - static_cast<std::size_t>(i)) + kv_head * d());
     return rows;
@@ -128,19 +134,27 @@ class AttentionReference final : public ReferencePart<T> {
     return p;
   }
 
-  void attend(std::size_t token, std::int64_t head) {
-    const std::int64_t kv_head = head / group();
-    const auto p = probabilities(token, head, visible(token, kv_head, cached_keys_, key_));
-    const auto values = visible(token, kv_head, cached_values_, value_);
-    for (std::size_t i = 0; i < p.size(); ++i)
-      add_scaled(context_rows_.row(token) + head * d(), values[i], p[i], d());
+  // Tokens [first, last) are of one sequence.
+  void attend_sequence(std::size_t first, std::size_t last, std::int64_t kv_head) {
+    const std::int64_t sequence = tokens_[first] / shape().sequence_length;
+    const Rows earlier_keys = cached(TensorName::cached_keys, sequence, kv_head);
+    const Rows earlier_values = cached(TensorName::cached_values, sequence, kv_head);
+    for (std::size_t token = first; token < last; ++token) {
+      const auto keys = visible(token, kv_head, earlier_keys, key_);
+      const auto values = visible(token, kv_head, earlier_values, value_);
+      for (std::int64_t head = kv_head * group(); head < (kv_head + 1) * group(); ++head) {
+        const auto p = probabilities(token, head, keys);
+        for (std::size_t i = 0; i < p.size(); ++i)
+          add_scaled(context_rows_.row(token) + head * d(), values[i], p[i], d());
+      }
+    }
   }
 
   // Only without earlier tokens: the visible rows are then those of this sequence in this pass.
   void attend_backward(std::size_t token, std::int64_t head, const Rows& dcontext) {
     const std::int64_t kv_head = head / group();
-    const auto keys = visible(token, kv_head, cached_keys_, key_);
-    const auto values = visible(token, kv_head, cached_values_, value_);
+    const auto keys = visible(token, kv_head, {}, key_);
+    const auto values = visible(token, kv_head, {}, value_);
     const auto p = probabilities(token, head, keys);
     const Real* dout = dcontext.row(token) + head * d();
     const std::size_t first = token + 1 - p.size();
@@ -163,7 +177,6 @@ class AttentionReference final : public ReferencePart<T> {
   ReferenceMath<T> math_;
   std::vector<std::int64_t> tokens_;
   Rows x_, query_, key_, value_, context_rows_;
-  Rows cached_keys_, cached_values_;
   Rows dy_, query_gradient_, key_gradient_, value_gradient_;
 };
 

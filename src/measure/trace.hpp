@@ -16,6 +16,7 @@ struct Segment {
   Activity activity = Activity::compute;
   Direction direction = Direction::forward;
   std::int64_t bytes = 0;  ///< of a collective: the whole array
+  std::int64_t ranks = 0;  ///< of a collective among some ranks of the group only: how many; neighbours
   bool operator==(const Segment&) const = default;
 };
 
@@ -48,9 +49,9 @@ class Trace {
     direction_ = direction;
     last_ = Activity::none;
   }
-  void begin(Activity activity, std::int64_t bytes = 0) {
+  void begin(Activity activity, std::int64_t bytes = 0, std::int64_t ranks = 0) {
     if (!(activity == Activity::compute && last_ == Activity::compute))
-      open_slot({activity, direction_, bytes});
+      open_slot({activity, direction_, bytes, ranks});
     last_ = activity;
     heartbeat_.beat(activity);
     segment_start_s_ = now_s();

@@ -162,6 +162,8 @@ Json verification_to_json(const VerificationResult& verification) {
           {"rows_checked", verification.rows_checked},
           {"max_relative_error", finite_or_null(verification.max_relative_error)},
           {"tolerance", finite_or_null(verification.tolerance)},
+          {"operations_checked", verification.operations_checked},
+          {"worst_operation", finite_or_null(verification.worst_operation)},
           {"passed", json_or_null(verification.passed)}};
 }
 
@@ -350,6 +352,8 @@ VerificationResult verification_from_json(const Json& json) {
   read(json, "rows_checked", verification.rows_checked);
   read(json, "max_relative_error", verification.max_relative_error);
   read(json, "tolerance", verification.tolerance);
+  read(json, "operations_checked", verification.operations_checked);
+  read(json, "worst_operation", verification.worst_operation);
   read(json, "passed", verification.passed);
   return verification;
 }

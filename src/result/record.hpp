@@ -57,6 +57,8 @@ struct CollectiveResult {
   std::int64_t ranks = 1;                ///< that take part in one call
   std::optional<double> algbw_gb_per_s;  ///< empty on one rank
   std::optional<double> busbw_gb_per_s;
+  /// Times of all calls of a step, one median per epoch of this run; not in the JSON form.
+  std::vector<double> epoch_medians_s = {};
 };
 
 /// Against the tp_degree 1 case of the same sweep. All empty until that case is there.
@@ -96,6 +98,10 @@ struct VerificationResult {
   std::int64_t rows_checked = 0;
   std::optional<double> max_relative_error;
   std::optional<double> tolerance;
+  /// By samples, every single operation is compared with its definition: how many were, on this rank, and the
+  /// largest error over what rounding explains of that operation.
+  std::int64_t operations_checked = 0;
+  std::optional<double> worst_operation;
   std::optional<bool> passed;
 };
 

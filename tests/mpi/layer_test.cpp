@@ -117,7 +117,7 @@ class CheckedStep {
       : shape_(point.shape()),
         cost_(point.workload_row().cost(shape_)),
         tolerance_(shape_.dtype == DType::f64 ? 1e-12
-                                              : verification_tolerance(shape_.dtype, cost_.reduction_length)),
+                                              : rounding_tolerance(shape_.dtype, cost_.reduction_length)),
         layer_(point, team, carrier),
         trace_(heartbeat_) {}
 

@@ -33,8 +33,8 @@ VerificationResult verify(const Case& point, const Parts& parts, VerifyMode mode
   const VerificationMethod method = choose_method(mode, machine.layer(), machine.shape(), team);
   machine.operations().on = method == VerificationMethod::sampled;
   machine.layer().fill(heartbeat);
-  const std::int64_t reduction_length = point.workload_row().cost(machine.shape()).reduction_length;
-  return verify_layer(machine, method, point.seed, reduction_length, team, heartbeat);
+  const Cost cost = point.workload_row().cost(machine.shape());
+  return verify_layer(machine, method, point.seed, cost, team, heartbeat);
 }
 
 class Verification : public testing::TestWithParam<std::tuple<Variant, DType>> {
@@ -47,6 +47,10 @@ TEST_P(Verification, PassesInEveryMode) {
     const VerificationResult result = verify(point(), built_in_parts(), mode);
     EXPECT_EQ(result.passed, true) << name_of(mode) << ", error " << result.max_relative_error.value_or(-1);
     EXPECT_LE(result.max_relative_error, result.tolerance);
+    if (mode == VerifyMode::sampled) {
+      EXPECT_LE(result.worst_operation.value_or(2), 1);
+      EXPECT_GT(result.operations_checked + (find_workload(point().workload)->uses.num_layers ? 0 : 1), 0);
+    }
     // By samples, a rank whose rows begin in the middle of a sequence has none that are cheap.
     if (mode != VerifyMode::sampled || world().rank() == 0) {
       EXPECT_GT(result.rows_checked, 0);

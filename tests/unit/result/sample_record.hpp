@@ -79,7 +79,7 @@ inline Record make_ok(const Case& point, const Parts& parts) {
     record.collectives.push_back(result);
   }
   record.bytes_per_step = cost.bytes_per_step();
-  record.verification = {"full", 128, 1.5e-7, 1e-4, true};
+  record.verification = {"full", 128, 1.5e-7, 1e-4, 0, std::nullopt, true};
   record.converged = true;
   record.epochs_done = 1;
   record.phases_s = {{"fill", 0.1}, {"sampling", 1.0}};

@@ -47,7 +47,7 @@ Json failed_record() {
   record.status = Status::failed;
   record.reason_code = ReasonCode::verification;
   record.reason = "the largest relative error is not a number";
-  record.verification = {"sampled", 16, std::nullopt, 1e-4, false};
+  record.verification = {"sampled", 16, std::nullopt, 1e-4, 40, std::nullopt, false};
   record.converged.reset();
   return record_to_json(record);
 }

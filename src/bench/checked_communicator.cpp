@@ -1,0 +1,104 @@
+#include <algorithm>
+
+#include "bench/error_of_sums.hpp"
+#include "bench/operation_check.hpp"
+#include "bench/signed_sums.hpp"
+
+namespace tpbench {
+namespace {
+
+class CheckedCommunicator final : public ForwardingCommunicator {
+ public:
+  CheckedCommunicator(std::unique_ptr<Communicator> inner, const Control& group, Backend& backend,
+                      OperationErrors& errors, Heartbeat& heartbeat)
+      : ForwardingCommunicator(std::move(inner)),
+        group_(group),
+        backend_(backend),
+        errors_(errors),
+        heartbeat_(heartbeat) {}
+
+  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+    if (!errors_.on) return ForwardingCommunicator::all_reduce_sum(data, count, dtype);
+    begin_check(count, dtype);
+    const FactoredSums expected = over_ranks(sums(data, count, dtype));
+    ForwardingCommunicator::all_reduce_sum(data, count, dtype);
+    compare(expected, data, count, dtype);
+  }
+
+  void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
+    if (!errors_.on) return ForwardingCommunicator::all_gather(shard, shard_count, whole, dtype);
+    begin_check(shard_count * size(), dtype);
+    const FactoredSums own = sums(shard, shard_count, dtype);
+    const std::size_t pieces = own.sums.size();
+    FactoredSums all(pieces * static_cast<std::size_t>(size()));
+    const auto place = static_cast<std::ptrdiff_t>(pieces * static_cast<std::size_t>(rank()));
+    std::copy(own.sums.begin(), own.sums.end(), all.sums.begin() + place);
+    std::copy(own.squares.begin(), own.squares.end(), all.squares.begin() + place);
+    all = over_ranks(std::move(all));
+    ForwardingCommunicator::all_gather(shard, shard_count, whole, dtype);
+    for (std::int64_t owner = 0; owner < size(); ++owner)
+      compare(part(all, owner, pieces), offset(whole, owner * shard_count, dtype), shard_count, dtype);
+  }
+
+  void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
+    if (!errors_.on) return ForwardingCommunicator::reduce_scatter_sum(whole, shard, shard_count, dtype);
+    begin_check(shard_count * size(), dtype);
+    FactoredSums all;
+    for (std::int64_t owner = 0; owner < size(); ++owner) {
+      const FactoredSums share =
+          sums(offset(const_cast<void*>(whole), owner * shard_count, dtype), shard_count, dtype);
+      all.sums.insert(all.sums.end(), share.sums.begin(), share.sums.end());
+      all.squares.insert(all.squares.end(), share.squares.begin(), share.squares.end());
+    }
+    all = over_ranks(std::move(all));
+    ForwardingCommunicator::reduce_scatter_sum(whole, shard, shard_count, dtype);
+    compare(part(all, rank(), all.sums.size() / static_cast<std::size_t>(size())), shard, shard_count, dtype);
+  }
+
+ private:
+  static void* offset(void* data, std::int64_t elements, DType dtype) {
+    return static_cast<std::byte*>(data) + elements * size_of(dtype);
+  }
+  static FactoredSums part(const FactoredSums& all, std::int64_t owner, std::size_t pieces) {
+    const auto first = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(owner) * pieces);
+    const auto last = first + static_cast<std::ptrdiff_t>(pieces);
+    FactoredSums result;
+    result.sums.assign(all.sums.begin() + first, all.sums.begin() + last);
+    result.squares.assign(all.squares.begin() + first, all.squares.begin() + last);
+    return result;
+  }
+
+  // Every rank makes the same calls, and so has the same factors.
+  void begin_check(std::int64_t count, DType dtype) {
+    ++calls_;
+    errors_.count_bytes(count * size_of(dtype));
+  }
+  FactoredSums sums(const void* data, std::int64_t count, DType dtype) {
+    return piece_sums(data, count, dtype, calls_, backend_);
+  }
+  FactoredSums over_ranks(FactoredSums values) const {
+    group_.reduce_sum(values.sums);
+    group_.reduce_sum(values.squares);
+    return values;
+  }
+  void compare(const FactoredSums& expected, const void* data, std::int64_t count, DType dtype) {
+    errors_.add(error_of_sums(expected, sums(data, count, dtype)), dtype, size(), kSumPiece);
+    heartbeat_.beat(Activity::exchange);
+  }
+
+  Control group_;
+  Backend& backend_;
+  OperationErrors& errors_;
+  Heartbeat& heartbeat_;
+  std::uint64_t calls_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_checked_communicator(std::unique_ptr<Communicator> inner,
+                                                        const Control& group, Backend& backend,
+                                                        OperationErrors& errors, Heartbeat& heartbeat) {
+  return std::make_unique<CheckedCommunicator>(std::move(inner), group, backend, errors, heartbeat);
+}
+
+}  // namespace tpbench
