@@ -44,13 +44,13 @@ require_tools() {
   ((EUID == 0)) || fail 3 'network namespaces need root'
   local tool
   for tool in ip tc unshare hostname; do
-    command -v "$tool" >/dev/null 2>&1 || fail 3 "no program $tool: install iproute2 (scripts/install-dependencies.sh --tests)"
+    command -v "$tool" >/dev/null 2>&1 || fail 3 "no program $tool: install iproute2"
   done
 }
 
 require_up() {
   if ! exists "$(host 0)" || ! exists "$(host 1)"; then
-    fail 3 "rig $name is not up: scripts/fabric-rig.sh --name $name up 1gbit"
+    fail 3 "rig $name is not up; --name $name up 1gbit makes it"
   fi
 }
 
@@ -73,7 +73,7 @@ shape() {
 
 # The namespaces are made first, the link inside them: it goes with them, and no name of the machine's is used.
 up() {
-  exists "$(host 0)" || exists "$(host 1)" && fail 3 "rig $name is there already: scripts/fabric-rig.sh --name $name down"
+  exists "$(host 0)" || exists "$(host 1)" && fail 3 "rig $name is there already; --name $name down removes it"
   trap down EXIT
   local i
   for i in 0 1; do
@@ -111,8 +111,8 @@ down() {
 }
 
 down_stale() {
-  local owner
-  for owner in $(ip netns list | sed --quiet --regexp-extended "s/^$prefix-pid-([0-9]+)-[01]( .*)?\$/\\1/p" | sort --unique); do
+  local owner pattern="s/^$prefix-pid-([0-9]+)-[01]( .*)?\$/\\1/p"
+  for owner in $(ip netns list | sed --quiet --regexp-extended "$pattern" | sort --unique); do
     [[ -d /proc/$owner ]] && continue
     name="pid-$owner"
     down
@@ -148,15 +148,21 @@ agent() {
 run() {
   local ranks="$1"
   shift
-  # Ranks poll while they wait; those of both hosts share the cores of one machine.
-  local hosts="$network.1:$ranks,$network.2:$ranks" btl=tcp,vader,self
-  local options=(--host "$hosts" -n $((2 * ranks)) --bind-to none --mca btl "$btl" --mca btl_tcp_if_include "$network.0/24"
-                 --mca oob_tcp_if_include "$network.0/24" --mca mpi_yield_when_idle 1
-                 --mca plm_rsh_agent "fabric-rig.sh --name $name agent")
+  # As variables, so that --mca and variables of the user go before them. Ranks poll while they wait, and those of both
+  # hosts share the cores of one machine. One TCP connection would carry a whole message in one piece, and what the other
+  # side has to say before it sends its own waits behind it: half of the link would be used.
+  local setting variable settings=('btl=tcp,vader,self' "btl_tcp_if_include=$network.0/24"
+    "oob_tcp_if_include=$network.0/24" btl_tcp_links=2 mpi_yield_when_idle=1
+    "plm_rsh_agent=fabric-rig.sh --name $name agent")
+  for setting in "${settings[@]}"; do
+    variable="OMPI_MCA_${setting%%=*}"
+    export "$variable=${!variable:-${setting#*=}}"
+  done
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   # By its name: mpirun cuts the agent at blanks, and a folder may have some in it.
   PATH="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd):$PATH"
-  on_host 0 "${TPBENCH_MPIEXEC:-mpirun}" "${options[@]}" "$@"
+  local hosts="$network.1:$ranks,$network.2:$ranks"
+  on_host 0 "${TPBENCH_MPIEXEC:-mpirun}" --host "$hosts" -n $((2 * ranks)) --bind-to none "$@"
 }
 
 sent_bytes() {
