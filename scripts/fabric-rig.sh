@@ -15,7 +15,7 @@ Ranks of different hosts reach each other by TCP over that link alone. Needs roo
                               mpirun over both hosts, RANKS ranks on each; what comes next is given to mpirun
   bytes                       bytes that each host has sent over the link so far, a line each
   down                        end what runs on the two hosts, and remove them
-  down --stale                remove rigs named pid-N whose process N is gone: left by a program that was killed
+  down --stale                remove rigs named pid-N or pid-N-WORD whose process N is gone: left by a killed program
   check                       can this machine do it? Makes two hosts, removes them, and says why not on stderr
 
   --name NAME                 several rigs may stand side by side [main]; a-z, 0-9 and -
@@ -111,10 +111,12 @@ down() {
 }
 
 down_stale() {
-  local owner pattern="s/^$prefix-pid-([0-9]+)-[01]( .*)?\$/\\1/p"
-  for owner in $(ip netns list | sed --quiet --regexp-extended "$pattern" | sort --unique); do
-    [[ -d /proc/$owner ]] && continue
-    name="pid-$owner"
+  local rigs rig owner names="s/^$prefix-(pid-[0-9]+(-[a-z]+)?)-[01]( .*)?\$/\\1/p"
+  mapfile -t rigs < <(ip netns list | sed --quiet --regexp-extended "$names" | sort --unique)
+  for rig in "${rigs[@]}"; do
+    owner="${rig#pid-}"
+    [[ -d /proc/${owner%%-*} ]] && continue
+    name="$rig"
     down
   done
 }
@@ -148,9 +150,9 @@ agent() {
 run() {
   local ranks="$1"
   shift
-  # As variables, so that --mca and variables of the user go before them. Ranks poll while they wait, and those of both
-  # hosts share the cores of one machine. One TCP connection would carry a whole message in one piece, and what the other
-  # side has to say before it sends its own waits behind it: half of the link would be used.
+  # As variables, so that --mca and variables of the user go before them. Ranks poll while they wait, and those of
+  # both hosts share the cores of one machine. One TCP connection would carry a whole message in one piece, and what
+  # the other side has to say before it sends its own waits behind it: half of the link would be used.
   local setting variable settings=('btl=tcp,vader,self' "btl_tcp_if_include=$network.0/24"
     "oob_tcp_if_include=$network.0/24" btl_tcp_links=2 mpi_yield_when_idle=1
     "plm_rsh_agent=fabric-rig.sh --name $name agent")

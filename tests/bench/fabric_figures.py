@@ -62,13 +62,13 @@ def print_rate(bench):
     """busbw of an all-reduce between two hosts of one rank each; target: within 12 % of the rate."""
     measure = {"epochs": bench.epochs, "warmup_steps": 1, "min_samples": 6, "max_samples": 8, "max_seconds": 60}
     for rate, bits in BITS_PER_S.items():
-        for record in bench.records(1, rate, workload="all_reduce", batch_size=rows(MIB, 16 * MIB, 64 * MIB), tp_degree=2,
-                                    measure=measure):
+        for record in bench.records(1, rate, workload="all_reduce", tp_degree=2, measure=measure,
+                                    batch_size=rows(MIB, 16 * MIB, 64 * MIB)):
             share = record["communication"]["collectives"][0]["busbw_gb_per_s"] * 8e9 / bits
             epochs = record["time_s"]["communication"]["epoch_medians"]
             spread = max(epochs) / min(epochs) - 1
-            print(f"  {rate:>7} {readable(array_bytes(record)):>7}   busbw {share * bits / 8e6:6.1f} MB/s = {100 * share:5.1f} %"
-                  f" of the rate   (epochs differ by {100 * spread:.0f} %)")
+            print(f"  {rate:>7} {readable(array_bytes(record)):>7}   busbw {share * bits / 8e6:6.1f} MB/s"
+                  f" = {100 * share:5.1f} % of the rate   (epochs differ by {100 * spread:.0f} %)")
 
 
 def print_comparison(bench):
@@ -79,7 +79,8 @@ def print_comparison(bench):
              "measure": measure}
     for _ in range(2):
         folders = [bench.run(1, rate, **sweep) for rate in BITS_PER_S]
-        done = subprocess.run([bench.tpbench, "compare", *folders, "--format", "json"], check=True, stdout=subprocess.PIPE)
+        done = subprocess.run([bench.tpbench, "compare", *folders, "--format", "json"], check=True,
+                              stdout=subprocess.PIPE)
         comparison = json.loads(done.stdout)["comparisons"][0]
         for case in comparison["cases"]:
             parts = [f"{part} {case[part]['ratio']:.2f} {case[part]['verdict']}" for part in ("compute", "communication")
@@ -87,7 +88,8 @@ def print_comparison(bench):
             print(f"  {case['id']:<44} {'; '.join(parts)}")
         for part in ("compute", "communication"):
             summary = comparison["summary"][part]
-            print(f"  {part}: geometric mean {summary['geometric_mean']:.2f}, slower {summary['slower']}, faster {summary['faster']}")
+            print(f"  {part}: geometric mean {summary['geometric_mean']:.2f},"
+                  f" slower {summary['slower']}, faster {summary['faster']}")
 
 
 def print_algorithms(bench):
@@ -114,11 +116,12 @@ def print_wire(bench):
                 for count in counts:
                     measure = {"warmup_steps": 1, "min_samples": count, "max_samples": count, "max_seconds": 600}
                     before = bench.rig.sent_bytes()
-                    bench.records(2, "1gbit", workload="all_reduce", algorithm=algorithm, placement=placement, tp_degree=4,
-                                  batch_size=rows(size), measure=measure)
+                    bench.records(2, "1gbit", workload="all_reduce", algorithm=algorithm, placement=placement,
+                                  tp_degree=4, batch_size=rows(size), measure=measure)
                     sent.append([after - earlier for after, earlier in zip(bench.rig.sent_bytes(), before)])
                 arrays = [(most - least) / (counts[1] - counts[0]) / size for least, most in zip(*sent)]
-                print(f"  {placement} {readable(size):>7} {algorithm:>12}   {arrays[0]:.3f} and {arrays[1]:.3f} arrays a step")
+                print(f"  {placement} {readable(size):>7} {algorithm:>12}   {arrays[0]:.3f} and {arrays[1]:.3f} arrays"
+                      " a step")
 
 
 PARTS = {"rate": print_rate, "compare": print_comparison, "algorithms": print_algorithms, "wire": print_wire}
