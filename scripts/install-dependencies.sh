@@ -16,7 +16,7 @@ TEXT
 
 packages=(g++ cmake ninja-build git pkg-config openmpi-bin libopenmpi-dev libopenblas-dev libcli11-dev
           nlohmann-json3-dev libspdlog-dev libfmt-dev libvalijson-dev libhwloc-dev)
-test_packages=(libgtest-dev python3)
+test_packages=(libgtest-dev python3 iproute2)
 check_only=false
 
 while (($# > 0)); do

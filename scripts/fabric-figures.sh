@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Prints how tpbench does over two hosts and a link of a known rate. Needs root; takes some ten minutes.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/fabric-figures.sh [EPOCHS [PART...]]
+
+Builds the release preset and two hosts (scripts/fabric-rig.sh), and prints bandwidth against the link's rate, what
+`tpbench compare` says of 1 Gbit/s and 200 Mbit/s, hierarchical against mpi, and the bytes on the wire. Takes the hosts
+down again. Wants a quiet machine with two cores, and root.
+
+  EPOCHS  times that each sweep is repeated [3]
+  PART    rate, compare, algorithms, wire [all of them]
+TEXT
+}
+
+case "${1:-}" in
+  -h | --help) usage; exit 0 ;;
+  '' | [1-9]*) ;;
+  *) usage >&2; exit 2 ;;
+esac
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+
+scripts/install-dependencies.sh --tests
+configure release -D TPBENCH_TESTS=ON
+build release tpbench
+python3 tests/bench/fabric_figures.py build/release/tpbench "$@"

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Prints how tpbench does over two hosts and a link of a known rate (scripts/fabric-rig.sh): bandwidth against the
+rate, what `compare` says of two rates, `hierarchical` against `mpi`, and the bytes on the wire. Asserts nothing.
+
+    fabric_figures.py TPBENCH [EPOCHS] [PART...]    epochs: times that each sweep is repeated; 3 unless given
+                                                    PART: rate, compare, algorithms, wire; all unless given
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fabric"))
+
+from rig import Rig, end_orderly, why_not  # noqa: E402
+
+KIB, MIB = 1 << 10, 1 << 20
+COLUMNS = 1024  # f32: 4 KiB a row
+BITS_PER_S = {"1gbit": 1e9, "200mbit": 2e8}
+
+
+class Bench:
+    """Runs sweeps over both hosts; every result folder is new."""
+
+    def __init__(self, rig, tpbench, epochs, scratch):
+        self.rig, self.tpbench, self.epochs, self.scratch = rig, tpbench, epochs, pathlib.Path(scratch)
+        self.folders = 0
+
+    def run(self, ranks_per_host, rate, **sweep):
+        self.rig.set_rate(rate)
+        self.folders += 1
+        folder = self.scratch / str(self.folders)
+        config = folder.with_suffix(".json")
+        defaults = {"hidden_size": COLUMNS, "threads_per_rank": 1}
+        config.write_text(json.dumps(defaults | sweep))
+        subprocess.run([*self.rig.mpirun(ranks_per_host), self.tpbench, "--config", config, "--output", folder,
+                        "--label", rate, "--format", "none", "--quiet"], check=True)
+        return folder
+
+    def records(self, *arguments, **sweep):
+        records = [json.loads(path.read_text()) for path in (self.run(*arguments, **sweep) / "records").glob("*.json")]
+        for record in records:
+            if record["status"] != "ok":
+                sys.exit(f"{record['id']}: {record['status']}: {record['reason']}")
+        return sorted(records, key=lambda record: array_bytes(record))
+
+
+def array_bytes(record):
+    return record["communication"]["collectives"][0]["bytes"]
+
+
+def readable(size):
+    return f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
+
+
+def rows(*sizes):
+    return [size // (4 * COLUMNS) for size in sizes]
+
+
+def print_rate(bench):
+    """busbw of an all-reduce between two hosts of one rank each; target: within 12 % of the rate."""
+    measure = {"epochs": bench.epochs, "warmup_steps": 1, "min_samples": 6, "max_samples": 8, "max_seconds": 60}
+    for rate, bits in BITS_PER_S.items():
+        for record in bench.records(1, rate, workload="all_reduce", tp_degree=2, measure=measure,
+                                    batch_size=rows(MIB, 16 * MIB, 64 * MIB)):
+            share = record["communication"]["collectives"][0]["busbw_gb_per_s"] * 8e9 / bits
+            epochs = record["time_s"]["communication"]["epoch_medians"]
+            spread = max(epochs) / min(epochs) - 1
+            print(f"  {rate:>7} {readable(array_bytes(record)):>7}   busbw {share * bits / 8e6:6.1f} MB/s"
+                  f" = {100 * share:5.1f} % of the rate   (epochs differ by {100 * spread:.0f} %)")
+
+
+def print_comparison(bench):
+    """`compare` of the two rates, twice; targets: communication within 15 % of 5, compute called equal."""
+    # Fixed steps and many epochs: what compare judges by.
+    measure = {"epochs": max(8, bench.epochs), "warmup_steps": 1, "min_samples": 4, "max_samples": 4, "max_seconds": 60}
+    sweep = {"workload": ["all_reduce", "row_linear"], "batch_size": rows(MIB, 4 * MIB, 8 * MIB), "tp_degree": [1, 2],
+             "measure": measure}
+    for _ in range(2):
+        folders = [bench.run(1, rate, **sweep) for rate in BITS_PER_S]
+        done = subprocess.run([bench.tpbench, "compare", *folders, "--format", "json"], check=True,
+                              stdout=subprocess.PIPE)
+        comparison = json.loads(done.stdout)["comparisons"][0]
+        for case in comparison["cases"]:
+            parts = [f"{part} {case[part]['ratio']:.2f} {case[part]['verdict']}" for part in ("compute", "communication")
+                     if case[part]["ratio"] is not None]
+            print(f"  {case['id']:<44} {'; '.join(parts)}")
+        for part in ("compute", "communication"):
+            summary = comparison["summary"][part]
+            print(f"  {part}: geometric mean {summary['geometric_mean']:.2f},"
+                  f" slower {summary['slower']}, faster {summary['faster']}")
+
+
+def print_algorithms(bench):
+    """`hierarchical` against `mpi`, two ranks on each host at 1 Gbit/s; target: faster from 1 MiB up."""
+    measure = {"epochs": bench.epochs, "warmup_steps": 2, "min_samples": 6, "max_samples": 30, "max_seconds": 2}
+    records = bench.records(2, "1gbit", workload="all_reduce", algorithm=["mpi", "hierarchical"],
+                            placement=["packed", "spread"], tp_degree=4, measure=measure,
+                            batch_size=rows(64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB))
+    times = {(r["case"]["placement"], array_bytes(r), r["case"]["algorithm"]): r["time_s"]["communication"]["median"]
+             for r in records}
+    for placement, size in sorted({key[:2] for key in times}):
+        mpi, hierarchical = (times[placement, size, algorithm] for algorithm in ("mpi", "hierarchical"))
+        wire = size * 8 / BITS_PER_S["1gbit"]
+        print(f"  {placement} {readable(size):>8}   mpi {mpi * 1e3:8.2f} ms   hierarchical {hierarchical * 1e3:8.2f} ms"
+              f"   mpi / hierarchical {mpi / hierarchical:5.2f}   (the array takes {wire * 1e3:.2f} ms on the wire)")
+
+
+def print_wire(bench):
+    """Arrays that each host sends in a step; target: hierarchical at most 1.1 x 2 (H - 1) / H = 1.1."""
+    for placement in ("packed", "spread"):
+        for algorithm in ("mpi", "hierarchical"):
+            for size in (MIB, 16 * MIB):
+                sent, counts = [], (3, 13)
+                for count in counts:
+                    measure = {"warmup_steps": 1, "min_samples": count, "max_samples": count, "max_seconds": 600}
+                    before = bench.rig.sent_bytes()
+                    bench.records(2, "1gbit", workload="all_reduce", algorithm=algorithm, placement=placement,
+                                  tp_degree=4, batch_size=rows(size), measure=measure)
+                    sent.append([after - earlier for after, earlier in zip(bench.rig.sent_bytes(), before)])
+                arrays = [(most - least) / (counts[1] - counts[0]) / size for least, most in zip(*sent)]
+                print(f"  {placement} {readable(size):>7} {algorithm:>12}   {arrays[0]:.3f} and {arrays[1]:.3f} arrays"
+                      " a step")
+
+
+PARTS = {"rate": print_rate, "compare": print_comparison, "algorithms": print_algorithms, "wire": print_wire}
+
+
+def main():
+    arguments = sys.argv[1:]
+    if not arguments or any(part not in PARTS for part in arguments[2:]):
+        sys.exit(__doc__)
+    if reason := why_not():
+        sys.exit(f"fabric_figures.py: {reason}")
+    end_orderly()
+    epochs = int(arguments[1]) if len(arguments) > 1 else 3
+    with Rig("1gbit") as rig, tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(rig, arguments[0], epochs, scratch)
+        for part in arguments[2:] or PARTS:
+            print(f"{part}: {PARTS[part].__doc__}", flush=True)
+            PARTS[part](bench)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""tpbench on two hosts, over a link of a known rate. Exit status 77: this machine cannot have them; stdout says why."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+
+from harness import LIMIT_S, E2eTest  # noqa: E402
+from rig import SCRIPT, Rig, end_orderly, script, why_not  # noqa: E402
+
+MIB = 1 << 20
+BURST_BYTES = 256 * 1024  # passes unshaped; fabric-rig.sh
+rig = None  # while the tests run; set below
+
+
+class FabricTest(E2eTest):
+    def run_on_hosts(self, ranks_per_host, sweep, output, *arguments):
+        """Runs a sweep over both hosts and returns its records, which are whole."""
+        self.run_tpbench("--config", sweep, "--output", output, *arguments, wrapper=rig.mpirun(ranks_per_host))
+        return self.assert_valid(self.folder / output)
+
+    def hosts_of(self, record):
+        return sorted(set(record["ranks"]["hosts"]))
+
+
+class TwoRates(FabricTest):
+    """One rank on each host; what `compare` says of two rates."""
+
+    BITS_PER_S = {"1gbit": 1e9, "200mbit": 2e8}
+
+    def setUp(self):
+        super().setUp()
+        sweep = self.sweep(workload=["all_reduce", "row_linear"], hidden_size=1024, batch_size=[256, 1024],
+                           tp_degree=[1, 2], threads_per_rank=1,
+                           measure={"min_samples": 8, "max_samples": 8, "max_seconds": 20})
+        self.records = {}
+        for rate in self.BITS_PER_S:
+            rig.set_rate(rate)
+            self.records[rate] = self.run_on_hosts(1, sweep, rate, "--label", rate)
+
+    def test_two_rates(self):
+        for rate, records in self.records.items():
+            with self.subTest(rate):
+                self.assertEqual(len(records), 8)
+                self.assert_all(records, "ok")
+                self.assert_two_hosts_and_the_rate(rate, records)
+        self.assert_comparison()
+
+    def assert_two_hosts_and_the_rate(self, rate, records):
+        environment = json.loads((self.folder / rate / "environment.json").read_text())
+        self.assertEqual([host["name"] for host in environment["hosts"]], rig.hosts)
+        self.assertIn("tcp", environment["mpi"]["components"]["btl"])
+        for record in records.values():
+            codes = [warning["code"] for warning in record["quality"]["warnings"]]
+            if record["case"]["tp_degree"] == 1:
+                self.assertNotIn("loopback", codes)
+                continue
+            self.assertEqual(self.hosts_of(record), rig.hosts)
+            # Two names of one kernel: it cannot know that there is a network in between, and says so.
+            self.assertIn("loopback", codes)
+            # No load makes a link faster than it is: the least that a step can take, and no time is asserted.
+            collective = record["communication"]["collectives"][0]
+            least_s = (collective["bytes"] - BURST_BYTES) * 8 / self.BITS_PER_S[rate]
+            self.assertGreater(record["time_s"]["communication"]["min"], 0.8 * least_s, record["id"])
+
+    def assert_comparison(self):
+        job = self.run_tpbench("compare", "1gbit", "200mbit", "--format", "json")
+        comparison = json.loads(job.stdout)["comparisons"][0]
+        self.assertEqual((len(comparison["cases"]), comparison["not_compared"]), (8, []))
+        for case in comparison["cases"]:
+            medians = [self.records[rate][case["id"]]["time_s"]["communication"]["median"] for rate in self.BITS_PER_S]
+            cell = case["communication"]
+            self.assertEqual([cell["base_s"], cell["other_s"]], medians)
+            if self.records["1gbit"][case["id"]]["case"]["tp_degree"] == 1:
+                self.assertIsNone(cell["ratio"])
+            else:
+                self.assertAlmostEqual(cell["ratio"], medians[1] / medians[0])
+        table = self.run_tpbench("compare", "1gbit", "200mbit").stdout
+        self.assertIn("Useful degree", table)
+        for tokens in (256, 1024):
+            self.assertIn(f"row_linear h=1024 T={tokens}", table.split("Useful degree")[1])
+
+
+class TwoRanksOnEach(FabricTest):
+    def test_placements_and_algorithms(self):
+        rig.set_rate("1gbit")
+        sweep = self.sweep(workload=["all_reduce", "all_gather", "reduce_scatter", "mlp"], tp_degree=[2, 4],
+                           algorithm=["mpi", "hierarchical", "shm"], placement=["packed", "spread"], threads_per_rank=1,
+                           verify="full", batch_size=4)
+        records = self.run_on_hosts(2, sweep, "out")
+        self.assertEqual(len(records), 4 * 2 * 3 * 2)
+        environment = json.loads((self.folder / "out" / "environment.json").read_text())
+        self.assertEqual(environment["mpi"]["components"]["btl"], ["self", "tcp", "vader"])
+        for record in records.values():
+            with self.subTest(record["id"]):
+                self.assert_placed(record)
+
+    def assert_placed(self, record):
+        case = record["case"]
+        one_host = case["placement"] == "packed" and case["tp_degree"] == 2
+        if case["algorithm"] == "shm" and not one_host:
+            self.assertEqual((record["status"], record["reason_code"]), ("skipped", "placement"))
+            self.assertIn(f"this group of {case['tp_degree']} is on 2", record["reason"])
+            return
+        self.assertEqual((record["status"], record["reason"]), ("ok", None))
+        self.assertTrue(record["verification"]["passed"])
+        host_of = [0, 0, 1, 1] if case["placement"] == "packed" else [0, 1, 0, 1]
+        self.assertEqual(record["ranks"]["hosts"], [rig.hosts[i] for i in host_of[:case["tp_degree"]]])
+        codes = [warning["code"] for warning in record["quality"]["warnings"]]
+        self.assertEqual("loopback" in codes, not one_host)
+
+
+class Wire(FabricTest):
+    """What crosses the link, as its own counters say."""
+
+    def arrays_sent(self, **case):
+        """Arrays that each host sends in one step: of two runs that differ in their steps alone, so that start, checks
+        and end of a run do not count."""
+        rig.set_rate("1gbit")
+        sent, steps = [], []
+        for samples in (4, 14):
+            sweep = self.sweep(workload="all_reduce", hidden_size=1024, batch_size=1024, threads_per_rank=1,
+                               measure={"min_samples": samples, "max_samples": samples, "max_seconds": LIMIT_S}, **case)
+            before = rig.sent_bytes()
+            (record,) = self.run_on_hosts(2, sweep, f"{case['placement']}-{samples}").values()
+            sent.append([after - earlier for after, earlier in zip(rig.sent_bytes(), before)])
+            self.assertEqual(record["status"], "ok")
+            steps.append(record["time_s"]["step"]["samples"])
+        self.assertEqual(steps, [4, 14])
+        array = record["communication"]["collectives"][0]["bytes"]
+        self.assertEqual(array, 4 * MIB)
+        return [(most - least) / 10 / array for least, most in zip(*sent)]
+
+    def test_hierarchical_sends_each_array_once(self):
+        for placement in ("packed", "spread"):
+            with self.subTest(placement):
+                for arrays in self.arrays_sent(algorithm="hierarchical", tp_degree=4, placement=placement):
+                    # 2 (H - 1) / H of it, with H = 2 hosts; less would be another way round than the link.
+                    self.assertLessEqual(arrays, 1.1)
+                    self.assertGreaterEqual(arrays, 0.95)
+
+    def test_mpi_between_hosts_takes_the_link(self):
+        for arrays in self.arrays_sent(algorithm="mpi", tp_degree=2, placement="spread"):
+            self.assertGreaterEqual(arrays, 0.95)
+
+    def test_what_stays_on_a_host_does_not(self):
+        for arrays in self.arrays_sent(algorithm="mpi", tp_degree=2, placement="packed"):
+            self.assertLess(arrays, 0.02)
+
+
+class TheRig(unittest.TestCase):
+    def namespaces(self):
+        listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+        return {line.split()[0] for line in listed.splitlines()}
+
+    def other(self, word):
+        """The name of a rig beside the one of all tests; gone when the test is over."""
+        name = f"pid-{os.getpid()}-{word}"
+        self.addCleanup(script, "--name", name, "down", check=False)
+        return name
+
+    def test_a_name_is_used_once(self):
+        done = script("--name", rig.name, "up", "1gbit", check=False)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("is there already", done.stderr)
+        self.assertLessEqual(set(rig.hosts), self.namespaces())
+
+    def test_a_wrong_command_line_makes_nothing(self):
+        name = self.other("wrong")
+        for arguments in (["up", "fast"], ["up", "-1gbit"], ["up"], ["rate", "1gbyte"], ["run", "0", "true"],
+                          ["run", "2"], ["down", "all"], ["sideways"], []):
+            with self.subTest(arguments):
+                self.assertEqual(script("--name", name, *arguments, check=False).returncode, 2)
+        self.assertEqual(script("--name", "../x", "up", "1gbit", check=False).returncode, 2)
+        self.assertEqual(script("--name", name, "bytes", check=False).returncode, 3)
+        self.assertEqual([n for n in self.namespaces() if name in n], [])
+
+    def test_half_a_rig_is_taken_down_again(self):
+        # The link cannot be shaped so: by then everything else is there.
+        name = self.other("half")
+        done = script("--name", name, "up", "999999999999999999999gbit", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertEqual([n for n in self.namespaces() if name in n], [])
+
+    def test_down_ends_what_runs_there(self):
+        name = self.other("busy")
+        script("--name", name, "up", "none")
+        # A job on both, and a program that does not heed the request to end.
+        loop = "echo here; while :; do sleep 1; done"
+        commands = {2: [SCRIPT, "--name", name, "run", "1", "sh", "-c", loop],
+                    1: ["ip", "netns", "exec", f"tpbench-rig-{name}-1", "sh", "-c", "trap '' TERM; " + loop]}
+        jobs = []
+        for lines, command in commands.items():
+            job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            self.addCleanup(job.stdout.close)
+            self.addCleanup(job.kill)
+            self.assertEqual([job.stdout.readline() for _ in range(lines)], ["here\n"] * lines)
+            jobs.append(job)
+        script("--name", name, "down")
+        for job in jobs:
+            job.wait(LIMIT_S)
+        self.assertEqual([n for n in self.namespaces() if name in n], [])
+
+    def test_what_a_killed_program_left_goes_with_the_next(self):
+        program = ("import sys, time; sys.path.insert(0, sys.argv[1]); from rig import Rig, end_orderly; end_orderly()\n"
+                   "with Rig('none'): print('up', flush=True); time.sleep(float(sys.argv[2]))")
+        start = [sys.executable, "-c", program, str(pathlib.Path(__file__).resolve().parent)]
+        for number, left in ((signal.SIGKILL, 2), (signal.SIGTERM, 0)):
+            with self.subTest(number.name):
+                with subprocess.Popen([*start, "1000"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                      text=True) as owner:
+                    self.addCleanup(script, "--name", f"pid-{owner.pid}", "down")
+                    self.assertEqual(owner.stdout.readline(), "up\n")
+                    owner.send_signal(number)
+                    owner.wait(LIMIT_S)
+                hosts = {n for n in self.namespaces() if n.startswith(f"tpbench-rig-pid-{owner.pid}-")}
+                self.assertEqual(len(hosts), left)
+                subprocess.run([*start, "0"], check=True, stdout=subprocess.DEVNULL)
+                self.assertEqual(hosts & self.namespaces(), set())
+                self.assertLessEqual(set(rig.hosts), self.namespaces())
+
+
+if __name__ == "__main__":
+    reason = why_not()
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(77)
+    end_orderly()
+    with Rig("1gbit") as rig:
+        unittest.main()
