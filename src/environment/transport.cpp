@@ -59,6 +59,12 @@ std::optional<std::int64_t> btl_number(const EnvironmentInputs& inputs, const st
   return std::nullopt;
 }
 
+// Open MPI 4 loads an "sm" that carries nothing and only tells people to ask for vader; in version 5 sm is
+// what vader was. The stub has none of the variables that every layer registers.
+bool is_stub(const EnvironmentInputs& inputs, const std::string& name) {
+  return name == "sm" && !btl_number(inputs, name, "exclusivity");
+}
+
 // The one with the largest exclusivity: the rule of Open MPI's bml r2, which ob1 sends through. Empty when
 // two are equal or one does not say.
 std::string preferred(const EnvironmentInputs& inputs, const Names& candidates) {
@@ -80,7 +86,7 @@ void settle_btl(const EnvironmentInputs& inputs, const Json& first, const Json& 
   const bool one_host = transport.hosts.size() == 1;
   transport.framework = "btl";
   for (const std::string& name : in_effect(first, second, "btl")) {
-    if (reaches(name, one_host)) transport.candidates.push_back(name);
+    if (reaches(name, one_host) && !is_stub(inputs, name)) transport.candidates.push_back(name);
   }
   const Names& candidates = transport.candidates;
   if (candidates.empty()) {

@@ -306,6 +306,13 @@ TEST(Transport, NoneIsNamedWhereTheRuleDoesNotDecide) {
   EXPECT_EQ(find_transport(inputs, 0, 0).how, TransportCertainty::allowed);
 }
 
+TEST(Transport, TheStubOfSharedMemoryCarriesNothing) {
+  EnvironmentInputs inputs = two_hosts({"self", "sm", "vader"});
+  EXPECT_EQ(find_transport(inputs, 0, 0).candidates, (std::vector<std::string>{"vader"}));
+  inputs.mpi["btl"].push_back({{"name", "sm"}, {"exclusivity", 65536}, {"eager_limit_bytes", 4096}});
+  EXPECT_EQ(find_transport(inputs, 0, 0).candidates, (std::vector<std::string>{"sm", "vader"}));
+}
+
 TEST(Transport, UnknownWhereNothingIsTold) {
   EnvironmentInputs inputs = two_hosts({"self", "vader"});
   EXPECT_EQ(find_transport(inputs, 0, 1).how, TransportCertainty::unknown) << "nothing reaches";
