@@ -102,6 +102,25 @@ std::string time_table(std::span<const ProbedPath> paths) {
   return table.to_string();
 }
 
+// A path on which many medians are hardly known: its alpha and beta are no better.
+std::string noise_lines(std::span<const ProbedPath> paths) {
+  constexpr double kWide = 0.25;
+  std::string text;
+  for (const ProbedPath& path : paths) {
+    const auto wide = std::count_if(path.points.begin(), path.points.end(), [](const ProbePoint& point) {
+      const Summary& time = point.time_s;
+      return time.ci95 && ((*time.ci95)[1] - (*time.ci95)[0]) / 2 > kWide * time.median;
+    });
+    if (wide > 0)
+      text += fmt::format(
+          "Mind: {} {} {}: {} of {} medians are known to no better than {}: other programs, or ranks "
+          "that share a core\n",
+          place_of(path), name_of(path.operation), ranks_of(path), wide, path.points.size(),
+          format_percent(kWide));
+  }
+  return text;
+}
+
 std::string describe_transport(const ProbedPath& path) {
   const Json& transport = path.transport;
   const std::string how = transport.value("how", "unknown");
@@ -148,8 +167,8 @@ std::string render_probe(std::span<const ProbedPath> paths) {
   return problem_lines(paths) +
          "A message of n bytes takes alpha + beta n (dev: how far that is from the medians measured)\n" +
          piece_table(paths) + "\nMedian times, with half the width of their exact 95 % intervals\n" +
-         time_table(paths) + "\nWhat carried the messages, as far as the MPI library tells\n" +
-         transport_lines(paths);
+         time_table(paths) + noise_lines(paths) +
+         "\nWhat carried the messages, as far as the MPI library tells\n" + transport_lines(paths);
 }
 
 }  // namespace tpbench

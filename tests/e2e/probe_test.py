@@ -90,7 +90,7 @@ class Probe(E2eTest):
         self.assertIn("of an all-reduce is", job.stderr)
         ping_pong, all_reduce = self.assert_valid_document(job.stdout)["paths"]
         self.assertIsNone(ping_pong["problem"])
-        self.assertIn("rank 1 of the path", all_reduce["problem"])
+        self.assertIn(" of the path: entry ", all_reduce["problem"])
         self.assertEqual((all_reduce["points"], all_reduce["pieces"]), ([], []))
 
     def test_a_rank_that_hangs_ends_the_job(self):
