@@ -22,6 +22,7 @@ Examples:
   tpbench --config sweep.json --dry-run
   mpirun -n 8 tpbench --config sweep.json --set measure.max_seconds=1 --filter tp_degree=1,8
   mpirun -n 8 tpbench --resume results/my-sweep
+  mpirun -n 4 --hostfile hosts tpbench probe --output eth-1g.json
   tpbench compare results/eth-1g results/eth-10g
   tpbench compare results/before results/after --fail-above 5%
   tpbench export results/eth-1g --to nccl-tests --output eth-1g.json
@@ -90,6 +91,27 @@ void add_export_options(CLI::App& app, CommandLine& line) {
       ->type_name("FILE");
 }
 
+void add_watchdog_option(CLI::App& app, CommandLine& line, const char* what) {
+  app.add_option("--watchdog", line.watchdog_s, what)
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1.0, 86400.0).description(""));
+}
+
+void add_probe_options(CLI::App& app, CommandLine& line) {
+  app.add_option("--max-bytes", line.max_bytes, "Largest message: 1048576, 64KiB or 16MiB [16MiB]")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(true).description(""))
+      ->check(
+          CLI::Range(std::int64_t{64}, std::int64_t{1} << 30).description("must be from 64 bytes to 1GiB"));
+  app.add_flag("--quick", line.quick, "Fewer sizes and samples: a first look");
+  app.add_flag("--json", line.json, "Put the whole document on stdout instead of the table (docs/probe.md)");
+  app.add_option("-o,--output", line.output, "Also write the document to this file, whole or not at all")
+      ->type_name("FILE");
+  app.add_option("--label", line.label, "Name of the fabric under test")->type_name("NAME");
+  add_watchdog_option(app, line, "End the job when nothing has moved for this long [60]");
+  app.add_flag("-q,--quiet", line.quiet, "No progress, only warnings and errors");
+}
+
 // An option that takes a list is repeated; without extra arguments it takes one value each time.
 void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
   app.add_option("-c,--config", line.config, "Sweep file (docs/sweep-file.md)")->type_name("FILE");
@@ -114,11 +136,9 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
   app.add_option("--seed", shorthands.seed, "The same as --set seed=N")->type_name("N");
   app.add_flag("--no-verify", shorthands.no_verify, "The same as --set verify=off");
   app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
-  app.add_option(
-         "--watchdog", line.watchdog_s,
-         "End the job when nothing has moved for this long, beside what the case's size explains [60]")
-      ->type_name("SECONDS")
-      ->check(CLI::Range(1.0, 86400.0).description(""));
+  add_watchdog_option(
+      app, line,
+      "End the job when nothing has moved for this long, beside what the case's size explains [60]");
   app.add_flag("-q,--quiet", line.quiet, "No progress, only warnings and errors");
   app.add_flag("-v,--verbose", line.verbose, "More about what is going on");
 }
@@ -138,6 +158,8 @@ void check_together(const CommandLine& line) {
       throw CLI::RequiredError("--config FILE (or --resume DIR)");
     if (!line.output.empty() && !line.resume.empty()) throw CLI::ExcludesError("--output", "--resume");
     if (line.quiet && line.verbose) throw CLI::ExcludesError("--quiet", "--verbose");
+  }
+  if (line.command == Command::run || line.command == Command::probe) {
     if (!std::isfinite(line.watchdog_s))
       throw CLI::ValidationError("--watchdog", "must be a number of seconds");
     const bool printable = std::none_of(line.label.begin(), line.label.end(),
@@ -190,6 +212,9 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   info->add_flag("--json", line.json, "As JSON");
   CLI::App* selfcheck = app.add_subcommand("selfcheck", "Measure what tpbench itself costs (under mpirun)");
   selfcheck->add_flag("--json", line.json, "As JSON");
+  CLI::App* probe = app.add_subcommand(
+      "probe", "Measure what a message costs by its size, inside hosts and between them (under mpirun)");
+  add_probe_options(*probe, line);
   CLI::App* compare =
       app.add_subcommand("compare", "Hold result folders against the first: what differs, what is noise");
   add_compare_options(*compare, line);
@@ -202,6 +227,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (models->parsed()) line.command = Command::models;
     if (info->parsed()) line.command = Command::info;
     if (selfcheck->parsed()) line.command = Command::selfcheck;
+    if (probe->parsed()) line.command = Command::probe;
     if (compare->parsed()) line.command = Command::compare;
     if (export_results->parsed()) line.command = Command::export_results;
     spell_out(line, shorthands);

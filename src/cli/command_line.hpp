@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,7 +11,7 @@
 
 namespace tpbench {
 
-enum class Command { run, validate, models, info, selfcheck, compare, export_results };
+enum class Command { run, validate, models, info, selfcheck, probe, compare, export_results };
 
 /// What `tpbench export --to` writes.
 enum class ExportFormat { nccl_tests, csv, jsonl };
@@ -30,9 +31,11 @@ struct CommandLine {
   bool dry_run = false;
   bool quiet = false;
   bool verbose = false;
-  bool json = false;  ///< models, info and selfcheck
+  bool json = false;  ///< models, info, selfcheck and probe
   double watchdog_s = 60;
-  std::vector<std::string> folders;  ///< compare: the base first; export: one
+  std::int64_t max_bytes = std::int64_t{16} << 20;  ///< probe: the largest message
+  bool quick = false;                               ///< probe
+  std::vector<std::string> folders;                 ///< compare: the base first; export: one
   CompareFormat compare_format = CompareFormat::table;
   std::optional<double> fail_above;  ///< compare: 0.05 for 5 %
   ExportFormat export_format = ExportFormat::csv;

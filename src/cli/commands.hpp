@@ -16,6 +16,7 @@ ExitStatus validate_command(const CommandLine& line, const Launch& launch);
 ExitStatus models_command(const CommandLine& line, const Launch& launch);
 ExitStatus info_command(const CommandLine& line, const Launch& launch);
 ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch);
+ExitStatus probe_command(const CommandLine& line, const Launch& launch, const Parts& parts);
 ExitStatus compare_command(const CommandLine& line, const Launch& launch);
 ExitStatus export_command(const CommandLine& line, const Launch& launch);
 

@@ -27,6 +27,8 @@ ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& p
       return info_command(line, launch);
     case Command::selfcheck:
       return selfcheck_command(line, launch);
+    case Command::probe:
+      return probe_command(line, launch, parts);
     case Command::compare:
       return compare_command(line, launch);
     case Command::export_results:

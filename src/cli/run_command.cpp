@@ -90,6 +90,7 @@ Json describe_launch(const std::string& label, const Launch& launch, const Launc
   inputs.blas = backend != nullptr ? backend->describe() : Json(nullptr);
   inputs.ranks = facts.ranks;
   inputs.hosts = facts.hosts;
+  inputs.components = facts.components;
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
   inputs.noise = facts.noise;

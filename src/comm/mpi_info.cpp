@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.hpp"
@@ -89,8 +92,22 @@ class ToolSession {
   bool open_ = false;
 };
 
-// Text of a control variable; empty when it is unknown, is no text, or was left to the library.
-std::optional<std::string> control_variable(std::string_view name) {
+// Bytes of one entry; 0 for types that nothing here reads. MPI_Type_size may not be asked before MPI_Init.
+std::size_t size_of_type(MPI_Datatype type) {
+  if (type == MPI_CHAR) return sizeof(char);
+  if (type == MPI_INT || type == MPI_UNSIGNED) return sizeof(int);
+  if (type == MPI_UNSIGNED_LONG) return sizeof(unsigned long);
+  if (type == MPI_UNSIGNED_LONG_LONG) return sizeof(unsigned long long);
+  return 0;
+}
+
+// What a control variable holds, as its type has it in memory; empty when there is none of that name.
+struct ControlValue {
+  MPI_Datatype type = MPI_DATATYPE_NULL;
+  std::vector<char> bytes;  // one more than the value has, and that one 0
+};
+
+std::optional<ControlValue> read_control_variable(std::string_view name) {
   int index = 0;
   if (MPI_T_cvar_get_index(std::string(name).c_str(), &index) != MPI_SUCCESS) return std::nullopt;
   MPI_Datatype type = MPI_DATATYPE_NULL;
@@ -98,18 +115,46 @@ std::optional<std::string> control_variable(std::string_view name) {
   MPI_T_enum values = MPI_T_ENUM_NULL;
   if (MPI_T_cvar_get_info(index, nullptr, &name_length, &verbosity, &type, &values, nullptr, &text_length,
                           &bind, &scope) != MPI_SUCCESS ||
-      type != MPI_CHAR) {
+      bind != MPI_T_BIND_NO_OBJECT || size_of_type(type) == 0) {
     return std::nullopt;
   }
   MPI_T_cvar_handle handle = MPI_T_CVAR_HANDLE_NULL;
   int count = 0;
   if (MPI_T_cvar_handle_alloc(index, nullptr, &handle, &count) != MPI_SUCCESS) return std::nullopt;
-  std::vector<char> text(static_cast<std::size_t>(std::max(count, 0)) + 1, '\0');
-  const bool read = count > 0 && MPI_T_cvar_read(handle, text.data()) == MPI_SUCCESS;
+  std::vector<char> bytes(static_cast<std::size_t>(std::max(count, 0)) * size_of_type(type) + 1);
+  const bool read = count > 0 && MPI_T_cvar_read(handle, bytes.data()) == MPI_SUCCESS;
   MPI_T_cvar_handle_free(&handle);
-  text.back() = '\0';
-  if (!read || text.front() == '\0') return std::nullopt;
-  return std::string(text.data());
+  if (!read) return std::nullopt;
+  return ControlValue{type, std::move(bytes)};
+}
+
+// Text of a control variable; empty when it is unknown, is no text, or was left to the library.
+std::optional<std::string> control_text(std::string_view name) {
+  std::optional<ControlValue> value = read_control_variable(name);
+  if (!value || value->type != MPI_CHAR) return std::nullopt;
+  value->bytes.back() = '\0';
+  if (value->bytes.front() == '\0') return std::nullopt;
+  return std::string(value->bytes.data());
+}
+
+template <typename T>
+std::optional<std::int64_t> number_from(const ControlValue& value) {
+  if (value.bytes.size() != sizeof(T) + 1) return std::nullopt;
+  T number = 0;
+  std::memcpy(&number, value.bytes.data(), sizeof(T));
+  if (!std::in_range<std::int64_t>(number)) return std::nullopt;
+  return static_cast<std::int64_t>(number);
+}
+
+// Whole number of a control variable; empty when it is unknown, is no number, or is too large for one.
+std::optional<std::int64_t> control_number(const std::string& name) {
+  const std::optional<ControlValue> value = read_control_variable(name);
+  if (!value) return std::nullopt;
+  if (value->type == MPI_INT) return number_from<int>(*value);
+  if (value->type == MPI_UNSIGNED) return number_from<unsigned>(*value);
+  if (value->type == MPI_UNSIGNED_LONG) return number_from<unsigned long>(*value);
+  if (value->type == MPI_UNSIGNED_LONG_LONG) return number_from<unsigned long long>(*value);
+  return std::nullopt;
 }
 
 Json requested_selections() {
@@ -117,7 +162,7 @@ Json requested_selections() {
   Json requested = Json::object();
   for (const std::string_view framework : kFrameworks) {
     requested[std::string(framework)] =
-        session.is_open() ? json_or_null(control_variable(framework)) : Json(nullptr);
+        session.is_open() ? json_or_null(control_text(framework)) : Json(nullptr);
   }
   return requested;
 }
@@ -131,8 +176,37 @@ int collect_object_name(dl_phdr_info* info, std::size_t, void* data) noexcept {
   return 0;
 }
 
+// The byte transfer layers in effect, with what the library's rule of choice and of protocol hangs on. Only
+// of those: Open MPI 4.1 crashes when a variable of a component that it has closed is read.
+Json byte_transfer_layers(const Json& components) {
+  if (components.is_null()) return nullptr;
+  const ToolSession session;
+  Json layers = Json::array();
+  for (const Json& component : components.at("btl")) {
+    const auto name = component.get<std::string>();
+    const auto number = [&](const char* what) {
+      return session.is_open() ? json_or_null(control_number("btl_" + name + "_" + what)) : Json(nullptr);
+    };
+    layers.push_back({{"name", name},
+                      {"exclusivity", number("exclusivity")},
+                      {"eager_limit_bytes", number("eager_limit")}});
+  }
+  return layers;
+}
+
+// The header may be there without the support: Debian's is so. Only the library itself knows.
+Json cuda_support() {
+#if defined(MPIX_CUDA_AWARE_SUPPORT)
+  return MPIX_Query_cuda_support() == 1;
+#else
+  return nullptr;
+#endif
+}
+
+}  // namespace
+
 // Open MPI closes the components it does not use, so what is still loaded is what is in effect.
-Json components_in_effect() {
+Json mpi_components() {
   if (!is_running()) return nullptr;
   std::vector<std::string> loaded;  // "btl_vader"
   dl_iterate_phdr(collect_object_name, &loaded);
@@ -150,27 +224,18 @@ Json components_in_effect() {
   return components;
 }
 
-// The header may be there without the support: Debian's is so. Only the library itself knows.
-Json cuda_support() {
-#if defined(MPIX_CUDA_AWARE_SUPPORT)
-  return MPIX_Query_cuda_support() == 1;
-#else
-  return nullptr;
-#endif
-}
-
-}  // namespace
-
 Json describe_mpi() {
   const std::optional<std::string> library = library_version();
   const auto [implementation, version] = name_and_version(library);
+  const Json components = mpi_components();
   return {{"library", json_or_null(library)},
           {"implementation", implementation},
           {"version", version},
           {"standard", json_or_null(standard_version())},
           {"thread_level", json_or_null(thread_level())},
           {"requested", requested_selections()},
-          {"components", components_in_effect()},
+          {"components", components},
+          {"btl", byte_transfer_layers(components)},
           {"cuda_support", cuda_support()}};
 }
 

@@ -11,8 +11,14 @@ namespace tpbench {
 ///   standard: "3.1"
 ///   thread_level: "single", "funneled", "serialized", "multiple"
 ///   requested: per framework (pml, btl, mtl, coll, osc) what the user selected; null when left to the
-///   library components: per framework the components in effect, by the shared objects loaded; null when
-///   built in cuda_support: whether the library takes device pointers, asked at run time
+///   library
+///   components: per framework the components in effect, by the shared objects loaded; null when built in
+///   btl: of each byte transfer layer in effect its name, exclusivity (of those that reach a peer, Open MPI's
+///   ob1 uses the ones with the largest) and eager_limit_bytes, from MPI_T; null when `components` is
+///   cuda_support: whether the library takes device pointers, asked at run time
 Json describe_mpi();
+
+/// `components` of this process alone.
+Json mpi_components();
 
 }  // namespace tpbench

@@ -9,6 +9,7 @@
 
 #include "base/build_info.hpp"
 #include "base/json.hpp"
+#include "environment/transport.hpp"
 
 namespace tpbench {
 namespace {
@@ -129,6 +130,7 @@ Json describe_environment(const EnvironmentInputs& inputs) {
           {"hosts", hosts},
           {"ranks", ranks},
           {"data_path", data_path_remarks(inputs)},
+          {"transports", transports_to_json(inputs)},
           {"noise", inputs.noise},
           {"problems", environment_problems(inputs)},
           {"variables", Json(allowed_variables(inputs.variables))}};

@@ -35,7 +35,9 @@ struct EnvironmentInputs {
   Json mpi;                ///< describe_mpi(); null without MPI
   Json blas;               ///< what the compute library says of itself; null when not asked
   std::vector<RankPlace> ranks;
-  std::vector<Json> hosts;                    ///< host_to_json(), once per host
+  std::vector<Json> hosts;  ///< host_to_json(), once per host
+  /// By host: mpi_components() of its first rank. Where it is absent, those of rank 0 stand for all.
+  std::vector<Json> components;
   std::string launcher = "none";              ///< Launch::launcher
   std::optional<std::int64_t> launcher_size;  ///< the number of ranks by the launcher's account
   Json noise;                                 ///< result of the fixed-work noise probe; null when not run

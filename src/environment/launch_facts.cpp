@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/json.hpp"
+#include "comm/mpi_info.hpp"
 #include "environment/host.hpp"
 #include "environment/noise.hpp"
 
@@ -36,6 +37,7 @@ LaunchFacts gather_launch_facts(const Session& session) {
                      {"cpus", cpus},
                      {"cores", cores},
                      {"bound_cores", bound},
+                     {"components", session.host().rank() == 0 ? mpi_components() : Json(nullptr)},
                      {"description", session.host().rank() == 0 ? host_to_json(host) : Json(nullptr)}};
   std::int64_t rank = 0;
   for (const std::string& text : session.world().gather(mine.dump())) {
@@ -50,7 +52,9 @@ LaunchFacts gather_launch_facts(const Session& session) {
     facts.machine_of.push_back(said.at("machine").get<std::string>());
     facts.cores_of.push_back(said.at("cores").get<std::int64_t>());
     facts.bound_cores_of.push_back(said.at("bound_cores").get<std::int64_t>());
-    if (!said.at("description").is_null()) facts.hosts.push_back(said.at("description"));
+    if (said.at("description").is_null()) continue;
+    facts.hosts.push_back(said.at("description"));
+    facts.components.push_back(said.at("components"));
   }
   facts.noise = noise_to_json(noise);
   facts.noise["worst_rank_relative"] = facts.worst_noise;

@@ -19,6 +19,7 @@ struct LaunchFacts {
   std::vector<std::int64_t> cores_of;   ///< by world rank: physical cores of its node
   std::vector<std::int64_t> bound_cores_of;  ///< by world rank: physical cores that it may run on
   std::vector<Json> hosts;                   ///< one description per host
+  std::vector<Json> components;              ///< by host: mpi_components() of its first rank
   double worst_noise = 0;                    ///< largest NoiseResult::relative() over the ranks
   Json noise;                                ///< that of rank 0
   std::int64_t threads_per_rank = 1;         ///< the default: the same on all ranks; known to every rank

@@ -16,7 +16,8 @@ enum class Activity : std::uint32_t {
   reduce_scatter,
   synchronise,
   exchange,
-  waiting
+  waiting,
+  ping_pong
 };
 
 /// Which part of a case is running.
@@ -52,7 +53,8 @@ TPBENCH_ENUM_NAMES(tpbench::Activity, {tpbench::Activity::none, "between segment
                    {tpbench::Activity::reduce_scatter, "reduce_scatter"},
                    {tpbench::Activity::synchronise, "synchronise"},
                    {tpbench::Activity::exchange, "exchange of samples"},
-                   {tpbench::Activity::waiting, "barrier after the case"});
+                   {tpbench::Activity::waiting, "barrier after the case"},
+                   {tpbench::Activity::ping_pong, "ping_pong"});
 TPBENCH_ENUM_NAMES(tpbench::Phase, {tpbench::Phase::idle, "idle"}, {tpbench::Phase::setup, "setup"},
                    {tpbench::Phase::fill, "fill"}, {tpbench::Phase::verification, "verification"},
                    {tpbench::Phase::warm_up, "warm-up"}, {tpbench::Phase::sampling, "sampling"},

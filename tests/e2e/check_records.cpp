@@ -1,5 +1,6 @@
 // check_records DIR: holds a result folder against the published schemas, and every record against what must
-// be true of it whatever was measured. Prints what is wrong; exit status 1 when anything is.
+// be true of it whatever was measured. check_records --probe FILE: the document of a probe, and the
+// environment in it. Prints what is wrong; exit status 1 when anything is.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,6 +42,13 @@ class Checker {
       if (record.is_object()) check_record(file, record);
     }
     fmt::print("{} records, {} faults\n", records, faults_);
+  }
+  void check_probe(const fs::path& file) {
+    const Json probe = check_file(file, schema("probe"));
+    if (!probe.is_object() || !probe.contains("environment")) return;
+    for (const auto& fault : tpbench::validate_with_schema(schema("environment"), probe.at("environment"))) {
+      complain(file, fmt::format("/environment{}: {}", fault.pointer, fault.description));
+    }
   }
   [[nodiscard]] bool passed() const { return faults_ == 0; }
 
@@ -157,13 +165,17 @@ class Checker {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    fmt::print(stderr, "Usage: check_records DIR\n");
+  const bool probe = argc == 3 && std::string(argv[1]) == "--probe";
+  if (argc != 2 && !probe) {
+    fmt::print(stderr, "Usage: check_records DIR | --probe FILE\n");
     return 2;
   }
   Checker checker;
   try {
-    checker.check_folder(argv[1]);
+    if (probe)
+      checker.check_probe(argv[2]);
+    else
+      checker.check_folder(argv[1]);
   } catch (const std::exception& error) {
     fmt::print("{}\n", error.what());
     return 1;

@@ -44,6 +44,24 @@ TEST(CommandLine, OtherCommands) {
   EXPECT_EQ(parse({"selfcheck"}).command_line.value().command, Command::selfcheck);
 }
 
+TEST(CommandLine, Probe) {
+  const auto plain = parse({"probe"}).command_line.value();
+  EXPECT_EQ(plain.command, Command::probe);
+  EXPECT_EQ(plain.max_bytes, 16 << 20);
+  EXPECT_FALSE(plain.quick);
+  const auto all = parse({"probe", "--max-bytes", "64KiB", "--quick", "--json", "-o", "p.json", "--label",
+                          "ib", "--watchdog", "9"})
+                       .command_line.value();
+  EXPECT_EQ(all.max_bytes, 65536);
+  EXPECT_TRUE(all.quick && all.json);
+  EXPECT_EQ(all.output, "p.json");
+  EXPECT_EQ(all.watchdog_s, 9);
+  EXPECT_EQ(parse({"probe", "--max-bytes", "1kB"}).command_line.value().max_bytes, 1000);
+  for (const char* bad : {"63", "2GiB", "-1", "1.5MiB", "much", ""})
+    EXPECT_EQ(parse({"probe", "--max-bytes", bad}).exit_status, 2) << bad;
+  EXPECT_EQ(parse({"probe", "--watchdog", "nan"}).exit_status, 2);
+}
+
 TEST(CommandLine, CompareAndExport) {
   const auto compare = parse({"compare", "a", "b", "c", "--format", "markdown"}).command_line.value();
   EXPECT_EQ(compare.command, Command::compare);

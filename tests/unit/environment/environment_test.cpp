@@ -1,5 +1,6 @@
 #include "environment/environment.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include "base/json_schema.hpp"
 #include "comm/mpi_info.hpp"
 #include "environment/host.hpp"
+#include "environment/transport.hpp"
 
 namespace tpbench {
 namespace {
@@ -25,6 +27,10 @@ Json mpi_of(std::vector<std::string> btl) {
        {{"pml", nullptr}, {"btl", nullptr}, {"mtl", nullptr}, {"coll", nullptr}, {"osc", nullptr}}},
       {"components",
        {{"pml", {"ob1"}}, {"btl", btl}, {"mtl", Json::array()}, {"coll", {"tuned"}}, {"osc", Json::array()}}},
+      {"btl",
+       {{{"name", "self"}, {"exclusivity", 65536}, {"eager_limit_bytes", 1024}},
+        {{"name", "tcp"}, {"exclusivity", 100}, {"eager_limit_bytes", 65536}},
+        {{"name", "vader"}, {"exclusivity", 65536}, {"eager_limit_bytes", 4096}}}},
       {"cuda_support", false}};
 }
 
@@ -260,6 +266,115 @@ TEST(DataPath, AnIdleInfinibandPortIsNamed) {
   inputs.hosts.push_back(host_to_json(facts));
   inputs.ranks[1].host = "b";
   EXPECT_TRUE(mentions(data_path_remarks(inputs), "mlx5_0:1"));
+}
+
+// Ranks 0 and 1 on host a, 2 on host b; other kernels.
+EnvironmentInputs two_hosts(std::vector<std::string> btl) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.mpi = mpi_of(std::move(btl));
+  inputs.hosts.push_back(host_named("b", "fedcba9876543210"));
+  inputs.ranks.push_back({2, "b", 12, {0}, 1});
+  return inputs;
+}
+
+TEST(Transport, TheOnlyLayerThatReachesIsSelected) {
+  const EnvironmentInputs inputs = two_hosts({"self", "tcp", "vader"});
+  const Transport between = find_transport(inputs, 0, 1);
+  EXPECT_EQ(between.how, TransportCertainty::selected) << "vader does not leave its host";
+  EXPECT_EQ(between.framework, "btl");
+  EXPECT_EQ(between.component, "tcp");
+  EXPECT_EQ(between.eager_limit_bytes, 65536);
+  EXPECT_EQ(between.loopback, false);
+}
+
+TEST(Transport, OfSeveralTheLargestExclusivityIsNamedAndNotClaimed) {
+  const Transport inside = find_transport(two_hosts({"self", "tcp", "vader"}), 0, 0);
+  EXPECT_EQ(inside.how, TransportCertainty::allowed);
+  EXPECT_EQ(inside.component, "vader");
+  EXPECT_EQ(inside.candidates, (std::vector<std::string>{"tcp", "vader"})) << "self reaches no other rank";
+  EXPECT_EQ(inside.eager_limit_bytes, 4096);
+  EXPECT_EQ(inside.loopback, std::nullopt);
+}
+
+TEST(Transport, NoneIsNamedWhereTheRuleDoesNotDecide) {
+  EnvironmentInputs inputs = two_hosts({"self", "tcp", "vader"});
+  inputs.mpi["btl"][1]["exclusivity"] = 65536;
+  EXPECT_EQ(find_transport(inputs, 0, 0).component, "") << "equal";
+  inputs.mpi["btl"][1]["exclusivity"] = nullptr;
+  EXPECT_EQ(find_transport(inputs, 0, 0).component, "") << "not said";
+  EXPECT_EQ(find_transport(inputs, 0, 0).eager_limit_bytes, std::nullopt);
+  EXPECT_EQ(find_transport(inputs, 0, 0).how, TransportCertainty::allowed);
+}
+
+TEST(Transport, TheStubOfSharedMemoryCarriesNothing) {
+  EnvironmentInputs inputs = two_hosts({"self", "sm", "vader"});
+  EXPECT_EQ(find_transport(inputs, 0, 0).candidates, (std::vector<std::string>{"vader"}));
+  inputs.mpi["btl"].push_back({{"name", "sm"}, {"exclusivity", 65536}, {"eager_limit_bytes", 4096}});
+  EXPECT_EQ(find_transport(inputs, 0, 0).candidates, (std::vector<std::string>{"sm", "vader"}));
+}
+
+TEST(Transport, UnknownWhereNothingIsTold) {
+  EnvironmentInputs inputs = two_hosts({"self", "vader"});
+  EXPECT_EQ(find_transport(inputs, 0, 1).how, TransportCertainty::unknown) << "nothing reaches";
+  inputs.mpi["components"] = nullptr;
+  inputs.mpi["btl"] = nullptr;
+  EXPECT_EQ(find_transport(inputs, 0, 0).how, TransportCertainty::unknown) << "built in";
+  inputs.mpi = nullptr;
+  const Transport transport = find_transport(inputs, 0, 1);
+  EXPECT_EQ(transport.how, TransportCertainty::unknown);
+  EXPECT_EQ(transport.component, "");
+  EXPECT_FALSE(transport.reason.empty());
+}
+
+TEST(Transport, MatchingLayersAndWholePmls) {
+  EnvironmentInputs inputs = two_hosts({"self", "tcp", "vader"});
+  inputs.mpi["components"]["pml"] = {"ucx"};
+  EXPECT_EQ(find_transport(inputs, 0, 1).framework, "pml");
+  EXPECT_EQ(find_transport(inputs, 0, 1).how, TransportCertainty::selected);
+  EXPECT_EQ(find_transport(inputs, 0, 1).eager_limit_bytes, std::nullopt) << "UCX has limits of its own";
+  inputs.mpi["components"]["pml"] = {"cm"};
+  EXPECT_EQ(find_transport(inputs, 0, 1).how, TransportCertainty::unknown) << "cm without an mtl";
+  inputs.mpi["components"]["mtl"] = {"psm2"};
+  EXPECT_EQ(find_transport(inputs, 0, 1).component, "psm2");
+  inputs.mpi["components"]["pml"] = {"cm", "ob1"};
+  EXPECT_EQ(find_transport(inputs, 0, 1).how, TransportCertainty::allowed);
+  EXPECT_EQ(find_transport(inputs, 0, 1).component, "");
+}
+
+TEST(Transport, CountsOnlyWhatBothHostsHave) {
+  EnvironmentInputs inputs = two_hosts({"openib", "self", "tcp", "vader"});
+  const Json here = inputs.mpi.at("components"), there = mpi_of({"self", "tcp", "vader"}).at("components");
+  inputs.components = {here, here};
+  EXPECT_EQ(find_transport(inputs, 0, 1).how, TransportCertainty::allowed);
+  inputs.components = {here, there};
+  EXPECT_EQ(find_transport(inputs, 0, 1).how, TransportCertainty::selected);
+  EXPECT_EQ(find_transport(inputs, 0, 1).component, "tcp");
+}
+
+TEST(Transport, OneKernelIsLoopback) {
+  EnvironmentInputs inputs = two_hosts({"self", "tcp"});
+  inputs.hosts[1]["boot_id_hash"] = inputs.hosts[0]["boot_id_hash"];
+  EXPECT_EQ(find_transport(inputs, 0, 1).loopback, true);
+  inputs.hosts[1]["boot_id_hash"] = nullptr;
+  EXPECT_EQ(find_transport(inputs, 0, 1).loopback, std::nullopt);
+}
+
+TEST(Transport, EqualAnswersShareAnEntry) {
+  EnvironmentInputs inputs = two_hosts({"self", "tcp", "vader"});
+  for (int i = 0; i < 12; ++i) {
+    const std::string name = "c" + std::to_string(i);
+    inputs.hosts.push_back(host_named(name, fmt::format("{:016x}", i)));
+    inputs.ranks.push_back({3 + i, name, 20, {0}, 1});
+  }
+  const Json entries = transports_to_json(inputs);
+  ASSERT_EQ(entries.size(), 2U);
+  EXPECT_EQ(entries[0].at("between"), Json({{"a"}})) << "only host a has two ranks";
+  EXPECT_EQ(entries[1].at("count"), 14 * 13 / 2);
+  EXPECT_EQ(entries[1].at("between").size(), 64U);
+  EXPECT_EQ(entries[1].at("between")[0], Json({"a", "b"}));
+  EXPECT_TRUE(schema_faults(describe_environment(inputs)).empty());
+  inputs.ranks.resize(1);
+  EXPECT_TRUE(transports_to_json(inputs).empty());
 }
 
 }  // namespace

@@ -1,0 +1,155 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/json.hpp"
+#include "base/log.hpp"
+#include "base/units.hpp"
+#include "bench/probe.hpp"
+#include "cli/commands.hpp"
+#include "comm/mpi_info.hpp"
+#include "compute/backend.hpp"
+#include "environment/launch_facts.hpp"
+#include "measure/clock.hpp"
+#include "report/probe_table.hpp"
+#include "result/atomic_file.hpp"
+
+namespace tpbench {
+namespace {
+
+ProbeSettings settings_of(const CommandLine& line) {
+  ProbeSettings settings;
+  settings.max_bytes = line.max_bytes;
+  settings.quick = line.quick;
+  settings.watchdog_s = line.watchdog_s;
+  return settings;
+}
+
+// A message has two ends.
+void check_launch(const Launch& launch, long world_size, const std::string& typed) {
+  if (const auto problem = why_launch_cannot_run(launch, world_size, 1, typed))
+    throw EnvironmentError(*problem);
+  if (world_size > 1) return;
+  const std::string options = mpirun_options_here(2);
+  throw EnvironmentError(
+      fmt::format("probe times messages between ranks and this launch has one; type: mpirun "
+                  "-n 2 {}{}{}",
+                  options, options.empty() ? "" : " ", typed));
+}
+
+// Found before minutes of measuring, where it can be.
+void check_output(const std::string& output) {
+  if (output.empty()) return;
+  if (std::filesystem::is_directory(output))
+    throw UsageError({Fault{"--output " + output, "", "", "is a folder; name a file"}});
+  const std::filesystem::path folder = std::filesystem::path(output).parent_path();
+  if (access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0)
+    throw EnvironmentError(fmt::format("--output {}: cannot write there: {}", output, std::strerror(errno)));
+}
+
+EnvironmentInputs inputs_of(const CommandLine& line, const Launch& launch, const LaunchFacts& facts) {
+  EnvironmentInputs inputs;
+  inputs.label = line.label;
+  inputs.started_at = utc_timestamp();
+  inputs.mpi = describe_mpi();
+  inputs.blas = all_backends().front().describe();
+  inputs.ranks = facts.ranks;
+  inputs.hosts = facts.hosts;
+  inputs.components = facts.components;
+  inputs.launcher = launch.launcher;
+  if (launch.size) inputs.launcher_size = *launch.size;
+  inputs.noise = facts.noise;
+  return inputs;
+}
+
+Json document_of(const ProbeSettings& settings, const ProbePlan& plan, const EnvironmentInputs& inputs,
+                 const std::vector<ProbedPath>& paths, double duration_s) {
+  Json list = Json::array();
+  for (const ProbedPath& path : paths) list.push_back(probed_path_to_json(path));
+  return {{"schema", "tpbench.probe/1"},
+          {"label", inputs.label},
+          {"started_at", inputs.started_at},
+          {"duration_s", duration_s},
+          {"settings", probe_settings_to_json(settings)},
+          {"selection",
+           {{"rule", kProbePlanRule},
+            {"hosts_possible", plan.hosts_possible},
+            {"hosts_probed", plan.hosts_probed},
+            {"pairs_possible", plan.pairs_possible},
+            {"pairs_probed", plan.pairs_probed}}},
+          {"paths", list},
+          {"environment", describe_environment(inputs)}};
+}
+
+std::string environment_lines(const EnvironmentInputs& inputs, const ProbePlan& plan) {
+  std::string text = fmt::format(
+      "{} ranks on {} host{}, {} {}, launched by {}\n", inputs.ranks.size(), inputs.hosts.size(),
+      inputs.hosts.size() == 1 ? "" : "s",
+      optional_from<std::string>(inputs.mpi, "implementation").value_or("MPI"),
+      optional_from<std::string>(inputs.mpi, "version").value_or("of unknown version"), inputs.launcher);
+  if (plan.pairs_probed < plan.pairs_possible || plan.hosts_probed < plan.hosts_possible)
+    text += fmt::format("Probed {} of {} hosts and {} of {} pairs of hosts, evenly spaced\n",
+                        plan.hosts_probed, plan.hosts_possible, plan.pairs_probed, plan.pairs_possible);
+  for (const std::string& problem : environment_problems(inputs)) text += "Mind: " + problem + '\n';
+  return text + '\n';
+}
+
+ExitStatus probe_in_session(const CommandLine& line, const Launch& launch, const Parts& parts,
+                            Session& session) {
+  const Stopwatch stopwatch;
+  const Control& world = session.world();
+  const ProbeSettings settings = settings_of(line);
+  const ProbePlan plan = plan_probe(session.host_of(), settings.most);
+  const LaunchFacts facts = gather_launch_facts(session);
+  EnvironmentInputs inputs;
+  if (world.rank() == 0) inputs = inputs_of(line, launch, facts);
+  const std::vector<ProbedPath> paths = run_probe(settings, plan, inputs, parts, session);
+
+  std::optional<std::string> problem;
+  std::int64_t failed = 0;
+  if (world.rank() == 0) {
+    failed = std::count_if(paths.begin(), paths.end(),
+                           [](const ProbedPath& path) { return path.problem.has_value(); });
+    try {
+      const std::string document =
+          document_of(settings, plan, inputs, paths, stopwatch.elapsed_s()).dump(1) + '\n';
+      if (!line.output.empty()) write_file_atomically(line.output, document);
+      const std::string where = line.output.empty() ? "" : "; they are in " + line.output;
+      print_results(line.json ? document : environment_lines(inputs, plan) + render_probe(paths), where);
+      for (const ProbedPath& path : paths) {
+        if (path.problem) log::error(*path.problem);
+      }
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+  }
+  if (const auto agreed = world.agree(problem)) throw EnvironmentError(*agreed);
+  return world.broadcast(failed) > 0 ? ExitStatus::case_failed : ExitStatus::ok;
+}
+
+}  // namespace
+
+ExitStatus probe_command(const CommandLine& line, const Launch& launch, const Parts& parts) {
+  if (launch.launcher == "none") check_launch(launch, 1, line.typed);
+  Session session(launch.launcher == "none");
+  check_launch(launch, session.world().size(), line.typed);
+  std::optional<std::string> usage, environment;
+  if (session.world().rank() == 0) {
+    try {
+      check_output(line.output);
+    } catch (const UsageError& error) {
+      usage = error.what();
+    } catch (const std::exception& error) {
+      environment = error.what();
+    }
+  }
+  if (const auto agreed = session.world().agree(usage)) throw UsageError(*agreed);
+  if (const auto agreed = session.world().agree(environment)) throw EnvironmentError(*agreed);
+  return probe_in_session(line, launch, parts, session);
+}
+
+}  // namespace tpbench
