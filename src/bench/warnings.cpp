@@ -149,8 +149,10 @@ Message imbalance(const WarningInputs& in) {
   if (in.record.status != Status::ok) return std::nullopt;
   const double wait = in.record.time->wait.summary.median, step = in.record.time->step.summary.median;
   if (wait <= 0.1 * step) return std::nullopt;
-  return fmt::format("ranks wait for each other for {} of the step: unequal cores, binding or other programs",
-                     format_percent(wait / step));
+  return fmt::format(
+      "the ranks' waits at the collectives, added up, are {} of the step: unequal cores, binding or other "
+      "programs",
+      format_percent(wait / step));
 }
 
 Message overlap_loses(const WarningInputs& in) {

@@ -87,10 +87,17 @@ void add_model_memory_columns(std::vector<Column>& columns) {
   add("model_activation_selective_bytes", &ModelMemory::activation_bytes_selective);
 }
 
+// One row has room for one kind of collective; where a step has several, the record tells them apart.
+const CollectiveResult* only_collective(const Record& record) {
+  return record.collectives.size() == 1 ? &record.collectives.front() : nullptr;
+}
+
 void add_collective_columns(std::vector<Column>& columns) {
+  columns.push_back({"collective_kinds", [](const Record& r) { return Json(r.collectives.size()); }});
   const auto add = [&](std::string name, std::function<Json(const CollectiveResult&)> value) {
     columns.push_back({std::move(name), [value](const Record& r) {
-                         return r.collectives.empty() ? Json(nullptr) : value(r.collectives.front());
+                         const CollectiveResult* collective = only_collective(r);
+                         return collective == nullptr ? Json(nullptr) : value(*collective);
                        }});
   };
   add("collective_op", [](const CollectiveResult& c) { return Json(name_of(c.op)); });
@@ -111,6 +118,9 @@ void add_scaling_columns(std::vector<Column>& columns) {
   add("memory_reduction", &ScalingResult::memory_reduction);
   add("weights_reduction", &ScalingResult::weights_reduction);
   add("communication_fraction", &ScalingResult::communication_fraction);
+  columns.push_back({"overlap_hidden_fraction", [](const Record& r) {
+                       return r.overlap ? number_or_null(r.overlap->hidden_fraction()) : Json(nullptr);
+                     }});
 }
 
 Json warning_codes(const Record& record) {

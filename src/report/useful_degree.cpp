@@ -125,13 +125,18 @@ void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& r
   std::tie(result.stop, result.stop_share) = largest_excess(*series.front(), stopped);
 }
 
+std::string share_text(Stop stop, const std::string& share) {
+  if (stop == Stop::compute) return share + " of the step is compute beyond 1/t";
+  // One rank waits in one collective and another in the next: together that may be more than the step.
+  if (stop == Stop::wait) return "the ranks' waits, added up, are " + share + " of the step";
+  return share + " of the step";
+}
+
 std::string what_stops(const UsefulDegree& result, const Series& series) {
   if (result.next_efficiency) {
     const std::string share = format_percent(result.stop_share.value_or(0));
     return fmt::format("TP {} falls to {:.2f}, stopped by {} ({})", *result.next, *result.next_efficiency,
-                       name_of(*result.stop),
-                       *result.stop == Stop::compute ? share + " of the step is compute beyond 1/t"
-                                                     : share + " of the step");
+                       name_of(*result.stop), share_text(*result.stop, share));
   }
   const auto next = std::find_if(series.begin(), series.end(), [&](const Record* record) {
     return record->point.tp_degree == *result.next;

@@ -160,6 +160,7 @@ TEST(Csv, QuotesWhatRfc4180Wants) {
 TEST(Csv, HasOneRowPerRecordWithTheValuesOfTheRecord) {
   std::vector<Record> records = sweep_records();
   records[0].label = "eth, \"1g\"\nshaped";
+  records[1].collectives.assign(2, CollectiveResult{});
   const auto rows = parse_csv(render_csv(records));
   ASSERT_EQ(rows.size(), records.size() + 1);
   for (const auto& row : rows) ASSERT_EQ(row.size(), rows[0].size());
@@ -178,6 +179,7 @@ TEST(Csv, HasOneRowPerRecordWithTheValuesOfTheRecord) {
   EXPECT_EQ(std::stod(cell(record, "wait_ci95_high_s")), (*record.time->wait.summary.ci95)[1]);
   EXPECT_EQ(cell(record, "weights_bytes"), std::to_string((*record.memory->by_category)[Category::weights]));
   EXPECT_EQ(cell(record, "collective_op"), "all_reduce");
+  EXPECT_EQ(cell(record, "collective_kinds"), "1");
   EXPECT_EQ(std::stod(cell(record, "busbw_gb_per_s")), 1.0 / 3.0);
   EXPECT_EQ(std::stod(cell(record, "efficiency")), *record.scaling.efficiency);
   EXPECT_EQ(cell(record, "passed"), "true");
@@ -186,6 +188,9 @@ TEST(Csv, HasOneRowPerRecordWithTheValuesOfTheRecord) {
   EXPECT_EQ(cell(record, "model"), "");
   EXPECT_EQ(cell(record, "model_activation_bytes"), "");
   EXPECT_EQ(cell(record, "backward_compute_median_s"), "") << "a forward pass has no halves";
+
+  EXPECT_EQ(cell(records[1], "collective_kinds"), "2");
+  EXPECT_EQ(cell(records[1], "collective_op"), "") << "one row has room for one kind";
 
   const Record& skipped = records[1];
   EXPECT_EQ(cell(skipped, "reason_code"), "divisibility");
