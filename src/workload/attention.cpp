@@ -6,15 +6,7 @@ namespace {
 
 // Y [T, h] = sum over ranks of heads_i(X Wq_i, X Wk_i, X Wv_i) Wo_i: query heads are split over the ranks,
 // Wq_i [h, a/t d], Wo_i [a/t d, h]; so are key/value heads as long as there are enough of them.
-Cost cost(const Shape& s) {
-  Cost cost;
-  cost.reduction_length = 0;
-  cost.memory[Category::activations] = matrix_bytes(s, s.local_tokens(), s.hidden_size);  // X
-  add_region_entry(cost, s);
-  add_attention(cost, s);
-  add_region_exit(cost, s);
-  return cost;
-}
+Cost cost(const Shape& s) { return region_cost(s, add_attention); }
 
 }  // namespace
 

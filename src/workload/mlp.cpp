@@ -6,15 +6,7 @@ namespace {
 
 // Y [T, h] = sum over ranks of act(X A_i) B_i, A_i [h, f/t], B_i [f/t, h]. The gated form has two A_i side by
 // side.
-Cost cost(const Shape& s) {
-  Cost cost;
-  cost.reduction_length = 0;
-  cost.memory[Category::activations] = matrix_bytes(s, s.local_tokens(), s.hidden_size);  // X
-  add_region_entry(cost, s);
-  add_mlp(cost, s);
-  add_region_exit(cost, s);
-  return cost;
-}
+Cost cost(const Shape& s) { return region_cost(s, add_mlp); }
 
 }  // namespace
 

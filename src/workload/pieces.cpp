@@ -169,6 +169,16 @@ void add_attention(Cost& cost, const Shape& s) {
   }
 }
 
+Cost region_cost(const Shape& s, void (*add_part)(Cost&, const Shape&)) {
+  Cost cost;
+  cost.reduction_length = 0;
+  cost.memory[Category::activations] = matrix_bytes(s, s.local_tokens(), s.hidden_size);  // X
+  add_region_entry(cost, s);
+  add_part(cost, s);
+  add_region_exit(cost, s);
+  return cost;
+}
+
 void add_norms(Cost& cost, const Shape& s, std::int64_t norms) {
   // Scale, and for a layer norm shift; all norms of a weight set in one matrix.
   const std::int64_t rows = norms * (s.norm == Norm::layer_norm ? 2 : 1);

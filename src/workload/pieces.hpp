@@ -41,6 +41,9 @@ void add_mlp(Cost& cost, const Shape& shape);
 /// Attention over this rank's heads between entry and exit.
 void add_attention(Cost& cost, const Shape& shape);
 
+/// One region by itself: X, entry, what `add_part` adds, exit.
+Cost region_cost(const Shape& shape, void (*add_part)(Cost&, const Shape&));
+
 /// `norms` normalisations over h for each weight set, of the rows that this rank holds.
 void add_norms(Cost& cost, const Shape& shape, std::int64_t norms);
 
