@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
@@ -63,6 +65,13 @@ void flush_results(ExitStatus& status, std::string& message) {
   message = fmt::format("cannot write to stdout: {}", std::strerror(errno));
 }
 
+// mpirun ends all ranks as soon as one leaves with a status, and rank 0 may not have said why yet. Others
+// that leave so give it time; when it leaves they are ended with it.
+int leave(ExitStatus status, long rank) {
+  if (status != ExitStatus::ok && rank != 0) std::this_thread::sleep_for(std::chrono::seconds(3));
+  return static_cast<int>(status);
+}
+
 }  // namespace
 
 int run_program(int argc, const char* const* argv, const Parts& parts) {
@@ -70,7 +79,7 @@ int run_program(int argc, const char* const* argv, const Parts& parts) {
   const Launch launch = detect_launch();
   const long rank = launch.rank.value_or(0);
   const ParsedCommandLine parsed = parse_command_line(argc, argv, rank == 0);
-  if (!parsed.command_line) return parsed.exit_status;
+  if (!parsed.command_line) return leave(static_cast<ExitStatus>(parsed.exit_status), rank);
   configure_log(*parsed.command_line, rank);
   ExitStatus status = ExitStatus::ok;
   std::string message;
@@ -89,7 +98,7 @@ int run_program(int argc, const char* const* argv, const Parts& parts) {
   if (!message.empty() && rank == 0) {
     for (const std::string& text : split(message, '\n')) log::error(text);
   }
-  return static_cast<int>(status);
+  return leave(status, rank);
 }
 
 }  // namespace tpbench
