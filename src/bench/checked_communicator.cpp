@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "bench/error_of_sums.hpp"
+#include "bench/factored_sums.hpp"
 #include "bench/operation_check.hpp"
-#include "bench/signed_sums.hpp"
 
 namespace tpbench {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "bench/signed_sums.hpp"
+#include "bench/factored_sums.hpp"
 
 namespace tpbench {
 

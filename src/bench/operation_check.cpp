@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "bench/error_of_sums.hpp"
-#include "bench/signed_sums.hpp"
+#include "bench/factored_sums.hpp"
 #include "compute/norm.hpp"
 
 namespace tpbench {

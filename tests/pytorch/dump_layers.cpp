@@ -11,7 +11,7 @@
 
 #include "base/json.hpp"
 #include "bench/case_machine.hpp"
-#include "bench/signed_sums.hpp"
+#include "bench/factored_sums.hpp"
 #include "environment/launch.hpp"
 #include "layers/tensors.hpp"
 #include "sweep/sweep.hpp"

@@ -1,4 +1,4 @@
-#include "bench/signed_sums.hpp"
+#include "bench/factored_sums.hpp"
 
 #include <algorithm>
 #include <cmath>
