@@ -38,15 +38,23 @@ Allocation::~Allocation() {
   if (owner_ != nullptr) owner_->release(data_);
 }
 
+std::shared_ptr<void> take_host_pages(std::int64_t bytes) {
+  const auto size = static_cast<std::size_t>(bytes);
+  void* data = map_pages(size);
+  if (data == nullptr) throw CaseError(std::strerror(errno));
+  return {data, [size](void* pages) { unmap_pages(pages, size); }};
+}
+
 Allocation TrackedMemory::allocate(Category category, std::int64_t bytes) {
   if (bytes <= 0) return {};
-  void* data = map_pages(static_cast<std::size_t>(bytes));
-  if (data == nullptr) {
+  std::shared_ptr<void> memory;
+  try {
+    memory = source_(bytes);
+  } catch (const CaseError& error) {
     throw CaseError(fmt::format("cannot allocate {} for {}: {}", format_bytes(static_cast<double>(bytes)),
-                                name_of(category), std::strerror(errno)));
+                                name_of(category), error.what()));
   }
-  const auto size = static_cast<std::size_t>(bytes);
-  return adopt(category, bytes, {data, [size](void* pages) { unmap_pages(pages, size); }});
+  return adopt(category, bytes, std::move(memory));
 }
 
 Allocation TrackedMemory::adopt(Category category, std::int64_t bytes, std::shared_ptr<void> memory) {

@@ -29,17 +29,24 @@ class Allocation {
   void* data_ = nullptr;
 };
 
-/// The host memory from which every tensor of a case comes. Blocks are mapped one by one and go back to the
-/// system when freed, so that the next case starts from the same resident set.
+/// Maps pages of the host; they go back to the system when freed, so that the next case starts from the same
+/// resident set. Throws CaseError with the system's reason.
+std::shared_ptr<void> take_host_pages(std::int64_t bytes);
+
+/// The memory from which every tensor of a case comes, block by block.
 class TrackedMemory {
  public:
-  TrackedMemory() = default;
+  /// Takes a block of `bytes` > 0 that is let go of with its last pointer, or throws CaseError with the
+  /// reason.
+  using Source = std::function<std::shared_ptr<void>(std::int64_t bytes)>;
+
+  explicit TrackedMemory(Source source = take_host_pages) : source_(std::move(source)) {}
   TrackedMemory(const TrackedMemory&) = delete;
   TrackedMemory& operator=(const TrackedMemory&) = delete;
   /// Allocations that are still alive are a mistake of the program: they must not outlive their memory.
   ~TrackedMemory() = default;
 
-  /// Maps `bytes` for `category`. Throws CaseError with the size and the system's reason.
+  /// Takes `bytes` for `category`. Throws CaseError with the size and the reason.
   Allocation allocate(Category category, std::int64_t bytes);
 
   /// Counts `bytes` at `memory` that somebody else has mapped, and lets go of them when the allocation ends:
@@ -63,6 +70,7 @@ class TrackedMemory {
   };
   void release(void* data) noexcept;
 
+  Source source_;
   std::map<void*, Block> blocks_;
   MemoryByCategory in_use_;
   MemoryByCategory at_peak_;
