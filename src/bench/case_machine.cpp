@@ -26,7 +26,7 @@ void CaseMachine::make_layer() {
 
 std::unique_ptr<Communicator> CaseMachine::make_communicator(const Control& ranks) {
   auto agreeing = std::make_unique<AgreeingCommunicator>(
-      parts_.make_communicator(point_.algorithm.value_or("mpi"), ranks), team_, asks_);
+      parts_.make_communicator(point_.algorithm.value_or("mpi"), ranks, backend_->device()), team_, asks_);
   return make_checked_communicator(std::move(agreeing), ranks, *backend_, operations_, heartbeat_);
 }
 

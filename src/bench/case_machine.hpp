@@ -24,6 +24,7 @@ class CaseMachine {
 
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] Backend& backend() { return *backend_; }
+  [[nodiscard]] const Communicator& communicator() const { return *communicator_; }
   [[nodiscard]] Layer& layer() { return *layer_; }
   [[nodiscard]] OperationErrors& operations() { return operations_; }
   /// How the outputs of a case that overlaps are made from the next step on.

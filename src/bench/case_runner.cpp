@@ -9,6 +9,8 @@
 #include "bench/overlap.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/verification.hpp"
+#include "comm/device_side.hpp"
+#include "compute/backend.hpp"
 #include "environment/host.hpp"
 #include "layers/layer.hpp"
 
@@ -24,21 +26,20 @@ class MemoryShort : public CaseError {
 class CaseRun {
  public:
   CaseRun(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts,
-          Heartbeat& heartbeat, std::int64_t ranks_here)
+          Heartbeat& heartbeat, const RanksBeside& beside)
       : point_(point),
         settings_(settings),
         team_(team),
         parts_(parts),
         heartbeat_(heartbeat),
-        ranks_here_(ranks_here),
+        beside_(beside),
         shape_(point.shape()),
-        cost_(point.workload_row().cost(shape_)) {}
+        cost_(point.cost()) {}
 
   CaseOutcome run() {
     try {
-      check_memory();
       phase(Phase::setup, "setup", [&] {
-        team_.together([&] { set_up(); });
+        make_machine();
         method_ = choose_method(settings_.verify, machine_->layer(), shape_, team_);
         machine_->operations().on = method_ == VerificationMethod::sampled;
       });
@@ -47,13 +48,15 @@ class CaseRun {
       if (outcome_.status == Status::ok) {
         team_.together([&] { machine_->layer().settle(); });
         peak_is_reset_ = reset_peak_resident();
-        Trace trace(heartbeat_);
+        Trace trace(heartbeat_, machine_->backend().device_clock());
         double expected_step_s = 0;
         const auto warm_up_steps = static_cast<std::size_t>(settings_.measure.warmup_steps);
         phase(Phase::warm_up, "warm_up", [&] {
           expected_step_s = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
         });
+        outcome_.device_before = device_state();
         phase(Phase::sampling, "sampling", [&] { sample_steps(expected_step_s, trace); });
+        outcome_.device_after = device_state();
       }
       count_memory();
     } catch (const MemoryShort& shortage) {
@@ -80,29 +83,47 @@ class CaseRun {
     outcome_.samples = {};
   }
 
-  // What the process takes beside its tensors was measured: under 2 % and a few megabytes
-  // (scripts/performance.sh).
+  // Tensors on the host: what the process takes beside them was measured, under 2 % and a few megabytes
+  // (scripts/performance.sh). Tensors on a device: allocations there are whole pages of 2 MiB.
   void check_memory() {
     constexpr double kMargin = 1.05, kFixedBytes = 16e6;
-    const double needed = static_cast<double>(ranks_here_) *
-                          (static_cast<double>(cost_.memory.total()) * kMargin + kFixedBytes);
-    const auto available = static_cast<double>(available_memory_bytes());
+    DeviceSide* device = machine_->backend().device();
+    const std::int64_t ranks = device == nullptr ? beside_.on_host : beside_.on_device;
+    const double needed =
+        static_cast<double>(ranks) * (static_cast<double>(cost_.memory.total()) * kMargin + kFixedBytes);
+    const auto available =
+        static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
     const double shortage = team_.active->max(needed - available);
     if (shortage <= 0) return;
-    // The host that lacks most speaks.
+    // The place that lacks most speaks.
     const bool speaks = needed - available == shortage;
     const std::string words = fmt::format(
         "{} ranks on {} need {} and {} are free; a larger tp_degree, more hosts or smaller shapes would fit",
-        ranks_here_, host_name(), format_bytes(needed), format_bytes(available));
+        ranks, device == nullptr ? host_name() : "one GPU of " + host_name(), format_bytes(needed),
+        format_bytes(available));
     throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));
   }
 
-  void set_up() {
-    machine_.emplace(point_, team_, parts_, heartbeat_);
-    outcome_.backend_threads = machine_->backend().threads();
-    reset_peak_resident();
-    outcome_.process_base_rss = resident_bytes();
-    machine_->make_layer();
+  void make_machine() {
+    team_.together([&] {
+      machine_.emplace(point_, team_, parts_, heartbeat_);
+      outcome_.backend_threads = machine_->backend().threads();
+      reset_peak_resident();
+      outcome_.process_base_rss = resident_bytes();
+      outcome_.device_base = device_bytes_in_use();
+    });
+    check_memory();
+    team_.together([&] {
+      machine_->make_layer();
+      outcome_.data_path = machine_->communicator().data_path(shape_.dtype);
+    });
+  }
+
+  [[nodiscard]] std::optional<std::int64_t> device_bytes_in_use() {
+    DeviceSide* device = machine_->backend().device();
+    if (device == nullptr) return std::nullopt;
+    const DeviceSide::Memory memory = device->memory_now();
+    return memory.total - memory.free;
   }
 
   void verify() {
@@ -122,6 +143,25 @@ class CaseRun {
     }
     outcome_.samples = sample(stepping, stop_settings(), expected_step_s, team_, trace);
     if (variants) outcome_.overlap = variants->result(outcome_.samples);
+  }
+
+  // The slowest clocks of the active ranks' devices, and every reason that any of them gives.
+  std::optional<DeviceState> device_state() {
+    if (machine_->backend().device() == nullptr) return std::nullopt;
+    const auto own = find_backend(point_.backend)->device_state();
+    const DeviceState state = own.value_or(DeviceState{});
+    std::vector<double> values = {own ? 0.0 : 1.0, -static_cast<double>(state.sm_clock_mhz),
+                                  -static_cast<double>(state.memory_clock_mhz),
+                                  static_cast<double>(state.temperature_c)};
+    constexpr std::size_t kBits = 32;
+    for (std::size_t bit = 0; bit < kBits; ++bit)
+      values.push_back(static_cast<double>(state.throttle_reasons >> bit & 1U));
+    team_.active->reduce_max(values);
+    if (values[0] > 0) return std::nullopt;
+    DeviceState worst = {std::llround(-values[1]), std::llround(-values[2]), std::llround(values[3]), 0};
+    for (std::size_t bit = 0; bit < kBits; ++bit)
+      worst.throttle_reasons |= static_cast<std::uint64_t>(values[4 + bit]) << bit;
+    return worst;
   }
 
   static std::string what_differs(const VerificationResult& found) {
@@ -162,11 +202,15 @@ class CaseRun {
     const double unknown = -1;
     bytes.push_back(static_cast<double>(outcome_.process_base_rss.value_or(-1)));
     bytes.push_back(peak_is_reset_ ? static_cast<double>(peak_resident_bytes().value_or(-1)) : unknown);
+    bytes.push_back(static_cast<double>(outcome_.device_base.value_or(-1)));
+    bytes.push_back(static_cast<double>(device_bytes_in_use().value_or(-1)));
     team_.active->reduce_max(bytes);
     for (std::size_t i = 0; i < kCategoryCount; ++i) counted.bytes[i] = std::llround(bytes[i]);
     outcome_.memory = counted;
     outcome_.process_base_rss = known(bytes[kCategoryCount]);
     outcome_.process_peak_rss = known(bytes[kCategoryCount + 1]);
+    outcome_.device_base = known(bytes[kCategoryCount + 2]);
+    outcome_.device_in_use = known(bytes[kCategoryCount + 3]);
   }
   static std::optional<std::int64_t> known(double bytes) {
     return bytes < 0 ? std::nullopt : std::optional<std::int64_t>(std::llround(bytes));
@@ -177,7 +221,7 @@ class CaseRun {
   const Team& team_;
   const Parts& parts_;
   Heartbeat& heartbeat_;
-  std::int64_t ranks_here_;
+  RanksBeside beside_;
   Shape shape_;
   Cost cost_;
   std::optional<CaseMachine> machine_;
@@ -189,9 +233,9 @@ class CaseRun {
 }  // namespace
 
 CaseOutcome run_case(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts,
-                     Heartbeat& heartbeat, std::int64_t ranks_here) {
+                     Heartbeat& heartbeat, const RanksBeside& beside) {
   const Stopwatch stopwatch;
-  CaseOutcome outcome = CaseRun(point, settings, team, parts, heartbeat, ranks_here).run();
+  CaseOutcome outcome = CaseRun(point, settings, team, parts, heartbeat, beside).run();
   outcome.phases_s["total"] = stopwatch.elapsed_s();
   return outcome;
 }

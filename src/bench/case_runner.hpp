@@ -7,6 +7,8 @@
 #include "bench/parts.hpp"
 #include "bench/sampling.hpp"
 #include "bench/team.hpp"
+#include "comm/communicator.hpp"
+#include "compute/backend.hpp"
 #include "measure/heartbeat.hpp"
 #include "result/record.hpp"
 #include "sweep/settings.hpp"
@@ -22,6 +24,10 @@ struct CaseOutcome {
   std::optional<OverlapResult> overlap;    ///< of a case that overlaps
   std::optional<MemoryByCategory> memory;  ///< counted, at its peak, on the rank with most
   std::optional<std::int64_t> process_base_rss, process_peak_rss;
+  /// Of the device's memory, in use by all its processes: before the case allocated, and with the case.
+  std::optional<std::int64_t> device_base, device_in_use;
+  std::optional<DeviceState> device_before, device_after;  ///< around sampling
+  DataPath data_path = DataPath::host;
   VerificationResult verification;
   std::int64_t backend_threads = 0;
   bool cache_flushed = true;  ///< false: cold caches were asked for and cannot be made here
@@ -34,12 +40,18 @@ struct CaseSettings {
   VerifyMode verify = VerifyMode::automatic;
 };
 
+/// The active ranks, this one among them, that share its host and its device: free memory is shared among
+/// them.
+struct RanksBeside {
+  std::int64_t on_host = 1;
+  std::int64_t on_device = 0;  ///< 0: tensors are in host memory
+};
+
 /// Runs one case, whose degree divides and fits, on the team's active ranks: allocates, fills, verifies,
 /// warms up, samples. What goes wrong on a rank before the timed steps becomes a failed or skipped outcome on
 /// all. What is thrown later, and CommError at any time, comes out of here on that rank alone: the others
-/// wait in a collective, and the job must end. `point.threads_per_rank` is resolved. `ranks_here` counts the
-/// active ranks of this host, among which its free memory is shared.
+/// wait in a collective, and the job must end. `point.threads_per_rank` is resolved.
 CaseOutcome run_case(const Case& point, const CaseSettings& settings, const Team& team, const Parts& parts,
-                     Heartbeat& heartbeat, std::int64_t ranks_here);
+                     Heartbeat& heartbeat, const RanksBeside& beside);
 
 }  // namespace tpbench

@@ -14,9 +14,10 @@ OverlapVariants::OverlapVariants(CaseMachine& machine, const StepRunner& runner,
     : machine_(machine),
       runner_(runner),
       team_(team),
-      variants_{Variant{Schedule::serial, Trace(heartbeat), {}},
-                Variant{Schedule::compute_alone, Trace(heartbeat), {}},
-                Variant{Schedule::chunked_compute_alone, Trace(heartbeat), {}}} {
+      variants_{
+          Variant{Schedule::serial, Trace(heartbeat, machine.backend().device_clock()), {}},
+          Variant{Schedule::compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}},
+          Variant{Schedule::chunked_compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}}} {
   for (Variant& variant : variants_) {
     machine_.set_schedule(variant.schedule);
     run_batch(runner_, 1, team_, variant.trace);

@@ -15,10 +15,10 @@ Parts built_in_parts() {
             return entry->make(threads);
           },
       .make_communicator =
-          [](const std::string& algorithm, const Control& group) {
+          [](const std::string& algorithm, const Control& group, DeviceSide* device) {
             const AlgorithmEntry* entry = find_algorithm(algorithm);
             if (entry == nullptr) throw std::logic_error("no algorithm " + algorithm);
-            return entry->make(group);
+            return entry->make(group, device);
           },
   };
 }

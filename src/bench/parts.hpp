@@ -14,7 +14,8 @@ namespace tpbench {
 /// put faults in between.
 struct Parts {
   std::function<std::unique_ptr<Backend>(const std::string& name, int threads)> make_backend;
-  std::function<std::unique_ptr<Communicator>(const std::string& algorithm, const Control& group)>
+  std::function<std::unique_ptr<Communicator>(const std::string& algorithm, const Control& group,
+                                              DeviceSide* device)>
       make_communicator;
 };
 

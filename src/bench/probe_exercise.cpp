@@ -28,7 +28,7 @@ class PingPongExercise final : public ProbeExercise {
 class AllReduceExercise final : public ProbeExercise {
  public:
   AllReduceExercise(const Control& group, std::int64_t max_bytes, const Parts& parts)
-      : communicator_(parts.make_communicator("mpi", group)),
+      : communicator_(parts.make_communicator("mpi", group, nullptr)),
         values_(static_cast<std::size_t>(max_bytes) / sizeof(float)) {}
 
   void prepare(std::int64_t bytes, std::uint64_t stamp, bool repeats) override {

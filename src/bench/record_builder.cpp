@@ -61,6 +61,7 @@ void add_times(Record& record, const Samples& samples) {
     append(record.time->forward_communication, samples.communication_by_half_s[0]);
     append(record.time->backward_communication, samples.communication_by_half_s[1]);
   }
+  if (!samples.host_step_s.empty()) append(record.time->host_step, samples.host_step_s);
   record.converged = record.converged.value_or(true) && samples.converged;
   const double compute_s = record.time->compute.summary.median;
   if (record.flop_per_rank.value_or(0) > 0 && compute_s > 0)
@@ -83,7 +84,29 @@ void add_overlap(Record& record, const OverlapResult& overlap) {
     mean.*part += (overlap.*part - mean.*part) / epochs;
 }
 
+// Names as NVML has them, nvmlClocksEventReason...
+constexpr std::pair<std::uint64_t, const char*> kThrottleReasons[] = {
+    {0x1, "gpu_idle"},
+    {0x2, "applications_clocks_setting"},
+    {0x4, "sw_power_cap"},
+    {0x8, "hw_slowdown"},
+    {0x10, "sync_boost"},
+    {0x20, "sw_thermal_slowdown"},
+    {0x40, "hw_thermal_slowdown"},
+    {0x80, "hw_power_brake_slowdown"},
+    {0x100, "display_clock_setting"},
+};
+
+DeviceMoment moment_of(const DeviceState& state) {
+  DeviceMoment moment = {state.sm_clock_mhz, state.memory_clock_mhz, state.temperature_c, {}};
+  for (const auto& [bit, name] : kThrottleReasons) {
+    if ((state.throttle_reasons & bit) != 0) moment.throttle_reasons.emplace_back(name);
+  }
+  return moment;
+}
+
 void drop_times(Record& record) {
+  record.device.reset();
   record.overlap.reset();
   record.time.reset();
   record.gflops_per_rank.reset();
@@ -101,11 +124,11 @@ Record start_record(const std::string& id, const Case& point) {
   record.id = id;
   record.point = point;
   const Workload& workload = point.workload_row();
-  Shape shape = point.shape();
+  const Shape shape = point.shape();
   if (why_impossible(workload, shape)) return record;
   record.memory.emplace();
   if (!why_not_divisible(workload, shape)) {
-    const Cost cost = workload.cost(shape);
+    const Cost cost = point.cost();
     record.memory->predicted_peak = cost.memory.total();
     record.flop_per_rank = cost.flop();
     record.bytes_per_step = cost.bytes_per_step();
@@ -120,8 +143,7 @@ Record start_record(const std::string& id, const Case& point) {
     }
   }
   record.model_memory = model_memory_of_case(workload, shape, point.model_row());
-  shape.tp_degree = 1;
-  record.memory->unsharded_peak = workload.cost(shape).memory.total();
+  record.memory->unsharded_peak = point.cost(1).memory.total();
   return record;
 }
 
@@ -164,10 +186,15 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
     record.memory->peak = outcome.memory->total();
     record.memory->process_base_rss = outcome.process_base_rss;
     record.memory->process_peak_rss = outcome.process_peak_rss;
+    record.memory->device_base = outcome.device_base;
+    record.memory->device_in_use = outcome.device_in_use;
   }
   if (outcome.status == Status::ok) {
     add_times(record, outcome.samples);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
+    if (outcome.device_before && outcome.device_after)
+      record.device = {moment_of(*outcome.device_before), moment_of(*outcome.device_after)};
+    if (!record.collectives.empty()) record.data_path = name_of(outcome.data_path);
     ++record.epochs_done;
   } else {
     drop_times(record);

@@ -153,6 +153,9 @@ void take_slowest_group(const Team& team, GroupBatch& batch) {
 }  // namespace
 
 void reduce_batch(const Trace& trace, const Team& team, Samples& samples) {
+  std::vector<double> host_step_s(trace.host_step_s().begin(), trace.host_step_s().end());
+  if (!host_step_s.empty()) team.active->reduce_max(host_step_s);
+  samples.host_step_s.insert(samples.host_step_s.end(), host_step_s.begin(), host_step_s.end());
   GroupBatch batch = reduce_group(trace, *team.group);
   if (team.groups.size() > 1) take_slowest_group(team, batch);
   if (samples.collectives.empty()) {

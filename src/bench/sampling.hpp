@@ -18,6 +18,8 @@ namespace tpbench {
 /// Per sample: step = compute + communication + other.
 struct Samples {
   std::vector<double> step_s, compute_s, communication_s, wait_s, other_s;
+  /// The step by the hosts' clocks; empty where step_s is by them.
+  std::vector<double> host_step_s;
   /// What of compute_s and communication_s belongs to each half of the pass, by Direction.
   std::array<std::vector<double>, kDirections> compute_by_half_s, communication_by_half_s;
   /// The part of communication_s that each kind of collective has; the same kinds on all ranks.

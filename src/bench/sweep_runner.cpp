@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "base/log.hpp"
 #include "base/units.hpp"
@@ -13,6 +14,7 @@
 #include "bench/ledger.hpp"
 #include "bench/progress.hpp"
 #include "bench/why_skipped.hpp"
+#include "comm/device_side.hpp"
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
 
@@ -83,15 +85,21 @@ class SweepLoop {
 
   // The compute library makes its buffers and threads at the first call: they belong to no case.
   void warm_libraries() {
+    std::set<std::string> names;
+    for (const Case& point : run_.cases) names.insert(point.backend);
+    for (const std::string& name : names) warm_library(name);
+  }
+
+  void warm_library(const std::string& name) {
     constexpr std::int64_t kSize = 768;
-    const auto backend =
-        parts_.make_backend(run_.cases.front().backend, static_cast<int>(facts_.threads_per_rank));
+    const auto backend = parts_.make_backend(name, static_cast<int>(facts_.threads_per_rank));
     const Matrix a = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);
     const Matrix b = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);
     const Matrix c = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);
     backend->set_zero(a.view());
     backend->set_zero(b.view());
     backend->gemm(a.view(), b.view(), c.view());
+    if (DeviceSide* device = backend->device()) device->finish();
   }
 
   GuardOptions guard_options() {
@@ -115,7 +123,8 @@ class SweepLoop {
     current_id_ = case_id(asked);
     Case point = asked;
     if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
-    const auto skip = why_skipped(point, session_.host_of());
+    const std::vector<int> device_of = devices_of(run_.devices, point.backend);
+    const auto skip = why_skipped(point, {session_.host_of(), device_of});
     std::optional<std::string> problem;
     if (ledger_) {
       problem = report([&] {
@@ -161,17 +170,24 @@ class SweepLoop {
     return std::nullopt;
   }
 
-  CaseOutcome run_on_team(const Case& point, const Team& team) {
-    std::int64_t ranks_here = 0;
-    const auto hosts = session_.host_of();
-    const int host = hosts[static_cast<std::size_t>(session_.world().rank())];
+  // How many ranks of the team's groups are where this one is.
+  [[nodiscard]] std::int64_t ranks_at(const Team& team, std::span<const int> place_of) const {
+    if (place_of.empty()) return 0;
+    const int own = place_of[static_cast<std::size_t>(session_.world().rank())];
+    std::int64_t ranks = 0;
     for (const std::vector<int>& group : team.groups) {
-      ranks_here += std::count_if(group.begin(), group.end(),
-                                  [&](int r) { return hosts[static_cast<std::size_t>(r)] == host; });
+      ranks += std::count_if(group.begin(), group.end(),
+                             [&](int r) { return place_of[static_cast<std::size_t>(r)] == own; });
     }
+    return ranks;
+  }
+
+  CaseOutcome run_on_team(const Case& point, const Team& team) {
+    const std::vector<int> device_of = devices_of(run_.devices, point.backend);
+    const RanksBeside beside = {ranks_at(team, session_.host_of()), ranks_at(team, device_of)};
     try {
       return run_case(point, {run_.sweep.measure, run_.sweep.verify}, team, parts_, session_.heartbeat(),
-                      ranks_here);
+                      beside);
     } catch (const std::exception& error) {
       // A rank that failed inside timed steps, or a communicator that failed: the others wait where nothing
       // can reach them, and their next call would go wrong.
@@ -235,7 +251,7 @@ std::vector<std::size_t> run_order(std::size_t cases, Order order, std::uint64_t
 double watchdog_limit_s(double base_s, const Case& point) {
   constexpr double kFlopPerSecond = 1e9, kBytesPerSecond = 1e7, kFillBytesPerSecond = 1e8;
   const Shape shape = point.shape();
-  const Cost cost = point.workload_row().cost(shape);
+  const Cost cost = point.cost();
   const double layers = static_cast<double>(shape.num_layers);
   double largest_call = 0;
   for (const CollectiveCost& collective : cost.collectives) {

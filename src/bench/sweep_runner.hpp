@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/devices.hpp"
 #include "bench/parts.hpp"
 #include "comm/session.hpp"
 #include "environment/launch_facts.hpp"
@@ -26,6 +27,7 @@ struct SweepRun {
   bool resume = false;
   bool quiet = false;
   double watchdog_s = 60;
+  DevicesByBackend devices;
   std::string how_to_resume;  ///< "finished records stay in DIR; continue with ..."
   /// Text of summary.csv (rank 0 only).
   std::function<std::string(const std::vector<Record>&)> summarise;

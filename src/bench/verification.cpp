@@ -76,7 +76,8 @@ class Verifier {
 
  private:
   void run_half(std::int64_t layer, Direction direction) {
-    Trace trace(heartbeat_);  // of its own: a step of the case runs all weight sets, this one half of one
+    Trace trace(heartbeat_, backend_.device_clock());  // of its own: a step of the case runs all weight sets,
+                                                       // this one half of one
     team_.together([&] {
       layer_.poison(layer, direction);
       trace.begin_step();

@@ -6,27 +6,49 @@
 
 #include "bench/team.hpp"
 #include "comm/communicator.hpp"
+#include "compute/backend.hpp"
 #include "workload/workload.hpp"
 
 namespace tpbench {
 namespace {
 
+std::vector<int> those_of(const std::vector<int>& group, std::span<const int> place_of) {
+  std::vector<int> places;
+  for (const int rank : group) {
+    if (!place_of.empty()) places.push_back(place_of[static_cast<std::size_t>(rank)]);
+  }
+  return places;
+}
+
 // Asks the case's algorithm about each group that would run.
-std::optional<Skip> why_not_placed(const Case& point, std::span<const int> host_of) {
+std::optional<Skip> why_not_placed(const Case& point, const GroupPlaces& places) {
   const AlgorithmEntry* algorithm = find_algorithm(point.algorithm.value_or(""));
   if (algorithm == nullptr) return std::nullopt;  // a workload without collectives
-  for (const std::vector<int>& group : groups_of(point, host_of)) {
-    std::vector<int> hosts;
-    for (const int rank : group) hosts.push_back(host_of[static_cast<std::size_t>(rank)]);
-    if (const auto reason = algorithm->why_not(hosts)) return Skip{ReasonCode::placement, *reason};
+  for (const std::vector<int>& group : groups_of(point, places.host_of)) {
+    const std::vector<int> hosts = those_of(group, places.host_of);
+    const std::vector<int> devices = those_of(group, places.device_of);
+    if (const auto reason = algorithm->why_not({hosts, devices})) return Skip{ReasonCode::placement, *reason};
   }
   return std::nullopt;
 }
 
+std::optional<Skip> why_not_computed(const Case& point) {
+  const BackendEntry* backend = find_backend(point.backend);
+  if (backend == nullptr) return std::nullopt;
+  std::vector<std::string_view> names;
+  for (const DType dtype : backend->dtypes) {
+    if (dtype == point.dtype) return std::nullopt;
+    names.push_back(name_of(dtype));
+  }
+  return Skip{ReasonCode::combination,
+              fmt::format("backend {} does not compute in dtype {}; it does in {}", point.backend,
+                          name_of(point.dtype), fmt::join(names, ", "))};
+}
+
 }  // namespace
 
-std::optional<Skip> why_skipped(const Case& point, std::span<const int> host_of) {
-  const auto world = static_cast<std::int64_t>(host_of.size());
+std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
+  const auto world = static_cast<std::int64_t>(places.host_of.size());
   const Workload& workload = point.workload_row();
   if (const auto reason = why_impossible(workload, point.shape())) {
     return Skip{ReasonCode::combination, *reason};
@@ -39,7 +61,8 @@ std::optional<Skip> why_skipped(const Case& point, std::span<const int> host_of)
                 fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with mpirun -n {}",
                             point.tp_degree, point.tp_degree, world, point.tp_degree)};
   }
-  return why_not_placed(point, host_of);
+  if (const auto skip = why_not_computed(point)) return skip;
+  return why_not_placed(point, places);
 }
 
 }  // namespace tpbench

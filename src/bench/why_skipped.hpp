@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "comm/communicator.hpp"
 #include "result/record.hpp"
 #include "sweep/case.hpp"
 
@@ -17,7 +18,7 @@ struct Skip {
 
 /// Why `point` is not even tried, from what every rank knows: its values make no sense together, its degree
 /// does not divide the layer, there are too few ranks, its algorithm cannot carry a group that is so placed.
-/// host_of[r] is the host of world rank r. Empty when it can run.
-std::optional<Skip> why_skipped(const Case& point, std::span<const int> host_of);
+/// `places` are those of the world's ranks. Empty when it can run.
+std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places);
 
 }  // namespace tpbench

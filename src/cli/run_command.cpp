@@ -16,6 +16,7 @@
 #include "bench/sweep_runner.hpp"
 #include "cli/commands.hpp"
 #include "comm/mpi_info.hpp"
+#include "compute/backend.hpp"
 #include "environment/environment.hpp"
 #include "environment/launch_facts.hpp"
 #include "measure/clock.hpp"
@@ -80,14 +81,36 @@ std::string label_of(const CommandLine& line) {
   return before;
 }
 
+std::set<std::string> backends_of(const std::vector<Case>& cases) {
+  std::set<std::string> names;
+  for (const Case& point : cases) names.insert(point.backend);
+  return names;
+}
+
+// What the ranks have taken of devices, beside what the library says of itself.
+Json describe_gpu(const Sweep& sweep, const std::vector<Json>& devices) {
+  if (!backends_of(sweep.cases).contains("cuda")) return nullptr;
+  Json gpu = find_backend("cuda")->describe();
+  gpu["ranks"] = devices;
+  return gpu;
+}
+
+void say_devices(const std::vector<Json>& devices) {
+  for (const Json& device : devices) {
+    log::info(fmt::format("rank {} on GPU {} of {}: {}, {}", device.value("rank", 0),
+                          device.value("index", 0), device.value("host", ""), device.value("name", ""),
+                          device.value("pci_bus_id", "")));
+  }
+}
+
 Json describe_launch(const std::string& label, const Launch& launch, const LaunchFacts& facts,
-                     const Sweep& sweep) {
+                     const std::vector<Json>& devices, const Sweep& sweep) {
   EnvironmentInputs inputs;
   inputs.label = label;
   inputs.started_at = utc_timestamp();
   inputs.mpi = describe_mpi();
-  const BackendEntry* backend = find_backend(sweep.cases.front().backend);
-  inputs.blas = backend != nullptr ? backend->describe() : Json(nullptr);
+  inputs.blas = find_backend("cpu")->describe();
+  inputs.gpu = describe_gpu(sweep, devices);
   inputs.ranks = facts.ranks;
   inputs.hosts = facts.hosts;
   inputs.components = facts.components;
@@ -105,12 +128,13 @@ struct Output {
 };
 
 Output open_output(const CommandLine& line, const Launch& launch, const LaunchFacts& facts,
-                   const Sweep& sweep) {
+                   const std::vector<Json>& devices, const Sweep& sweep) {
   const std::string label = label_of(line);
   ResultFolder folder = line.resume.empty() ? ResultFolder::create(new_folder(line, sweep))
                                             : ResultFolder::resume(line.resume, sweep.resolved);
   if (line.resume.empty()) folder.write_sweep(sweep.resolved);
-  std::string environment_file = folder.write_environment(describe_launch(label, launch, facts, sweep));
+  std::string environment_file =
+      folder.write_environment(describe_launch(label, launch, facts, devices, sweep));
   return {std::move(folder), std::move(environment_file), label};
 }
 
@@ -171,12 +195,15 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
 
   std::optional<Output> output;
   SweepRun run(selected.sweep, selected.cases);
+  run.devices = open_backends(backends_of(selected.cases), session);
+  const std::vector<Json> devices = describe_devices(run.devices, session);
   on_first_rank(world, [&] {
-    output.emplace(open_output(line, launch, facts, selected.sweep));
+    output.emplace(open_output(line, launch, facts, devices, selected.sweep));
     const std::string path = output->folder.path().string();
     log::info(fmt::format("{} cases on {} rank{}, {} BLAS thread{} each; results in {}",
                           selected.cases.size(), world.size(), world.size() == 1 ? "" : "s",
                           facts.threads_per_rank, facts.threads_per_rank == 1 ? "" : "s", path));
+    say_devices(devices);
     run.folder = &output->folder;
     run.environment_file = output->environment_file;
     run.label = output->label;

@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "comm/device_side.hpp"
+
 namespace tpbench {
 
-BackgroundReducer::BackgroundReducer(Communicator& communicator)
-    : communicator_(communicator), thread_([this] { work(); }) {}
+BackgroundReducer::BackgroundReducer(Communicator& communicator, DeviceSide* device)
+    : communicator_(communicator), device_(device), thread_([this] { work(); }) {}
 
 BackgroundReducer::~BackgroundReducer() {
   {
@@ -17,9 +19,10 @@ BackgroundReducer::~BackgroundReducer() {
 }
 
 void BackgroundReducer::start(void* data, std::int64_t count, DType dtype) {
+  std::shared_ptr<void> ready = device_ == nullptr ? nullptr : device_->point();
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back({data, count, dtype});
+    tasks_.push_back({data, count, dtype, std::move(ready)});
   }
   started_.notify_one();
 }
@@ -28,6 +31,7 @@ void BackgroundReducer::wait() {
   std::unique_lock lock(mutex_);
   done_.wait(lock, [this] { return tasks_.empty(); });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+  if (last_) device_->come_after(std::exchange(last_, nullptr));
 }
 
 void BackgroundReducer::drain() noexcept {
@@ -47,7 +51,11 @@ void BackgroundReducer::work() {
     std::exception_ptr failure;
     try {
       // After a failure the other ranks do not come either.
-      if (!failed) communicator_.all_reduce_sum(task.data, task.count, task.dtype);
+      if (!failed) {
+        if (device_ != nullptr) device_->come_after(task.ready);
+        communicator_.all_reduce_sum(task.data, task.count, task.dtype);
+        if (device_ != nullptr) last_ = device_->point();
+      }
     } catch (...) {
       failure = std::current_exception();
     }

@@ -14,10 +14,12 @@ namespace tpbench {
 /// Runs all-reduces on a thread of its own, in the order in which they are started, while the thread that
 /// starts them computes. The blocking collectives make real progress there, whatever the algorithm; MPI's own
 /// non-blocking ones move only when somebody calls MPI. The thread that starts them makes no call of MPI
-/// until `wait` (MPI_THREAD_SERIALIZED).
+/// until `wait` (MPI_THREAD_SERIALIZED). On a device a collective comes after what the starting thread had
+/// queued when it was started, and what that thread queues after `wait` comes after all of them.
 class BackgroundReducer {
  public:
-  explicit BackgroundReducer(Communicator& communicator);
+  /// `device`: where the operands lie; null for host memory.
+  explicit BackgroundReducer(Communicator& communicator, DeviceSide* device = nullptr);
   ~BackgroundReducer();
   BackgroundReducer(const BackgroundReducer&) = delete;
   BackgroundReducer& operator=(const BackgroundReducer&) = delete;
@@ -34,10 +36,13 @@ class BackgroundReducer {
     void* data;
     std::int64_t count;
     DType dtype;
+    std::shared_ptr<void> ready;  // the point of the device's work that it comes after
   };
   void work();
 
   Communicator& communicator_;
+  DeviceSide* device_;
+  std::shared_ptr<void> last_;  // the point of the device's work at which the last task is done
   std::mutex mutex_;
   std::condition_variable started_;
   std::condition_variable done_;

@@ -14,6 +14,15 @@
 
 namespace tpbench {
 
+class DeviceSide;
+
+/// Where the bytes of a collective go through.
+enum class DataPath {
+  host,    ///< operands lie in host memory
+  staged,  ///< operands lie on a device, and are copied to pinned host memory and back
+  device   ///< operands lie on a device, and the library takes them there
+};
+
 /// The collectives of one group, carried by one algorithm: the calls that are timed. Each is collective over
 /// the group, returns once its result is usable on this rank, and throws CommError.
 class Communicator {
@@ -29,6 +38,9 @@ class Communicator {
   virtual Matrix make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                              std::int64_t columns);
 
+  /// Where operands of this type go through.
+  [[nodiscard]] virtual DataPath data_path(DType /*dtype*/) const { return DataPath::host; }
+
   /// Sums `count` elements at `data` over all ranks of the group, in place.
   virtual void all_reduce_sum(void* data, std::int64_t count, DType dtype) = 0;
   /// Puts rank r's `shard_count` elements at whole[r * shard_count].
@@ -37,16 +49,27 @@ class Communicator {
   virtual void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) = 0;
 };
 
-/// One row of the table of algorithms. `group` is the control of the very ranks that share a layer.
+/// Where the ranks of a group are: rank r on host host_of[r], with its operands on device device_of[r], or in
+/// host memory when device_of is empty. Equal numbers are one host, one device.
+struct GroupPlaces {
+  std::span<const int> host_of;
+  std::span<const int> device_of;
+};
+
+/// One row of the table of algorithms. `group` is the control of the very ranks that share a layer, and
+/// `device` where their operands lie: null for host memory.
 struct AlgorithmEntry {
   std::string_view name;
-  std::unique_ptr<Communicator> (*make)(const Control& group);
-  /// Why this algorithm cannot carry a group whose rank r is on host host_of[r], in words that say what
-  /// would work; empty when it can. Asked before a case starts, on every rank of the world.
-  std::optional<std::string> (*why_not)(std::span<const int> host_of);
+  std::unique_ptr<Communicator> (*make)(const Control& group, DeviceSide* device);
+  /// Why this algorithm cannot carry such a group, in words that say what would work; empty when it can.
+  /// Asked before a case starts, on every rank of the world.
+  std::optional<std::string> (*why_not)(const GroupPlaces& places);
 };
 
 std::span<const AlgorithmEntry> all_algorithms();
 const AlgorithmEntry* find_algorithm(std::string_view name);
 
 }  // namespace tpbench
+
+TPBENCH_ENUM_NAMES(tpbench::DataPath, {tpbench::DataPath::host, "host"},
+                   {tpbench::DataPath::staged, "staged"}, {tpbench::DataPath::device, "device"});

@@ -18,6 +18,7 @@ class ForwardingCommunicator : public Communicator {
                      std::int64_t columns) override {
     return inner_->make_matrix(memory, category, dtype, rows, columns);
   }
+  DataPath data_path(DType dtype) const override { return inner_->data_path(dtype); }
   void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
     inner_->all_reduce_sum(data, count, dtype);
   }

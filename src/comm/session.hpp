@@ -14,8 +14,9 @@ namespace tpbench {
 /// MPI from its start to its end, and what is known about where the ranks are. One per process.
 class Session {
  public:
-  /// Starts MPI (MPI_THREAD_SERIALIZED: a thread may communicate while the one that waits for it computes). `alone` is true when no launcher started this process: then MPI is
-  /// kept from starting a daemon of its own. Throws EnvironmentError when MPI cannot start.
+  /// Starts MPI (MPI_THREAD_SERIALIZED: a thread may communicate while the one that waits for it computes).
+  /// `alone` is true when no launcher started this process: then MPI is kept from starting a daemon of its
+  /// own. Throws EnvironmentError when MPI cannot start.
   explicit Session(bool alone);
   ~Session();
   Session(const Session&) = delete;

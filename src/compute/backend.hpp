@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,9 @@
 #include "workload/shape.hpp"
 
 namespace tpbench {
+
+class DeviceClock;
+class DeviceSide;
 
 /// A factor of a product: a matrix as it lies, or read as its transpose.
 struct Factor {
@@ -88,14 +92,43 @@ class Backend {
                             const std::function<void(std::int64_t, std::int64_t)>& body) = 0;
   /// Removes all tensors of this backend from the caches. Returns false where that cannot be done.
   virtual bool flush_caches() = 0;
+
+  /// Where tensors lie when that is not host memory, and the clock of the work that is queued there; null on
+  /// the host.
+  virtual DeviceSide* device() { return nullptr; }
+  virtual DeviceClock* device_clock() { return nullptr; }
+};
+
+/// The device that a rank of a backend computes on.
+struct DeviceInfo {
+  std::string id;           ///< the same on all ranks that share the device, of one host or several
+  std::string description;  ///< a JSON object, {"name": ..., "pci_bus_id": ..., ...}, for environment.json
+};
+
+/// What a device is like at a moment: for the record, to tell a throttled run from a good one.
+struct DeviceState {
+  std::int64_t sm_clock_mhz = 0;
+  std::int64_t memory_clock_mhz = 0;
+  std::int64_t temperature_c = 0;
+  std::uint64_t throttle_reasons = 0;  ///< bits of NVML's nvmlClocksEventReasons
 };
 
 /// One row of the table of backends.
 struct BackendEntry {
   std::string_view name;
+  /// What its products can be computed in.
+  std::span<const DType> dtypes;
+  /// Makes this process ready, once, before anything else of the row is called but for `describe`;
+  /// `local_rank` numbers the ranks of this host and chooses the device. Throws EnvironmentError that names
+  /// what is missing.
+  void (*open)(int local_rank);
   std::unique_ptr<Backend> (*make)(int threads);
-  /// Version, core name, thread model: for environment.json.
+  /// Libraries with versions, devices, or what is missing for it: for environment.json and `tpbench info`.
   Json (*describe)();
+  /// The device that `open` took; empty where the backend computes on the host.
+  std::optional<DeviceInfo> (*device)();
+  /// Empty where there is no device, or nothing that tells.
+  std::optional<DeviceState> (*device_state)();
 };
 
 std::span<const BackendEntry> all_backends();

@@ -1,12 +1,34 @@
 #include <array>
 
+#include "base/error.hpp"
+#include "base/json.hpp"
 #include "compute/backend.hpp"
 #include "compute/cpu_backend.hpp"
+#include "compute/plugin.hpp"
 
 namespace tpbench {
 namespace {
 
-constexpr std::array kBackends = {BackendEntry{"cpu", make_cpu_backend, describe_openblas}};
+constexpr std::array kCpuTypes = {DType::f32, DType::f64};
+constexpr std::array kCudaTypes = {DType::f32, DType::f64, DType::tf32, DType::f16, DType::bf16};
+
+const BackendPlugin& cuda() { return load_plugin("libtpbench_cuda.so"); }
+
+Json describe_cuda() {
+  try {
+    return cuda().describe();
+  } catch (const EnvironmentError& missing) {
+    return {{"missing", missing.what()}};
+  }
+}
+
+constexpr std::array kBackends = {
+    BackendEntry{"cpu", kCpuTypes, [](int) {}, make_cpu_backend, describe_openblas,
+                 [] { return std::optional<DeviceInfo>(); }, [] { return std::optional<DeviceState>(); }},
+    BackendEntry{"cuda", kCudaTypes, [](int local_rank) { cuda().open(local_rank); },
+                 [](int threads) { return cuda().make(threads); }, describe_cuda,
+                 [] { return cuda().device(); }, [] { return cuda().device_state(); }},
+};
 
 }  // namespace
 

@@ -55,6 +55,8 @@ class ForwardingBackend : public Backend {
     inner_->parallel_for(count, body);
   }
   bool flush_caches() override { return inner_->flush_caches(); }
+  DeviceSide* device() override { return inner_->device(); }
+  DeviceClock* device_clock() override { return inner_->device_clock(); }
 
  private:
   std::unique_ptr<Backend> inner_;

@@ -126,7 +126,7 @@ Json describe_environment(const EnvironmentInputs& inputs) {
           {"launcher", {{"name", inputs.launcher}, {"size", json_or_null(inputs.launcher_size)}}},
           {"mpi", inputs.mpi},
           {"blas", inputs.blas},
-          {"gpu", nullptr},
+          {"gpu", inputs.gpu},
           {"hosts", hosts},
           {"ranks", ranks},
           {"data_path", data_path_remarks(inputs)},

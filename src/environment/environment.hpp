@@ -34,6 +34,7 @@ struct EnvironmentInputs {
   std::string started_at;  ///< UTC
   Json mpi;                ///< describe_mpi(); null without MPI
   Json blas;               ///< what the compute library says of itself; null when not asked
+  Json gpu;                ///< libraries and devices of backend cuda; null when not used
   std::vector<RankPlace> ranks;
   std::vector<Json> hosts;  ///< host_to_json(), once per host
   /// By host: mpi_components() of its first rank. Where it is absent, those of rank 0 stand for all.

@@ -67,7 +67,8 @@ RegionExit::RegionExit(const LayerContext& context) : context_(context) {
     }
     places_.push_back({piece, target, home});
   }
-  if (s.overlaps()) reducer_ = std::make_unique<BackgroundReducer>(context_.communicator);
+  if (s.overlaps())
+    reducer_ = std::make_unique<BackgroundReducer>(context_.communicator, context_.backend.device());
 }
 
 const MatrixView& RegionExit::run(const Project& project, Trace& trace) {

@@ -19,18 +19,16 @@ using Align = TextTable::Align;
 PlannedCase plan_case(const Case& point) {
   const Workload& workload = point.workload_row();
   const Shape shape = point.shape();
-  Shape unsharded = shape;
-  unsharded.tp_degree = 1;
 
   PlannedCase planned;
   planned.id = case_id(point);
   planned.point = point;
   planned.skip_reason = why_impossible(workload, shape);
   if (planned.skip_reason) return planned;
-  planned.unsharded_peak = workload.cost(unsharded).memory.total();
+  planned.unsharded_peak = point.cost(1).memory.total();
   planned.skip_reason = why_not_divisible(workload, shape);
   if (planned.skip_reason) return planned;
-  const Cost cost = workload.cost(shape);
+  const Cost cost = point.cost();
   planned.predicted_peak = cost.memory.total();
   planned.flop_per_rank = cost.flop();
   planned.bytes_per_step = cost.bytes_per_step();

@@ -24,9 +24,10 @@ constexpr QuantityMember kQuantities[] = {{"step", &TimeResult::step},
                                           {"forward_compute", &TimeResult::forward_compute},
                                           {"backward_compute", &TimeResult::backward_compute},
                                           {"forward_communication", &TimeResult::forward_communication},
-                                          {"backward_communication", &TimeResult::backward_communication}};
+                                          {"backward_communication", &TimeResult::backward_communication},
+                                          {"host_step", &TimeResult::host_step}};
 
-// The halves of a forward pass were not measured.
+// The halves of a forward pass were not measured, nor a second clock on the host.
 bool is_measured(const Quantity& quantity) { return !quantity.samples_s.empty(); }
 
 // ---- writing
@@ -97,6 +98,7 @@ Json memory_to_json(const MemoryResult& memory) {
   json["process_peak_rss"] = json_or_null(memory.process_peak_rss);
   json["process_base_rss"] = json_or_null(memory.process_base_rss);
   json["device_in_use"] = json_or_null(memory.device_in_use);
+  json["device_base"] = json_or_null(memory.device_base);
   return json;
 }
 
@@ -126,7 +128,9 @@ Json communication_to_json(const Record& record) {
     json["busbw_gb_per_s"] = finite_or_null(collective.busbw_gb_per_s);
     collectives.push_back(std::move(json));
   }
-  return {{"collectives", std::move(collectives)}, {"bytes_per_step", json_or_null(record.bytes_per_step)}};
+  return {{"collectives", std::move(collectives)},
+          {"bytes_per_step", json_or_null(record.bytes_per_step)},
+          {"data_path", json_or_null(record.data_path)}};
 }
 
 Json scaling_to_json(const ScalingResult& scaling) {
@@ -165,6 +169,17 @@ Json verification_to_json(const VerificationResult& verification) {
           {"operations_checked", verification.operations_checked},
           {"worst_operation", finite_or_null(verification.worst_operation)},
           {"passed", json_or_null(verification.passed)}};
+}
+
+Json moment_to_json(const DeviceMoment& moment) {
+  return {{"sm_clock_mhz", moment.sm_clock_mhz},
+          {"memory_clock_mhz", moment.memory_clock_mhz},
+          {"temperature_c", moment.temperature_c},
+          {"throttle_reasons", moment.throttle_reasons}};
+}
+
+Json device_to_json(const DeviceResult& device) {
+  return {{"before", moment_to_json(device.before)}, {"after", moment_to_json(device.after)}};
 }
 
 Json quality_to_json(const Record& record) {
@@ -301,6 +316,7 @@ std::optional<MemoryResult> memory_from_json(const Json& json) {
   read(json, "process_peak_rss", memory.process_peak_rss);
   read(json, "process_base_rss", memory.process_base_rss);
   read(json, "device_in_use", memory.device_in_use);
+  read(json, "device_base", memory.device_base);
   return memory;
 }
 
@@ -322,6 +338,7 @@ std::optional<ModelMemory> model_memory_from_json(const Json& json) {
 
 void read_communication(const Json& json, Record& record) {
   read(json, "bytes_per_step", record.bytes_per_step);
+  read(json, "data_path", record.data_path);
   for (const Json& item : at(json, "collectives")) {
     CollectiveResult collective;
     collective.op = read_required_name<CollectiveOp>(item, "op");
@@ -356,6 +373,15 @@ VerificationResult verification_from_json(const Json& json) {
   read(json, "worst_operation", verification.worst_operation);
   read(json, "passed", verification.passed);
   return verification;
+}
+
+DeviceMoment moment_from_json(const Json& json) {
+  DeviceMoment moment;
+  read(json, "sm_clock_mhz", moment.sm_clock_mhz);
+  read(json, "memory_clock_mhz", moment.memory_clock_mhz);
+  read(json, "temperature_c", moment.temperature_c);
+  read(json, "throttle_reasons", moment.throttle_reasons);
+  return moment;
 }
 
 void read_quality(const Json& json, Record& record) {
@@ -402,6 +428,7 @@ Json record_to_json(const Record& record) {
                      {"gflops_per_rank", finite_or_null(record.gflops_per_rank)}};
   json["communication"] = communication_to_json(record);
   json["scaling"] = scaling_to_json(record.scaling);
+  json["device"] = timed && record.device ? device_to_json(*record.device) : Json(nullptr);
   json["overlap"] = timed && record.overlap ? overlap_to_json(*record.overlap) : Json(nullptr);
   json["verification"] = verification_to_json(record.verification);
   json["quality"] = quality_to_json(record);
@@ -437,6 +464,8 @@ Record record_from_json(const Json& document) {
   read(at(document, "compute"), "gflops_per_rank", record.gflops_per_rank);
   read_communication(at(document, "communication"), record);
   record.scaling = scaling_from_json(at(document, "scaling"));
+  if (const Json& device = at(document, "device"); !device.is_null())
+    record.device = {moment_from_json(at(device, "before")), moment_from_json(at(device, "after"))};
   if (const Json& overlap = at(document, "overlap"); !overlap.is_null()) {
     record.overlap.emplace();
     for (const auto& [name, member] : kOverlapParts) read(overlap, name, (*record.overlap).*member);

@@ -34,6 +34,8 @@ struct Quantity {
 struct TimeResult {
   Quantity step, compute, communication, wait, other;
   Quantity forward_compute, backward_compute, forward_communication, backward_communication;
+  /// The step by the hosts' clocks; only where a device's clock took `step`.
+  Quantity host_step = {};
 };
 
 /// Bytes on one rank. What was not measured (a skipped case) is empty, and so is what cannot be predicted (a
@@ -46,7 +48,22 @@ struct MemoryResult {
   std::optional<std::int64_t>
       process_peak_rss;  ///< the largest of the group's ranks, during warm-up and sampling
   std::optional<std::int64_t> process_base_rss;  ///< the same before the case allocated anything
-  std::optional<std::int64_t> device_in_use;
+  /// Of a device's memory, taken by all that runs on it: with the case, and before it allocated anything.
+  std::optional<std::int64_t> device_in_use = {}, device_base = {};
+};
+
+/// What the devices of the active ranks were like at a moment: the slowest clocks, the highest temperature,
+/// and every reason that any of them gave for not running faster.
+struct DeviceMoment {
+  std::int64_t sm_clock_mhz = 0;
+  std::int64_t memory_clock_mhz = 0;
+  std::int64_t temperature_c = 0;
+  std::vector<std::string> throttle_reasons;
+};
+
+/// Around the samples of the last epoch.
+struct DeviceResult {
+  DeviceMoment before, after;
 };
 
 struct CollectiveResult {
@@ -138,8 +155,11 @@ struct Record {
   std::optional<double> flop_per_rank;  ///< by formula, of one step; empty where tp_degree does not divide
   std::optional<double> gflops_per_rank;
   std::vector<CollectiveResult> collectives;
+  std::optional<std::string>
+      data_path;  ///< "host", "staged", "device"; empty without collectives or when not run
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
+  std::optional<DeviceResult> device;    ///< of a case on devices that tell
   std::optional<OverlapResult> overlap;  ///< of an ok case that overlaps
   VerificationResult verification;
   std::optional<bool> converged;

@@ -11,6 +11,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "workload/backend_workspace.hpp"
 
 namespace tpbench {
 namespace {
@@ -135,6 +136,14 @@ constexpr std::array kModelFields = {
 }  // namespace
 
 std::span<const ModelField> model_fields() { return kModelFields; }
+
+Cost Case::cost(std::int64_t degree) const {
+  Shape at_degree = shape();
+  at_degree.tp_degree = degree;
+  Cost cost = workload_row().cost(at_degree);
+  cost.memory[Category::workspace] += backend_workspace(backend);
+  return cost;
+}
 
 const Workload& Case::workload_row() const {
   const Workload* row = find_workload(workload);

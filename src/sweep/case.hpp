@@ -51,6 +51,9 @@ struct Case {
   [[nodiscard]] std::int64_t tokens() const { return batch_size * sequence_length; }
   [[nodiscard]] Shape shape() const;
   [[nodiscard]] const Workload& workload_row() const;
+  /// What this point costs at this degree: the formulas of its workload, and the workspace of its backend.
+  [[nodiscard]] Cost cost(std::int64_t degree) const;
+  [[nodiscard]] Cost cost() const { return cost(tp_degree); }
   /// nullptr without a model. Throws std::runtime_error when it is none of this build.
   [[nodiscard]] const Model* model_row() const;
   bool operator==(const Case&) const = default;

@@ -32,12 +32,6 @@ constexpr std::array kOffers = {
     Offer{"workload", [](const Availability& a) { return words(a.workloads); }},
     Offer{"backend", [](const Availability& a) { return words(a.backends); }},
     Offer{"algorithm", [](const Availability& a) { return words(a.algorithms); }},
-    Offer{"dtype",
-          [](const Availability&) {
-            std::vector<Json> names;
-            for (const auto& [dtype, name] : EnumNames<DType>::table) names.emplace_back(name);
-            return names;
-          }},
 };
 
 void check_value_offered(const Json& value, const std::string& pointer, const std::vector<Json>& available,

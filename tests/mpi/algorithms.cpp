@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <cstring>
+
+#include "comm/device_communicators.hpp"
+#include "comm/device_side.hpp"
 #include "comm/hierarchical_communicator.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/shm_communicator.hpp"
@@ -10,6 +15,23 @@ namespace tpbench::test {
 namespace {
 
 constexpr std::int64_t kSlotBytes = 4 << 20;
+
+// A device whose memory is the host's, and whose work is done when it is queued.
+class PretendedDevice final : public DeviceSide {
+ public:
+  void finish() override {}
+  void copy_to_host(void* host, const void* device, std::int64_t bytes) override {
+    std::memcpy(host, device, static_cast<std::size_t>(bytes));
+  }
+  void copy_to_device(void* device, const void* host, std::int64_t bytes) override {
+    std::memcpy(device, host, static_cast<std::size_t>(bytes));
+  }
+  std::shared_ptr<void> pinned_memory(std::int64_t bytes) override { return take_host_pages(bytes); }
+  std::shared_ptr<void> point() override { return nullptr; }
+  void come_after(const std::shared_ptr<void>&) override {}
+  Memory memory_now() override { return {}; }
+  std::unique_ptr<Communicator> make_native_communicator(const NativeGroup&) override { return nullptr; }
+};
 
 // `size` ranks on `hosts` hosts: ranks of a host one after the other, or the hosts in turn.
 std::vector<int> pretended_hosts(int size, int hosts, bool spread) {
@@ -34,10 +56,25 @@ void add_hierarchical(std::vector<Carrier>& carriers, int size, std::int64_t slo
 
 }  // namespace
 
+std::vector<const AlgorithmEntry*> host_algorithms() {
+  std::vector<const AlgorithmEntry*> entries;
+  const std::array one_rank = {0};
+  for (const AlgorithmEntry& entry : all_algorithms()) {
+    if (!entry.why_not({one_rank, {}})) entries.push_back(&entry);
+  }
+  return entries;
+}
+
 std::vector<Carrier> all_carriers(int size) {
   std::vector<Carrier> carriers;
-  for (const AlgorithmEntry& entry : all_algorithms())
-    carriers.push_back({std::string(entry.name), entry.make});
+  for (const AlgorithmEntry* entry : host_algorithms()) {
+    carriers.push_back(
+        {std::string(entry->name), [=](const Control& group) { return entry->make(group, nullptr); }});
+  }
+  carriers.push_back({"mpi staged", [](const Control& group) {
+                        static PretendedDevice device;
+                        return make_staged(make_mpi_communicator(group), device);
+                      }});
   add_hierarchical(carriers, size, kSlotBytes);
   return carriers;
 }

@@ -204,12 +204,13 @@ TYPED_TEST(Collectives, FollowOneAnotherAtAnyPace) {
 }
 
 TEST(Algorithms, AreMadeByName) {
-  for (const AlgorithmEntry& entry : all_algorithms()) {
-    EXPECT_EQ(find_algorithm(entry.name), &entry);
-    const auto communicator = entry.make(world());
+  for (const AlgorithmEntry& entry : all_algorithms()) EXPECT_EQ(find_algorithm(entry.name), &entry);
+  for (const AlgorithmEntry* entry : host_algorithms()) {
+    const auto communicator = entry->make(world(), nullptr);
+    EXPECT_EQ(communicator->data_path(DType::f32), DataPath::host);
     TrackedMemory memory;
     const Matrix matrix = communicator->make_matrix(memory, Category::communication, DType::f64, 3, 5);
-    EXPECT_EQ(memory.in_use()[Category::communication], 3 * 5 * 8) << entry.name;
+    EXPECT_EQ(memory.in_use()[Category::communication], 3 * 5 * 8) << entry->name;
     EXPECT_EQ(matrix.view().row_stride, matrix.view().columns);
     std::fill_n(static_cast<double*>(matrix.view().data), matrix.view().elements(), 1.0);
     EXPECT_EQ(communicator->make_matrix(memory, Category::communication, DType::f64, 0, 5).view().elements(),
@@ -239,7 +240,7 @@ TEST(Algorithms, LeaveMatricesThatOutliveThem) {
 
 TEST(Algorithms, SayWhatSharedMemoryIsTooMuch) {
   if (world().size() == 1) GTEST_SKIP() << "nothing is shared";
-  const auto communicator = find_algorithm("shm")->make(world());
+  const auto communicator = find_algorithm("shm")->make(world(), nullptr);
   TrackedMemory memory;
   try {
     const Matrix matrix =

@@ -34,7 +34,7 @@ class CountedLayer {
         layer_(find_layer(point.workload)
                    ->make({point.shape(), point.seed, backend_, communicator_, [&](int colour) {
                              return std::make_unique<CountingCommunicator>(
-                                 find_algorithm("mpi")->make(team.group->split(colour)), executed_);
+                                 find_algorithm("mpi")->make(team.group->split(colour), nullptr), executed_);
                            }})) {}
 
   Layer& operator*() { return *layer_; }

@@ -19,7 +19,7 @@ inline CaseSettings quick_settings() {
 /// Runs `point` on its team; all members of the team call it.
 inline CaseOutcome run(const Case& point, const Parts& parts,
                        const CaseSettings& settings = quick_settings()) {
-  return run_case(point, settings, team_for(point), parts, session().heartbeat(), world().size());
+  return run_case(point, settings, team_for(point), parts, session().heartbeat(), {world().size(), 0});
 }
 
 }  // namespace tpbench::test

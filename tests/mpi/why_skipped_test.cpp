@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "comm/communicator.hpp"
+#include "algorithms.hpp"
 #include "world.hpp"
 
 namespace tpbench::test {
@@ -18,17 +18,17 @@ Case linear(const std::string& algorithm, std::int64_t degree) {
   return point;
 }
 
-std::string reason_of(const Case& point, const Hosts& host_of) {
-  const auto skip = why_skipped(point, host_of);
+std::string reason_of(const Case& point, const Hosts& host_of, const Hosts& device_of = {}) {
+  const auto skip = why_skipped(point, {host_of, device_of});
   if (!skip) return "";
   EXPECT_EQ(skip->code, ReasonCode::placement);
   return skip->reason;
 }
 
 TEST(WhySkipped, AnyAlgorithmRunsOnOneHost) {
-  for (const AlgorithmEntry& entry : all_algorithms()) {
+  for (const AlgorithmEntry* entry : host_algorithms()) {
     for (const std::int64_t degree : {1, 2, 4}) {
-      EXPECT_EQ(reason_of(linear(std::string(entry.name), degree), {0, 0, 0, 0}), "");
+      EXPECT_EQ(reason_of(linear(std::string(entry->name), degree), {0, 0, 0, 0}), "");
     }
   }
 }
@@ -71,10 +71,38 @@ TEST(WhySkipped, AWorkloadWithoutCollectivesRunsAnywhere) {
   EXPECT_EQ(reason_of(point, {0, 1, 1, 1}), "");
 }
 
+TEST(WhySkipped, NcclNeedsADeviceForEachRank) {
+  const Hosts one_host = {0, 0, 0, 0};
+  EXPECT_EQ(reason_of(linear("nccl", 4), one_host, {0, 1, 2, 3}), "");
+  EXPECT_NE(reason_of(linear("nccl", 4), one_host).find("use backend cuda"), std::string::npos);
+  const std::string reason = reason_of(linear("nccl", 4), one_host, {0, 1, 0, 1});
+  EXPECT_NE(reason.find("a GPU for each rank, and this group of 4 has 2"), std::string::npos) << reason;
+  EXPECT_EQ(reason_of(linear("nccl", 2), one_host, {0, 1, 0, 1}), "") << "one group runs, on two devices";
+}
+
+TEST(WhySkipped, OnDevicesOnlyWhatTakesOperandsThere) {
+  const Hosts one_host = {0, 0}, devices = {0, 0};
+  EXPECT_EQ(reason_of(linear("mpi", 2), one_host, devices), "");
+  for (const char* algorithm : {"shm", "hierarchical"})
+    EXPECT_NE(reason_of(linear(algorithm, 2), one_host, devices).find("nccl and mpi"), std::string::npos);
+}
+
+TEST(WhySkipped, ABackendHasItsElementTypes) {
+  Case point = linear("mpi", 2);
+  point.dtype = DType::bf16;
+  const Hosts one_host = {0, 0}, devices = {0, 1};
+  const auto skip = why_skipped(point, {one_host, {}});
+  ASSERT_TRUE(skip);
+  EXPECT_EQ(skip->code, ReasonCode::combination);
+  EXPECT_EQ(skip->reason, "backend cpu does not compute in dtype bf16; it does in f32, f64");
+  point.backend = "cuda";
+  EXPECT_FALSE(why_skipped(point, {one_host, devices}));
+}
+
 TEST(WhySkipped, SaysFirstWhatNoPlacementWouldCure) {
   const Hosts two_and_two = {0, 0, 1, 1};
-  EXPECT_EQ(why_skipped(linear("shm", 8), two_and_two)->code, ReasonCode::ranks);
-  EXPECT_EQ(why_skipped(linear("shm", 5), two_and_two)->code, ReasonCode::divisibility);
+  EXPECT_EQ(why_skipped(linear("shm", 8), {two_and_two, {}})->code, ReasonCode::ranks);
+  EXPECT_EQ(why_skipped(linear("shm", 5), {two_and_two, {}})->code, ReasonCode::divisibility);
 }
 
 }  // namespace

@@ -140,8 +140,7 @@ class FaultyBackend final : public ForwardingBackend {
   }
   void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
                      const MatrixView& dx, const MatrixView& dparameters) override {
-    trigger_->stretched(
-        [&] { ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters); });
+    trigger_->stretched([&] { ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters); });
   }
   void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
     trigger_->stretched([&] { ForwardingBackend::softmax(x, first_valid, step, scale); });
@@ -216,9 +215,10 @@ Parts with_fault(Parts parts, const InjectedFault& fault, long world_rank) {
           },
       // The program makes one backend more than it runs cases; of communicators it makes one for each.
       .make_communicator =
-          [inner = parts.make_communicator, trigger](const std::string& algorithm, const Control& group) {
+          [inner = parts.make_communicator, trigger](const std::string& algorithm, const Control& group,
+                                                     DeviceSide* device) {
             trigger->next_case();
-            return std::make_unique<FaultyCommunicator>(inner(algorithm, group), trigger);
+            return std::make_unique<FaultyCommunicator>(inner(algorithm, group, device), trigger);
           },
   };
 }

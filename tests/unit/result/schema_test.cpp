@@ -96,7 +96,7 @@ const Change kChanges[] = {
     {model_record, "/model_memory/parameters", "0"},
     {model_record, "/model_memory/assumptions", R"("")"},
     {model_record, "/model_memory/unknown", "1"},
-    {ok_record, "/case/dtype", R"("f16")"},
+    {ok_record, "/case/dtype", R"("f8")"},
     {ok_record, "/started_at", R"("yesterday")"},
     {ok_record, "/environment", R"("../environment.json")"},
     {ok_record, "/compute/gflops_per_rank", "-1"},

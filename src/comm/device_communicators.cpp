@@ -1,0 +1,155 @@
+#include "comm/device_communicators.hpp"
+
+#include <fmt/format.h>
+#include <mpi.h>
+#if __has_include(<mpi-ext.h>)
+#include <mpi-ext.h>
+#endif
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.hpp"
+#include "comm/device_side.hpp"
+#include "comm/forwarding_communicator.hpp"
+#include "comm/mpi_communicator.hpp"
+
+namespace tpbench {
+namespace {
+
+// Pinned host memory that grows with what goes through it: the untimed first step sees the largest.
+class Stage {
+ public:
+  explicit Stage(DeviceSide& device) : device_(device) {}
+
+  std::byte* hold(std::int64_t bytes) {
+    if (bytes > bytes_) {
+      memory_.reset();
+      memory_ = device_.pinned_memory(bytes);
+      bytes_ = bytes;
+    }
+    return static_cast<std::byte*>(memory_.get());
+  }
+
+ private:
+  DeviceSide& device_;
+  std::shared_ptr<void> memory_;
+  std::int64_t bytes_ = 0;
+};
+
+class StagedCommunicator final : public ForwardingCommunicator {
+ public:
+  StagedCommunicator(std::unique_ptr<Communicator> host, DeviceSide& device)
+      : ForwardingCommunicator(std::move(host)), device_(device), in_(device), out_(device) {}
+
+  Matrix make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
+                     std::int64_t columns) override {
+    return Communicator::make_matrix(memory, category, dtype, rows, columns);
+  }
+  DataPath data_path(DType) const override { return DataPath::staged; }
+
+  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+    const std::int64_t bytes = count * size_of(dtype);
+    std::byte* host = in_.hold(bytes);
+    device_.copy_to_host(host, data, bytes);
+    ForwardingCommunicator::all_reduce_sum(host, count, dtype);
+    device_.copy_to_device(data, host, bytes);
+  }
+
+  void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
+    const std::int64_t bytes = shard_count * size_of(dtype);
+    std::byte* host_shard = in_.hold(bytes);
+    std::byte* host_whole = out_.hold(bytes * size());
+    device_.copy_to_host(host_shard, shard, bytes);
+    ForwardingCommunicator::all_gather(host_shard, shard_count, host_whole, dtype);
+    device_.copy_to_device(whole, host_whole, bytes * size());
+  }
+
+  void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
+    const std::int64_t bytes = shard_count * size_of(dtype);
+    std::byte* host_whole = in_.hold(bytes * size());
+    std::byte* host_shard = out_.hold(bytes);
+    device_.copy_to_host(host_whole, whole, bytes * size());
+    ForwardingCommunicator::reduce_scatter_sum(host_whole, host_shard, shard_count, dtype);
+    device_.copy_to_device(shard, host_shard, bytes);
+  }
+
+ private:
+  DeviceSide& device_;
+  Stage in_, out_;
+};
+
+// MPI takes the operands where they lie; it knows nothing of the queue that writes them.
+class CudaAwareCommunicator final : public ForwardingCommunicator {
+ public:
+  CudaAwareCommunicator(const Control& group, DeviceSide& device)
+      : ForwardingCommunicator(make_mpi_communicator(group)),
+        device_(device),
+        staged_(make_mpi_communicator(group), device) {}
+
+  DataPath data_path(DType dtype) const override {
+    return size_of(dtype) == 2 ? DataPath::staged : DataPath::device;
+  }
+
+  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+    if (data_path(dtype) == DataPath::staged) return staged_.all_reduce_sum(data, count, dtype);
+    device_.finish();
+    ForwardingCommunicator::all_reduce_sum(data, count, dtype);
+  }
+  void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
+    device_.finish();
+    ForwardingCommunicator::all_gather(shard, shard_count, whole, dtype);
+  }
+  void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
+    if (data_path(dtype) == DataPath::staged)
+      return staged_.reduce_scatter_sum(whole, shard, shard_count, dtype);
+    device_.finish();
+    ForwardingCommunicator::reduce_scatter_sum(whole, shard, shard_count, dtype);
+  }
+
+ private:
+  DeviceSide& device_;
+  StagedCommunicator staged_;
+};
+
+}  // namespace
+
+bool mpi_takes_cuda_pointers() {
+#if defined(MPIX_CUDA_AWARE_SUPPORT)
+  return MPIX_Query_cuda_support() == 1;
+#else
+  return false;
+#endif
+}
+
+std::unique_ptr<Communicator> make_staged(std::unique_ptr<Communicator> host, DeviceSide& device) {
+  return std::make_unique<StagedCommunicator>(std::move(host), device);
+}
+
+std::unique_ptr<Communicator> make_mpi_for_device(const Control& group, DeviceSide& device) {
+  if (mpi_takes_cuda_pointers()) return std::make_unique<CudaAwareCommunicator>(group, device);
+  return make_staged(make_mpi_communicator(group), device);
+}
+
+std::unique_ptr<Communicator> make_nccl(const Control& group, DeviceSide* device) {
+  if (device == nullptr) throw CaseError(*why_not_nccl({}));
+  return device->make_native_communicator(
+      {group.rank(), group.size(), [group](std::string text) { return group.broadcast(std::move(text)); }});
+}
+
+std::optional<std::string> why_not_nccl(const GroupPlaces& places) {
+  if (places.device_of.empty())
+    return "algorithm nccl works on GPU memory, and these operands lie in host memory; use backend cuda, or "
+           "algorithm mpi";
+  std::vector<int> devices(places.device_of.begin(), places.device_of.end());
+  std::sort(devices.begin(), devices.end());
+  const auto distinct = std::unique(devices.begin(), devices.end()) - devices.begin();
+  if (static_cast<std::size_t>(distinct) == places.device_of.size()) return std::nullopt;
+  return fmt::format(
+      "algorithm nccl needs a GPU for each rank, and this group of {} has {}; algorithm mpi lets ranks share "
+      "a "
+      "GPU",
+      places.device_of.size(), distinct);
+}
+
+}  // namespace tpbench
