@@ -1,0 +1,67 @@
+#include "cuda/check.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <string>
+
+#include "base/error.hpp"
+
+namespace tpbench::cuda {
+namespace {
+
+std::string sentence(const char* call, const std::string& words, std::source_location where) {
+  return fmt::format("{} failed: {} ({}:{})", call, words,
+                     std::filesystem::path(where.file_name()).filename().string(), where.line());
+}
+
+}  // namespace
+
+bool is_sticky(cudaError_t error) {
+  switch (error) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorAssert:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContained:
+    case cudaErrorTensorMemoryLeak:
+    case cudaErrorExternalDevice:
+    case cudaErrorUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void check_cuda(cudaError_t result, const char* call, std::source_location where) {
+  if (result == cudaSuccess) return;
+  const std::string words = fmt::format("{} ({})", cudaGetErrorString(result), cudaGetErrorName(result));
+  cudaGetLastError();  // what is not sticky is told once
+  if (is_sticky(result))
+    throw CommError(sentence(call, words + "; the GPU is of no more use to this process", where));
+  throw CaseError(sentence(call, words, where));
+}
+
+void check_cublas(cublasStatus_t result, const char* call, std::source_location where) {
+  if (result == CUBLAS_STATUS_SUCCESS) return;
+  // cuBLASLt says only that something failed; the runtime knows whether it was the device.
+  check_cuda(cudaPeekAtLastError(), call, where);
+  throw CaseError(sentence(call, cublasLtGetStatusString(result), where));
+}
+
+void check_nccl(ncclResult_t result, const char* call, std::source_location where) {
+  if (result == ncclSuccess || result == ncclInProgress) return;
+  const char* last = ncclGetLastError(nullptr);
+  std::string words = ncclGetErrorString(result);
+  if (last != nullptr && *last != '\0') words += fmt::format("; {}", last);
+  throw CommError(sentence(call, words, where));
+}
+
+}  // namespace tpbench::cuda
