@@ -173,7 +173,9 @@ Message shared_gpu(const WarningInputs& in) {
 }
 
 Message staged(const WarningInputs& in) {
-  if (in.record.status != Status::ok || in.record.data_path != name_of(DataPath::staged)) return std::nullopt;
+  if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
+      in.record.data_path != name_of(DataPath::staged))
+    return std::nullopt;
   return "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm "
          "nccl, or "
          "an MPI library with CUDA support";

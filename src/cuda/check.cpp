@@ -4,14 +4,17 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "base/error.hpp"
 
 namespace tpbench::cuda {
 namespace {
 
+// Of a call the function's name is enough: the place says which one it was.
 std::string sentence(const char* call, const std::string& words, std::source_location where) {
-  return fmt::format("{} failed: {} ({}:{})", call, words,
+  const std::string_view text = call;
+  return fmt::format("{} failed: {} ({}:{})", text.substr(0, text.find('(')), words,
                      std::filesystem::path(where.file_name()).filename().string(), where.line());
 }
 

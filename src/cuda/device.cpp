@@ -149,7 +149,8 @@ void Device::wait(cudaEvent_t event) {
   for (;;) {
     const cudaError_t state = cudaEventQuery(event);
     if (state == cudaSuccess) return;
-    if (state != cudaErrorNotReady) TPBENCH_CUDA(state);
+    if (state != cudaErrorNotReady)
+      check_cuda(state, "what was queued before an event", std::source_location::current());
     if (now_s() > next_look_s) {
       look_after_watched();
       next_look_s = now_s() + kLookS;
@@ -168,7 +169,7 @@ std::shared_ptr<void> Device::allocate(std::int64_t bytes) const {
     throw CaseError(fmt::format("GPU {} has {} of {} free", index_, format_bytes(static_cast<double>(free)),
                                 format_bytes(static_cast<double>(total))));
   }
-  TPBENCH_CUDA(error);
+  check_cuda(error, "cudaMalloc", std::source_location::current());
   return {data, [](void* memory) { cudaFree(memory); }};
 }
 
