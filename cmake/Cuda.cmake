@@ -87,3 +87,19 @@ if(TPBENCH_WERROR)
 endif()
 set_target_properties(tpbench_cuda_kernels PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_STANDARD 20
                                                       CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF)
+
+# cuBLASLt and NCCL for the plug-in (cmake/CudaPlugin.cmake).
+find_package(CUDAToolkit REQUIRED)
+find_library(TPBENCH_NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR} ENV NCCL_HOME PATH_SUFFIXES lib DOC "NCCL")
+find_path(TPBENCH_NCCL_INCLUDE_DIR nccl.h HINTS ${TPBENCH_CUDA_INCLUDE_DIR} ENV NCCL_HOME PATH_SUFFIXES include
+          DOC "NCCL's header")
+mark_as_advanced(TPBENCH_NCCL_LIBRARY TPBENCH_NCCL_INCLUDE_DIR)
+if(TPBENCH_NCCL_LIBRARY AND TPBENCH_NCCL_INCLUDE_DIR AND TARGET CUDA::cublasLt)
+  add_library(tpbench_nccl INTERFACE)
+  target_link_libraries(tpbench_nccl INTERFACE ${TPBENCH_NCCL_LIBRARY})
+  target_include_directories(tpbench_nccl SYSTEM INTERFACE ${TPBENCH_NCCL_INCLUDE_DIR})
+elseif(TPBENCH_CUDA STREQUAL "ON")
+  message(FATAL_ERROR "TPBENCH_CUDA is ON, and NCCL or cuBLASLt is not found: NCCL_HOME names another folder")
+else()
+  message(STATUS "CUDA: no plug-in (NCCL or cuBLASLt is not found)")
+endif()

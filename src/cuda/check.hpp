@@ -15,9 +15,6 @@ void check_cuda(cudaError_t result, const char* call, std::source_location where
 void check_cublas(cublasStatus_t result, const char* call, std::source_location where);
 void check_nccl(ncclResult_t result, const char* call, std::source_location where);
 
-/// Will every later call of this process fail too?
-bool is_sticky(cudaError_t error);
-
 }  // namespace tpbench::cuda
 
 #define TPBENCH_CUDA(call) ::tpbench::cuda::check_cuda((call), #call, std::source_location::current())

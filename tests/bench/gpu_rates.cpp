@@ -1,5 +1,6 @@
-// How fast products are by this backend, by a plain loop over cuBLASLt in the same process, and by what the device can
-// do at best: its largest rate over all algorithms that are proposed, and that of a copy. Interleaved; medians.
+// How fast products are by this backend, by a plain loop over cuBLASLt in the same process, and by what the
+// device can do at best: its largest rate over all algorithms that are proposed, and that of a copy.
+// Interleaved; medians.
 //   gpu_rates [--size N] [--rounds N]
 #include <cublasLt.h>
 #include <fmt/format.h>
@@ -56,7 +57,8 @@ class PlainLoop {
   PlainLoop(const PlainLoop&) = delete;
   PlainLoop& operator=(const PlainLoop&) = delete;
   ~PlainLoop() {
-    for (const cublasLtMatrixLayout_t layout : {w_layout_, x_layout_, y_layout_}) cublasLtMatrixLayoutDestroy(layout);
+    for (const cublasLtMatrixLayout_t layout : {w_layout_, x_layout_, y_layout_})
+      cublasLtMatrixLayoutDestroy(layout);
     cublasLtMatmulDescDestroy(product_);
     cublasLtDestroy(handle_);
   }
@@ -65,10 +67,10 @@ class PlainLoop {
     const double one64 = 1, zero64 = 0;
     const float one32 = 1, zero32 = 0;
     const bool wide = scale_ == CUDA_R_64F;
-    TPBENCH_CUBLAS(cublasLtMatmul(handle_, product_, wide ? static_cast<const void*>(&one64) : &one32, w_.data,
-                                  w_layout_, x_.data, x_layout_,
-                                  wide ? static_cast<const void*>(&zero64) : &zero32, y_.data, y_layout_, y_.data,
-                                  y_layout_, &proposals_[proposal].algo, workspace_.get(),
+    TPBENCH_CUBLAS(cublasLtMatmul(handle_, product_, wide ? static_cast<const void*>(&one64) : &one32,
+                                  w_.data, w_layout_, x_.data, x_layout_,
+                                  wide ? static_cast<const void*>(&zero64) : &zero32, y_.data, y_layout_,
+                                  y_.data, y_layout_, &proposals_[proposal].algo, workspace_.get(),
                                   static_cast<std::size_t>(kCudaWorkspaceBytes), Device::get().queue()));
   }
   [[nodiscard]] std::size_t proposals() const { return proposals_.size(); }
@@ -83,8 +85,8 @@ class PlainLoop {
     constexpr int kMost = 32;
     proposals_.resize(kMost);
     int count = 0;
-    TPBENCH_CUBLAS(cublasLtMatmulAlgoGetHeuristic(handle_, product_, w_layout_, x_layout_, y_layout_, y_layout_,
-                                                  preference, kMost, proposals_.data(), &count));
+    TPBENCH_CUBLAS(cublasLtMatmulAlgoGetHeuristic(handle_, product_, w_layout_, x_layout_, y_layout_,
+                                                  y_layout_, preference, kMost, proposals_.data(), &count));
     cublasLtMatmulPreferenceDestroy(preference);
     proposals_.resize(static_cast<std::size_t>(count));
     std::erase_if(proposals_, [](const auto& proposal) { return proposal.state != CUBLAS_STATUS_SUCCESS; });
@@ -158,8 +160,8 @@ Json measure(const Product& product, int rounds) {
 Json measure_copy(std::int64_t bytes, int rounds) {
   const std::shared_ptr<void> from = Device::get().allocate(bytes), to = Device::get().allocate(bytes);
   const auto copy = [&] {
-    TPBENCH_CUDA(cudaMemcpyAsync(to.get(), from.get(), static_cast<std::size_t>(bytes), cudaMemcpyDeviceToDevice,
-                                 Device::get().queue()));
+    TPBENCH_CUDA(cudaMemcpyAsync(to.get(), from.get(), static_cast<std::size_t>(bytes),
+                                 cudaMemcpyDeviceToDevice, Device::get().queue()));
   };
   seconds_of(copy);
   std::vector<double> copy_s;
@@ -170,9 +172,9 @@ Json measure_copy(std::int64_t bytes, int rounds) {
 int run(std::int64_t size, int rounds) {
   Device::open(0);
   Json rates = {{"gpu", Device::get().properties().name}, {"products", Json::array()}};
-  const std::vector<Product> products = {{DType::bf16, size, size},     {DType::f16, size, size},
-                                         {DType::tf32, size, size},     {DType::f32, size / 2, size / 2},
-                                         {DType::f64, size / 2, size / 2}, {DType::bf16, size / 16, size / 2}};
+  const std::vector<Product> products = {
+      {DType::bf16, size, size},        {DType::f16, size, size},         {DType::tf32, size, size},
+      {DType::f32, size / 2, size / 2}, {DType::f64, size / 2, size / 2}, {DType::bf16, size / 16, size / 2}};
   for (const Product& product : products) rates["products"].push_back(measure(product, rounds));
   rates.update(measure_copy(size * size * 16, rounds));
   fmt::print("{}\n", rates.dump(2));

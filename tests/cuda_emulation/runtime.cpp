@@ -89,7 +89,7 @@ Fault fault_of_environment() {
   if (given == nullptr) return {};
   const std::string_view text = given;
   const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || !text.starts_with("cuda")) {
+  if (colon == std::string_view::npos || !(text.starts_with("cu") || text.starts_with("nccl"))) {
     abandon("%s: %s must be NAME:COUNT, as in cudaMemcpyAsync:12", kVariable, given);
   }
   return {std::string(text.substr(0, colon)), number_from(kVariable, text.substr(colon + 1), 1, 1 << 30)};
