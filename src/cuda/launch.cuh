@@ -6,6 +6,10 @@
 
 #include "cuda/check_launch.hpp"
 
+#if !defined(__CUDACC__)
+#error "kernels are compiled by nvcc, or for the emulation, whose folder then comes before src/"
+#endif
+
 namespace tpbench::cuda {
 
 /// Queues `kernel`. The one place where kernels are launched; tests put one in its place that runs them on

@@ -16,7 +16,8 @@ constexpr cudaStream_t kQueue = nullptr;
 constexpr Layout kLayouts[] = {{1, 1},        {1, 64},     {5, 48},   {5, 48, 16},  {5, 48, 3},
                                {5, 48, 8, 1}, {4, 37, 2},  {3, 1000}, {2, 4104, 8}, {2, 1301},
                                {300, 8},      {301, 2, 1}, {0, 16},   {16, 0}};
-constexpr Layout kManyRows = {17000, 6, 1};  // more than there are blocks of one row
+// More than there are blocks of one row. Whatever the type, the loop is the same: one of them is enough.
+constexpr Layout kManyRows = {17000, 6, 1};
 
 class Kernels : public testing::TestWithParam<DType> {
  protected:
@@ -141,7 +142,7 @@ TEST_P(Kernels, Norm) {
     }
   };
   for_layouts(check);
-  check(kManyRows);
+  if (GetParam() == DType::f16) check(kManyRows);
 }
 
 TEST_P(Kernels, NormBackward) {
@@ -167,7 +168,7 @@ TEST_P(Kernels, NormBackward) {
     }
   };
   for_layouts(check);
-  check(kManyRows);
+  if (GetParam() == DType::f16) check(kManyRows);
 }
 
 TEST_P(Kernels, NormBackwardGivesTheSameBitsAgain) {
@@ -196,7 +197,7 @@ TEST_P(Kernels, Softmax) {
     }
   };
   for_layouts(check);
-  check(kManyRows);
+  if (GetParam() == DType::f16) check(kManyRows);
 }
 
 TEST_P(Kernels, SoftmaxLeavesZeroBehindWhatIsValid) {
@@ -229,7 +230,7 @@ TEST_P(Kernels, SoftmaxBackward) {
     expect_near(dp, wide, 64);
   };
   for_layouts(check);
-  check(kManyRows);
+  if (GetParam() == DType::f16) check(kManyRows);
 }
 
 TEST_P(Kernels, Add) {
