@@ -89,8 +89,8 @@ class CaseRun {
     constexpr double kMargin = 1.05, kFixedBytes = 16e6;
     DeviceSide* device = machine_->backend().device();
     const std::int64_t ranks = device == nullptr ? beside_.on_host : beside_.on_device;
-    const double needed =
-        static_cast<double>(ranks) * (static_cast<double>(cost_.memory.total()) * kMargin + kFixedBytes);
+    const std::int64_t to_come = cost_.memory.total() - machine_->backend().memory().in_use().total();
+    const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
     const double shortage = team_.active->max(needed - available);
@@ -98,9 +98,9 @@ class CaseRun {
     // The place that lacks most speaks.
     const bool speaks = needed - available == shortage;
     const std::string words = fmt::format(
-        "{} ranks on {} need {} and {} are free; a larger tp_degree, more hosts or smaller shapes would fit",
-        ranks, device == nullptr ? host_name() : "one GPU of " + host_name(), format_bytes(needed),
-        format_bytes(available));
+        "{} rank{} on {} need{} {} and {} are free; a larger tp_degree, more hosts or smaller shapes would fit",
+        ranks, ranks == 1 ? "" : "s", device == nullptr ? host_name() : "one GPU of " + host_name(),
+        ranks == 1 ? "s" : "", format_bytes(needed), format_bytes(available));
     throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));
   }
 

@@ -79,7 +79,8 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
   // An epoch that failed makes the case a failed one, whatever the next ones bring.
   if (!record.reason) {
     add_outcome(record, outcome, team, facts_);
-    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, record});
+    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, record,
+                                     devices_of(run_.devices, record.point.backend)});
   }
   save(id);
 }

@@ -50,9 +50,9 @@ void check_barrier(const Session& session, const Team& team, SelfCheck& check) {
   check.clock_error_s = team.active->max(offset.error_s);
 }
 
-void check_empty_step(Session& session, const Team& team, SelfCheck& check) {
+void check_empty_step(Session& session, const Team& team, Backend& backend, SelfCheck& check) {
   const StepRunner empty{[](Trace&) {}, {}};
-  Trace trace(session.heartbeat());
+  Trace trace(session.heartbeat(), backend.device_clock());
   warm_up(empty, kRepetitions, 60, team, trace);
   // Alternating rounds, as the machine may change its speed in between.
   std::vector<double> beside;
@@ -66,6 +66,7 @@ void check_empty_step(Session& session, const Team& team, SelfCheck& check) {
   check.beside_barrier_s = summarise(beside).median;
   const Samples samples = sample(empty, {kRepetitions, kRepetitions, 60, 0.02}, 1e-7, team, trace);
   check.empty_step = summarise(samples.step_s);
+  if (!samples.host_step_s.empty()) check.empty_host_step = summarise(samples.host_step_s);
 }
 
 Json summary_json(const Summary& summary) {
@@ -78,14 +79,14 @@ Json summary_json(const Summary& summary) {
 
 }  // namespace
 
-SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts) {
+SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& backend) {
   const Team team = whole_world(session);
   SelfCheck check;
   check.worst_noise = facts.worst_noise;
   check.noise = facts.noise;
   check_timer(check);
   check_barrier(session, team, check);
-  check_empty_step(session, team, check);
+  check_empty_step(session, team, backend, check);
   return check;
 }
 
@@ -98,6 +99,7 @@ Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks) {
           {"barrier_exit_skew_s", summary_json(check.barrier_exit_skew)},
           {"clock_error_s", check.clock_error_s},
           {"empty_step_s", summary_json(check.empty_step)},
+          {"empty_host_step_s", check.empty_host_step ? summary_json(*check.empty_host_step) : Json(nullptr)},
           {"empty_step_beside_barrier_s", check.beside_barrier_s},
           {"noise", check.noise}};
 }
@@ -119,6 +121,9 @@ std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks) {
                                                      format_seconds(check.clock_error_s))
                                        : "last rank out - first: how unequally a sample starts");
   text += line("empty step", spread(check.empty_step), "what a case with nothing in it reports");
+  if (check.empty_host_step)
+    text +=
+        line("the same on the host", spread(*check.empty_host_step), "until the device was seen at its end");
   text += line("beside the barrier", format_seconds(check.beside_barrier_s),
                "wall time of an empty sample less its barrier");
   text += line("noise of fixed work", format_percent(check.worst_noise),

@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "comm/session.hpp"
+#include "compute/backend.hpp"
 #include "environment/launch_facts.hpp"
 #include "measure/statistics.hpp"
 
@@ -13,15 +14,18 @@ struct SelfCheck {
   double timer_call_s = 0;        ///< one reading
   Summary barrier;                ///< what stands before each sample, on this rank
   Summary barrier_exit_skew;      ///< last rank out - first rank out
-  double clock_error_s = 0;     ///< how well clocks of different hosts are known to each other; 0 on one host
-  Summary empty_step;           ///< a step with nothing in it, as a case would report it
+  double clock_error_s = 0;  ///< how well clocks of different hosts are known to each other; 0 on one host
+  Summary empty_step;        ///< a step with nothing in it, as a case would report it
+  std::optional<Summary>
+      empty_host_step;          ///< the same by the host's clock, where a device's took `empty_step`
   double beside_barrier_s = 0;  ///< wall time of one empty sample beyond that of its barrier
   double worst_noise = 0;       ///< NoiseResult::relative(), the worst rank
   Json noise;
 };
 
-/// Collective over the world; complete on rank 0.
-SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts);
+/// Collective over the world; complete on rank 0. The empty step is that of `backend`: by its device's clock
+/// where it has one.
+SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& backend);
 
 Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks);
 /// What a person reads, with a verdict on each line.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -64,6 +65,7 @@ Message shared_core(const WarningInputs& in) {
 }
 
 Message thread_mismatch(const WarningInputs& in) {
+  if (!in.device_of.empty()) return std::nullopt;  // threads of the host compute nothing there
   const std::int64_t asked = in.point.threads_per_rank.value_or(1), used = in.outcome.backend_threads;
   if (used != asked) {
     return fmt::format("{} BLAS threads run where {} were asked for: the BLAS library allows no more", used,
@@ -155,6 +157,46 @@ Message imbalance(const WarningInputs& in) {
       format_percent(wait / step));
 }
 
+Message shared_gpu(const WarningInputs& in) {
+  if (in.device_of.empty()) return std::nullopt;
+  std::map<int, int> ranks;
+  int active = 0, most = 0;
+  for (const std::vector<int>& group : in.team.groups) {
+    for (const int rank : group) {
+      most = std::max(most, ++ranks[in.device_of[static_cast<std::size_t>(rank)]]);
+      ++active;
+    }
+  }
+  if (most == 1) return std::nullopt;
+  return fmt::format("{} ranks share {} GPU{}: times are not those of {} devices; use as many ranks as GPUs",
+                     active, ranks.size(), ranks.size() == 1 ? "" : "s", active);
+}
+
+Message staged(const WarningInputs& in) {
+  if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
+      in.record.data_path != name_of(DataPath::staged))
+    return std::nullopt;
+  return "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm "
+         "nccl, or "
+         "an MPI library with CUDA support";
+}
+
+Message throttled(const WarningInputs& in) {
+  // An idle GPU and clocks that somebody has set are no surprise.
+  static const std::set<std::string> kExpected = {"gpu_idle", "applications_clocks_setting", "sync_boost",
+                                                  "display_clock_setting"};
+  if (in.record.status != Status::ok || !in.record.device) return std::nullopt;
+  const DeviceMoment& after = in.record.device->after;
+  std::vector<std::string> reasons;
+  std::remove_copy_if(after.throttle_reasons.begin(), after.throttle_reasons.end(),
+                      std::back_inserter(reasons),
+                      [](const auto& reason) { return kExpected.contains(reason); });
+  if (reasons.empty()) return std::nullopt;
+  return fmt::format(
+      "a GPU held its clock back ({}; {} MHz after the samples, {} MHz before): compare with care",
+      fmt::join(reasons, ", "), after.sm_clock_mhz, in.record.device->before.sm_clock_mhz);
+}
+
 Message overlap_loses(const WarningInputs& in) {
   if (in.record.status != Status::ok || !in.record.overlap) return std::nullopt;
   const OverlapResult& overlap = *in.record.overlap;
@@ -169,7 +211,7 @@ Message overlap_loses(const WarningInputs& in) {
 
 // The thread that communicates needs a core beside those that compute.
 Message no_spare_core(const WarningInputs& in) {
-  if (!in.point.shape().overlaps()) return std::nullopt;
+  if (!in.point.shape().overlaps() || !in.device_of.empty()) return std::nullopt;
   for (const auto& [machine, ranks] : active_by_machine(in)) {
     const std::int64_t share = in.facts.cores_of[ranks.front()] / static_cast<std::int64_t>(ranks.size());
     for (const std::size_t rank : ranks) {
@@ -221,6 +263,9 @@ constexpr Row kWarnings[] = {
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},
+    {"shared_gpu", shared_gpu},
+    {"staged", staged},
+    {"throttled", throttled},
     {"overlap_loses", overlap_loses},
     {"no_spare_core", no_spare_core},
     {"not_verified", not_verified},

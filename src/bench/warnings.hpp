@@ -16,7 +16,8 @@ struct WarningInputs {
   const Team& team;
   const CaseOutcome& outcome;
   const MeasureSettings& measure;
-  const Record& record;  ///< times, memory and verification filled in
+  const Record& record;             ///< times, memory and verification filled in
+  std::vector<int> device_of = {};  ///< the device of each world rank; empty where tensors are in host memory
 };
 
 /// What a reader of this record must know before believing it, each with the remedy. One row per warning in

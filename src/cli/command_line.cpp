@@ -203,6 +203,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   info->add_flag("--json", line.json, "As JSON");
   CLI::App* selfcheck = app.add_subcommand("selfcheck", "Measure what tpbench itself costs (under mpirun)");
   selfcheck->add_flag("--json", line.json, "As JSON");
+  selfcheck->add_option("--backend", line.backend, "Whose empty step and clock: cpu or cuda [cpu]")
+      ->type_name("NAME");
   CLI::App* probe = app.add_subcommand(
       "probe", "Measure what a message costs by its size, inside hosts and between them (under mpirun)");
   add_probe_options(*probe, line);

@@ -31,7 +31,8 @@ struct CommandLine {
   bool dry_run = false;
   bool quiet = false;
   bool verbose = false;
-  bool json = false;  ///< models, info, selfcheck and probe
+  bool json = false;            ///< models, info, selfcheck and probe
+  std::string backend = "cpu";  ///< selfcheck
   double watchdog_s = 60;
   std::int64_t max_bytes = std::int64_t{16} << 20;  ///< probe: the largest message
   bool quick = false;                               ///< probe

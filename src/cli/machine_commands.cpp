@@ -6,6 +6,7 @@
 #include "base/build_info.hpp"
 #include "base/json.hpp"
 #include "base/units.hpp"
+#include "bench/devices.hpp"
 #include "bench/selfcheck.hpp"
 #include "cli/commands.hpp"
 #include "comm/mpi_info.hpp"
@@ -37,7 +38,8 @@ EnvironmentInputs here(const Launch& launch) {
   EnvironmentInputs inputs;
   inputs.started_at = utc_timestamp();
   inputs.mpi = describe_mpi();
-  inputs.blas = all_backends().front().describe();
+  inputs.blas = find_backend("cpu")->describe();
+  inputs.gpu = find_backend("cuda")->describe();
   inputs.ranks = {{.world_rank = 0,
                    .host = host_name(),
                    .pid = getpid(),
@@ -72,12 +74,16 @@ ExitStatus info_command(const CommandLine& line, const Launch& launch) {
 }
 
 ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
+  if (find_backend(line.backend) == nullptr)
+    throw UsageError(fmt::format("--backend: {}: must be cpu or cuda", line.backend));
   Session session(launch.launcher == "none");
   if (const auto problem = why_launch_cannot_run(launch, session.world().size(), 1, "tpbench selfcheck")) {
     throw EnvironmentError(*problem);
   }
+  open_backends({line.backend}, session);
   const LaunchFacts facts = gather_launch_facts(session);
-  const SelfCheck check = run_selfcheck(session, facts);
+  const auto backend = find_backend(line.backend)->make(static_cast<int>(facts.threads_per_rank));
+  const SelfCheck check = run_selfcheck(session, facts, *backend);
   if (session.world().rank() == 0) {
     if (line.json)
       fmt::print("{}\n", selfcheck_to_json(check, session.world().size()).dump(2));

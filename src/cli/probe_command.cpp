@@ -56,7 +56,7 @@ EnvironmentInputs inputs_of(const CommandLine& line, const Launch& launch, const
   inputs.label = line.label;
   inputs.started_at = utc_timestamp();
   inputs.mpi = describe_mpi();
-  inputs.blas = all_backends().front().describe();
+  inputs.blas = find_backend("cpu")->describe();
   inputs.ranks = facts.ranks;
   inputs.hosts = facts.hosts;
   inputs.components = facts.components;

@@ -39,11 +39,6 @@ constexpr std::array kAlgorithms = {
 
 }  // namespace
 
-Matrix Communicator::make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
-                                 std::int64_t columns) {
-  return {memory.allocate(category, rows * columns * size_of(dtype)), dtype, rows, columns};
-}
-
 std::span<const AlgorithmEntry> all_algorithms() { return kAlgorithms; }
 
 const AlgorithmEntry* find_algorithm(std::string_view name) {

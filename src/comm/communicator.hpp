@@ -36,7 +36,9 @@ class Communicator {
   /// memory. Collective, as the calls below: every rank asks for the same. Collectives take operands from
   /// anywhere; those in matrices made here, at any place in them, may be faster.
   virtual Matrix make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
-                             std::int64_t columns);
+                             std::int64_t columns) {
+    return {memory.allocate(category, rows * columns * size_of(dtype)), dtype, rows, columns};
+  }
 
   /// Where operands of this type go through.
   [[nodiscard]] virtual DataPath data_path(DType /*dtype*/) const { return DataPath::host; }

@@ -21,6 +21,7 @@ void ThreadPool::parallel_for(std::int64_t count,
     if (count > 0) body(0, count);
     return;
   }
+  const std::lock_guard alone(one_at_a_time_);
   {
     const std::lock_guard lock(mutex_);
     count_ = count;

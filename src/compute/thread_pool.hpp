@@ -21,13 +21,14 @@ class ThreadPool {
   [[nodiscard]] int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls `body(first, last)` once per thread with contiguous pieces of [0, count); returns when all are
-  /// done. `body` must not throw.
+  /// done. `body` must not throw, nor call this. Several threads may call it: one after the other.
   void parallel_for(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& body);
 
  private:
   void work(int index);
   void run_piece(int index) const;
 
+  std::mutex one_at_a_time_;  // a thread that communicates may check what it received while another computes
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable start_;

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/vectorise.hpp"
+#include "tensor/fill_formulas.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,50 +12,19 @@
 namespace tpbench {
 namespace {
 
-struct RowKey {
-  std::uint32_t first;
-  std::uint32_t second;
-};
-
-std::uint64_t mix64(std::uint64_t x) {  // the finaliser of splitmix64
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-  return x ^ (x >> 31);
-}
-
-RowKey row_key(const TensorKey& key, std::int64_t row) {
-  std::uint64_t state = mix64(key.seed + 0x9e3779b97f4a7c15U);
-  state =
-      mix64(state ^ (static_cast<std::uint64_t>(key.tensor) << 32) ^ static_cast<std::uint64_t>(key.layer));
-  state = mix64(state + 0x9e3779b97f4a7c15U * (static_cast<std::uint64_t>(row) + 1));
-  return {static_cast<std::uint32_t>(state), static_cast<std::uint32_t>(state >> 32)};
-}
-
-// 24 random bits as a signed fraction: exact in every floating-point type wider than half precision.
-inline std::int32_t fraction24(std::uint32_t column, RowKey key) {
-  std::uint32_t x = column * 0x9e3779b9U ^ key.first;
-  x ^= x >> 16;
-  x *= 0x7feb352dU;
-  x ^= x >> 15;
-  x += key.second;
-  x *= 0x846ca68bU;
-  x ^= x >> 16;
-  return static_cast<std::int32_t>(x) >> 8;
-}
-
 TPBENCH_VECTORISE void fill_f32(float* out, RowKey key, std::uint32_t column, std::int64_t count,
                                 double scale) {
-  const auto unit = static_cast<float>(scale * 0x1p-23);
+  const auto unit = fill_unit<float>(scale);
   for (std::int64_t i = 0; i < count; ++i) {
-    out[i] = static_cast<float>(fraction24(column + static_cast<std::uint32_t>(i), key)) * unit;
+    out[i] = fill_value(column + static_cast<std::uint32_t>(i), key, unit);
   }
 }
 
 TPBENCH_VECTORISE void fill_f64(double* out, RowKey key, std::uint32_t column, std::int64_t count,
                                 double scale) {
-  const double unit = scale * 0x1p-23;
+  const auto unit = fill_unit<double>(scale);
   for (std::int64_t i = 0; i < count; ++i) {
-    out[i] = static_cast<double>(fraction24(column + static_cast<std::uint32_t>(i), key)) * unit;
+    out[i] = fill_value(column + static_cast<std::uint32_t>(i), key, unit);
   }
 }
 

@@ -17,8 +17,8 @@ FLOOR = {
     "base": 0,
     "measure": 1, "workload": 1,
     "tensor": 2, "sweep": 2,
-    "compute": 3, "comm": 3, "cuda": 3, "result": 3,
-    "layers": 4, "environment": 4, "advisor": 4,
+    "compute": 3, "comm": 3, "result": 3,
+    "layers": 4, "environment": 4, "cuda": 4, "advisor": 4,
     "bench": 5, "report": 5,
     "cli": 6,
     "": 7,  # src/ itself: main.cpp, the door of floor 6
@@ -127,6 +127,8 @@ GOOD_TREE = {
     "comm/mpi.cpp": "#include <mpi.h>\n#include <mpi-ext.h>\n",
     "compute/gemm.cpp": "#include <cblas.h>\n",
     "cuda/gemm.cu": "#include <cublasLt.h>\n#include <nccl.h>\n",
+    "cuda/pack.cuh": '#include <cuda_fp16.h>\n#include "cuda/launch.cuh"\n#include "compute/norm.hpp"\n'
+                     '#include "comm/control.hpp"\n',
     "environment/host.cpp": '#include <hwloc.h>\n#include "environment/host.hpp"\n#include "comm/control.hpp"\n',
     "bench/run.cpp": '#include "environment/host.hpp"\n#include "layers/linear.hpp"\n', "comm/control.hpp": "",
     "environment/host.hpp": "", "layers/linear.hpp": "",
@@ -159,6 +161,8 @@ BAD_FILES = [
     ("sweep/schema.cpp", "#include <valijson/schema.hpp>\n", "valijson"),
     ("tensor/device.cpp", "#include <cuda_runtime.h>\n", "CUDA"),
     ("comm/nccl.cpp", "#include <nccl.h>\n", "CUDA"),
+    ("cuda/norm.cu", '#include "layers/linear.hpp"\n', "floor 4"),
+    ("bench/run.cpp", '#include "cuda/kernels.hpp"\n', "CUDA"),
     ("base/text.cpp", "#include <gtest/gtest.h>\n", "tests"),
     ("base/text.cpp", '#include "../cli/cli.hpp"\n', "from src/"),
     ("base/text.cpp", "#define HEADER <mpi.h>\n#include HEADER\n", "macro"),

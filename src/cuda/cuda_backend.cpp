@@ -1,0 +1,185 @@
+#include "cuda/cuda_backend.hpp"
+
+#include <exception>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "base/error.hpp"
+#include "comm/communicator.hpp"
+#include "comm/device_side.hpp"
+#include "compute/thread_pool.hpp"
+#include "cuda/check.hpp"
+#include "cuda/device.hpp"
+#include "cuda/gemm.hpp"
+#include "cuda/kernels.hpp"
+#include "cuda/nccl_communicator.hpp"
+#include "measure/device_clock.hpp"
+#include "workload/backend_workspace.hpp"
+
+namespace tpbench::cuda {
+namespace {
+
+// Marks on the queue of the thread that computes.
+class EventClock final : public DeviceClock {
+ public:
+  void mark(std::size_t index) override {
+    while (events_.size() <= index) events_.emplace_back();  // in the first step of a case only
+    TPBENCH_CUDA(cudaEventRecord(events_[index].get(), Device::get().queue()));
+  }
+  void wait(std::size_t index) override { Device::get().wait(events_[index].get()); }
+  double seconds_between(std::size_t from, std::size_t to) override {
+    float milliseconds = 0;
+    TPBENCH_CUDA(cudaEventElapsedTime(&milliseconds, events_[from].get(), events_[to].get()));
+    return static_cast<double>(milliseconds) * 1e-3;
+  }
+
+ private:
+  std::vector<Event> events_;
+};
+
+class CudaSide final : public DeviceSide {
+ public:
+  void finish() override { Device::get().finish(); }
+  void copy_to_host(void* host, const void* device, std::int64_t bytes) override {
+    copy(host, device, bytes, cudaMemcpyDeviceToHost);
+  }
+  void copy_to_device(void* device, const void* host, std::int64_t bytes) override {
+    copy(device, host, bytes, cudaMemcpyHostToDevice);
+  }
+  std::shared_ptr<void> pinned_memory(std::int64_t bytes) override {
+    return Device::get().allocate_pinned(bytes);
+  }
+  std::shared_ptr<void> point() override {
+    auto event = std::make_shared<Event>(cudaEventDisableTiming);
+    TPBENCH_CUDA(cudaEventRecord(event->get(), Device::get().queue()));
+    return event;
+  }
+  void come_after(const std::shared_ptr<void>& point) override {
+    const auto event = std::static_pointer_cast<Event>(point);
+    TPBENCH_CUDA(cudaStreamWaitEvent(Device::get().queue(), event->get()));
+  }
+  Memory memory_now() override {
+    std::size_t free = 0, total = 0;
+    TPBENCH_CUDA(cudaMemGetInfo(&free, &total));
+    return {static_cast<std::int64_t>(free), static_cast<std::int64_t>(total)};
+  }
+  std::unique_ptr<Communicator> make_native_communicator(const NativeGroup& group) override {
+    return make_nccl_communicator(group);
+  }
+
+ private:
+  static void copy(void* to, const void* from, std::int64_t bytes, cudaMemcpyKind kind) {
+    TPBENCH_CUDA(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, Device::get().queue()));
+    Device::get().finish();
+  }
+};
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(int threads)
+      : memory_([](std::int64_t bytes) { return Device::get().allocate(bytes); }),
+        workspace_(memory_.allocate(Category::workspace, kCudaWorkspaceBytes)),
+        gemm_(workspace_.data(), kCudaWorkspaceBytes),
+        pool_(threads) {}
+  // Memory is not given back under work that still uses it. What has failed was told before.
+  ~CudaBackend() override { cudaStreamSynchronize(queue()); }
+  CudaBackend(const CudaBackend&) = delete;
+  CudaBackend& operator=(const CudaBackend&) = delete;
+
+  int threads() const override { return pool_.threads(); }
+  TrackedMemory& memory() override { return memory_; }
+  DeviceSide* device() override { return &side_; }
+  DeviceClock* device_clock() override { return &clock_; }
+
+  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+    gemm_.multiply(a, b, c, store, queue());
+  }
+  void gelu(const MatrixView& x, const MatrixView& y) override { cuda::gelu(x, y, queue()); }
+  void swiglu(const MatrixView& x, const MatrixView& y) override { cuda::swiglu(x, y, queue()); }
+  void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
+    cuda::gelu_backward(x, dy, dx, queue());
+  }
+  void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
+    cuda::swiglu_backward(x, dy, dx, queue());
+  }
+  void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) override {
+    cuda::norm(kind, x, parameters, y, queue());
+  }
+  void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
+                     const MatrixView& dx, const MatrixView& dparameters) override {
+    check_room_for_rows(x);
+    cuda::norm_backward(kind, x, parameters, dy, dx, dparameters, workspace_.data(), queue());
+  }
+  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
+    cuda::softmax(x, first_valid, step, scale, queue());
+  }
+  void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
+    cuda::softmax_backward(p, dp, scale, queue());
+  }
+  void copy(const MatrixView& from, const MatrixView& to) override { cuda::copy(from, to, queue()); }
+  void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
+    cuda::add(a, b, sum, queue());
+  }
+  void set_zero(const MatrixView& x) override { cuda::set_zero(x, queue()); }
+
+  void fill(const MatrixView& x, const TensorKey& key, std::int64_t row, std::int64_t column) override {
+    cuda::fill(x, key, row, column, queue());
+  }
+  void poison(const MatrixView& x) override { cuda::poison(x, queue()); }
+
+  const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte> scratch) override {
+    side_.copy_to_host(scratch.data(), x.row(row), x.columns * size_of(x.dtype));
+    return scratch.data();
+  }
+  // The pool's threads read through queues of their own: all that this thread has queued comes first.
+  void parallel_for(std::int64_t count,
+                    const std::function<void(std::int64_t, std::int64_t)>& body) override {
+    side_.finish();
+    std::mutex mutex;
+    std::exception_ptr failure;
+    pool_.parallel_for(count, [&](std::int64_t first, std::int64_t last) {
+      try {
+        body(first, last);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        failure = std::current_exception();
+      }
+    });
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  // What is written after everything else pushes it out of the second-level cache.
+  bool flush_caches() override {
+    constexpr std::int64_t kTimes = 2;
+    const std::int64_t bytes = kTimes * Device::get().properties().l2CacheSize;
+    if (!pushes_out_) pushes_out_ = Device::get().allocate(bytes);
+    TPBENCH_CUDA(cudaMemsetAsync(pushes_out_.get(), 0, static_cast<std::size_t>(bytes), queue()));
+    side_.finish();
+    return true;
+  }
+
+ private:
+  static cudaStream_t queue() { return Device::get().queue(); }
+
+  // Mean and inverse of each row stand in the workspace for a moment.
+  static void check_room_for_rows(const MatrixView& x) {
+    const std::int64_t bytes_of_row = 2 * (x.dtype == DType::f64 ? 8 : 4);
+    if (x.rows * bytes_of_row > kCudaWorkspaceBytes)
+      throw CaseError("the gradient of a norm takes up to 2097152 rows on a GPU (4194304 below f64)");
+  }
+
+  CudaSide side_;
+  EventClock clock_;
+  TrackedMemory memory_;
+  Allocation workspace_;
+  std::shared_ptr<void> pushes_out_;
+  Gemm gemm_;
+  ThreadPool pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(int threads) { return std::make_unique<CudaBackend>(threads); }
+
+}  // namespace tpbench::cuda

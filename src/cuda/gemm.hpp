@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "compute/backend.hpp"
+
+namespace tpbench::cuda {
+
+/// Products of row-major matrices by cuBLASLt. For each shape the algorithms that its heuristic proposes are
+/// timed once, at the first call, and the fastest is kept.
+class Gemm {
+ public:
+  /// `workspace` holds `workspace_bytes` on the device and outlives it.
+  Gemm(void* workspace, std::int64_t workspace_bytes);
+  ~Gemm();
+  Gemm(const Gemm&) = delete;
+  Gemm& operator=(const Gemm&) = delete;
+
+  /// As Backend::multiply; queued. Throws CaseError when cuBLASLt has no algorithm for the shape.
+  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store, cudaStream_t queue);
+
+ private:
+  struct Plan;
+  using Key = std::array<std::int64_t, 13>;
+
+  Plan& plan_for(const Factor& a, const Factor& b, const MatrixView& c, Store store, cudaStream_t queue);
+  void choose(Plan& plan, const Factor& a, const Factor& b, const MatrixView& c, Store store,
+              cudaStream_t queue);
+  float time_of(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a, const Factor& b,
+                const MatrixView& c, void* result, Store store, cudaStream_t queue);
+  cublasStatus_t run(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a,
+                     const Factor& b, const MatrixView& c, void* result, Store store, cudaStream_t queue);
+
+  cublasLtHandle_t handle_ = nullptr;
+  void* workspace_;
+  std::size_t workspace_bytes_;
+  std::map<Key, std::unique_ptr<Plan>> plans_;
+};
+
+}  // namespace tpbench::cuda

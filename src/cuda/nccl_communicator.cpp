@@ -1,0 +1,108 @@
+#include "cuda/nccl_communicator.hpp"
+
+#include <nccl.h>
+
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "base/error.hpp"
+#include "cuda/check.hpp"
+#include "cuda/device.hpp"
+
+namespace tpbench::cuda {
+namespace {
+
+ncclDataType_t nccl_type(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+    case DType::tf32:
+      return ncclFloat32;
+    case DType::f64:
+      return ncclFloat64;
+    case DType::f16:
+      return ncclFloat16;
+    case DType::bf16:
+      return ncclBfloat16;
+  }
+  throw std::logic_error("nccl_type: unknown dtype");
+}
+
+// Rank 0's id, which all ranks need to find each other. A failure there is told instead of it.
+ncclUniqueId shared_id(const NativeGroup& group) {
+  ncclUniqueId id{};
+  std::string text;
+  if (group.rank == 0 && ncclGetUniqueId(&id) == ncclSuccess) text.assign(id.internal, sizeof(id.internal));
+  text = group.from_first(std::move(text));
+  if (text.size() != sizeof(id.internal)) throw CaseError("NCCL cannot make an id for a group of ranks");
+  std::memcpy(id.internal, text.data(), text.size());
+  return id;
+}
+
+class NcclCommunicator final : public Communicator {
+ public:
+  explicit NcclCommunicator(const NativeGroup& group) : rank_(group.rank), size_(group.size) {
+    if (size_ == 1) return;  // nothing is ever communicated
+    const ncclUniqueId id = shared_id(group);
+    ncclComm_t comm = nullptr;
+    TPBENCH_NCCL(ncclCommInitRank(&comm, size_, id, rank_));
+    comm_ = {comm, [](ncclComm_t made) { ncclCommDestroy(made); }};
+    watched_ = Device::get().watch([comm] {
+      ncclResult_t state = ncclSuccess;
+      TPBENCH_NCCL(ncclCommGetAsyncError(comm, &state));
+      check_nccl(state, "a collective of NCCL", std::source_location::current());
+    });
+  }
+  ~NcclCommunicator() override {
+    watched_.reset();
+    cudaStreamSynchronize(Device::get().queue());
+  }
+  NcclCommunicator(const NcclCommunicator&) = delete;
+  NcclCommunicator& operator=(const NcclCommunicator&) = delete;
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  DataPath data_path(DType) const override { return DataPath::device; }
+
+  Matrix make_matrix(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
+                     std::int64_t columns) override {
+    const std::int64_t bytes = rows * columns * size_of(dtype);
+    if (comm_ == nullptr || bytes == 0)
+      return Communicator::make_matrix(memory, category, dtype, rows, columns);
+    std::shared_ptr<void> block = Device::get().allocate(bytes);
+    void* registration = nullptr;
+    TPBENCH_NCCL(ncclCommRegister(comm_.get(), block.get(), static_cast<std::size_t>(bytes), &registration));
+    // Both stay until the registration is gone.
+    std::shared_ptr<void> registered(block.get(), [comm = comm_, block, registration](void*) {
+      ncclCommDeregister(comm.get(), registration);
+    });
+    return {memory.adopt(category, bytes, std::move(registered)), dtype, rows, columns};
+  }
+
+  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+    TPBENCH_NCCL(ncclAllReduce(data, data, static_cast<std::size_t>(count), nccl_type(dtype), ncclSum,
+                               comm_.get(), Device::get().queue()));
+  }
+  void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
+    TPBENCH_NCCL(ncclAllGather(shard, whole, static_cast<std::size_t>(shard_count), nccl_type(dtype),
+                               comm_.get(), Device::get().queue()));
+  }
+  void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
+    TPBENCH_NCCL(ncclReduceScatter(whole, shard, static_cast<std::size_t>(shard_count), nccl_type(dtype),
+                                   ncclSum, comm_.get(), Device::get().queue()));
+  }
+
+ private:
+  int rank_;
+  int size_;
+  std::shared_ptr<ncclComm> comm_;
+  std::shared_ptr<void> watched_;
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_nccl_communicator(const NativeGroup& group) {
+  return std::make_unique<NcclCommunicator>(group);
+}
+
+}  // namespace tpbench::cuda
