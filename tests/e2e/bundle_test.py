@@ -213,6 +213,18 @@ class Bundle(E2eTest):
         self.assertEqual((self.bundle / "libexec/libtpbench_cuda.so").is_file(), plugin)
         self.assertEqual("without the CUDA plug-in" in self.made.stderr, not plugin)
 
+    @unittest.skipUnless((BUILD_DIR / "libtpbench_cuda.so").is_file(), "this build has no CUDA plug-in")
+    def test_the_plugin_is_found(self):
+        """Beside the program, with the CUDA libraries of this machine; what it can do then is up to the driver."""
+        linked = subprocess.run(["ldd", BUILD_DIR / "libtpbench_cuda.so"], capture_output=True, text=True).stdout
+        cuda = pathlib.Path(re.search(r"libnccl\.so\S* => (/\S+)", linked).group(1)).parent
+        sweep = self.sweep(workload=["mlp"], tp_degree=1, backend="cuda")
+        done = subprocess.run([self.bundle / "bin/tpbench", "--config", sweep, "--output", self.folder / "out"], cwd="/",
+                              env=self.variables | {"LD_LIBRARY_PATH": str(cuda), "LD_DEBUG": "files"}, capture_output=True,
+                              text=True, timeout=LIMIT_S)
+        self.assertIn(f"calling init: {self.bundle}/libexec/libtpbench_cuda.so", done.stderr)
+        self.assertIn(f"calling init: {cuda}/libnccl.so", done.stderr)
+
     def test_no_copy_is_loaded_twice(self):
         """A plug-in that is also a library is one file: the loader would take two files for two libraries."""
         by_content = {}
