@@ -4,24 +4,27 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/install-dependencies.sh [--tests] [--check] [--help]
+Usage: scripts/install-dependencies.sh [--tests] [--bundle] [--check] [--help]
 
 Installs the Debian packages that tpbench needs, when they are missing. As root it does so; as another user it
 names the command that root has to type, and fails. With everything in place it changes nothing and needs no root.
 
   --tests   also what the test suite needs
+  --bundle  also what scripts/bundle.sh needs
   --check   install nothing: succeed when nothing is missing, otherwise say what is, and fail
 TEXT
 }
 
 packages=(g++ cmake ninja-build git pkg-config openmpi-bin libopenmpi-dev libopenblas-dev libcli11-dev
           nlohmann-json3-dev libspdlog-dev libfmt-dev libvalijson-dev libhwloc-dev)
-test_packages=(libgtest-dev python3 iproute2)
+bundle_packages=(patchelf binutils)
+test_packages=(libgtest-dev python3 iproute2 "${bundle_packages[@]}")
 check_only=false
 
 while (($# > 0)); do
   case "$1" in
     --tests) packages+=("${test_packages[@]}") ;;
+    --bundle) packages+=("${bundle_packages[@]}") ;;
     --check) check_only=true ;;
     -h | --help) usage; exit 0 ;;
     *) printf 'install-dependencies.sh: unknown option %s\n' "$1" >&2; usage >&2; exit 2 ;;

@@ -22,6 +22,9 @@ std::string join_words(std::span<const std::string> words, std::string_view last
 /// Splits at every `separator`; keeps empty pieces.
 std::vector<std::string> split(std::string_view text, char separator);
 
+/// `word` so that a shell takes it as one word: as it is, or in single quotes.
+std::string shell_quoted(std::string_view word);
+
 /// FNV-1a, 64 bits: stable over machines and versions, which std::hash is not.
 std::uint64_t stable_hash(std::string_view text);
 

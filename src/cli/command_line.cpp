@@ -169,15 +169,6 @@ void check_together(const CommandLine& line) {
   }
 }
 
-std::string quoted(std::string_view word) {
-  constexpr std::string_view kPlain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
 std::string version_text() {
   const BuildInfo& build = build_info();
   return fmt::format("tpbench {} ({}, {}, {})", build.version, build.git_revision, build.build_type,
@@ -240,7 +231,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (speaks) std::cerr << "tpbench: error: " << error.what() << "\nRun tpbench --help for the options.\n";
     return {std::nullopt, static_cast<int>(ExitStatus::bad_usage)};
   }
-  for (int i = 0; i < argc; ++i) line.typed += (i == 0 ? "" : " ") + quoted(argv[i]);
+  for (int i = 0; i < argc; ++i) line.typed += (i == 0 ? "" : " ") + shell_quoted(argv[i]);
   return {line, 0};
 }
 

@@ -36,9 +36,9 @@ void check_launch(const Launch& launch, long world_size, const std::string& type
   if (world_size > 1) return;
   const std::string options = mpirun_options_here(2);
   throw EnvironmentError(
-      fmt::format("probe times messages between ranks and this launch has one; type: mpirun "
+      fmt::format("probe times messages between ranks and this launch has one; type: {} "
                   "-n 2 {}{}{}",
-                  options, options.empty() ? "" : " ", typed));
+                  mpirun_to_type(), options, options.empty() ? "" : " ", typed));
 }
 
 // Found before minutes of measuring, where it can be.

@@ -142,14 +142,15 @@ void check_thread_variables(const EnvironmentInputs& inputs, Problems& problems)
 
 void check_launcher(const EnvironmentInputs& inputs, Problems& problems) {
   if (inputs.launcher != "none") return;
-  const std::string prefix = "PATH=";
-  const auto found = std::find_if(inputs.variables.begin(), inputs.variables.end(),
-                                  [&](const std::string& variable) { return variable.starts_with(prefix); });
-  const ReadVariable path = [&](const char* name) -> std::optional<std::string> {
-    if (found == inputs.variables.end() || std::string_view(name) != "PATH") return std::nullopt;
-    return found->substr(prefix.size());
+  const ReadVariable variable = [&](const char* name) -> std::optional<std::string> {
+    const std::string prefix = std::string(name) + "=";
+    for (const std::string& text : inputs.variables)
+      if (text.starts_with(prefix)) return text.substr(prefix.size());
+    return std::nullopt;
   };
-  if (find_program("mpirun", path) || find_program("srun", path)) return;
+  // A bundle has its own.
+  if (variable("TPBENCH_BUNDLE")) return;
+  if (find_program("mpirun", variable) || find_program("srun", variable)) return;
   problems.push_back(
       "no launcher found: neither mpirun nor srun is in PATH, so no degree above 1 can run; "
       "install openmpi-bin");

@@ -82,7 +82,8 @@ Launch detect_launch(const ReadVariable& variable) {
 
 std::optional<std::string> why_launch_cannot_run(const Launch& launch, long world_size_seen_by_mpi,
                                                  long max_degree, const std::string& command_line,
-                                                 const std::string& mpirun_options) {
+                                                 const std::string& mpirun_options,
+                                                 const std::string& mpirun) {
   const bool several = launch.size.value_or(1) > 1 || launch.rank.value_or(0) > 0;
   if (several && world_size_seen_by_mpi == 1) {
     const std::string count = launch.size ? fmt::format("the {}", *launch.size) : std::string("several");
@@ -90,9 +91,9 @@ std::optional<std::string> why_launch_cannot_run(const Launch& launch, long worl
                        remedy_for_foreign_launcher(launch.launcher));
   }
   if (launch.launcher == "none" && world_size_seen_by_mpi < 2 && max_degree > 1) {
-    return fmt::format(
-        "the sweep needs {} ranks and this process was started alone; type: mpirun -n {} {}{}{}", max_degree,
-        max_degree, mpirun_options, mpirun_options.empty() ? "" : " ", command_line);
+    return fmt::format("the sweep needs {} ranks and this process was started alone; type: {} -n {} {}{}{}",
+                       max_degree, mpirun, max_degree, mpirun_options, mpirun_options.empty() ? "" : " ",
+                       command_line);
   }
   return std::nullopt;
 }
@@ -100,7 +101,17 @@ std::optional<std::string> why_launch_cannot_run(const Launch& launch, long worl
 std::optional<std::string> why_launch_cannot_run(const Launch& launch, long world_size_seen_by_mpi,
                                                  long max_degree, const std::string& command_line) {
   return why_launch_cannot_run(launch, world_size_seen_by_mpi, max_degree, command_line,
-                               mpirun_options_here(max_degree));
+                               mpirun_options_here(max_degree), mpirun_to_type());
+}
+
+std::string mpirun_to_type(const ReadVariable& variable) {
+  const std::optional<std::string> bundle = variable("TPBENCH_BUNDLE");
+  if (!bundle) return "mpirun";
+  const std::string own = *bundle + "/bin/mpirun";
+  const std::optional<std::string> found = find_program("mpirun", variable);
+  std::error_code error;
+  if (found && std::filesystem::equivalent(*found, own, error)) return "mpirun";
+  return shell_quoted(own);
 }
 
 std::string mpirun_options_here(long ranks, const ReadVariable& variable) {

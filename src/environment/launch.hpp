@@ -25,12 +25,18 @@ Launch detect_launch(const ReadVariable& variable = read_process_variable);
 /// Why a sweep whose largest degree is `max_degree` cannot run in this launch, with the command to type;
 /// empty when it can. `command_line` is what the user typed, without a launcher. A launch that is smaller
 /// than `max_degree` on purpose (mpirun -n 2) is no fault: the cases beyond it become skipped records.
-/// `mpirun_options` stands behind "mpirun -n N"; see `mpirun_options_here`.
+/// `mpirun_options` stands behind "mpirun -n N"; see `mpirun_options_here` and `mpirun_to_type`.
 std::optional<std::string> why_launch_cannot_run(const Launch& launch, long world_size_seen_by_mpi,
                                                  long max_degree, const std::string& command_line,
-                                                 const std::string& mpirun_options);
+                                                 const std::string& mpirun_options,
+                                                 const std::string& mpirun = "mpirun");
 std::optional<std::string> why_launch_cannot_run(const Launch& launch, long world_size_seen_by_mpi,
                                                  long max_degree, const std::string& command_line);
+
+/// How mpirun is called: by its name, but for a program of a bundle (TPBENCH_BUNDLE names its folder) whose
+/// own mpirun is not the one that PATH finds: then by the path of that, quoted for a shell where it has to
+/// be.
+std::string mpirun_to_type(const ReadVariable& variable = read_process_variable);
 
 /// What mpirun must be told on this machine to start `ranks` ranks: "--oversubscribe" with fewer cores than
 /// that,

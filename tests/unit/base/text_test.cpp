@@ -47,6 +47,13 @@ TEST(Split, KeepsEmptyPieces) {
 }
 
 // The published test values of FNV-1a: ids of cases must be the same on every machine for ever.
+TEST(ShellQuoted, OnlyWhereAShellWouldTakeItApart) {
+  EXPECT_EQ(shell_quoted("/opt/tpbench/bin/mpirun"), "/opt/tpbench/bin/mpirun");
+  EXPECT_EQ(shell_quoted("/opt/my tools"), "'/opt/my tools'");
+  EXPECT_EQ(shell_quoted("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_quoted(""), "''");
+}
+
 TEST(StableHash, IsFnv1a) {
   EXPECT_EQ(stable_hash(""), 0xcbf29ce484222325U);
   EXPECT_EQ(stable_hash("a"), 0xaf63dc4c8601ec8cU);

@@ -235,6 +235,8 @@ TEST(EnvironmentProblems, NoLauncher) {
   inputs.launcher = "none";
   inputs.variables = {"PATH=/nonexistent"};
   EXPECT_TRUE(mentions(problems_of(inputs), "no launcher found"));
+  inputs.variables.emplace_back("TPBENCH_BUNDLE=/opt/tpbench");
+  EXPECT_FALSE(mentions(problems_of(inputs), "no launcher found"));
 }
 
 TEST(DataPath, OneHostIsItsMemory) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 
 #include "environment/host.hpp"
@@ -139,6 +140,21 @@ TEST(MpirunOptions, FollowTheMachine) {
   const auto in_allocation = environment(
       {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}, {"SLURM_JOB_ID", "1"}});
   EXPECT_EQ(mpirun_options_here(cores + 1, in_allocation), "");
+}
+
+TEST(MpirunToType, IsThatOfTheBundle) {
+  EXPECT_EQ(mpirun_to_type(environment({{"PATH", "/usr/bin"}})), "mpirun");
+  EXPECT_EQ(mpirun_to_type(environment({{"PATH", "/nonexistent"}, {"TPBENCH_BUNDLE", "/opt/my tools"}})),
+            "'/opt/my tools/bin/mpirun'");
+  // Any program of that name will do.
+  const std::filesystem::path bundle = std::filesystem::path(testing::TempDir()) / "tpbench_bundle";
+  std::filesystem::create_directories(bundle / "bin");
+  std::filesystem::remove(bundle / "bin/mpirun");
+  std::filesystem::create_symlink("/bin/sh", bundle / "bin/mpirun");
+  const auto in_path =
+      environment({{"PATH", (bundle / "bin").string()}, {"TPBENCH_BUNDLE", bundle.string()}});
+  EXPECT_EQ(mpirun_to_type(in_path), "mpirun");
+  std::filesystem::remove_all(bundle);
 }
 
 TEST(FindProgram, LooksInPathOnly) {
