@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What scripts/gpu-check.sh does."""
 import argparse
 import collections

@@ -137,7 +137,7 @@ TEST_F(EmulatedMachine, AFaultComesAtItsCountAndStays) {
   try {
     gelu(x, x, nullptr);
     FAIL() << "the third";
-  } catch (const CaseError& error) {
+  } catch (const CommError& error) {
     EXPECT_STREQ(error.what(), "kernel gelu: unspecified launch failure");
   }
   EXPECT_EQ(value, before) << "a kernel that fails has not run";

@@ -42,7 +42,7 @@ class BadUsage(E2eTest):
     def test_overrides_and_filters(self):
         sweep = self.sweep(tp_degree=[1, 2])
         self.assert_refused("--set dtype=f8: /dtype: ", "--config", sweep, "--set", "dtype=f8")
-        self.assert_refused("is not available in this build", "--config", sweep, "--backend", "cuda")
+        self.assert_refused("must be cpu or cuda", "--config", sweep, "--backend", "gpu")
         self.assert_refused("--filter", "--config", sweep, "--filter", "tp_degree=9")
 
     def test_all_faults_are_named(self):
