@@ -61,7 +61,7 @@ Slice slice_of(std::int64_t count, DType dtype, int parts, int index) {
 
 void sum_into(void* out, std::span<std::byte* const> arrays, std::int64_t count, DType dtype) {
   if (count <= 0) return;
-  dispatch(dtype, [&](auto zero) {
+  dispatch_computed(dtype, [&](auto zero) {
     using T = decltype(zero);
     if (arrays.size() == 1) {
       std::memmove(out, arrays[0], bytes_of<T>(count));
@@ -78,7 +78,7 @@ void sum_into(void* out, std::span<std::byte* const> arrays, std::int64_t count,
 
 void sum_into_all(std::span<std::byte* const> arrays, Slice slice, DType dtype) {
   if (slice.count() <= 0 || arrays.size() == 1) return;
-  dispatch(dtype, [&](auto zero) {
+  dispatch_computed(dtype, [&](auto zero) {
     using T = decltype(zero);
     if (arrays.size() == 2) {
       add_both(reinterpret_cast<T*>(arrays[0]) + slice.begin, reinterpret_cast<T*>(arrays[1]) + slice.begin,

@@ -35,6 +35,16 @@ TPBENCH_VECTORISE void add_row(const double* a, const double* b, double* sum, st
   for (std::int64_t i = 0; i < count; ++i) sum[i] = a[i] + b[i];
 }
 
+void gemm_of(CBLAS_TRANSPOSE order_a, CBLAS_TRANSPOSE order_b, blasint m, blasint n, blasint k,
+             const float* a, blasint lda, const float* b, blasint ldb, float beta, float* c, blasint ldc) {
+  cblas_sgemm(CblasRowMajor, order_a, order_b, m, n, k, 1.0F, a, lda, b, ldb, beta, c, ldc);
+}
+void gemm_of(CBLAS_TRANSPOSE order_a, CBLAS_TRANSPOSE order_b, blasint m, blasint n, blasint k,
+             const double* a, blasint lda, const double* b, blasint ldb, double beta, double* c,
+             blasint ldc) {
+  cblas_dgemm(CblasRowMajor, order_a, order_b, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
+}
+
 class CpuBackend final : public Backend {
  public:
   // The library may allow fewer threads than asked for; the loops beside it use as many as it does.
@@ -49,19 +59,15 @@ class CpuBackend final : public Backend {
                   ldc = to_blas(c.row_stride);
     const auto order = [](const Factor& factor) { return factor.transposed ? CblasTrans : CblasNoTrans; };
     const bool adds = store == Store::add;
-    if (c.dtype == DType::f32) {
-      cblas_sgemm(CblasRowMajor, order(a), order(b), m, n, k, 1.0F, static_cast<const float*>(a.matrix.data),
-                  lda, static_cast<const float*>(b.matrix.data), ldb, adds ? 1.0F : 0.0F,
-                  static_cast<float*>(c.data), ldc);
-    } else {
-      cblas_dgemm(CblasRowMajor, order(a), order(b), m, n, k, 1.0, static_cast<const double*>(a.matrix.data),
-                  lda, static_cast<const double*>(b.matrix.data), ldb, adds ? 1.0 : 0.0,
-                  static_cast<double*>(c.data), ldc);
-    }
+    dispatch_computed(c.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      gemm_of(order(a), order(b), m, n, k, static_cast<const T*>(a.matrix.data), lda,
+              static_cast<const T*>(b.matrix.data), ldb, T(adds ? 1 : 0), static_cast<T*>(c.data), ldc);
+    });
   }
 
   void gelu(const MatrixView& x, const MatrixView& y) override {
-    dispatch(x.dtype, [&](auto zero) {
+    dispatch_computed(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_row_pieces(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
         gelu_row(at<T>(x, row) + first, at<T>(y, row) + first, last - first);
@@ -71,7 +77,7 @@ class CpuBackend final : public Backend {
 
   void swiglu(const MatrixView& x, const MatrixView& y) override {
     const std::int64_t half = x.columns / 2;
-    dispatch(x.dtype, [&](auto zero) {
+    dispatch_computed(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_row_pieces(x.rows, half, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
         const T* gate = at<T>(x, row) + first;
@@ -81,7 +87,7 @@ class CpuBackend final : public Backend {
   }
 
   void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
-    dispatch(x.dtype, [&](auto zero) {
+    dispatch_computed(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_row_pieces(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
         gelu_backward_row(at<T>(x, row) + first, at<T>(dy, row) + first, at<T>(dx, row) + first,
@@ -92,7 +98,7 @@ class CpuBackend final : public Backend {
 
   void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
     const std::int64_t half = x.columns / 2;
-    dispatch(x.dtype, [&](auto zero) {
+    dispatch_computed(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_row_pieces(x.rows, half, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
         const T* gate = at<T>(x, row) + first;
@@ -103,7 +109,7 @@ class CpuBackend final : public Backend {
   }
 
   void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) override {
-    dispatch(x.dtype, [&](auto zero) {
+    dispatch_computed(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_rows(x, [&](std::int64_t row) {
         norm_row(at<T>(x, row), scale_of<T>(kind, x, row), at<T>(parameters, 0), shift<T>(kind, parameters),
@@ -115,7 +121,7 @@ class CpuBackend final : public Backend {
   void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
                      const MatrixView& dx, const MatrixView& dparameters) override {
     set_zero(dparameters);
-    dispatch(x.dtype, [&](auto zero) {
+    dispatch_computed(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       auto& scales = std::get<std::vector<RowScale<T>>>(row_scales_);
       scales.resize(static_cast<std::size_t>(x.rows));
@@ -138,7 +144,7 @@ class CpuBackend final : public Backend {
   }
 
   void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
-    dispatch(x.dtype, [&](auto zero) {
+    dispatch_computed(x.dtype, [&](auto zero) {
       for_rows(x, [&](std::int64_t row) {
         softmax_row(at<decltype(zero)>(x, row), first_valid + row * step, x.columns, scale);
       });
@@ -146,7 +152,7 @@ class CpuBackend final : public Backend {
   }
 
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
-    dispatch(p.dtype, [&](auto zero) {
+    dispatch_computed(p.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_rows(p, [&](std::int64_t row) {
         softmax_backward_row(at<T>(p, row), at<T>(dp, row), p.columns, scale);
@@ -155,7 +161,7 @@ class CpuBackend final : public Backend {
   }
 
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
-    dispatch(a.dtype, [&](auto zero) {
+    dispatch_computed(a.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_row_pieces(a.rows, a.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
         add_row(at<T>(a, row) + first, at<T>(b, row) + first, at<T>(sum, row) + first, last - first);

@@ -28,7 +28,7 @@ class AttentionReference final : public ReferencePart<T> {
   using Real = WiderThan<T>;
 
   explicit AttentionReference(const ReferenceContext& context)
-      : context_(context), math_(context.backend, context.heartbeat, context.nudge) {}
+      : context_(context), math_(context.shape.dtype, context.backend, context.heartbeat, context.nudge) {}
 
   Rows forward(const Rows& x, std::span<const std::int64_t> tokens) override {
     x_ = x;
@@ -106,7 +106,7 @@ class AttentionReference final : public ReferencePart<T> {
   [[nodiscard]] Rows cached(TensorName name, std::int64_t sequence, std::int64_t kv_head) const {
     const std::int64_t earlier = shape().context_length;
     if (earlier == 0) return {};
-    return generated_rows<T>(plain_key(context_.seed, name, context_.layer),
+    return generated_rows<T>(shape().dtype, plain_key(context_.seed, name, context_.layer),
                              all_rows({sequence * earlier, (sequence + 1) * earlier}),
                              {kv_head * d(), (kv_head + 1) * d()});
   }

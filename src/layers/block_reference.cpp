@@ -23,7 +23,8 @@ class BlockReference final : public Reference {
         heartbeat_(heartbeat),
         gradients_(extent.gradients),
         rows_(with_earlier_tokens(context.shape, extent.output_rows)),
-        stream_(generated_rows<T>(input_key(context.seed), rows_, {0, context.shape.hidden_size})) {}
+        stream_(generated_rows<T>(context.shape.dtype, input_key(context.seed), rows_,
+                                  {0, context.shape.hidden_size})) {}
 
   ReferenceTile tile(std::int64_t layer, Direction direction, std::size_t index,
                      std::span<const std::int64_t> rows, Range columns) override {
@@ -61,8 +62,9 @@ class BlockReference final : public Reference {
     const std::int64_t rows = norm_rows(shape());
     for (std::size_t half = 0; half < kHalves; ++half) {
       const auto first = static_cast<std::int64_t>(half) * rows;
-      const Rows parameters = generated_rows<T>(plain_key(context_.seed, TensorName::norm, layer),
-                                                all_rows({first, first + rows}), {0, shape().hidden_size});
+      const Rows parameters =
+          generated_rows<T>(shape().dtype, plain_key(context_.seed, TensorName::norm, layer),
+                            all_rows({first, first + rows}), {0, shape().hidden_size});
       const NormReference<Real>& norm = state.norms.emplace_back(shape().norm, stream_, parameters);
       add(stream_, state.parts[half]->forward(norm.output(), rows_));
     }
@@ -73,8 +75,8 @@ class BlockReference final : public Reference {
   void backward_through() {
     const LayerState& state = layers_[--layers_left_];
     if (layers_left_ + 1 == layers_done_) {
-      stream_gradient_ =
-          generated_rows<T>(output_gradient_key(context_.seed), rows_, {0, shape().hidden_size});
+      stream_gradient_ = generated_rows<T>(shape().dtype, output_gradient_key(context_.seed), rows_,
+                                           {0, shape().hidden_size});
     }
     std::array<Rows, kHalves> gradients;
     for (std::size_t half = kHalves; half-- > 0;) {
@@ -102,7 +104,7 @@ class BlockReference final : public Reference {
 
 std::unique_ptr<Reference> make_block_reference(const LayerContext& context, const ReferenceExtent& extent,
                                                 Heartbeat& heartbeat) {
-  return dispatch(context.shape.dtype, [&](auto zero) -> std::unique_ptr<Reference> {
+  return dispatch_reference(context.shape.dtype, [&](auto zero) -> std::unique_ptr<Reference> {
     return std::make_unique<BlockReference<decltype(zero)>>(context, extent, heartbeat);
   });
 }

@@ -55,8 +55,8 @@ struct ReferenceTile {
   std::vector<long double> values;
 };
 
-/// The naive unsharded layer, from the same weights and inputs: plain loops, no BLAS and no MPI, in double
-/// for f32 and in long double for f64.
+/// The naive unsharded layer, from the same weights and inputs: plain loops, no BLAS and no MPI, in long
+/// double for f64 and in double for the others.
 class Reference {
  public:
   virtual ~Reference() = default;

@@ -15,24 +15,28 @@ template <typename T>
 class LinearReference final : public Reference {
  public:
   LinearReference(const LayerContext& context, Heartbeat& heartbeat)
-      : context_(context), math_(context.backend, heartbeat) {}
+      : context_(context), math_(context.shape.dtype, context.backend, heartbeat) {}
 
   ReferenceTile tile(std::int64_t layer, Direction direction, std::size_t index,
                      std::span<const std::int64_t> rows, Range columns) override {
-    const Range all = {0, context_.shape.hidden_size}, tokens = {0, context_.shape.tokens};
+    const Range tokens = {0, context_.shape.tokens};
     const TensorKey x = input_key(context_.seed), dy = output_gradient_key(context_.seed);
     if (direction == Direction::forward)
-      return as_tile(math_.times(generated_rows<T>(x, rows, all), linear_key(context_, layer), columns));
+      return as_tile(math_.times(generated(x, rows), linear_key(context_, layer), columns));
     if (index == 0)
-      return as_tile(
-          math_.times_transposed(generated_rows<T>(dy, rows, all), linear_key(context_, layer), columns));
+      return as_tile(math_.times_transposed(generated(dy, rows), linear_key(context_, layer), columns));
     // Rows of dW are columns of X.
     const std::vector<std::int64_t> every_token = all_rows(tokens);
-    return as_tile(math_.transposed_times(generated_rows<T>(x, every_token, all), rows,
-                                          generated_rows<T>(dy, every_token, all), columns));
+    return as_tile(
+        math_.transposed_times(generated(x, every_token), rows, generated(dy, every_token), columns));
   }
 
  private:
+  // Whole rows.
+  [[nodiscard]] auto generated(const TensorKey& key, std::span<const std::int64_t> rows) const {
+    return generated_rows<T>(context_.shape.dtype, key, rows, {0, context_.shape.hidden_size});
+  }
+
   LayerContext context_;
   ReferenceMath<T> math_;
 };
@@ -78,7 +82,7 @@ std::vector<Result> LinearLayer::results(std::int64_t layer, Direction direction
 }
 
 std::unique_ptr<Reference> LinearLayer::make_reference(const ReferenceExtent&, Heartbeat& heartbeat) const {
-  return dispatch(shape().dtype, [&](auto zero) -> std::unique_ptr<Reference> {
+  return dispatch_reference(shape().dtype, [&](auto zero) -> std::unique_ptr<Reference> {
     return std::make_unique<LinearReference<decltype(zero)>>(context_, heartbeat);
   });
 }

@@ -30,7 +30,7 @@ class MlpReference final : public ReferencePart<T> {
   using Real = WiderThan<T>;
 
   explicit MlpReference(const ReferenceContext& context)
-      : context_(context), math_(context.backend, context.heartbeat, context.nudge) {}
+      : context_(context), math_(context.shape.dtype, context.backend, context.heartbeat, context.nudge) {}
 
   Rows forward(const Rows& x, std::span<const std::int64_t>) override {
     x_ = x;

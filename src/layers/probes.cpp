@@ -13,14 +13,15 @@ class ProbeReference final : public Reference {
 
   ReferenceTile tile(std::int64_t, Direction, std::size_t, std::span<const std::int64_t> rows,
                      Range columns) override {
-    return dispatch(context_.shape.dtype, [&](auto zero) {
+    return dispatch_reference(context_.shape.dtype, [&](auto zero) {
       using T = decltype(zero);
       ReferenceRows<WiderThan<T>> result = zero_rows<WiderThan<T>>(rows.size(), columns.size());
       for (std::size_t r = 0; r < rows.size(); ++r) {
         const std::int64_t row = gathers_ ? 0 : rows[r];
         const Range ranks = gathers_ ? Range{rows[r], rows[r] + 1} : Range{0, context_.shape.tp_degree};
         for (std::int64_t rank = ranks.begin; rank < ranks.end; ++rank) {
-          const auto more = generated_rows<T>(probe_key(context_.seed, rank), {&row, 1}, columns);
+          const auto more =
+              generated_rows<T>(context_.shape.dtype, probe_key(context_.seed, rank), {&row, 1}, columns);
           for (std::int64_t c = 0; c < columns.size(); ++c) result.row(r)[c] += more.row(0)[c];
         }
       }

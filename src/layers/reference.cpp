@@ -41,15 +41,26 @@ long double dot(const long double* a, const double* b, std::int64_t count) {
   return total;
 }
 
+// Elements of `dtype` in the type that they are read in.
+void make_elements(DType dtype, float* out, const TensorKey& key, std::int64_t row, std::int64_t column,
+                   std::int64_t count) {
+  fill_row(out, key, row, column, count);
+  round_to(dtype, out, count);
+}
+void make_elements(DType, double* out, const TensorKey& key, std::int64_t row, std::int64_t column,
+                   std::int64_t count) {
+  fill_row(out, key, row, column, count);
+}
+
 }  // namespace
 
 template <typename T>
-ReferenceRows<WiderThan<T>> generated_rows(const TensorKey& key, std::span<const std::int64_t> rows,
-                                           Range columns) {
+ReferenceRows<WiderThan<T>> generated_rows(DType dtype, const TensorKey& key,
+                                           std::span<const std::int64_t> rows, Range columns) {
   auto result = zero_rows<WiderThan<T>>(rows.size(), columns.size());
   std::vector<T> buffer(static_cast<std::size_t>(columns.size()));
   for (std::size_t r = 0; r < rows.size(); ++r) {
-    fill_row(buffer.data(), key, rows[r], columns.begin, columns.size());
+    make_elements(dtype, buffer.data(), key, rows[r], columns.begin, columns.size());
     std::copy(buffer.begin(), buffer.end(), result.row(r));
   }
   return result;
@@ -77,7 +88,7 @@ template <typename T>
 void ReferenceMath<T>::make_row(std::vector<T>& values, const TensorKey& key, std::int64_t row,
                                 std::int64_t column) const {
   const auto count = static_cast<std::int64_t>(values.size());
-  fill_row(values.data(), key, row, column, count);
+  make_elements(dtype_, values.data(), key, row, column, count);
   if (!nudge_ || nudge_->row != row || nudge_->key.tensor != key.tensor || nudge_->key.layer != key.layer)
     return;
   const std::int64_t at = nudge_->column - column;
@@ -145,9 +156,10 @@ ReferenceTile tile_of(const ReferenceRows<Real>& held, std::span<const std::int6
   return tile;
 }
 
-template ReferenceRows<double> generated_rows<float>(const TensorKey&, std::span<const std::int64_t>, Range);
-template ReferenceRows<long double> generated_rows<double>(const TensorKey&, std::span<const std::int64_t>,
-                                                           Range);
+template ReferenceRows<double> generated_rows<float>(DType, const TensorKey&, std::span<const std::int64_t>,
+                                                     Range);
+template ReferenceRows<long double> generated_rows<double>(DType, const TensorKey&,
+                                                           std::span<const std::int64_t>, Range);
 template ReferenceTile tile_of(const ReferenceRows<double>&, std::span<const std::int64_t>,
                                std::span<const std::int64_t>, Range);
 template ReferenceTile tile_of(const ReferenceRows<long double>&, std::span<const std::int64_t>,

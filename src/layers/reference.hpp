@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "compute/backend.hpp"
@@ -14,7 +15,12 @@ namespace tpbench {
 
 /// The naive side of verification: plain loops over entries made anew by the generator, no BLAS and no MPI.
 
-/// Accumulates in a wider type than the elements have: double for float, long double for double.
+/// The type T that elements of a dtype are read in: double for f64, float for the others, which it holds
+/// exactly. What is made of them is accumulated in a wider one: double for float, long double for double.
+template <typename Function>
+decltype(auto) dispatch_reference(DType dtype, Function&& function) {
+  return dispatch_computed(dtype == DType::f64 ? DType::f64 : DType::f32, std::forward<Function>(function));
+}
 template <typename T>
 struct Wider;
 template <>
@@ -48,10 +54,10 @@ ReferenceRows<Real> zero_rows(std::size_t rows, std::int64_t columns) {
   return {columns, std::vector<Real>(rows * static_cast<std::size_t>(columns))};
 }
 
-/// Rows `rows`, columns `columns` of the tensor that `key` names.
+/// Rows `rows`, columns `columns` of the tensor that `key` names, as elements of `dtype`.
 template <typename T>
-ReferenceRows<WiderThan<T>> generated_rows(const TensorKey& key, std::span<const std::int64_t> rows,
-                                           Range columns);
+ReferenceRows<WiderThan<T>> generated_rows(DType dtype, const TensorKey& key,
+                                           std::span<const std::int64_t> rows, Range columns);
 
 /// begin, begin + 1, ... end - 1
 std::vector<std::int64_t> all_rows(Range rows);
@@ -63,15 +69,15 @@ struct Nudge {
   double by = 0;
 };
 
-/// Products of rows with generated tensors, on all compute threads; shows signs of life.
+/// Products of rows with generated tensors of `dtype`, on all compute threads; shows signs of life.
 template <typename T>
 class ReferenceMath {
  public:
   using Real = WiderThan<T>;
   using Rows = ReferenceRows<Real>;
 
-  ReferenceMath(Backend& backend, Heartbeat& heartbeat, const std::optional<Nudge>& nudge = {})
-      : backend_(backend), heartbeat_(heartbeat), nudge_(nudge) {}
+  ReferenceMath(DType dtype, Backend& backend, Heartbeat& heartbeat, const std::optional<Nudge>& nudge = {})
+      : dtype_(dtype), backend_(backend), heartbeat_(heartbeat), nudge_(nudge) {}
 
   /// x [rows, k] times columns `columns` of the [k, ...] tensor that `key` names.
   Rows times(const Rows& x, const TensorKey& key, Range columns) const;
@@ -89,6 +95,7 @@ class ReferenceMath {
   void in_bites(std::size_t rows, double cost_per_row, const Work& work) const;
   void make_row(std::vector<T>& values, const TensorKey& key, std::int64_t row, std::int64_t column) const;
 
+  DType dtype_;
   Backend& backend_;
   Heartbeat& heartbeat_;
   std::optional<Nudge> nudge_;
@@ -105,9 +112,9 @@ template <typename Real>
 ReferenceTile tile_of(const ReferenceRows<Real>& held, std::span<const std::int64_t> held_rows,
                       std::span<const std::int64_t> rows, Range columns);
 
-extern template ReferenceRows<double> generated_rows<float>(const TensorKey&, std::span<const std::int64_t>,
-                                                            Range);
-extern template ReferenceRows<long double> generated_rows<double>(const TensorKey&,
+extern template ReferenceRows<double> generated_rows<float>(DType, const TensorKey&,
+                                                            std::span<const std::int64_t>, Range);
+extern template ReferenceRows<long double> generated_rows<double>(DType, const TensorKey&,
                                                                   std::span<const std::int64_t>, Range);
 extern template ReferenceTile tile_of(const ReferenceRows<double>&, std::span<const std::int64_t>,
                                       std::span<const std::int64_t>, Range);

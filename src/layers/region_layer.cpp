@@ -60,7 +60,7 @@ class RegionReference final : public Reference {
     layer_ = layer;
   }
   [[nodiscard]] Rows generated(const TensorKey& key) const {
-    return generated_rows<T>(key, rows_, {0, context_.shape.hidden_size});
+    return generated_rows<T>(context_.shape.dtype, key, rows_, {0, context_.shape.hidden_size});
   }
 
   LayerContext context_;
@@ -128,7 +128,7 @@ class RegionLayer final : public Layer {
 
   std::unique_ptr<Reference> make_reference(const ReferenceExtent& extent,
                                             Heartbeat& heartbeat) const override {
-    return dispatch(shape().dtype, [&](auto zero) -> std::unique_ptr<Reference> {
+    return dispatch_reference(shape().dtype, [&](auto zero) -> std::unique_ptr<Reference> {
       return std::make_unique<RegionReference<Kind, decltype(zero)>>(context_, extent, heartbeat);
     });
   }

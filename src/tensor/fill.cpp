@@ -1,5 +1,6 @@
 #include "tensor/fill.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/vectorise.hpp"
@@ -28,6 +29,18 @@ TPBENCH_VECTORISE void fill_f64(double* out, RowKey key, std::uint32_t column, s
   }
 }
 
+// In pieces that stay in the first cache.
+template <typename T>
+void fill_rounded(T* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count) {
+  constexpr std::int64_t kPiece = 1024;
+  float values[kPiece];
+  for (std::int64_t first = 0; first < count; first += kPiece) {
+    const std::int64_t size = std::min(kPiece, count - first);
+    fill_row(values, key, row, column + first, size);
+    convert(values, out + first, size);
+  }
+}
+
 }  // namespace
 
 void fill_row(float* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count) {
@@ -36,6 +49,15 @@ void fill_row(float* out, const TensorKey& key, std::int64_t row, std::int64_t c
 
 void fill_row(double* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count) {
   fill_f64(out, row_key(key, row), static_cast<std::uint32_t>(column), count, key.scale);
+}
+
+void fill_row(Float16* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count) {
+  fill_rounded(out, key, row, column, count);
+}
+
+void fill_row(BFloat16* out, const TensorKey& key, std::int64_t row, std::int64_t column,
+              std::int64_t count) {
+  fill_rounded(out, key, row, column, count);
 }
 
 void fill_rows(const MatrixView& matrix, const TensorKey& key, std::int64_t row, std::int64_t column,
@@ -52,7 +74,7 @@ void poison(const MatrixView& matrix) {
     using T = decltype(zero);
     for (std::int64_t r = 0; r < matrix.rows; ++r) {
       auto* out = static_cast<T*>(matrix.row(r));
-      for (std::int64_t c = 0; c < matrix.columns; ++c) out[c] = std::numeric_limits<T>::quiet_NaN();
+      std::fill_n(out, matrix.columns, T(std::numeric_limits<float>::quiet_NaN()));
     }
   });
 }

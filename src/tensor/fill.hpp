@@ -20,6 +20,9 @@ struct TensorKey {
 /// (Wellons, "lowbias32"), keyed anew for each row.
 void fill_row(float* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count);
 void fill_row(double* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count);
+/// The values of f32, rounded once more.
+void fill_row(Float16* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count);
+void fill_row(BFloat16* out, const TensorKey& key, std::int64_t row, std::int64_t column, std::int64_t count);
 
 /// Fills `matrix`, which lies at (`row`, `column`) of the whole tensor, rows [first, last) of it.
 void fill_rows(const MatrixView& matrix, const TensorKey& key, std::int64_t row, std::int64_t column,

@@ -105,8 +105,11 @@ class Emulated(E2eTest):
     def test_clocks_and_cold_caches(self):
         records = self.run_sweep(workload="gemm", tp_degree=1, cases=1, ranks=1,
                                  measure=SHAPE["measure"] | {"cache": "cold"})
-        self.assert_right(records)
+        self.assert_all(records, "ok")
         (record,) = records.values()
+        # What pushes everything else out of the cache lies on the device too.
+        memory = record["memory_bytes"]
+        self.assertGreater(memory["device_in_use"] - memory["device_base"], 2 * 4194304)
         self.assertEqual(record["device"]["before"],
                          {"sm_clock_mhz": 1980, "memory_clock_mhz": 3201, "temperature_c": 41,
                           "throttle_reasons": ["sw_power_cap", "hw_thermal_slowdown"]})
@@ -132,7 +135,7 @@ class Emulated(E2eTest):
 
     def test_a_device_that_fails_ends_the_sweep_and_keeps_what_is_finished(self):
         sweep = self.sweep(**SHAPE | {"workload": ["row_linear", "column_linear", "mlp"], "hidden_size": [64, 128]})
-        for fault in ("cudaMemcpyAsync:700", "cudaLaunchKernel:260", "cublasLtMatmul:330", "cudaEventRecord:900"):
+        for fault in ("cudaMemcpyAsync:250", "cudaLaunchKernel:60", "cublasLtMatmul:100", "cudaEventRecord:600"):
             with self.subTest(fault):
                 output = self.folder / fault.split(":")[0]
                 job = self.on_gpus("--config", sweep, "--output", output, status=1, TPBENCH_EMULATED_FAULT=fault)

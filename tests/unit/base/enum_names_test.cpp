@@ -39,10 +39,18 @@ TEST(DType, KnowsItsSizeAndItsEpsilon) {
 }
 
 TEST(DType, DispatchesToTheTypeItNames) {
-  for (const DType dtype : {DType::f32, DType::f64}) {
+  for (const DType dtype : {DType::f32, DType::f64, DType::tf32, DType::f16, DType::bf16}) {
     EXPECT_EQ(dispatch(dtype, [](auto zero) { return static_cast<std::int64_t>(sizeof(zero)); }),
               size_of(dtype));
   }
+}
+
+TEST(DType, DispatchesWhatTheProcessorComputesInOnly) {
+  const auto size = [](auto zero) { return sizeof(zero); };
+  EXPECT_EQ(dispatch_computed(DType::f32, size), 4U);
+  EXPECT_EQ(dispatch_computed(DType::f64, size), 8U);
+  for (const DType dtype : {DType::tf32, DType::f16, DType::bf16})
+    EXPECT_THROW(dispatch_computed(dtype, size), std::logic_error) << name_of(dtype);
 }
 
 }  // namespace

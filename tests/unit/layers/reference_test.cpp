@@ -59,12 +59,36 @@ TYPED_TEST_SUITE(ReferenceOf, BothTypes);
 
 TYPED_TEST(ReferenceOf, MakesTheRowsAskedFor) {
   const std::vector<std::int64_t> rows = {5, 0, 17};
-  const auto made = generated_rows<TypeParam>(this->key_, rows, {3, 14});
+  const auto made = generated_rows<TypeParam>(TestFixture::kDType, this->key_, rows, {3, 14});
   ASSERT_EQ(made.columns, 11);
   ASSERT_EQ(made.values.size(), 33U);
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const auto expected = this->row(rows[r], 14);
     for (std::size_t c = 0; c < 11; ++c) EXPECT_EQ(made.row(r)[c], expected[c + 3]);
+  }
+}
+
+// Narrow types are read as they are stored: rounded, alone and in products.
+template <typename T>
+class ReferenceOfHalf : public testing::Test {};
+using HalfTypes = testing::Types<Float16, BFloat16>;
+TYPED_TEST_SUITE(ReferenceOfHalf, HalfTypes);
+
+TYPED_TEST(ReferenceOfHalf, ReadsTheStoredValues) {
+  const TensorKey key = {.seed = 9, .tensor = 2, .layer = 1, .scale = 0.3};
+  std::vector<TypeParam> stored(29);
+  fill_row(stored.data(), key, 4, 0, 29);
+  const std::vector<std::int64_t> rows = {4};
+  const auto made = generated_rows<float>(kDTypeOf<TypeParam>, key, rows, {0, 29});
+  // A row that picks row 4 out of the tensor.
+  ReferenceRows<double> pick{5, {0, 0, 0, 0, 1}};
+  Heartbeat heartbeat;
+  const auto backend = make_cpu_backend(1);
+  const auto picked =
+      ReferenceMath<float>(kDTypeOf<TypeParam>, *backend, heartbeat).times(pick, key, {0, 29});
+  for (std::size_t c = 0; c < stored.size(); ++c) {
+    EXPECT_EQ(made.row(0)[c], static_cast<double>(float(stored[c])));
+    EXPECT_EQ(picked.row(0)[c], static_cast<double>(float(stored[c])));
   }
 }
 
@@ -74,7 +98,7 @@ TYPED_TEST(ReferenceOf, MultipliesWithATensorItMakesOnTheWay) {
   ReferenceRows<Wide> x{kInner, {}};
   for (std::int64_t i = 0; i < kRows * kInner; ++i) x.values.push_back(Wide(i % 11 - 5) / 8);
   Heartbeat heartbeat;
-  const ReferenceMath<TypeParam> math(*this->backend_, heartbeat);
+  const ReferenceMath<TypeParam> math(TestFixture::kDType, *this->backend_, heartbeat);
   const auto y = math.times(x, this->key_, {kFirst, kLast});
   EXPECT_GT(heartbeat.beats.load(), 0U);
   ASSERT_EQ(y.columns, kLast - kFirst);
@@ -94,8 +118,8 @@ TYPED_TEST(ReferenceOf, MultipliesWithTheTransposeOfATensor) {
   ReferenceRows<Wide> x{kInner, {}};
   for (std::int64_t i = 0; i < 2 * kInner; ++i) x.values.push_back(Wide(i % 11 - 5) / 8);
   Heartbeat heartbeat;
-  const auto y =
-      ReferenceMath<TypeParam>(*this->backend_, heartbeat).times_transposed(x, this->key_, {kFirst, kLast});
+  const auto y = ReferenceMath<TypeParam>(TestFixture::kDType, *this->backend_, heartbeat)
+                     .times_transposed(x, this->key_, {kFirst, kLast});
   ASSERT_EQ(y.columns, kLast - kFirst);
   for (std::size_t r = 0; r < 2; ++r) {
     for (std::int64_t k = kFirst; k < kLast; ++k) {
@@ -113,8 +137,8 @@ TYPED_TEST(ReferenceOf, MultipliesTheTransposeOfRows) {
   ReferenceRows<Wide> a{3, {1, 2, 3, 4, 5, 6}}, b{4, {1, 0, 2, 1, 0, 1, 1, 3}};
   Heartbeat heartbeat;
   const std::vector<std::int64_t> columns = {2, 0};
-  const auto product =
-      ReferenceMath<TypeParam>(*this->backend_, heartbeat).transposed_times(a, columns, b, {1, 4});
+  const auto product = ReferenceMath<TypeParam>(TestFixture::kDType, *this->backend_, heartbeat)
+                           .transposed_times(a, columns, b, {1, 4});
   EXPECT_EQ(product.values, (std::vector<Wide>{6, 12, 21, 4, 6, 13}));
 }
 
@@ -168,7 +192,7 @@ class BackwardOf : public testing::TestWithParam<PartCase> {
  protected:
   const Shape& shape() const { return GetParam().shape; }
   Rows rows(const TensorKey& key) const {
-    return generated_rows<double>(key, tokens_, {0, shape().hidden_size});
+    return generated_rows<double>(DType::f64, key, tokens_, {0, shape().hidden_size});
   }
   std::unique_ptr<ReferencePart<double>> part(const std::optional<Nudge>& nudge = {}) {
     return GetParam().make({shape(), 1, 0, *backend_, heartbeat_, nudge});
@@ -228,9 +252,9 @@ TEST(BackwardOfNorms, IsTheSlopeOfForward) {
   for (const Norm kind : {Norm::rms_norm, Norm::layer_norm}) {
     const auto key = [](std::uint32_t tensor) { return TensorKey{.seed = 5, .tensor = tensor}; };
     const std::int64_t norm_rows = kind == Norm::layer_norm ? 2 : 1;
-    const Rows x = generated_rows<double>(key(1), all_rows({0, 3}), {0, 6});
-    const Rows dy = generated_rows<double>(key(2), all_rows({0, 3}), {0, 6});
-    const Rows parameters = generated_rows<double>(key(3), all_rows({0, norm_rows}), {0, 6});
+    const Rows x = generated_rows<double>(DType::f64, key(1), all_rows({0, 3}), {0, 6});
+    const Rows dy = generated_rows<double>(DType::f64, key(2), all_rows({0, 3}), {0, 6});
+    const Rows parameters = generated_rows<double>(DType::f64, key(3), all_rows({0, norm_rows}), {0, 6});
     Rows dparameters;
     const Rows dx = NormReference<long double>(kind, x, parameters).backward(dy, dparameters);
     constexpr long double kStep = 0x1p-13L;

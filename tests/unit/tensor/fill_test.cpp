@@ -42,14 +42,13 @@ constexpr double kChance = 5.0 / 200.0;
 template <typename T>
 class FillOf : public testing::Test {
  protected:
-  static constexpr DType kDType = sizeof(T) == 4 ? DType::f32 : DType::f64;
   static MatrixView view(std::vector<T>& values, std::int64_t rows, std::int64_t columns,
                          std::int64_t stride) {
-    return {values.data(), kDType, rows, columns, stride};
+    return {values.data(), kDTypeOf<T>, rows, columns, stride};
   }
 };
-using BothTypes = testing::Types<float, double>;
-TYPED_TEST_SUITE(FillOf, BothTypes);
+using AllTypes = testing::Types<float, double, Float16, BFloat16>;
+TYPED_TEST_SUITE(FillOf, AllTypes);
 
 // Any way to cut the whole: by rows, by columns, at any place.
 TYPED_TEST(FillOf, ShardsAreSlicesOfTheWhole) {
@@ -115,6 +114,19 @@ TEST(Fill, GivesOnePatternInBothTypes) {
     ASSERT_NEAR(static_cast<double>(narrow[i]), wide[i], std::abs(wide[i]) * 2 * 0x1p-23) << i;
   }
 }
+
+// f16 and bf16 are f32 rounded, bit for bit, whatever the scale and wherever a row begins.
+template <typename T>
+void expect_f32_rounded() {
+  for (const double scale : {1.0, std::sqrt(3.0 / 4096), 1e-4}) {
+    const TensorKey key = {.seed = 5, .tensor = 2, .layer = 3, .scale = scale};
+    const auto narrow = values_of<T>(key, 7, 11, kMany);
+    const auto wide = values_of<float>(key, 7, 11, kMany);
+    for (std::size_t i = 0; i < narrow.size(); ++i) ASSERT_EQ(narrow[i].bits, T(wide[i]).bits) << i;
+  }
+}
+TEST(Fill, RoundsTheValuesOfF32ToF16) { expect_f32_rounded<Float16>(); }
+TEST(Fill, RoundsTheValuesOfF32ToBF16) { expect_f32_rounded<BFloat16>(); }
 
 TEST(Fill, IsUniformInItsRange) {
   const auto values = values_of<double>(kKey, 0, 0, kMany);
