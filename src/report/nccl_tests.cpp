@@ -28,7 +28,18 @@ constexpr ProbeRow kProbes[] = {{CollectiveOp::all_reduce, false, "sum", "in_pla
                                 {CollectiveOp::all_gather, true, "none", "separate"},
                                 {CollectiveOp::reduce_scatter, true, "sum", "separate"}};
 
-const char* nccl_type(DType dtype) { return dtype == DType::f32 ? "float" : "double"; }
+const char* nccl_type(DType dtype) {
+  switch (dtype) {
+    case DType::f64:
+      return "double";
+    case DType::f16:
+      return "half";
+    case DType::bf16:
+      return "bfloat16";
+    default:
+      return "float";
+  }
+}
 
 // Words in place of booleans are how nccl-tests writes them.
 const char* word(bool value) { return value ? "true" : "false"; }

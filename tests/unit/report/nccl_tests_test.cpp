@@ -42,6 +42,21 @@ TEST(NcclTests, HoldsTheCollectivesThatMoveSomething) {
   EXPECT_TRUE(document.at("errors").empty());
 }
 
+TEST(NcclTests, NamesTypesAsNcclTestsDoes) {
+  const std::pair<DType, const char*> names[] = {{DType::f32, "float"},
+                                                 {DType::f64, "double"},
+                                                 {DType::tf32, "float"},
+                                                 {DType::f16, "half"},
+                                                 {DType::bf16, "bfloat16"}};
+  for (const auto& [dtype, name] : names) {
+    ResultSet set = probes();
+    for (Record& record : set.records) record.point.dtype = dtype;
+    const Json result = Json::parse(export_nccl_tests(set).text).at("results").at(0);
+    EXPECT_EQ(result.at("type"), name);
+    EXPECT_EQ(result.at("count"), 4096 * 128 * 4 / size_of(dtype));
+  }
+}
+
 TEST(NcclTests, KeepsItsConventions) {
   const Json results = Json::parse(export_nccl_tests(probes()).text).at("results");
   constexpr std::int64_t kElements = 4096 * 128;
