@@ -25,6 +25,9 @@ constexpr std::int64_t size_of(DType dtype) {
   }
 }
 
+/// Whether factors of products have fewer digits than the sums that they end in.
+constexpr bool is_narrow(DType dtype) { return dtype != DType::f32 && dtype != DType::f64; }
+
 /// Distance from 1 to the next larger number of the type (machine epsilon).
 constexpr double epsilon_of(DType dtype) {
   switch (dtype) {
@@ -37,6 +40,18 @@ constexpr double epsilon_of(DType dtype) {
       return 0x1p-7;
     default:
       return 0x1p-23;
+  }
+}
+
+/// The smallest number that has all digits of the type: below it they go one after the other.
+constexpr double smallest_normal_of(DType dtype) {
+  switch (dtype) {
+    case DType::f64:
+      return 0x1p-1022;
+    case DType::f16:
+      return 0x1p-14;
+    default:
+      return 0x1p-126;
   }
 }
 

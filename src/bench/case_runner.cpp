@@ -41,7 +41,7 @@ class CaseRun {
       phase(Phase::setup, "setup", [&] {
         make_machine();
         method_ = choose_method(settings_.verify, machine_->layer(), shape_, team_);
-        machine_->operations().on = method_ == VerificationMethod::sampled;
+        machine_->operations().on = checks_operations(method_, shape_.dtype);
       });
       phase(Phase::fill, "fill", [&] { team_.together([&] { machine_->layer().fill(heartbeat_); }); });
       phase(Phase::verification, "verification", [&] { verify(); });

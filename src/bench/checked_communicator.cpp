@@ -7,6 +7,8 @@
 namespace tpbench {
 namespace {
 
+constexpr std::int64_t kCopied = 0;  // what is gathered is not rounded
+
 class CheckedCommunicator final : public ForwardingCommunicator {
  public:
   CheckedCommunicator(std::unique_ptr<Communicator> inner, const Control& group, Backend& backend,
@@ -22,7 +24,7 @@ class CheckedCommunicator final : public ForwardingCommunicator {
     begin_check(count, dtype);
     const FactoredSums expected = over_ranks(sums(data, count, dtype));
     ForwardingCommunicator::all_reduce_sum(data, count, dtype);
-    compare(expected, data, count, dtype);
+    compare(expected, data, count, dtype, size());
   }
 
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
@@ -37,7 +39,8 @@ class CheckedCommunicator final : public ForwardingCommunicator {
     all = over_ranks(std::move(all));
     ForwardingCommunicator::all_gather(shard, shard_count, whole, dtype);
     for (std::int64_t owner = 0; owner < size(); ++owner)
-      compare(part(all, owner, pieces), offset(whole, owner * shard_count, dtype), shard_count, dtype);
+      compare(part(all, owner, pieces), offset(whole, owner * shard_count, dtype), shard_count, dtype,
+              kCopied);
   }
 
   void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
@@ -52,7 +55,8 @@ class CheckedCommunicator final : public ForwardingCommunicator {
     }
     all = over_ranks(std::move(all));
     ForwardingCommunicator::reduce_scatter_sum(whole, shard, shard_count, dtype);
-    compare(part(all, rank(), all.sums.size() / static_cast<std::size_t>(size())), shard, shard_count, dtype);
+    compare(part(all, rank(), all.sums.size() / static_cast<std::size_t>(size())), shard, shard_count, dtype,
+            size());
   }
 
  private:
@@ -81,8 +85,11 @@ class CheckedCommunicator final : public ForwardingCommunicator {
     group_.reduce_sum(values.squares);
     return values;
   }
-  void compare(const FactoredSums& expected, const void* data, std::int64_t count, DType dtype) {
-    errors_.add(error_of_sums(expected, sums(data, count, dtype)), dtype, size(), kSumPiece);
+  // A ring, or a tree, stores up to one partial sum for each rank.
+  void compare(const FactoredSums& expected, const void* data, std::int64_t count, DType dtype,
+               std::int64_t stores) {
+    errors_.add(error_of_sums(expected, sums(data, count, dtype)),
+                operation_tolerance({dtype, size(), elements_of_piece(dtype), stores}));
     heartbeat_.beat(Activity::exchange);
   }
 

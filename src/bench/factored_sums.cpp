@@ -66,6 +66,57 @@ TPBENCH_VECTORISE void add_row(const double* row, double factor, double squared,
   add(row, factor, squared, sums, squares, count);
 }
 
+// Rows of a matrix, one at a time, in a type that the processor computes in.
+template <typename T>
+class HostRows {
+ public:
+  HostRows(const MatrixView& x, Backend& backend)
+      : x_(x),
+        backend_(backend),
+        scratch_(static_cast<std::size_t>(x.columns * size_of(x.dtype))),
+        wide_(static_cast<std::size_t>(sizeof(T) == 2 ? x.columns : 0)) {}
+
+  const auto* row(std::int64_t r) {
+    const auto* stored = static_cast<const T*>(backend_.host_row(x_, r, scratch_));
+    if constexpr (sizeof(T) == 2) {
+      convert(stored, wide_.data(), x_.columns);
+      return static_cast<const float*>(wide_.data());
+    } else {
+      return stored;
+    }
+  }
+
+ private:
+  const MatrixView& x_;
+  Backend& backend_;
+  std::vector<std::byte> scratch_;
+  std::vector<float> wide_;
+};
+
+// Calls `visit(r, row)` for all rows, one after the other.
+template <typename Visit>
+void for_each_row(const MatrixView& x, Backend& backend, const Visit& visit) {
+  dispatch(x.dtype, [&](auto zero) {
+    HostRows<decltype(zero)> rows(x, backend);
+    for (std::int64_t r = 0; r < x.rows; ++r) visit(r, rows.row(r));
+  });
+}
+
+// The same on all threads.
+template <typename Visit>
+void for_each_row_in_parallel(const MatrixView& x, Backend& backend, const Visit& visit) {
+  dispatch(x.dtype, [&](auto zero) {
+    backend.parallel_for(x.rows, [&](std::int64_t first, std::int64_t last) {
+      HostRows<decltype(zero)> rows(x, backend);
+      for (std::int64_t r = first; r < last; ++r) visit(r, rows.row(r));
+    });
+  });
+}
+
+std::int64_t blocks_of(DType dtype, std::int64_t columns) {
+  return (columns - 1) / columns_of_sums(dtype, columns) + 1;
+}
+
 }  // namespace
 
 std::vector<double> random_factors(std::uint64_t call, std::int64_t count) {
@@ -76,45 +127,86 @@ std::vector<double> random_factors(std::uint64_t call, std::int64_t count) {
   return factors;
 }
 
-// A term is as large as its entries, also where the sum that it is a part of cancels out.
-FactoredSums product_sums(const Factor& a, const FactoredSums& b, Backend& backend) {
-  const MatrixView& x = a.matrix;
-  FactoredSums result(static_cast<std::size_t>(a.rows()));
-  const std::size_t row_bytes = static_cast<std::size_t>(x.columns * size_of(x.dtype));
-  dispatch(x.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    if (a.transposed) {
-      std::vector<std::byte> scratch(row_bytes);
-      for (std::int64_t r = 0; r < x.rows; ++r) {
-        const auto at = static_cast<std::size_t>(r);
-        add_row(static_cast<const T*>(backend.host_row(x, r, scratch)), b.sums[at], b.squares[at],
-                result.sums.data(), result.squares.data(), x.columns);
-      }
-      return;
-    }
-    backend.parallel_for(x.rows, [&](std::int64_t first, std::int64_t last) {
-      std::vector<std::byte> scratch(row_bytes);
-      for (std::int64_t r = first; r < last; ++r) {
-        const Pair pair = dot_row(static_cast<const T*>(backend.host_row(x, r, scratch)), b.sums.data(),
-                                  b.squares.data(), x.columns);
-        result.sums[static_cast<std::size_t>(r)] = pair.sum;
-        result.squares[static_cast<std::size_t>(r)] = pair.squares;
-      }
+// One wrong entry, as large as a typical one and with the smallest factor, among so many that are right
+// changes their sum by a half over sqrt(0.58 columns): more than twice what operation_tolerance is.
+std::int64_t columns_of_sums(DType dtype, std::int64_t columns) {
+  constexpr std::int64_t kLeastSums = 4;
+  const auto at_most = [&](std::int64_t limit) {
+    return std::clamp<std::int64_t>((columns + kLeastSums - 1) / kLeastSums, 1, limit);
+  };
+  switch (dtype) {
+    case DType::bf16:
+      return at_most(128);
+    case DType::f16:
+    case DType::tf32:
+      return at_most(1024);
+    default:
+      return std::max<std::int64_t>(1, columns);
+  }
+}
+
+std::int64_t elements_of_piece(DType dtype) { return dtype == DType::bf16 ? 256 : 4096; }
+
+FactoredSums FactoredSums::zeros(DType dtype, std::int64_t rows, std::int64_t columns) {
+  return FactoredSums(static_cast<std::size_t>(rows * blocks_of(dtype, columns)));
+}
+
+FactoredSums row_sums(const Factor& x, std::span<const double> factors, Backend& backend) {
+  const DType dtype = x.matrix.dtype;
+  const auto columns = static_cast<std::int64_t>(factors.size());
+  std::vector<double> squared(factors.begin(), factors.end());
+  for (double& factor : squared) factor *= factor;
+  FactoredSums result = FactoredSums::zeros(dtype, x.rows(), columns);
+  if (x.transposed) {
+    for_each_row(x.matrix, backend, [&](std::int64_t r, const auto* row) {
+      const auto at = static_cast<std::size_t>(r);
+      const std::int64_t place = r / columns_of_sums(dtype, columns) * x.rows();
+      add_row(row, factors[at], squared[at], result.sums.data() + place, result.squares.data() + place,
+              x.rows());
+    });
+    return result;
+  }
+  for_each_row_in_parallel(x.matrix, backend, [&](std::int64_t r, const auto* row) {
+    for_each_block(dtype, columns, [&](std::int64_t block, std::int64_t first, std::int64_t last) {
+      const Pair pair = dot_row(row + first, factors.data() + first, squared.data() + first, last - first);
+      const auto place = static_cast<std::size_t>(block * x.rows() + r);
+      result.sums[place] = pair.sum;
+      result.squares[place] = pair.squares;
     });
   });
   return result;
 }
 
-FactoredSums row_sums(const Factor& x, std::span<const double> factors, Backend& backend) {
-  FactoredSums vector(factors.size());
-  vector.sums.assign(factors.begin(), factors.end());
-  for (std::size_t i = 0; i < factors.size(); ++i) vector.squares[i] = factors[i] * factors[i];
-  return product_sums(x, vector, backend);
+// A term is as large as its entries, also where the sum that it is a part of cancels out.
+FactoredSums product_sums(const Factor& a, const FactoredSums& b, Backend& backend) {
+  const auto inner = static_cast<std::size_t>(a.columns());
+  const std::size_t blocks = b.sums.size() / inner, rows = static_cast<std::size_t>(a.rows());
+  FactoredSums result(rows * blocks);
+  if (a.transposed) {
+    for_each_row(a.matrix, backend, [&](std::int64_t r, const auto* row) {
+      for (std::size_t block = 0; block < blocks; ++block) {
+        const std::size_t at = block * inner + static_cast<std::size_t>(r);
+        add_row(row, b.sums[at], b.squares[at], result.sums.data() + block * rows,
+                result.squares.data() + block * rows, a.rows());
+      }
+    });
+    return result;
+  }
+  for_each_row_in_parallel(a.matrix, backend, [&](std::int64_t r, const auto* row) {
+    for (std::size_t block = 0; block < blocks; ++block) {
+      const Pair pair = dot_row(row, b.sums.data() + block * inner, b.squares.data() + block * inner,
+                                static_cast<std::int64_t>(inner));
+      result.sums[block * rows + static_cast<std::size_t>(r)] = pair.sum;
+      result.squares[block * rows + static_cast<std::size_t>(r)] = pair.squares;
+    }
+  });
+  return result;
 }
 
 FactoredSums piece_sums(const void* data, std::int64_t count, DType dtype, std::uint64_t call,
                         Backend& backend) {
-  const std::vector<double> factors = random_factors(call, std::min(count, kSumPiece));
+  const std::int64_t size = elements_of_piece(dtype);
+  const std::vector<double> factors = random_factors(call, std::min(count, size));
   FactoredSums result;
   const auto append = [&](std::int64_t first, std::int64_t rows, std::int64_t columns) {
     if (rows == 0 || columns == 0) return;
@@ -124,9 +216,9 @@ FactoredSums piece_sums(const void* data, std::int64_t count, DType dtype, std::
     result.sums.insert(result.sums.end(), piece.sums.begin(), piece.sums.end());
     result.squares.insert(result.squares.end(), piece.squares.begin(), piece.squares.end());
   };
-  const std::int64_t pieces = count / kSumPiece;
-  append(0, pieces, kSumPiece);
-  append(pieces * kSumPiece, 1, count - pieces * kSumPiece);
+  const std::int64_t pieces = count / size;
+  append(0, pieces, size);
+  append(pieces * size, 1, count - pieces * size);
   return result;
 }
 
@@ -137,17 +229,17 @@ std::uint64_t bits_between_rows(const MatrixView& x, Backend& backend) {
   std::vector<std::byte> scratch(static_cast<std::size_t>(gap * size_of(x.dtype)));
   std::uint64_t bits = 0;
   for (std::int64_t r = 0; r < between.rows; ++r) {
-    const auto* words = static_cast<const std::uint32_t*>(backend.host_row(between, r, scratch));
-    const std::int64_t count = gap * size_of(x.dtype) / 4;
+    const auto* words = static_cast<const std::uint16_t*>(backend.host_row(between, r, scratch));
+    const std::int64_t count = gap * size_of(x.dtype) / 2;
     for (std::int64_t i = 0; i < count; ++i) bits += words[i];
   }
   return bits;
 }
 
 void host_row_to(const MatrixView& x, std::int64_t row, std::vector<double>& values, Backend& backend) {
-  std::vector<std::byte> scratch(static_cast<std::size_t>(x.columns * size_of(x.dtype)));
   dispatch(x.dtype, [&](auto zero) {
-    const auto* entries = static_cast<const decltype(zero)*>(backend.host_row(x, row, scratch));
+    HostRows<decltype(zero)> rows(x, backend);
+    const auto* entries = rows.row(row);
     values.assign(entries, entries + x.columns);
   });
 }

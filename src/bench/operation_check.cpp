@@ -29,6 +29,9 @@ double silu_slope(double x) {
 // vectors is good to a few units, and its argument is rounded as often as it is large.
 constexpr std::int64_t kEntryLength = 256;
 
+// Stores of an operation whose results are rounded no more.
+constexpr std::int64_t kCopied = 0;
+
 using Values = std::vector<double>;
 
 // What a row should become, and how large the terms are that it is made of.
@@ -78,10 +81,10 @@ class CheckedBackend final : public ForwardingBackend {
     }
     const std::uint64_t beside = bits_between_rows(c, *this);
     ForwardingBackend::multiply(a, b, c, store);
-    if (bits_between_rows(c, *this) != beside) errors_.add(kNotANumber, c.dtype, 1, 1);
+    if (bits_between_rows(c, *this) != beside) errors_.add(kNotANumber, 1);
     errors_.count_flop(2.0 * static_cast<double>(c.rows) * static_cast<double>(c.columns) *
                        static_cast<double>(a.columns()));
-    note(error_of_sums(expected, row_sums(c, factors, *this)), c.dtype, a.columns(), c.columns);
+    compare(expected, c, factors, {.dtype = c.dtype, .length = a.columns(), .is_product = true});
   }
 
   void gelu(const MatrixView& x, const MatrixView& y) override {
@@ -174,8 +177,7 @@ class CheckedBackend final : public ForwardingBackend {
           }
         },
         [&] { ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters); });
-    note(error_of_sums(sums, row_sums(dparameters, random_factors(call, x.columns), *this)), x.dtype, x.rows,
-         x.columns);
+    compare(sums, dparameters, random_factors(call, x.columns), {.dtype = x.dtype, .length = x.rows});
   }
 
   void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
@@ -221,7 +223,7 @@ class CheckedBackend final : public ForwardingBackend {
     check_rows(
         to, 1,
         [&](std::int64_t r, ExpectedRow& expected) { expected.values = expected.sizes = host(from, r); },
-        [&] { ForwardingBackend::copy(from, to); });
+        [&] { ForwardingBackend::copy(from, to); }, kCopied);
   }
 
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
@@ -239,7 +241,7 @@ class CheckedBackend final : public ForwardingBackend {
   void set_zero(const MatrixView& x) override {
     if (!errors_.on) return ForwardingBackend::set_zero(x);
     check_rows(
-        x, 1, [](std::int64_t, ExpectedRow&) {}, [&] { ForwardingBackend::set_zero(x); });
+        x, 1, [](std::int64_t, ExpectedRow&) {}, [&] { ForwardingBackend::set_zero(x); }, kCopied);
   }
 
   // Weights and inputs are what the generator says, bit for bit.
@@ -254,7 +256,7 @@ class CheckedBackend final : public ForwardingBackend {
         for (std::int64_t r = first; r < last; ++r) {
           fill_row(expected.data(), key, row + r, column, x.columns);
           const T* found = static_cast<const T*>(host_row(x, r, scratch));
-          if (!std::equal(expected.begin(), expected.end(), found)) errors_.add(kNotANumber, x.dtype, 1, 1);
+          if (!std::equal(expected.begin(), expected.end(), found)) errors_.add(kNotANumber, 1);
         }
       });
     });
@@ -266,41 +268,50 @@ class CheckedBackend final : public ForwardingBackend {
   // as they are before it.
   template <typename Expect, typename Operation>
   void check_rows(const MatrixView& result, std::int64_t length, const Expect& expect,
-                  const Operation& operation) {
+                  const Operation& operation, std::int64_t stores = 1) {
     const Values factors = random_factors(++calls_, result.columns);
-    FactoredSums expected(static_cast<std::size_t>(result.rows));
+    FactoredSums expected = FactoredSums::zeros(result.dtype, result.rows, result.columns);
     parallel_for(result.rows, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t r = first; r < last; ++r) {
         ExpectedRow row(result.columns);
         expect(r, row);
-        double sum = 0, squares = 0;
-        for (std::size_t c = 0; c < factors.size(); ++c) {
-          sum += row.values[c] * factors[c];
-          squares += row.sizes[c] * row.sizes[c] * factors[c] * factors[c];
-        }
-        expected.sums[static_cast<std::size_t>(r)] = sum;
-        expected.squares[static_cast<std::size_t>(r)] = squares;
+        add_row(row, factors, result, r, expected);
       }
     });
     operation();
-    note(error_of_sums(expected, row_sums(result, factors, *this)), result.dtype, length, result.columns);
+    compare(expected, result, factors, {.dtype = result.dtype, .length = length, .stores = stores});
+  }
+
+  static void add_row(const ExpectedRow& row, const Values& factors, const MatrixView& result, std::int64_t r,
+                      FactoredSums& sums) {
+    for_each_block(result.dtype, result.columns,
+                   [&](std::int64_t block, std::int64_t first, std::int64_t last) {
+                     const auto place = static_cast<std::size_t>(block * result.rows + r);
+                     for (auto c = static_cast<std::size_t>(first); c < static_cast<std::size_t>(last); ++c) {
+                       sums.sums[place] += row.values[c] * factors[c];
+                       sums.squares[place] += row.sizes[c] * row.sizes[c] * factors[c] * factors[c];
+                     }
+                   });
   }
 
   // The factored sums of the gradients of gain and shift, over all rows.
   FactoredSums norm_parameter_sums(Norm kind, const MatrixView& x, const MatrixView& dy,
                                    const MatrixView& dparameters) {
     const Values factors = random_factors(++calls_, x.columns);
-    FactoredSums sums(static_cast<std::size_t>(dparameters.rows));
+    const std::int64_t rows = dparameters.rows;
+    FactoredSums sums = FactoredSums::zeros(dparameters.dtype, rows, x.columns);
     for (std::int64_t r = 0; r < x.rows; ++r) {
       const NormedRow normed(kind, x, r, *this);
       const Values gradient = host(dy, r);
       for (std::size_t c = 0; c < factors.size(); ++c) {
         const double shift = gradient[c] * factors[c], gain = shift * normed.values[c];
-        sums.sums[0] += gain;
-        sums.squares[0] += gain * gain;
+        const auto block = static_cast<std::int64_t>(c) / columns_of_sums(dparameters.dtype, x.columns);
+        const auto place = static_cast<std::size_t>(block * rows);
+        sums.sums[place] += gain;
+        sums.squares[place] += gain * gain;
         if (kind == Norm::rms_norm) continue;
-        sums.sums[1] += shift;
-        sums.squares[1] += shift * shift;
+        sums.sums[place + 1] += shift;
+        sums.squares[place + 1] += shift * shift;
       }
     }
     return sums;
@@ -315,8 +326,15 @@ class CheckedBackend final : public ForwardingBackend {
     host_row_to(x, row, values, *this);
     return values;
   }
-  void note(double error, DType dtype, std::int64_t length, std::int64_t terms) {
-    errors_.add(error, dtype, length, terms);
+  // `expected` is of the rows of `result`, which an operation has just written.
+  void compare(const FactoredSums& expected, const MatrixView& result, const Values& factors,
+               Rounding rounding) {
+    rounding.terms = columns_of_sums(result.dtype, result.columns);
+    // What is smaller than the smallest normal number is rounded as if it were that.
+    const double least = smallest_normal_of(result.dtype);
+    const double least_squares = least * least * static_cast<double>(rounding.terms);
+    errors_.add(error_of_sums(expected, row_sums(result, factors, *this), least_squares),
+                operation_tolerance(rounding));
     heartbeat_.beat(Activity::compute);
   }
 
@@ -327,12 +345,24 @@ class CheckedBackend final : public ForwardingBackend {
 
 }  // namespace
 
-double rounding_tolerance(DType dtype, std::int64_t length) {
-  return 8 * epsilon_of(dtype) * std::sqrt(static_cast<double>(std::max<std::int64_t>(1, length)));
+double rounding_tolerance(DType dtype, std::int64_t length, double growth) {
+  constexpr double kRoom = 8;
+  const double sums = kRoom * epsilon_of(is_narrow(dtype) ? DType::f32 : dtype) *
+                      std::sqrt(static_cast<double>(std::max<std::int64_t>(1, length)));
+  return is_narrow(dtype) ? kRoom * epsilon_of(dtype) * growth + sums : sums;
 }
 
-void OperationErrors::add(double error, DType dtype, std::int64_t length, std::int64_t terms) {
-  const double ratio = error / rounding_tolerance(dtype, dtype == DType::f64 ? length + terms : length);
+double operation_tolerance(const Rounding& r) {
+  if (r.dtype == DType::f64) return rounding_tolerance(r.dtype, r.length + r.terms);
+  const bool stores_halves = size_of(r.dtype) == 2;
+  if (!stores_halves) return rounding_tolerance(r.is_product ? r.dtype : DType::f32, r.length);
+  constexpr double kRoom = 3;
+  return kRoom * epsilon_of(r.dtype) * std::sqrt(static_cast<double>(r.stores)) +
+         rounding_tolerance(DType::f32, r.length);
+}
+
+void OperationErrors::add(double error, double tolerance) {
+  const double ratio = error / tolerance;
   const std::lock_guard lock(mutex_);
   ++operations_;
   worst_ = std::isfinite(ratio) ? std::max(worst_, ratio) : kNotANumber;

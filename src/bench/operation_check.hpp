@@ -17,10 +17,9 @@ class OperationErrors {
  public:
   bool on = false;
 
-  /// An operation whose results are sums of `length` terms has this relative error, found by sums of `terms`
-  /// of them, which are taken in double and so round as f64 itself does. Infinite: something was not a
-  /// number.
-  void add(double error, DType dtype, std::int64_t length, std::int64_t terms);
+  /// An operation has this relative error, of which rounding explains up to `tolerance`. Infinite: something
+  /// was not a number.
+  void add(double error, double tolerance);
   void count_flop(double flop);
   void count_bytes(std::int64_t bytes);
 
@@ -39,16 +38,37 @@ class OperationErrors {
   std::int64_t bytes_ = 0;
 };
 
-/// The largest error that rounding explains in a sum of `length` terms, relative to their size: 8 epsilon
-/// sqrt(length). Rounding errors of long sums grow like sqrt(n); one wrong operand changes a result by about
-/// 1/sqrt(n), thousands of times more.
-double rounding_tolerance(DType dtype, std::int64_t length);
+/// The largest error that rounding explains in a result with sums of `length` terms behind it, relative to
+/// its size. Where every addition rounds to the type (f32, f64): 8 epsilon sqrt(length), as rounding errors
+/// of long sums grow like sqrt(n); one wrong operand changes a result by about 1/sqrt(n), thousands of times
+/// more. Where products are summed in f32 and operands and stored results alone are rounded to the type
+/// (tf32, f16, bf16) that of f32, and 8 epsilon beside it: the errors of the operands of a sum are
+/// independent of each other, so that they grow as its size does; `growth` times that where results go
+/// through several layers.
+double rounding_tolerance(DType dtype, std::int64_t length, double growth = 1);
+
+/// What one operation does to the numbers that it is checked by.
+struct Rounding {
+  DType dtype = DType::f32;
+  std::int64_t length = 1;  ///< terms of a sum
+  std::int64_t terms = 1;   ///< how many results are added up to check them: in double, which rounds as f64
+  /// How often a number on the way to a result is stored in the element type; 0: results are copies.
+  std::int64_t stores = 1;
+  /// Whether tf32 is in it: its numbers are those of f32 but for factors of products.
+  bool is_product = false;
+};
+
+/// The largest error that rounding explains in sums of results of one operation, with random factors. Results
+/// in f16 and bf16 are off by 0.21 epsilon each, and so is their sum, relative to the root of the sum of
+/// their squares: 3 epsilon are fourteen times as much. (Factors in tf32 may be cut off, not rounded.)
+double operation_tolerance(const Rounding& rounding);
 
 /// A backend that, while `errors.on`, compares what each operation did with the operation's definition, on
 /// the operands that it really had: by sums of each row with random factors (Freivalds' check of products: a
-/// wrong entry anywhere in a row shows, at the cost of one pass over the operands). What lies between the
-/// rows of a result must stay as it was. For cases too large to be made anew as a whole: takes memory for
-/// single rows only. Shows a sign of life for each operation.
+/// wrong entry anywhere in a row shows, at the cost of one pass over the operands; in a narrow type the row
+/// is cut for it, see columns_of_sums). What lies between the rows of a result must stay as it was. For cases
+/// too large to be made anew as a whole: takes memory for single rows only. Shows a sign of life for each
+/// operation.
 std::unique_ptr<Backend> make_checked_backend(std::unique_ptr<Backend> inner, OperationErrors& errors,
                                               Heartbeat& heartbeat);
 

@@ -158,7 +158,23 @@ class Verifier {
 }  // namespace
 
 // long double has no vector instructions: its reference is about ten times as slow.
-double verification_budget(DType dtype) { return dtype == DType::f32 ? 4e8 : 4e7; }
+double verification_budget(DType dtype) { return dtype == DType::f64 ? 4e7 : 4e8; }
+
+bool checks_operations(VerificationMethod method, DType dtype) {
+  if (method == VerificationMethod::full) return is_narrow(dtype);
+  return method == VerificationMethod::sampled;
+}
+
+double case_tolerance(const Shape& shape, const Cost& cost) {
+  const auto layers = static_cast<double>(cost.chained_layers);
+  const double one_sign = shape.dtype == DType::tf32 ? 2 : 1;
+  // Simulated sums over up to 1024 ranks: their largest error is 0.17 of 8 epsilon at 16, and grows from
+  // there.
+  const double rounded_sums =
+      size_of(shape.dtype) == 2 ? std::sqrt(std::max(1.0, static_cast<double>(shape.tp_degree) / 16)) : 1;
+  const double growth = rounded_sums * (shape.trains() ? one_sign * layers : std::sqrt(layers));
+  return rounding_tolerance(shape.dtype, cost.reduction_length, growth);
+}
 
 VerificationMethod choose_method(VerifyMode mode, const Layer& layer, const Shape& shape, const Team& team) {
   switch (mode) {
@@ -188,9 +204,9 @@ VerificationResult verify_layer(CaseMachine& machine, VerificationMethod method,
   result.method = name_of(method);
   result.rows_checked = verifier->rows_checked();
   if (std::isfinite(error)) result.max_relative_error = error;
-  result.tolerance = rounding_tolerance(machine.shape().dtype, cost.reduction_length);
+  result.tolerance = case_tolerance(machine.shape(), cost);
   result.passed = error <= *result.tolerance;
-  if (method != VerificationMethod::sampled) return result;
+  if (!checks_operations(method, machine.shape().dtype)) return result;
   // Right operations that are not all there are wrong too.
   const bool complete = operations.flop() == cost.flop() && operations.bytes() == cost.bytes_per_step();
   const double worst = team.active->max(complete ? operations.worst() : kNotANumber);

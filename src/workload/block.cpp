@@ -20,6 +20,7 @@ Cost cost(const Shape& s) {
   add_region_exit(cost, s, kHalves);
   if (s.trains()) cost.memory[Category::gradients] += local;  // of what goes through the layers
   cost.reduction_length *= s.num_layers;
+  cost.chained_layers = s.num_layers;
   return cost;
 }
 

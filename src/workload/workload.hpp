@@ -38,6 +38,7 @@ struct Cost {
   std::vector<CollectiveCost> collectives;
   MemoryByCategory memory;
   std::int64_t reduction_length = 1;  ///< additions behind one element of the last result, over all GEMMs
+  std::int64_t chained_layers = 1;  ///< weight sets of which each goes on with the results of the one before
 
   [[nodiscard]] double flop() const { return flop_forward + flop_backward; }
   [[nodiscard]] std::int64_t bytes_per_step() const;

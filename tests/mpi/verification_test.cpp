@@ -6,36 +6,13 @@
 #include <tuple>
 
 #include "faulty_parts.hpp"
-#include "world.hpp"
+#include "narrow_backend.hpp"
+#include "verify.hpp"
 
 namespace tpbench::test {
 namespace {
 
-// Divides by every degree up to 4, in rows too.
-constexpr Sizes kSizes = {48, 60, 132, 24, 12, 12};
 constexpr std::int64_t kSampledRows = 8;
-
-Case case_on_all(const Variant& variant, DType dtype) {
-  Case point = make_case(variant, kSizes);
-  point.dtype = dtype;
-  point.tp_degree = world().size();
-  point.num_layers = 2;
-  normalise_case(point);
-  return point;
-}
-
-// Verifies a case by samples, over parts that may have a fault in them.
-VerificationResult verify(const Case& point, const Parts& parts, VerifyMode mode = VerifyMode::sampled) {
-  const Team& team = team_for(point);
-  Heartbeat heartbeat;
-  CaseMachine machine(point, team, parts, heartbeat);
-  machine.make_layer();
-  const VerificationMethod method = choose_method(mode, machine.layer(), machine.shape(), team);
-  machine.operations().on = method == VerificationMethod::sampled;
-  machine.layer().fill(heartbeat);
-  const Cost cost = point.workload_row().cost(machine.shape());
-  return verify_layer(machine, method, point.seed, cost, team, heartbeat);
-}
 
 class Verification : public testing::TestWithParam<std::tuple<Variant, DType>> {
  protected:
@@ -44,10 +21,10 @@ class Verification : public testing::TestWithParam<std::tuple<Variant, DType>> {
 
 TEST_P(Verification, PassesInEveryMode) {
   for (const VerifyMode mode : {VerifyMode::full, VerifyMode::sampled, VerifyMode::automatic}) {
-    const VerificationResult result = verify(point(), built_in_parts(), mode);
+    const VerificationResult result = verify(point(), narrow_parts(), mode);
     EXPECT_EQ(result.passed, true) << name_of(mode) << ", error " << result.max_relative_error.value_or(-1);
     EXPECT_LE(result.max_relative_error, result.tolerance);
-    if (mode == VerifyMode::sampled) {
+    if (mode == VerifyMode::sampled || is_narrow(point().dtype)) {
       EXPECT_LE(result.worst_operation.value_or(2), 1);
       EXPECT_GT(result.operations_checked + (find_workload(point().workload)->uses.num_layers ? 0 : 1), 0);
     }
@@ -59,11 +36,11 @@ TEST_P(Verification, PassesInEveryMode) {
       EXPECT_EQ(result.method, "full");
     }
   }
-  EXPECT_EQ(verify(point(), built_in_parts(), VerifyMode::off).method, "none");
+  EXPECT_EQ(verify(point(), narrow_parts(), VerifyMode::off).method, "none");
 }
 
 TEST_P(Verification, ComparesFewRowsWhenItSamples) {
-  const VerificationResult result = verify(point(), built_in_parts());
+  const VerificationResult result = verify(point(), narrow_parts());
   EXPECT_EQ(result.method, "sampled");
   EXPECT_LE(result.rows_checked, kSampledRows * 2);
 }
@@ -76,7 +53,7 @@ TEST_P(Verification, FindsOneWrongEntryOfEachCollective) {
   for (const CollectiveCost& collective : cost.collectives) calls += collective.calls_per_step;
   for (std::int64_t call = 1; call <= calls; ++call) {
     InjectedFault fault{.kind = FaultKind::wrong_sum, .rank = world().size() - 1, .step = call};
-    const VerificationResult result = verify(point(), with_fault(built_in_parts(), fault, world().rank()));
+    const VerificationResult result = verify(point(), with_fault(narrow_parts(), fault, world().rank()));
     EXPECT_EQ(result.passed, false) << "call " << call << ", error "
                                     << result.max_relative_error.value_or(-1);
   }
@@ -90,7 +67,7 @@ TEST_P(Verification, FindsEachGemmThatDoesNothing) {
   std::int64_t found = 0;
   for (std::int64_t gemm = 1; gemm <= 12; ++gemm) {
     const InjectedFault fault{.kind = FaultKind::no_gemm, .rank = 0, .step = gemm};
-    const VerificationResult result = verify(point(), with_fault(built_in_parts(), fault, world().rank()));
+    const VerificationResult result = verify(point(), with_fault(narrow_parts(), fault, world().rank()));
     found += result.passed == false ? 1 : 0;
     if (result.passed == true) break;
   }
@@ -99,7 +76,8 @@ TEST_P(Verification, FindsEachGemmThatDoesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(All, Verification,
                          testing::Combine(testing::ValuesIn(all_variants()),
-                                          testing::Values(DType::f32, DType::f64)),
+                                          testing::Values(DType::f32, DType::f64, DType::tf32, DType::f16,
+                                                          DType::bf16)),
                          [](const auto& test) {
                            return name_of_variant(std::get<0>(test.param)) + "_" +
                                   std::string(name_of(std::get<1>(test.param)));

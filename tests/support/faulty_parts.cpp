@@ -90,8 +90,19 @@ class Trigger {
 void change(void* data, std::int64_t element, DType dtype, double by) {
   dispatch(dtype, [&](auto zero) {
     auto& value = static_cast<decltype(zero)*>(data)[element];
-    value = static_cast<decltype(zero)>(static_cast<double>(value) + by);
+    value = static_cast<decltype(zero)>(static_cast<float>(static_cast<double>(value) + by));
   });
+}
+
+// The largest of the entries that are numbers, or 1.
+double largest_of(const void* data, std::int64_t count, DType dtype) {
+  double largest = 1;
+  dispatch(dtype, [&](auto zero) {
+    const auto* values = static_cast<const decltype(zero)*>(data);
+    for (std::int64_t i = 0; i < count; ++i)
+      largest = std::fmax(largest, std::abs(static_cast<double>(values[i])));
+  });
+  return largest;
 }
 
 bool is_weight(const TensorKey& key) {
@@ -197,7 +208,7 @@ class FaultyCommunicator final : public ForwardingCommunicator {
     trigger_->stretched([&] { collective(result); });
     if (!due || !trigger_->is(FaultKind::wrong_sum)) return;
     const std::int64_t element = trigger_->fault().element;
-    change(result, element < 0 ? count / 2 : element, dtype, 1.0);
+    change(result, element < 0 ? count / 2 : element, dtype, largest_of(result, count, dtype));
   }
 
   std::shared_ptr<Trigger> trigger_;

@@ -12,7 +12,7 @@ namespace tpbench::test {
 enum class FaultKind {
   wrong_weight,   ///< one entry of a weight is another after it was filled
   wrong_input,    ///< the same for an input, or for what a rank brings to a probe
-  wrong_sum,      ///< one entry of a collective's result is another
+  wrong_sum,      ///< one entry of a collective's result is off by as much as the largest one
   no_gemm,        ///< a GEMM that does nothing
   no_collective,  ///< a collective that moves nothing (the ranks still meet)
   exception,      ///< throws
