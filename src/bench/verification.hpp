@@ -31,7 +31,8 @@ bool checks_operations(VerificationMethod method, DType dtype);
 /// a narrow type is multiplied by how far the roundings of stored results grow in a chain of layers. By a
 /// square root in forward, as independent ones do beside a stream that grows too. In training by the number
 /// of layers, as gradients of scores are small differences and sensitive to all of them; and twice in tf32,
-/// where factors may be cut off: then all errors have one sign.
+/// where factors may be cut off: then all errors have one sign. Beyond 16 ranks, f16 and bf16 also by the
+/// square root of their number, as each of their sums is rounded that often.
 double case_tolerance(const Shape& shape, const Cost& cost);
 
 /// Runs every weight set once into poisoned memory and compares what it leaves. Collective over the team; the
