@@ -71,7 +71,7 @@ class Check:
     def mpi(self, ranks, *arguments, timeout=240):
         # Ranks may outnumber cores here, and a GPU needs no binding.
         command = [self.mpirun, "-n", str(ranks), "--oversubscribe", "--bind-to", "none", str(self.tpbench), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        return run_within(timeout, command)
 
     def info(self):
         done = subprocess.run([str(self.tpbench), "info", "--json"], capture_output=True, text=True, timeout=60)
@@ -123,7 +123,7 @@ class Check:
             self.row("products", "", "gpu_rates is not in this build", "not run")
             return
         sizes = ["--size", "1024", "--rounds", "6"] if self.quick else []
-        done = subprocess.run([str(self.rates), *sizes], capture_output=True, text=True, timeout=180)
+        done = run_within(180, [str(self.rates), *sizes])
         if done.returncode != 0:
             self.wrong += 1
             self.row("products", "run", done.stderr.strip(), "WRONG")
@@ -203,6 +203,14 @@ class Check:
         missed = sum(row[3] == "missed" for row in self.rows)
         print(f"\nGPU CHECK: {verdict}; {missed} figures missed; {time.monotonic() - self.began:.0f} s")
         return 0 if self.wrong == 0 else 1
+
+
+def run_within(seconds, command):
+    """As subprocess.run; what takes longer is ended, and told as a failure."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"was not through after {seconds} s")
 
 
 def first_that_is(*paths):

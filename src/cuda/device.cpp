@@ -151,6 +151,7 @@ void Device::wait(cudaEvent_t event) {
     if (state == cudaSuccess) return;
     if (state != cudaErrorNotReady)
       check_cuda(state, "what was queued before an event", std::source_location::current());
+    cudaGetLastError();  // "not ready" counts as an error too, and would be taken for that of the next launch
     if (now_s() > next_look_s) {
       look_after_watched();
       next_look_s = now_s() + kLookS;

@@ -143,6 +143,10 @@ void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixView
                   cudaStream_t queue) {
   const Preference preference;
   set(preference.get, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes_);
+  // A sum in parts (split-K) may be put together in the type of the result, which rounds again and again.
+  if (size_of(c.dtype) == 2)
+    set(preference.get, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+        static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(b.matrix.data));
   set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(a.matrix.data));
   set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c.data));

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 // What the runtime's handles point to.
 struct CUstream_st {
@@ -23,6 +24,7 @@ struct CUevent_st {
   int device;
   bool timed;
   std::optional<std::chrono::steady_clock::time_point> recorded;
+  bool seen = true;  // nobody has to wait for what was never recorded
 };
 
 namespace tpbench::cuda::emulation {
@@ -627,12 +629,20 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     if (machine().streams.contains(stream) && stream->device != event->device)
       return cudaErrorInvalidResourceHandle;
     event->recorded = std::chrono::steady_clock::now();
+    event->seen = false;
     return cudaSuccess;
   });
 }
 
+// A device needs a moment: the first answer after a record is that it is not there yet, and stays for
+// cudaGetLastError as the real one does.
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-  return call(__func__, [&] { return check_event(event); });
+  return call(__func__, [&] {
+    const cudaError_t error = check_event(event);
+    if (error != cudaSuccess) return error;
+    const Lock lock(machine().mutex);
+    return std::exchange(event->seen, true) ? cudaSuccess : cudaErrorNotReady;
+  });
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

@@ -138,7 +138,8 @@ TEST_F(EmulatedMachine, AFaultComesAtItsCountAndStays) {
     gelu(x, x, nullptr);
     FAIL() << "the third";
   } catch (const CommError& error) {
-    EXPECT_STREQ(error.what(), "kernel gelu: unspecified launch failure");
+    EXPECT_STREQ(error.what(),
+                 "kernel gelu: unspecified launch failure; the GPU is of no more use to this process");
   }
   EXPECT_EQ(value, before) << "a kernel that fails has not run";
   EXPECT_EQ(cudaGetLastError(), cudaErrorLaunchFailure) << "the device stays lost";
@@ -268,6 +269,8 @@ TEST_F(EmulatedMachine, StreamsAndEvents) {
   EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, end), cudaSuccess);
   EXPECT_GE(milliseconds, 0);
   EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, untimed), cudaErrorInvalidResourceHandle);
+  EXPECT_EQ(cudaEventQuery(end), cudaErrorNotReady);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorNotReady);
   EXPECT_EQ(cudaEventQuery(end), cudaSuccess);
   EXPECT_EQ(cudaStreamQuery(stream), cudaSuccess);
   EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
