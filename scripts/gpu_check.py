@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,16 +26,19 @@ SHAPE = {"backend": "cuda", "hidden_size": 512, "ffn_hidden_size": 1536, "num_he
 def correctness_sweeps(gpus):
     """(title, sweep): all of them verified in full but the last ones, whose shapes are large."""
     small = SHAPE | {"dtype": DTYPES, "verify": "full", "measure": FEW_SAMPLES}
+    two = small | {"dtype": ["f32", "bf16"]}
     sweeps = [
-        ("layers, forward", small | {"workload": LAYERS, "sequence_parallel": [False, True]}),
-        ("layers, forward and backward", small | {"workload": LAYERS[1:], "pass": "forward_backward", "num_layers": 2,
-                                                  "sequence_parallel": [False, True]}),
-        ("swiglu and all-reduced columns", small | {"workload": ["column_linear", "mlp"], "activation": "swiglu",
-                                                    "combine": "all_reduce", "pass": ["forward", "forward_backward"]}),
-        ("decode behind a cache", small | {"workload": ["attention", "block"], "sequence_length": 1,
-                                           "context_length": 300}),
+        ("layers, forward", small | {"workload": LAYERS}),
+        ("layers, forward and backward", small | {"workload": LAYERS[1:], "pass": "forward_backward", "num_layers": 2}),
+        ("sequence parallelism", two | {"workload": LAYERS[1:], "pass": ["forward", "forward_backward"],
+                                        "sequence_parallel": True, "tp_degree": [2, 4]}),
+        ("swiglu and all-reduced columns", two | {"workload": ["column_linear", "mlp"], "activation": "swiglu",
+                                                  "combine": "all_reduce", "pass": ["forward", "forward_backward"]}),
+        ("decode behind a cache", two | {"workload": ["attention", "block"], "sequence_length": 1,
+                                         "context_length": 300}),
         ("collectives", small | {"workload": COLLECTIVES}),
-        ("overlap in 4 pieces", small | {"workload": ["row_linear", "mlp", "block"], "overlap_chunks": 4}),
+        ("overlap in 4 pieces", two | {"workload": ["row_linear", "mlp", "block"], "overlap_chunks": 4,
+                                       "tp_degree": [2, 4]}),
         ("cold caches", small | {"workload": ["mlp"], "dtype": "bf16", "measure": FEW_SAMPLES | {"cache": "cold"}}),
         ("large shapes, sampled", SHAPE | {"workload": ["mlp", "block"], "dtype": DTYPES, "hidden_size": 2048,
                                            "ffn_hidden_size": None, "num_heads": 16, "sequence_length": 256,
@@ -42,9 +46,11 @@ def correctness_sweeps(gpus):
                                            "measure": FEW_SAMPLES}),
     ]
     if gpus >= 2:
-        nccl = {"algorithm": "nccl", "tp_degree": [t for t in (2, 4) if t <= gpus]}
+        # Each case starts NCCL anew: not all of them.
+        nccl = {"algorithm": "nccl", "dtype": ["f32", "bf16"], "tp_degree": [t for t in (2, 4) if t <= gpus]}
         sweeps += [(f"{title}, nccl", sweep | nccl) for title, sweep in sweeps
-                   if title in ("layers, forward", "layers, forward and backward", "collectives", "overlap in 4 pieces")]
+                   if title in ("layers, forward", "layers, forward and backward", "sequence parallelism", "collectives",
+                                "overlap in 4 pieces")]
     return sweeps
 
 
@@ -207,9 +213,17 @@ class Check:
 
 def run_within(seconds, command):
     """As subprocess.run; what takes longer is ended, and told as a failure."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+        out, error = process.communicate(timeout=seconds)
+        return subprocess.CompletedProcess(command, process.returncode, out, error)
     except subprocess.TimeoutExpired:
+        process.terminate()  # mpirun then ends its ranks, which hold the GPU
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
         return subprocess.CompletedProcess(command, 124, "", f"was not through after {seconds} s")
 
 

@@ -13,6 +13,7 @@
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
 #include "layers/layer.hpp"
+#include "workload/backend_workspace.hpp"
 
 namespace tpbench {
 namespace {
@@ -89,7 +90,8 @@ class CaseRun {
     constexpr double kMargin = 1.05, kFixedBytes = 16e6;
     DeviceSide* device = machine_->backend().device();
     const std::int64_t ranks = device == nullptr ? beside_.on_host : beside_.on_device;
-    const std::int64_t to_come = cost_.memory.total() - machine_->backend().memory().in_use().total();
+    // The workspace was taken when the backend was made.
+    const std::int64_t to_come = cost_.memory.total() - backend_workspace(point_.backend);
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
@@ -98,7 +100,8 @@ class CaseRun {
     // The place that lacks most speaks.
     const bool speaks = needed - available == shortage;
     const std::string words = fmt::format(
-        "{} rank{} on {} need{} {} and {} are free; a larger tp_degree, more hosts or smaller shapes would fit",
+        "{} rank{} on {} need{} {} and {} are free; a larger tp_degree, more hosts or smaller shapes would "
+        "fit",
         ranks, ranks == 1 ? "" : "s", device == nullptr ? host_name() : "one GPU of " + host_name(),
         ranks == 1 ? "s" : "", format_bytes(needed), format_bytes(available));
     throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));

@@ -38,6 +38,11 @@ void BackgroundReducer::drain() noexcept {
   std::unique_lock lock(mutex_);
   done_.wait(lock, [this] { return tasks_.empty(); });
   failure_ = nullptr;
+  try {
+    if (last_) device_->come_after(std::exchange(last_, nullptr));
+  } catch (...) {  // it is the other failure that is told
+    last_ = nullptr;
+  }
 }
 
 void BackgroundReducer::work() {

@@ -51,30 +51,38 @@ class StagedCommunicator final : public ForwardingCommunicator {
   void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
     const std::int64_t bytes = count * size_of(dtype);
     std::byte* host = in_.hold(bytes);
-    device_.copy_to_host(host, data, bytes);
+    to_host(host, data, bytes);
     ForwardingCommunicator::all_reduce_sum(host, count, dtype);
-    device_.copy_to_device(data, host, bytes);
+    to_device(data, host, bytes);
   }
 
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
     const std::int64_t bytes = shard_count * size_of(dtype);
     std::byte* host_shard = in_.hold(bytes);
     std::byte* host_whole = out_.hold(bytes * size());
-    device_.copy_to_host(host_shard, shard, bytes);
+    to_host(host_shard, shard, bytes);
     ForwardingCommunicator::all_gather(host_shard, shard_count, host_whole, dtype);
-    device_.copy_to_device(whole, host_whole, bytes * size());
+    to_device(whole, host_whole, bytes * size());
   }
 
   void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
     const std::int64_t bytes = shard_count * size_of(dtype);
     std::byte* host_whole = in_.hold(bytes * size());
     std::byte* host_shard = out_.hold(bytes);
-    device_.copy_to_host(host_whole, whole, bytes * size());
+    to_host(host_whole, whole, bytes * size());
     ForwardingCommunicator::reduce_scatter_sum(host_whole, host_shard, shard_count, dtype);
-    device_.copy_to_device(shard, host_shard, bytes);
+    to_device(shard, host_shard, bytes);
   }
 
  private:
+  // An empty operand may lie nowhere.
+  void to_host(void* host, const void* device, std::int64_t bytes) {
+    if (bytes > 0) device_.copy_to_host(host, device, bytes);
+  }
+  void to_device(void* device, const void* host, std::int64_t bytes) {
+    if (bytes > 0) device_.copy_to_device(device, host, bytes);
+  }
+
   DeviceSide& device_;
   Stage in_, out_;
 };

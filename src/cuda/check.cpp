@@ -32,8 +32,9 @@ void check_cuda(cudaError_t result, const char* call, std::source_location where
 
 void check_cublas(cublasStatus_t result, const char* call, std::source_location where) {
   if (result == CUBLAS_STATUS_SUCCESS) return;
-  // cuBLASLt says only that something failed; the runtime knows whether it was the device.
-  check_cuda(cudaPeekAtLastError(), call, where);
+  // cuBLASLt says only that something failed, and has a runtime of its own; the device knows whether it was
+  // it.
+  check_cuda(cudaDeviceSynchronize(), call, where);
   throw CaseError(sentence(call, cublasLtGetStatusString(result), where));
 }
 

@@ -51,8 +51,9 @@ class CudaSide final : public DeviceSide {
     return Device::get().allocate_pinned(bytes);
   }
   std::shared_ptr<void> point() override {
+    const cudaStream_t queue = Device::get().queue();  // first of all: it makes this GPU the thread's
     auto event = std::make_shared<Event>(cudaEventDisableTiming);
-    TPBENCH_CUDA(cudaEventRecord(event->get(), Device::get().queue()));
+    TPBENCH_CUDA(cudaEventRecord(event->get(), queue));
     return event;
   }
   void come_after(const std::shared_ptr<void>& point) override {
@@ -82,8 +83,11 @@ class CudaBackend final : public Backend {
         workspace_(memory_.allocate(Category::workspace, kCudaWorkspaceBytes)),
         gemm_(workspace_.data(), kCudaWorkspaceBytes),
         pool_(threads) {}
-  // Memory is not given back under work that still uses it. What has failed was told before.
-  ~CudaBackend() override { cudaStreamSynchronize(queue()); }
+  // Memory is not given back under work that still uses it. What has failed was told before, and may never
+  // end.
+  ~CudaBackend() override {
+    if (std::uncaught_exceptions() == 0) cudaStreamSynchronize(queue());
+  }
   CudaBackend(const CudaBackend&) = delete;
   CudaBackend& operator=(const CudaBackend&) = delete;
 

@@ -138,8 +138,9 @@ cudaStream_t Device::queue() {
 }
 
 void Device::finish() {
+  const cudaStream_t own = queue();  // first of all: it makes this GPU the thread's
   thread_local const Event last(cudaEventDisableTiming);
-  TPBENCH_CUDA(cudaEventRecord(last.get(), queue()));
+  TPBENCH_CUDA(cudaEventRecord(last.get(), own));
   wait(last.get());
 }
 

@@ -2,7 +2,9 @@
 
 #include <nccl.h>
 
+#include <atomic>
 #include <cstring>
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -39,6 +41,44 @@ ncclUniqueId shared_id(const NativeGroup& group) {
   return id;
 }
 
+// A communicator that is given up when a peer has failed: its kernels would wait for that peer without end,
+// and everything that waits for them too.
+class Handle {
+ public:
+  explicit Handle(ncclComm_t comm) : comm_(comm) {}
+  ~Handle() {
+    if (aborted_) return;
+    // While another failure is on its way out, the other ranks do not come to destroy it together.
+    if (std::uncaught_exceptions() > 0)
+      ncclCommAbort(comm_);
+    else
+      ncclCommDestroy(comm_);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+
+  [[nodiscard]] ncclComm_t get() const { return comm_; }
+  [[nodiscard]] bool is_aborted() const { return aborted_; }
+
+  /// Throws CommError when NCCL has found something wrong since.
+  void check() {
+    if (aborted_) return;
+    ncclResult_t state = ncclSuccess;
+    TPBENCH_NCCL(ncclCommGetAsyncError(comm_, &state));
+    try {
+      check_nccl(state, "a collective of NCCL", std::source_location::current());
+    } catch (...) {
+      aborted_ = true;
+      ncclCommAbort(comm_);
+      throw;
+    }
+  }
+
+ private:
+  ncclComm_t comm_;
+  std::atomic<bool> aborted_{false};
+};
+
 class NcclCommunicator final : public Communicator {
  public:
   explicit NcclCommunicator(const NativeGroup& group) : rank_(group.rank), size_(group.size) {
@@ -46,16 +86,12 @@ class NcclCommunicator final : public Communicator {
     const ncclUniqueId id = shared_id(group);
     ncclComm_t comm = nullptr;
     TPBENCH_NCCL(ncclCommInitRank(&comm, size_, id, rank_));
-    comm_ = {comm, [](ncclComm_t made) { ncclCommDestroy(made); }};
-    watched_ = Device::get().watch([comm] {
-      ncclResult_t state = ncclSuccess;
-      TPBENCH_NCCL(ncclCommGetAsyncError(comm, &state));
-      check_nccl(state, "a collective of NCCL", std::source_location::current());
-    });
+    comm_ = std::make_shared<Handle>(comm);
+    watched_ = Device::get().watch([handle = comm_.get()] { handle->check(); });
   }
   ~NcclCommunicator() override {
     watched_.reset();
-    cudaStreamSynchronize(Device::get().queue());
+    if (std::uncaught_exceptions() == 0) cudaStreamSynchronize(Device::get().queue());
   }
   NcclCommunicator(const NcclCommunicator&) = delete;
   NcclCommunicator& operator=(const NcclCommunicator&) = delete;
@@ -71,31 +107,31 @@ class NcclCommunicator final : public Communicator {
       return Communicator::make_matrix(memory, category, dtype, rows, columns);
     std::shared_ptr<void> block = Device::get().allocate(bytes);
     void* registration = nullptr;
-    TPBENCH_NCCL(ncclCommRegister(comm_.get(), block.get(), static_cast<std::size_t>(bytes), &registration));
+    TPBENCH_NCCL(ncclCommRegister(comm_->get(), block.get(), static_cast<std::size_t>(bytes), &registration));
     // Both stay until the registration is gone.
     std::shared_ptr<void> registered(block.get(), [comm = comm_, block, registration](void*) {
-      ncclCommDeregister(comm.get(), registration);
+      if (!comm->is_aborted()) ncclCommDeregister(comm->get(), registration);
     });
     return {memory.adopt(category, bytes, std::move(registered)), dtype, rows, columns};
   }
 
   void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
     TPBENCH_NCCL(ncclAllReduce(data, data, static_cast<std::size_t>(count), nccl_type(dtype), ncclSum,
-                               comm_.get(), Device::get().queue()));
+                               comm_->get(), Device::get().queue()));
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
     TPBENCH_NCCL(ncclAllGather(shard, whole, static_cast<std::size_t>(shard_count), nccl_type(dtype),
-                               comm_.get(), Device::get().queue()));
+                               comm_->get(), Device::get().queue()));
   }
   void reduce_scatter_sum(const void* whole, void* shard, std::int64_t shard_count, DType dtype) override {
     TPBENCH_NCCL(ncclReduceScatter(whole, shard, static_cast<std::size_t>(shard_count), nccl_type(dtype),
-                                   ncclSum, comm_.get(), Device::get().queue()));
+                                   ncclSum, comm_->get(), Device::get().queue()));
   }
 
  private:
   int rank_;
   int size_;
-  std::shared_ptr<ncclComm> comm_;
+  std::shared_ptr<Handle> comm_;
   std::shared_ptr<void> watched_;
 };
 

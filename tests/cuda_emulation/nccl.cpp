@@ -171,6 +171,11 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   delete comm;
   return ncclSuccess;
 }
+ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  munmap(comm->shared, sizeof(Shared));
+  delete comm;
+  return ncclSuccess;
+}
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* state) {
   *state = enter("ncclCommGetAsyncError") == cudaSuccess ? ncclSuccess : ncclRemoteError;
   return ncclSuccess;

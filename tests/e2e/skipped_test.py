@@ -41,7 +41,7 @@ class Skipped(E2eTest):
         self.assert_all({r["id"]: r for r in by_size[48]}, "ok")
         for record in by_size[262144]:
             self.assertEqual((record["status"], record["reason_code"]), ("skipped", "memory"))
-            self.assertRegex(record["reason"], r"need \S+ TB and \S+ [kMGT]B are free")
+            self.assertRegex(record["reason"], r"needs? \S+ TB and \S+ [kMGT]B are free")
             self.assertNotIn("fill", record["phases_s"])
             self.assertIsNone(record["memory_bytes"]["peak"])
 
