@@ -41,7 +41,7 @@ def correctness_sweeps(gpus):
                                        "tp_degree": [2, 4]}),
         ("cold caches", small | {"workload": ["mlp"], "dtype": "bf16", "measure": FEW_SAMPLES | {"cache": "cold"}}),
         ("large shapes, sampled", SHAPE | {"workload": ["mlp", "block"], "dtype": DTYPES, "hidden_size": 2048,
-                                           "ffn_hidden_size": None, "num_heads": 16, "sequence_length": 256,
+                                           "ffn_hidden_size": None, "num_heads": 16, "sequence_length": 320,
                                            "pass": "forward_backward", "tp_degree": [1, 2], "verify": "sampled",
                                            "measure": FEW_SAMPLES}),
     ]

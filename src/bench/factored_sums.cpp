@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/vectorise.hpp"
+#include "bench/row_reader.hpp"
 
 namespace tpbench {
 namespace {
@@ -68,18 +69,15 @@ TPBENCH_VECTORISE void add_row(const double* row, double factor, double squared,
 
 // Rows of a matrix, one at a time, in a type that the processor computes in.
 template <typename T>
-class HostRows {
+class ComputableRows {
  public:
-  HostRows(const MatrixView& x, Backend& backend)
-      : x_(x),
-        backend_(backend),
-        scratch_(static_cast<std::size_t>(x.columns * size_of(x.dtype))),
-        wide_(static_cast<std::size_t>(sizeof(T) == 2 ? x.columns : 0)) {}
+  ComputableRows(const MatrixView& x, Backend& backend)
+      : rows_(x, backend), wide_(static_cast<std::size_t>(sizeof(T) == 2 ? x.columns : 0)) {}
 
   const auto* row(std::int64_t r) {
-    const auto* stored = static_cast<const T*>(backend_.host_row(x_, r, scratch_));
+    const auto* stored = static_cast<const T*>(rows_.row(r));
     if constexpr (sizeof(T) == 2) {
-      convert(stored, wide_.data(), x_.columns);
+      convert(stored, wide_.data(), static_cast<std::int64_t>(wide_.size()));
       return static_cast<const float*>(wide_.data());
     } else {
       return stored;
@@ -87,9 +85,7 @@ class HostRows {
   }
 
  private:
-  const MatrixView& x_;
-  Backend& backend_;
-  std::vector<std::byte> scratch_;
+  RowReader rows_;
   std::vector<float> wide_;
 };
 
@@ -97,7 +93,7 @@ class HostRows {
 template <typename Visit>
 void for_each_row(const MatrixView& x, Backend& backend, const Visit& visit) {
   dispatch(x.dtype, [&](auto zero) {
-    HostRows<decltype(zero)> rows(x, backend);
+    ComputableRows<decltype(zero)> rows(x, backend);
     for (std::int64_t r = 0; r < x.rows; ++r) visit(r, rows.row(r));
   });
 }
@@ -107,10 +103,22 @@ template <typename Visit>
 void for_each_row_in_parallel(const MatrixView& x, Backend& backend, const Visit& visit) {
   dispatch(x.dtype, [&](auto zero) {
     backend.parallel_for(x.rows, [&](std::int64_t first, std::int64_t last) {
-      HostRows<decltype(zero)> rows(x, backend);
-      for (std::int64_t r = first; r < last; ++r) visit(r, rows.row(r));
+      ComputableRows<decltype(zero)> rows(x.row_slice(first, last - first), backend);
+      for (std::int64_t r = first; r < last; ++r) visit(r, rows.row(r - first));
     });
   });
+}
+
+// Of two bytes each, added up.
+std::uint64_t bits_of(const MatrixView& x, Backend& backend) {
+  RowReader rows(x, backend);
+  std::uint64_t bits = 0;
+  for (std::int64_t r = 0; r < x.rows; ++r) {
+    const auto* words = static_cast<const std::uint16_t*>(rows.row(r));
+    const std::int64_t count = x.columns * size_of(x.dtype) / 2;
+    for (std::int64_t i = 0; i < count; ++i) bits += words[i];
+  }
+  return bits;
 }
 
 std::int64_t blocks_of(DType dtype, std::int64_t columns) {
@@ -149,6 +157,14 @@ std::int64_t elements_of_piece(DType dtype) { return dtype == DType::bf16 ? 256 
 
 FactoredSums FactoredSums::zeros(DType dtype, std::int64_t rows, std::int64_t columns) {
   return FactoredSums(static_cast<std::size_t>(rows * blocks_of(dtype, columns)));
+}
+
+FactoredSums& FactoredSums::operator+=(const FactoredSums& more) {
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    sums[i] += more.sums[i];
+    squares[i] += more.squares[i];
+  }
+  return *this;
 }
 
 FactoredSums row_sums(const Factor& x, std::span<const double> factors, Backend& backend) {
@@ -222,26 +238,25 @@ FactoredSums piece_sums(const void* data, std::int64_t count, DType dtype, std::
   return result;
 }
 
-std::uint64_t bits_between_rows(const MatrixView& x, Backend& backend) {
-  const std::int64_t gap = x.row_stride - x.columns;
-  if (gap <= 0 || x.rows < 2) return 0;
-  MatrixView between = x.block(0, x.rows - 1, x.columns, gap);
-  std::vector<std::byte> scratch(static_cast<std::size_t>(gap * size_of(x.dtype)));
+std::uint64_t bits_between_rows(const MatrixStack& stack, Backend& backend) {
+  const MatrixView& x = stack.first;
   std::uint64_t bits = 0;
-  for (std::int64_t r = 0; r < between.rows; ++r) {
-    const auto* words = static_cast<const std::uint16_t*>(backend.host_row(between, r, scratch));
-    const std::int64_t count = gap * size_of(x.dtype) / 2;
-    for (std::int64_t i = 0; i < count; ++i) bits += words[i];
+  const auto add_gaps = [&](const MatrixView& cut) {
+    const std::int64_t gap = cut.row_stride - cut.columns;
+    if (gap > 0 && cut.rows > 1) bits += bits_of(cut.block(0, cut.rows - 1, cut.columns, gap), backend);
+  };
+  const bool side_by_side = stack.count > 1 && stack.stride < x.row_stride;
+  if (!side_by_side) {
+    for (std::int64_t i = 0; i < stack.count; ++i) add_gaps(stack.at(i));
+    return bits;
   }
+  // What lies in the gaps of one view is another one: of the columns from the first to the last of them all,
+  // those of none.
+  const MatrixView all = x.block(0, x.rows, 0, (stack.count - 1) * stack.stride + x.columns);
+  add_gaps(all);
+  bits += bits_of(all, backend);
+  for (std::int64_t i = 0; i < stack.count; ++i) bits -= bits_of(stack.at(i), backend);
   return bits;
-}
-
-void host_row_to(const MatrixView& x, std::int64_t row, std::vector<double>& values, Backend& backend) {
-  dispatch(x.dtype, [&](auto zero) {
-    HostRows<decltype(zero)> rows(x, backend);
-    const auto* entries = rows.row(row);
-    values.assign(entries, entries + x.columns);
-  });
 }
 
 }  // namespace tpbench

@@ -27,6 +27,8 @@ struct FactoredSums {
   explicit FactoredSums(std::size_t count = 0) : sums(count), squares(count) {}
   /// Zeros for rows of `columns` columns.
   static FactoredSums zeros(DType dtype, std::int64_t rows, std::int64_t columns);
+  /// Adds those of other terms.
+  FactoredSums& operator+=(const FactoredSums& more);
 };
 
 /// Calls `visit(block, first, last)` for the blocks of columns that rows of `columns` columns are summed in.
@@ -50,11 +52,8 @@ std::int64_t elements_of_piece(DType dtype);
 FactoredSums piece_sums(const void* data, std::int64_t count, DType dtype, std::uint64_t call,
                         Backend& backend);
 
-/// The bits of what lies between the rows of a view that is narrower than the matrix it was cut from, added
-/// up: nothing of it may change when the view is written.
-std::uint64_t bits_between_rows(const MatrixView& x, Backend& backend);
-
-/// Row `row` of `x` in double.
-void host_row_to(const MatrixView& x, std::int64_t row, std::vector<double>& values, Backend& backend);
+/// The bits of what lies between the rows of views that are narrower than the matrix they were cut from,
+/// added up: nothing of it may change when the views are written.
+std::uint64_t bits_between_rows(const MatrixStack& stack, Backend& backend);
 
 }  // namespace tpbench

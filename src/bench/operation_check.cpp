@@ -6,6 +6,7 @@
 
 #include "bench/error_of_sums.hpp"
 #include "bench/factored_sums.hpp"
+#include "bench/row_reader.hpp"
 #include "compute/norm.hpp"
 
 namespace tpbench {
@@ -51,8 +52,7 @@ struct NormedRow {
   Values values;
   double inverse = 0;
 
-  NormedRow(Norm kind, const MatrixView& x, std::int64_t row, Backend& backend) {
-    host_row_to(x, row, values, backend);
+  NormedRow(Norm kind, const Values& row) : values(row) {
     const auto count = static_cast<double>(values.size());
     double mean = 0, squares = 0;
     for (const double value : values) mean += kind == Norm::layer_norm ? value / count : 0;
@@ -62,37 +62,41 @@ struct NormedRow {
   }
 };
 
+// The same row of each operand.
+using Operands = std::span<const Values>;
+
 class CheckedBackend final : public ForwardingBackend {
  public:
   CheckedBackend(std::unique_ptr<Backend> inner, OperationErrors& errors, Heartbeat& heartbeat)
       : ForwardingBackend(std::move(inner)), errors_(errors), heartbeat_(heartbeat) {}
 
   // C f = A (B f), and what stood in C before
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     if (!errors_.on) return ForwardingBackend::multiply(a, b, c, store);
-    const Values factors = random_factors(++calls_, c.columns);
-    FactoredSums expected = product_sums(a, row_sums(b, factors, *this), *this);
-    if (store == Store::add) {
-      const FactoredSums before = row_sums(c, factors, *this);
-      for (std::size_t r = 0; r < before.sums.size(); ++r) {
-        expected.sums[r] += before.sums[r];
-        expected.squares[r] += before.squares[r];
-      }
+    const Values factors = random_factors(++calls_, c.first.columns);
+    std::vector<FactoredSums> expected;
+    for (std::int64_t i = 0; i < c.count; ++i) {
+      expected.push_back(product_sums(a.at(i), row_sums(b.at(i), factors, *this), *this));
+      if (store == Store::add) expected.back() += row_sums(c.at(i), factors, *this);
     }
     const std::uint64_t beside = bits_between_rows(c, *this);
     ForwardingBackend::multiply(a, b, c, store);
     if (bits_between_rows(c, *this) != beside) errors_.add(kNotANumber, 1);
-    errors_.count_flop(2.0 * static_cast<double>(c.rows) * static_cast<double>(c.columns) *
-                       static_cast<double>(a.columns()));
-    compare(expected, c, factors, {.dtype = c.dtype, .length = a.columns(), .is_product = true});
+    for (std::int64_t i = 0; i < c.count; ++i) {
+      const MatrixView result = c.at(i);
+      errors_.count_flop(2.0 * static_cast<double>(result.rows) * static_cast<double>(result.columns) *
+                         static_cast<double>(a.columns()));
+      compare(expected[static_cast<std::size_t>(i)], result, factors,
+              {.dtype = result.dtype, .length = a.columns(), .is_product = true});
+    }
   }
 
   void gelu(const MatrixView& x, const MatrixView& y) override {
     if (!errors_.on) return ForwardingBackend::gelu(x, y);
     check_rows(
-        y, kEntryLength,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const Values row = host(x, r);
+        y, {x}, kEntryLength,
+        [](std::int64_t, Operands in, ExpectedRow& expected) {
+          const Values& row = in[0];
           for (std::size_t c = 0; c < row.size(); ++c) expected.set(c, row[c] * gelu_gate(row[c]), row[c]);
         },
         [&] { ForwardingBackend::gelu(x, y); });
@@ -101,9 +105,9 @@ class CheckedBackend final : public ForwardingBackend {
   void swiglu(const MatrixView& x, const MatrixView& y) override {
     if (!errors_.on) return ForwardingBackend::swiglu(x, y);
     check_rows(
-        y, kEntryLength,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const Values row = host(x, r);
+        y, {x}, kEntryLength,
+        [](std::int64_t, Operands in, ExpectedRow& expected) {
+          const Values& row = in[0];
           const std::size_t half = row.size() / 2;
           for (std::size_t c = 0; c < half; ++c)
             expected.set(c, row[c] * sigmoid(row[c]) * row[half + c], row[c] * row[half + c]);
@@ -114,9 +118,9 @@ class CheckedBackend final : public ForwardingBackend {
   void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
     if (!errors_.on) return ForwardingBackend::gelu_backward(x, dy, dx);
     check_rows(
-        dx, kEntryLength,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const Values row = host(x, r), gradient = host(dy, r);
+        dx, {x, dy}, kEntryLength,
+        [](std::int64_t, Operands in, ExpectedRow& expected) {
+          const Values &row = in[0], &gradient = in[1];
           for (std::size_t c = 0; c < row.size(); ++c)
             expected.set(c, gradient[c] * gelu_slope(row[c]), gradient[c]);
         },
@@ -126,9 +130,9 @@ class CheckedBackend final : public ForwardingBackend {
   void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
     if (!errors_.on) return ForwardingBackend::swiglu_backward(x, dy, dx);
     check_rows(
-        dx, kEntryLength,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const Values row = host(x, r), gradient = host(dy, r);
+        dx, {x, dy}, kEntryLength,
+        [](std::int64_t, Operands in, ExpectedRow& expected) {
+          const Values &row = in[0], &gradient = in[1];
           const std::size_t half = gradient.size();
           for (std::size_t c = 0; c < half; ++c) {
             const double gate = row[c], up = row[half + c];
@@ -143,9 +147,9 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::norm(kind, x, parameters, y);
     const Values gain = host(parameters, 0), shift = shift_of(kind, parameters);
     check_rows(
-        y, x.columns,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const NormedRow normed(kind, x, r, *this);
+        y, {x}, x.columns,
+        [&](std::int64_t, Operands in, ExpectedRow& expected) {
+          const NormedRow normed(kind, in[0]);
           for (std::size_t c = 0; c < gain.size(); ++c)
             expected.set(c, normed.values[c] * gain[c] + shift[c], std::abs(gain[c]) + std::abs(shift[c]));
         },
@@ -159,10 +163,10 @@ class CheckedBackend final : public ForwardingBackend {
     const FactoredSums sums = norm_parameter_sums(kind, x, dy, dparameters);
     const std::uint64_t call = calls_;
     check_rows(
-        dx, x.columns,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const NormedRow normed(kind, x, r, *this);
-          const Values gradient = host(dy, r), before = host(dx, r);
+        dx, {x, dy, dx}, x.columns,
+        [&](std::int64_t, Operands in, ExpectedRow& expected) {
+          const NormedRow normed(kind, in[0]);
+          const Values &gradient = in[1], &before = in[2];
           const auto count = static_cast<double>(gain.size());
           double mean = 0, slope = 0;
           for (std::size_t c = 0; c < gain.size(); ++c) {
@@ -180,13 +184,13 @@ class CheckedBackend final : public ForwardingBackend {
     compare(sums, dparameters, random_factors(call, x.columns), {.dtype = x.dtype, .length = x.rows});
   }
 
-  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
-    if (!errors_.on) return ForwardingBackend::softmax(x, first_valid, step, scale);
+  void softmax(const MatrixView& x, const Visible& visible, double scale) override {
+    if (!errors_.on) return ForwardingBackend::softmax(x, visible, scale);
     check_rows(
-        x, kEntryLength + x.columns,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const Values row = host(x, r);
-          const std::int64_t valid = first_valid + r * step;
+        x, {x}, kEntryLength + x.columns,
+        [&](std::int64_t r, Operands in, ExpectedRow& expected) {
+          const Values& row = in[0];
+          const std::int64_t valid = visible.of_row(r);
           const double largest = *std::max_element(row.begin(), row.begin() + valid);
           double sum = 0;
           for (std::int64_t c = 0; c < valid; ++c)
@@ -196,15 +200,15 @@ class CheckedBackend final : public ForwardingBackend {
             expected.set(c, seen ? std::exp(scale * (row[c] - largest)) / sum : 0);
           }
         },
-        [&] { ForwardingBackend::softmax(x, first_valid, step, scale); });
+        [&] { ForwardingBackend::softmax(x, visible, scale); });
   }
 
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     if (!errors_.on) return ForwardingBackend::softmax_backward(p, dp, scale);
     check_rows(
-        dp, kEntryLength + p.columns,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const Values weights = host(p, r), gradient = host(dp, r);
+        dp, {p, dp}, kEntryLength + p.columns,
+        [&](std::int64_t, Operands in, ExpectedRow& expected) {
+          const Values &weights = in[0], &gradient = in[1];
           double mean = 0, size = 0;
           for (std::size_t c = 0; c < weights.size(); ++c) {
             mean += weights[c] * gradient[c];
@@ -221,19 +225,18 @@ class CheckedBackend final : public ForwardingBackend {
   void copy(const MatrixView& from, const MatrixView& to) override {
     if (!errors_.on) return ForwardingBackend::copy(from, to);
     check_rows(
-        to, 1,
-        [&](std::int64_t r, ExpectedRow& expected) { expected.values = expected.sizes = host(from, r); },
+        to, {from}, 1,
+        [](std::int64_t, Operands in, ExpectedRow& expected) { expected.values = expected.sizes = in[0]; },
         [&] { ForwardingBackend::copy(from, to); }, kCopied);
   }
 
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
     if (!errors_.on) return ForwardingBackend::add(a, b, sum);
     check_rows(
-        sum, 2,
-        [&](std::int64_t r, ExpectedRow& expected) {
-          const Values first = host(a, r), second = host(b, r);
-          for (std::size_t c = 0; c < first.size(); ++c)
-            expected.set(c, first[c] + second[c], std::abs(first[c]) + std::abs(second[c]));
+        sum, {a, b}, 2,
+        [](std::int64_t, Operands in, ExpectedRow& expected) {
+          for (std::size_t c = 0; c < in[0].size(); ++c)
+            expected.set(c, in[0][c] + in[1][c], std::abs(in[0][c]) + std::abs(in[1][c]));
         },
         [&] { ForwardingBackend::add(a, b, sum); });
   }
@@ -241,7 +244,8 @@ class CheckedBackend final : public ForwardingBackend {
   void set_zero(const MatrixView& x) override {
     if (!errors_.on) return ForwardingBackend::set_zero(x);
     check_rows(
-        x, 1, [](std::int64_t, ExpectedRow&) {}, [&] { ForwardingBackend::set_zero(x); }, kCopied);
+        x, {}, 1, [](std::int64_t, Operands, ExpectedRow&) {}, [&] { ForwardingBackend::set_zero(x); },
+        kCopied);
   }
 
   // Weights and inputs are what the generator says, bit for bit.
@@ -251,11 +255,11 @@ class CheckedBackend final : public ForwardingBackend {
     dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
       parallel_for(x.rows, [&](std::int64_t first, std::int64_t last) {
-        std::vector<std::byte> scratch(static_cast<std::size_t>(x.columns * size_of(x.dtype)));
+        RowReader rows(x.row_slice(first, last - first), *this);
         std::vector<T> expected(static_cast<std::size_t>(x.columns));
         for (std::int64_t r = first; r < last; ++r) {
           fill_row(expected.data(), key, row + r, column, x.columns);
-          const T* found = static_cast<const T*>(host_row(x, r, scratch));
+          const T* found = static_cast<const T*>(rows.row(r - first));
           if (!std::equal(expected.begin(), expected.end(), found)) errors_.add(kNotANumber, 1);
         }
       });
@@ -264,17 +268,21 @@ class CheckedBackend final : public ForwardingBackend {
   }
 
  private:
-  // Runs `operation` and compares each row of `result` with `expect(row, expected)`, which reads the operands
-  // as they are before it.
+  // Runs `operation` and compares each row of `result` with what `expect(row, operands, expected)` makes of
+  // the operands' rows as they are before it.
   template <typename Expect, typename Operation>
-  void check_rows(const MatrixView& result, std::int64_t length, const Expect& expect,
-                  const Operation& operation, std::int64_t stores = 1) {
+  void check_rows(const MatrixView& result, const std::vector<MatrixView>& operands, std::int64_t length,
+                  const Expect& expect, const Operation& operation, std::int64_t stores = 1) {
     const Values factors = random_factors(++calls_, result.columns);
     FactoredSums expected = FactoredSums::zeros(result.dtype, result.rows, result.columns);
     parallel_for(result.rows, [&](std::int64_t first, std::int64_t last) {
+      std::vector<RowReader> readers;
+      for (const MatrixView& x : operands) readers.emplace_back(x.row_slice(first, last - first), *this);
+      std::vector<Values> rows(operands.size());
       for (std::int64_t r = first; r < last; ++r) {
+        for (std::size_t i = 0; i < rows.size(); ++i) readers[i].row_to(r - first, rows[i]);
         ExpectedRow row(result.columns);
-        expect(r, row);
+        expect(r, rows, row);
         add_row(row, factors, result, r, expected);
       }
     });
@@ -300,9 +308,12 @@ class CheckedBackend final : public ForwardingBackend {
     const Values factors = random_factors(++calls_, x.columns);
     const std::int64_t rows = dparameters.rows;
     FactoredSums sums = FactoredSums::zeros(dparameters.dtype, rows, x.columns);
+    RowReader inputs(x, *this), gradients(dy, *this);
+    Values row, gradient;
     for (std::int64_t r = 0; r < x.rows; ++r) {
-      const NormedRow normed(kind, x, r, *this);
-      const Values gradient = host(dy, r);
+      inputs.row_to(r, row);
+      gradients.row_to(r, gradient);
+      const NormedRow normed(kind, row);
       for (std::size_t c = 0; c < factors.size(); ++c) {
         const double shift = gradient[c] * factors[c], gain = shift * normed.values[c];
         const auto block = static_cast<std::int64_t>(c) / columns_of_sums(dparameters.dtype, x.columns);
@@ -323,7 +334,7 @@ class CheckedBackend final : public ForwardingBackend {
   }
   Values host(const MatrixView& x, std::int64_t row) {
     Values values;
-    host_row_to(x, row, values, *this);
+    RowReader(x, *this).row_to(row, values);
     return values;
   }
   // `expected` is of the rows of `result`, which an operation has just written.

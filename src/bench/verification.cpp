@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "bench/error_of_sums.hpp"
+#include "bench/row_reader.hpp"
 
 namespace tpbench {
 namespace {
@@ -131,13 +132,11 @@ class Verifier {
     const ReferenceTile tile = reference_->tile(
         which.layer, which.direction, which.index, shifted(local_rows, result.first_row),
         {result.first_column + local_columns.begin, result.first_column + local_columns.end});
-    std::vector<std::byte> scratch(static_cast<std::size_t>(result.local.columns * shape_.element_size()));
+    RowReader rows(result.local.column_slice(local_columns.begin, local_columns.size()), backend_);
     dispatch(shape_.dtype, [&](auto zero) {
       auto reference = tile.values.begin();
       for (const std::int64_t row : local_rows) {
-        const auto* values =
-            static_cast<const decltype(zero)*>(backend_.host_row(result.local, row, scratch)) +
-            local_columns.begin;
+        const auto* values = static_cast<const decltype(zero)*>(rows.row(row));
         for (std::int64_t c = 0; c < tile.columns; ++c, ++reference) difference.add(values[c], *reference);
       }
     });

@@ -1,10 +1,6 @@
 #include "comm/device_communicators.hpp"
 
 #include <fmt/format.h>
-#include <mpi.h>
-#if __has_include(<mpi-ext.h>)
-#include <mpi-ext.h>
-#endif
 
 #include <algorithm>
 #include <vector>
@@ -13,6 +9,7 @@
 #include "comm/device_side.hpp"
 #include "comm/forwarding_communicator.hpp"
 #include "comm/mpi_communicator.hpp"
+#include "comm/mpi_info.hpp"
 
 namespace tpbench {
 namespace {
@@ -122,20 +119,13 @@ class CudaAwareCommunicator final : public ForwardingCommunicator {
 
 }  // namespace
 
-bool mpi_takes_cuda_pointers() {
-#if defined(MPIX_CUDA_AWARE_SUPPORT)
-  return MPIX_Query_cuda_support() == 1;
-#else
-  return false;
-#endif
-}
-
 std::unique_ptr<Communicator> make_staged(std::unique_ptr<Communicator> host, DeviceSide& device) {
   return std::make_unique<StagedCommunicator>(std::move(host), device);
 }
 
 std::unique_ptr<Communicator> make_mpi_for_device(const Control& group, DeviceSide& device) {
-  if (mpi_takes_cuda_pointers()) return std::make_unique<CudaAwareCommunicator>(group, device);
+  if (mpi_takes_cuda_pointers().value_or(false))
+    return std::make_unique<CudaAwareCommunicator>(group, device);
   return make_staged(make_mpi_communicator(group), device);
 }
 

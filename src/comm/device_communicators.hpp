@@ -19,9 +19,6 @@ std::unique_ptr<Communicator> make_nccl(const Control& group, DeviceSide* device
 /// Why `nccl` cannot carry such a group; empty when it can.
 std::optional<std::string> why_not_nccl(const GroupPlaces& places);
 
-/// Does this MPI library take pointers to CUDA memory, as it says itself at run time?
-bool mpi_takes_cuda_pointers();
-
 /// Copies operands to pinned host memory, has `host` work on them there, and copies the result back. Public
 /// for tests.
 std::unique_ptr<Communicator> make_staged(std::unique_ptr<Communicator> host, DeviceSide& device);

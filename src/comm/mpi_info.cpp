@@ -194,16 +194,15 @@ Json byte_transfer_layers(const Json& components) {
   return layers;
 }
 
-// The header may be there without the support: Debian's is so. Only the library itself knows.
-Json cuda_support() {
+}  // namespace
+
+std::optional<bool> mpi_takes_cuda_pointers() {
 #if defined(MPIX_CUDA_AWARE_SUPPORT)
   return MPIX_Query_cuda_support() == 1;
 #else
-  return nullptr;
+  return std::nullopt;
 #endif
 }
-
-}  // namespace
 
 // Open MPI closes the components it does not use, so what is still loaded is what is in effect.
 Json mpi_components() {
@@ -236,7 +235,7 @@ Json describe_mpi() {
           {"requested", requested_selections()},
           {"components", components},
           {"btl", byte_transfer_layers(components)},
-          {"cuda_support", cuda_support()}};
+          {"cuda_support", json_or_null(mpi_takes_cuda_pointers())}};
 }
 
 }  // namespace tpbench

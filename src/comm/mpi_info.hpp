@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "base/json_fwd.hpp"
 
 namespace tpbench {
@@ -20,5 +22,9 @@ Json describe_mpi();
 
 /// `components` of this process alone.
 Json mpi_components();
+
+/// Does the library take pointers to CUDA memory, as it says itself at run time? Its headers may promise that
+/// and it has none of it: Debian's is so. Empty where it cannot be asked.
+std::optional<bool> mpi_takes_cuda_pointers();
 
 }  // namespace tpbench

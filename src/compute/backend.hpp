@@ -7,8 +7,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json_fwd.hpp"
+#include "compute/visible.hpp"
 #include "tensor/fill.hpp"
 #include "tensor/matrix.hpp"
 #include "workload/shape.hpp"
@@ -18,17 +20,28 @@ namespace tpbench {
 class DeviceClock;
 class DeviceSide;
 
-/// A factor of a product: a matrix as it lies, or read as its transpose.
+/// A factor of a product: a matrix as it lies, or read as its transpose; of several products at once the
+/// first, with the elements from one to the next.
 struct Factor {
   MatrixView matrix;
   bool transposed = false;
+  std::int64_t stride = 0;
 
-  Factor(const MatrixView& as_it_lies) : matrix(as_it_lies) {}  // NOLINT: every matrix is a factor
+  Factor(const MatrixView& as_it_lies) : matrix(as_it_lies) {}                     // NOLINT: every matrix
+  Factor(const MatrixStack& stack) : matrix(stack.first), stride(stack.stride) {}  // NOLINT: is a factor
   Factor(const MatrixView& lying, bool is_transposed) : matrix(lying), transposed(is_transposed) {}
   [[nodiscard]] std::int64_t rows() const { return transposed ? matrix.columns : matrix.rows; }
   [[nodiscard]] std::int64_t columns() const { return transposed ? matrix.rows : matrix.columns; }
+  /// That of the i-th product alone.
+  [[nodiscard]] Factor at(std::int64_t i) const {
+    return {MatrixStack(matrix, i + 1, stride).at(i), transposed};
+  }
 };
-inline Factor transposed(const MatrixView& matrix) { return {matrix, true}; }
+inline Factor transposed(const MatrixStack& stack) {
+  Factor factor = stack;
+  factor.transposed = true;
+  return factor;
+}
 
 /// What a product does to the matrix that it goes to.
 enum class Store { overwrite, add };
@@ -48,11 +61,11 @@ class Backend {
     return {memory().allocate(category, rows * columns * size_of(dtype)), dtype, rows, columns};
   }
 
-  /// C [m, n] = A [m, k] B [k, n]
-  void gemm(const Factor& a, const Factor& b, const MatrixView& c) { multiply(a, b, c, Store::overwrite); }
+  /// C [m, n] = A [m, k] B [k, n]; for a stack of C, each from its own A and B
+  void gemm(const Factor& a, const Factor& b, const MatrixStack& c) { multiply(a, b, c, Store::overwrite); }
   /// C [m, n] += A [m, k] B [k, n]
-  void gemm_add(const Factor& a, const Factor& b, const MatrixView& c) { multiply(a, b, c, Store::add); }
-  virtual void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) = 0;
+  void gemm_add(const Factor& a, const Factor& b, const MatrixStack& c) { multiply(a, b, c, Store::add); }
+  virtual void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) = 0;
 
   /// y = gelu(x), tanh form (arXiv 1606.08415); y may be x
   virtual void gelu(const MatrixView& x, const MatrixView& y) = 0;
@@ -69,8 +82,8 @@ class Backend {
   virtual void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters,
                              const MatrixView& dy, const MatrixView& dx, const MatrixView& dparameters) = 0;
 
-  /// Row r of x becomes the softmax of scale x over its first `first_valid + r step` entries, and 0 behind.
-  virtual void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) = 0;
+  /// Each row of x becomes the softmax of scale x over the entries that it sees, and 0 behind.
+  virtual void softmax(const MatrixView& x, const Visible& visible, double scale) = 0;
   /// dp = scale p (dp - sum over the row of p dp)
   virtual void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) = 0;
 
@@ -84,8 +97,8 @@ class Backend {
   virtual void fill(const MatrixView& x, const TensorKey& key, std::int64_t row, std::int64_t column) = 0;
   /// Overwrites every entry with NaN.
   virtual void poison(const MatrixView& x) = 0;
-  /// Makes row `row` readable by the host: returns its address, or fills `scratch` and returns that.
-  virtual const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte> scratch) = 0;
+  /// The same entries where the host can read them: x itself, or a copy in `scratch`.
+  virtual MatrixView host_view(const MatrixView& x, std::vector<std::byte>& scratch) = 0;
   /// Runs `body(first, last)` over pieces of [0, count) on this rank's compute threads, for host work around
   /// a case.
   virtual void parallel_for(std::int64_t count,

@@ -53,7 +53,11 @@ class CpuBackend final : public Backend {
   int threads() const override { return openblas_get_num_threads(); }
   TrackedMemory& memory() override { return memory_; }
 
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
+    for (std::int64_t i = 0; i < c.count; ++i) multiply_one(a.at(i), b.at(i), c.at(i), store);
+  }
+
+  static void multiply_one(const Factor& a, const Factor& b, const MatrixView& c, Store store) {
     const blasint m = to_blas(c.rows), n = to_blas(c.columns), k = to_blas(a.columns());
     const blasint lda = to_blas(a.matrix.row_stride), ldb = to_blas(b.matrix.row_stride),
                   ldc = to_blas(c.row_stride);
@@ -143,10 +147,10 @@ class CpuBackend final : public Backend {
     });
   }
 
-  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
+  void softmax(const MatrixView& x, const Visible& visible, double scale) override {
     dispatch_computed(x.dtype, [&](auto zero) {
       for_rows(x, [&](std::int64_t row) {
-        softmax_row(at<decltype(zero)>(x, row), first_valid + row * step, x.columns, scale);
+        softmax_row(at<decltype(zero)>(x, row), visible.of_row(row), x.columns, scale);
       });
     });
   }
@@ -193,9 +197,7 @@ class CpuBackend final : public Backend {
 
   void poison(const MatrixView& x) override { tpbench::poison(x); }
 
-  const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte>) override {
-    return x.row(row);
-  }
+  MatrixView host_view(const MatrixView& x, std::vector<std::byte>&) override { return x; }
 
   void parallel_for(std::int64_t count,
                     const std::function<void(std::int64_t, std::int64_t)>& body) override {

@@ -14,7 +14,7 @@ class ForwardingBackend : public Backend {
 
   int threads() const override { return inner_->threads(); }
   TrackedMemory& memory() override { return inner_->memory(); }
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     inner_->multiply(a, b, c, store);
   }
   void gelu(const MatrixView& x, const MatrixView& y) override { inner_->gelu(x, y); }
@@ -32,8 +32,8 @@ class ForwardingBackend : public Backend {
                      const MatrixView& dx, const MatrixView& dparameters) override {
     inner_->norm_backward(kind, x, parameters, dy, dx, dparameters);
   }
-  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
-    inner_->softmax(x, first_valid, step, scale);
+  void softmax(const MatrixView& x, const Visible& visible, double scale) override {
+    inner_->softmax(x, visible, scale);
   }
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     inner_->softmax_backward(p, dp, scale);
@@ -47,8 +47,8 @@ class ForwardingBackend : public Backend {
     inner_->fill(x, key, row, column);
   }
   void poison(const MatrixView& x) override { inner_->poison(x); }
-  const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte> scratch) override {
-    return inner_->host_row(x, row, scratch);
+  MatrixView host_view(const MatrixView& x, std::vector<std::byte>& scratch) override {
+    return inner_->host_view(x, scratch);
   }
   void parallel_for(std::int64_t count,
                     const std::function<void(std::int64_t, std::int64_t)>& body) override {

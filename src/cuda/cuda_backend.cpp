@@ -1,5 +1,6 @@
 #include "cuda/cuda_backend.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -96,7 +97,7 @@ class CudaBackend final : public Backend {
   DeviceSide* device() override { return &side_; }
   DeviceClock* device_clock() override { return &clock_; }
 
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     gemm_.multiply(a, b, c, store, queue());
   }
   void gelu(const MatrixView& x, const MatrixView& y) override { cuda::gelu(x, y, queue()); }
@@ -115,8 +116,8 @@ class CudaBackend final : public Backend {
     check_room_for_rows(x);
     cuda::norm_backward(kind, x, parameters, dy, dx, dparameters, workspace_.data(), queue());
   }
-  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
-    cuda::softmax(x, first_valid, step, scale, queue());
+  void softmax(const MatrixView& x, const Visible& visible, double scale) override {
+    cuda::softmax(x, visible, scale, queue());
   }
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     cuda::softmax_backward(p, dp, scale, queue());
@@ -132,9 +133,16 @@ class CudaBackend final : public Backend {
   }
   void poison(const MatrixView& x) override { cuda::poison(x, queue()); }
 
-  const void* host_row(const MatrixView& x, std::int64_t row, std::span<std::byte> scratch) override {
-    side_.copy_to_host(scratch.data(), x.row(row), x.columns * size_of(x.dtype));
-    return scratch.data();
+  MatrixView host_view(const MatrixView& x, std::vector<std::byte>& scratch) override {
+    const auto size = static_cast<std::size_t>(size_of(x.dtype)),
+               width = static_cast<std::size_t>(x.columns) * size;
+    const std::size_t pitch = std::max(width, static_cast<std::size_t>(x.row_stride) * size);
+    scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(x.rows) * width));
+    if (x.elements() > 0)
+      TPBENCH_CUDA(cudaMemcpy2DAsync(scratch.data(), width, x.data, pitch, width,
+                                     static_cast<std::size_t>(x.rows), cudaMemcpyDeviceToHost, queue()));
+    side_.finish();
+    return {scratch.data(), x.dtype, x.rows, x.columns, x.columns};
   }
   // The pool's threads read through queues of their own: all that this thread has queued comes first.
   void parallel_for(std::int64_t count,
@@ -168,8 +176,7 @@ class CudaBackend final : public Backend {
 
   // Mean and inverse of each row stand in the workspace for a moment.
   static void check_room_for_rows(const MatrixView& x) {
-    const std::int64_t bytes_of_row = 2 * (x.dtype == DType::f64 ? 8 : 4);
-    if (x.rows * bytes_of_row > kCudaWorkspaceBytes)
+    if (norm_backward_scratch_bytes(x) > kCudaWorkspaceBytes)
       throw CaseError("the gradient of a norm takes up to 2097152 rows on a GPU (4194304 below f64)");
   }
 

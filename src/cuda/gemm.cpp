@@ -37,15 +37,24 @@ Types types_of(DType dtype) {
 
 // The heuristic takes 256 bytes for granted; the part of a matrix that a rank or a head works on begins
 // anywhere.
-std::uint32_t alignment_of(const void* data) {
+std::uint32_t alignment_of(const MatrixStack& stack) {
   constexpr std::uint64_t kMost = 256;
-  const auto address = reinterpret_cast<std::uint64_t>(data);
-  return static_cast<std::uint32_t>(address == 0 ? kMost : std::min(kMost, address & (~address + 1)));
+  const auto offset = static_cast<std::uint64_t>(stack.stride * size_of(stack.first.dtype));
+  const std::uint64_t addresses = reinterpret_cast<std::uint64_t>(stack.first.data) | offset | kMost;
+  return static_cast<std::uint32_t>(addresses & (~addresses + 1));
+}
+std::uint32_t alignment_of(const Factor& factor) {
+  return alignment_of(MatrixStack(factor.matrix, 1, factor.stride));
 }
 
 template <typename T>
 void set(cublasLtMatmulDesc_t descriptor, cublasLtMatmulDescAttributes_t attribute, const T& value) {
   TPBENCH_CUBLAS(cublasLtMatmulDescSetAttribute(descriptor, attribute, &value, sizeof(value)));
+}
+
+template <typename T>
+void set(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t attribute, const T& value) {
+  TPBENCH_CUBLAS(cublasLtMatrixLayoutSetAttribute(layout, attribute, &value, sizeof(value)));
 }
 
 template <typename T>
@@ -55,11 +64,15 @@ void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttribut
 }
 
 // A row-major matrix is its transpose to a library that counts in columns.
-cublasLtMatrixLayout_t layout_of(const MatrixView& matrix) {
+cublasLtMatrixLayout_t layout_of(const MatrixView& matrix, std::int64_t count, std::int64_t stride) {
   cublasLtMatrixLayout_t layout = nullptr;
   TPBENCH_CUBLAS(cublasLtMatrixLayoutCreate(
       &layout, types_of(matrix.dtype).element, static_cast<std::uint64_t>(matrix.columns),
       static_cast<std::uint64_t>(matrix.rows), std::max(matrix.row_stride, matrix.columns)));
+  if (count > 1) {
+    set(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, static_cast<std::int32_t>(count));
+    set(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, stride);
+  }
   return layout;
 }
 
@@ -81,15 +94,15 @@ struct Gemm::Plan {
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
   cublasLtMatmulAlgo_t algorithm{};
 
-  Plan(const Factor& left, const Factor& right, const MatrixView& result) {
-    const Types types = types_of(result.dtype);
+  Plan(const Factor& left, const Factor& right, const MatrixStack& result) {
+    const Types types = types_of(result.first.dtype);
     const auto order = [](const Factor& factor) { return factor.transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
     TPBENCH_CUBLAS(cublasLtMatmulDescCreate(&descriptor, types.compute, types.scale));
     set(descriptor, CUBLASLT_MATMUL_DESC_TRANSA, order(right));
     set(descriptor, CUBLASLT_MATMUL_DESC_TRANSB, order(left));
-    a = layout_of(right.matrix);
-    b = layout_of(left.matrix);
-    c = layout_of(result);
+    a = layout_of(right.matrix, result.count, right.stride);
+    b = layout_of(left.matrix, result.count, left.stride);
+    c = layout_of(result.first, result.count, result.stride);
   }
   ~Plan() {
     for (const cublasLtMatrixLayout_t layout : {a, b, c}) {
@@ -111,26 +124,30 @@ Gemm::~Gemm() {
   cublasLtDestroy(handle_);
 }
 
-void Gemm::multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store, cudaStream_t queue) {
-  if (c.elements() == 0) return;
+void Gemm::multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store, cudaStream_t queue) {
+  if (c.first.elements() == 0) return;
   const Plan& plan = plan_for(a, b, c, store, queue);
-  TPBENCH_CUBLAS(run(plan, plan.algorithm, a, b, c, c.data, store, queue));
+  TPBENCH_CUBLAS(run(plan, plan.algorithm, a, b, c, c.first.data, store, queue));
 }
 
-Gemm::Plan& Gemm::plan_for(const Factor& a, const Factor& b, const MatrixView& c, Store store,
+Gemm::Plan& Gemm::plan_for(const Factor& a, const Factor& b, const MatrixStack& c, Store store,
                            cudaStream_t queue) {
-  const Key key = {static_cast<std::int64_t>(c.dtype),
-                   c.rows,
-                   c.columns,
+  const Key key = {static_cast<std::int64_t>(c.first.dtype),
+                   c.count,
+                   c.first.rows,
+                   c.first.columns,
                    a.columns(),
                    a.transposed,
                    b.transposed,
                    a.matrix.row_stride,
                    b.matrix.row_stride,
-                   c.row_stride,
-                   alignment_of(a.matrix.data),
-                   alignment_of(b.matrix.data),
-                   alignment_of(c.data),
+                   c.first.row_stride,
+                   a.stride,
+                   b.stride,
+                   c.stride,
+                   alignment_of(a),
+                   alignment_of(b),
+                   alignment_of(c),
                    store == Store::add};
   const auto found = plans_.find(key);
   if (found != plans_.end()) return *found->second;
@@ -139,18 +156,18 @@ Gemm::Plan& Gemm::plan_for(const Factor& a, const Factor& b, const MatrixView& c
   return *(plans_[key] = std::move(plan));
 }
 
-void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixView& c, Store store,
+void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixStack& c, Store store,
                   cudaStream_t queue) {
   const Preference preference;
   set(preference.get, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes_);
   // A sum in parts (split-K) may be put together in the type of the result, which rounds again and again.
-  if (size_of(c.dtype) == 2)
+  if (size_of(c.first.dtype) == 2)
     set(preference.get, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
         static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
-  set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(b.matrix.data));
-  set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(a.matrix.data));
-  set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c.data));
-  set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(c.data));
+  set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(b));
+  set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(a));
+  set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c));
+  set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(c));
   std::array<cublasLtMatmulHeuristicResult_t, kProposals> proposals{};
   int count = 0;
   const cublasStatus_t status =
@@ -158,8 +175,9 @@ void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixView
                                      static_cast<int>(kProposals), proposals.data(), &count);
   if (status != CUBLAS_STATUS_NOT_SUPPORTED) TPBENCH_CUBLAS(status);
   if (count == 0) {
-    throw CaseError(fmt::format("cuBLASLt has no algorithm for a product [{}, {}] x [{}, {}] in {}", a.rows(),
-                                a.columns(), b.rows(), b.columns(), name_of(c.dtype)));
+    throw CaseError(fmt::format("cuBLASLt has no algorithm for {} product(s) [{}, {}] x [{}, {}] in {}",
+                                c.count, a.rows(), a.columns(), b.rows(), b.columns(),
+                                name_of(c.first.dtype)));
   }
   plan.algorithm = proposals[0].algo;
   if (count == 1) return;
@@ -168,12 +186,13 @@ void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixView
   std::shared_ptr<void> elsewhere;
   if (store == Store::add) {
     try {
-      elsewhere = Device::get().allocate(c.rows * c.row_stride * size_of(c.dtype));
+      elsewhere = Device::get().allocate(((c.count - 1) * c.stride + c.first.rows * c.first.row_stride) *
+                                         size_of(c.first.dtype));
     } catch (const CaseError&) {
       return;  // no memory to try them in: the library's first choice it is
     }
   }
-  void* result = elsewhere ? elsewhere.get() : c.data;
+  void* result = elsewhere ? elsewhere.get() : c.first.data;
   float fastest = std::numeric_limits<float>::infinity();
   for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
     if (proposals[i].state != CUBLAS_STATUS_SUCCESS) continue;
@@ -189,7 +208,7 @@ void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixView
 // Seconds do not matter, only the order. Enough calls in a row that the device, and not their launch, is
 // timed.
 float Gemm::time_of(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a, const Factor& b,
-                    const MatrixView& c, void* result, Store store, cudaStream_t queue) {
+                    const MatrixStack& c, void* result, Store store, cudaStream_t queue) {
   constexpr int kMostCalls = 20;
   constexpr float kEnoughMs = 0.3F;
   const Event begin, end;
@@ -212,16 +231,17 @@ float Gemm::time_of(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, con
 }
 
 cublasStatus_t Gemm::run(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a,
-                         const Factor& b, const MatrixView& c, void* result, Store store,
+                         const Factor& b, const MatrixStack& c, void* result, Store store,
                          cudaStream_t queue) {
   const bool adds = store == Store::add;
   const double alpha64 = 1, beta64 = adds ? 1 : 0;
   const float alpha32 = 1, beta32 = adds ? 1 : 0;
-  const bool wide = c.dtype == DType::f64;
+  const bool wide = c.first.dtype == DType::f64;
   const void* alpha = wide ? static_cast<const void*>(&alpha64) : &alpha32;
   const void* beta = wide ? static_cast<const void*>(&beta64) : &beta32;
   return cublasLtMatmul(handle_, plan.descriptor, alpha, b.matrix.data, plan.a, a.matrix.data, plan.b, beta,
-                        c.data, plan.c, result, plan.c, &algorithm, workspace_, workspace_bytes_, queue);
+                        c.first.data, plan.c, result, plan.c, &algorithm, workspace_, workspace_bytes_,
+                        queue);
 }
 
 }  // namespace tpbench::cuda

@@ -12,8 +12,8 @@
 
 namespace tpbench::cuda {
 
-/// Products of row-major matrices by cuBLASLt. For each shape the algorithms that its heuristic proposes are
-/// timed once, at the first call, and the fastest is kept.
+/// Products of row-major matrices by cuBLASLt, a stack of them as one batch. For each shape the algorithms
+/// that its heuristic proposes are timed once, at the first call, and the fastest is kept.
 class Gemm {
  public:
   /// `workspace` holds `workspace_bytes` on the device and outlives it.
@@ -23,19 +23,19 @@ class Gemm {
   Gemm& operator=(const Gemm&) = delete;
 
   /// As Backend::multiply; queued. Throws CaseError when cuBLASLt has no algorithm for the shape.
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store, cudaStream_t queue);
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store, cudaStream_t queue);
 
  private:
   struct Plan;
-  using Key = std::array<std::int64_t, 13>;
+  using Key = std::array<std::int64_t, 17>;
 
-  Plan& plan_for(const Factor& a, const Factor& b, const MatrixView& c, Store store, cudaStream_t queue);
-  void choose(Plan& plan, const Factor& a, const Factor& b, const MatrixView& c, Store store,
+  Plan& plan_for(const Factor& a, const Factor& b, const MatrixStack& c, Store store, cudaStream_t queue);
+  void choose(Plan& plan, const Factor& a, const Factor& b, const MatrixStack& c, Store store,
               cudaStream_t queue);
   float time_of(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a, const Factor& b,
-                const MatrixView& c, void* result, Store store, cudaStream_t queue);
+                const MatrixStack& c, void* result, Store store, cudaStream_t queue);
   cublasStatus_t run(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a,
-                     const Factor& b, const MatrixView& c, void* result, Store store, cudaStream_t queue);
+                     const Factor& b, const MatrixStack& c, void* result, Store store, cudaStream_t queue);
 
   cublasLtHandle_t handle_ = nullptr;
   void* workspace_;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "compute/visible.hpp"
 #include "tensor/fill.hpp"
 #include "tensor/matrix.hpp"
 #include "workload/shape.hpp"
@@ -28,8 +29,7 @@ std::int64_t norm_backward_scratch_bytes(const MatrixView& x);
 void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
                    const MatrixView& dx, const MatrixView& dparameters, void* scratch, cudaStream_t queue);
 
-void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale,
-             cudaStream_t queue);
+void softmax(const MatrixView& x, const Visible& visible, double scale, cudaStream_t queue);
 void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale, cudaStream_t queue);
 
 void copy(const MatrixView& from, const MatrixView& to, cudaStream_t queue);

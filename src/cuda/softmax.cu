@@ -10,13 +10,13 @@ namespace {
 // Exponentials are computed twice, for their sum and for the result: kept in x they would be rounded to its
 // type in between.
 template <typename T, int Width>
-__global__ void softmax_kernel(std::int64_t rows, std::int64_t columns, std::int64_t first_valid,
-                               std::int64_t step, Compute<T> scale, Rows<T> x) {
+__global__ void softmax_kernel(std::int64_t rows, std::int64_t columns, Visible visible, Compute<T> scale,
+                               Rows<T> x) {
   using C = Compute<T>;
   const std::int64_t first = std::int64_t{threadIdx.x} * Width,
                      column_step = std::int64_t{blockDim.x} * Width;
   for (std::int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
-    const std::int64_t valid = first_valid + row * step;
+    const std::int64_t valid = visible.of_row(row);
     // The largest is taken off first, so that no exponential overflows.
     C largest = Largest::kNeutral<C>;
     for (std::int64_t column = first; column < valid; column += column_step) {
@@ -76,11 +76,10 @@ __global__ void softmax_backward_kernel(std::int64_t rows, std::int64_t columns,
 
 }  // namespace
 
-void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale,
-             cudaStream_t queue) {
+void softmax(const MatrixView& x, const Visible& visible, double scale, cudaStream_t queue) {
   dispatch_packs(x.dtype, packs_fit(x.columns, {x}), [&]<typename T, int Width>() {
     launch_for_rows("softmax", softmax_kernel<T, Width>, x.rows, x.columns / Width, queue, x.rows, x.columns,
-                    first_valid, step, static_cast<Compute<T>>(scale), rows_of<T>(x));
+                    visible, static_cast<Compute<T>>(scale), rows_of<T>(x));
   });
 }
 

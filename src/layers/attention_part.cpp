@@ -9,21 +9,22 @@
 namespace tpbench {
 namespace {
 
-// Rows of scores that are in work at one time: those of a query head (or of the query heads that share a
-// key/value head, where there is one token), and as many columns as the last of them may look at.
+// Rows of scores: those of a query head (or of the query heads that share a key/value head, where there is
+// one token), and as many columns as the last of them may look at. Those of several heads, or of several
+// sequences, are in work at one time.
 struct Tile {
-  MatrixView query, context;                    // [rows, d]
-  MatrixView keys, values;                      // [columns, d]
-  MatrixView query_gradient, context_gradient;  // in training, as above
-  MatrixView key_gradient, value_gradient;
-  std::int64_t first_valid = 0;  // columns that the first row may look at
-  std::int64_t step = 0;         // how many more each further row may
+  MatrixStack query, context;                    // [rows, d]
+  MatrixStack keys, values;                      // [columns, d]
+  MatrixStack query_gradient, context_gradient;  // in training, as above
+  MatrixStack key_gradient, value_gradient;
+  Visible visible;
 };
 
-// One key/value head of one sequence.
-struct Head {
+// A key/value head of a sequence, and `count - 1` that follow it: of the same sequence, or of the next ones.
+struct Heads {
   std::int64_t sequence = 0;
   std::int64_t kv_head = 0;  // of this rank's
+  std::int64_t count = 1;
 };
 
 class AttentionPart final : public RegionPart {
@@ -59,9 +60,10 @@ class AttentionPart final : public RegionPart {
                   : context_.make_matrix(Category::gradients, h, kv));
       out_gradient_.push_back(context_.make_matrix(Category::gradients, q, h));
     }
-    scores_ = context_.make_matrix(Category::workspace, extent_.tile_rows, extent_.columns);
+    const std::int64_t score_rows = extent_.tiles_at_once * extent_.tile_rows;
+    scores_ = context_.make_matrix(Category::workspace, score_rows, extent_.columns);
     if (!shape().trains()) return;
-    scores_gradient_ = context_.make_matrix(Category::workspace, extent_.tile_rows, extent_.columns);
+    scores_gradient_ = context_.make_matrix(Category::workspace, score_rows, extent_.columns);
     qkv_gradient_ = context_.make_matrix(Category::gradients, tokens, q + kv);
     context_gradient_ = context_.make_matrix(Category::gradients, tokens, q);
   }
@@ -88,10 +90,8 @@ class AttentionPart final : public RegionPart {
     backend().gemm(x, query_[l].view(), queries_of(qkv));
     backend().gemm(x, key_value_[l].view(), keys_and_values_of(qkv));
     if (shape().context_length > 0) append_to_caches(layer);
-    for_each_tile(layer, [&](const Tile& tile) {
-      const MatrixView scores = make_scores(tile);
-      backend().gemm(scores, tile.values, tile.context);
-    });
+    for_each_tile(layer,
+                  [&](const Tile& tile) { backend().gemm(make_scores(tile), tile.values, tile.context); });
   }
 
   void project(std::int64_t layer, const OutputPiece& piece, const MatrixView& target) override {
@@ -171,36 +171,53 @@ class AttentionPart final : public RegionPart {
   [[nodiscard]] MatrixView values_of(const MatrixView& key_value) const {
     return key_value.column_slice(extent_.kv_width() / 2, extent_.kv_width() / 2);
   }
+  // `first`, and the same part of the heads, or sequences, that follow: so many elements from one to the
+  // next.
+  [[nodiscard]] MatrixStack with_following(const MatrixView& first, const Heads& heads,
+                                           std::int64_t from_head_to_head,
+                                           std::int64_t from_sequence_to_sequence) const {
+    return {first, heads.count,
+            extent_.at_once_are_sequences ? from_sequence_to_sequence : from_head_to_head};
+  }
   // The rows of one sequence, the columns of one key/value head.
-  [[nodiscard]] MatrixView rows_of_head(const MatrixView& keys_or_values, const Head& head) const {
-    return keys_or_values.block(head.sequence * shape().sequence_length, shape().sequence_length,
-                                head.kv_head * extent_.head_size, extent_.head_size);
+  [[nodiscard]] MatrixStack rows_of_heads(const MatrixView& keys_or_values, const Heads& heads) const {
+    const std::int64_t s = shape().sequence_length, d = extent_.head_size;
+    return with_following(keys_or_values.block(heads.sequence * s, s, heads.kv_head * d, d), heads, d,
+                          s * keys_or_values.row_stride);
   }
   // All tokens of one head of one sequence in a cache, the new ones last.
-  [[nodiscard]] MatrixView cached(const Matrix& cache, const Head& head) const {
-    return cache.view().row_slice((head.sequence * extent_.kv_heads + head.kv_head) * extent_.columns,
-                                  extent_.columns);
+  [[nodiscard]] MatrixStack cached(const Matrix& cache, const Heads& heads) const {
+    const std::int64_t rows = extent_.columns, elements = rows * extent_.head_size;
+    const std::int64_t place = heads.sequence * extent_.kv_heads + heads.kv_head;
+    return with_following(cache.view().row_slice(place * rows, rows), heads, elements,
+                          extent_.kv_heads * elements);
   }
 
+  // Calls `visit(heads)` until all have had their turn, `at_once` of them each time.
   template <typename Visit>
-  void for_each_head(const Visit& visit) const {
-    for (std::int64_t sequence = 0; sequence < shape().batch_size(); ++sequence) {
-      for (std::int64_t kv_head = 0; kv_head < extent_.kv_heads; ++kv_head) visit(Head{sequence, kv_head});
+  void for_all_heads(std::int64_t at_once, const Visit& visit) const {
+    const bool sequences = extent_.at_once_are_sequences;
+    const std::int64_t batch = shape().batch_size(), kv_heads = extent_.kv_heads;
+    const std::int64_t outer = sequences ? kv_heads : batch, inner = sequences ? batch : kv_heads;
+    for (std::int64_t o = 0; o < outer; ++o) {
+      for (std::int64_t i = 0; i < inner; i += at_once) {
+        const std::int64_t count = std::min(at_once, inner - i);
+        visit(sequences ? Heads{i, o, count} : Heads{o, i, count});
+      }
     }
   }
 
   template <typename Visit>
   void for_each_cache(std::int64_t layer, const Visit& visit) const {
-    const MatrixView new_tokens = keys_and_values_of(qkv_of(layer));
-    for_each_head([&](const Head& head) {
-      visit(cached(key_cache_[index(layer)], head), keys_of(new_tokens), TensorName::cached_keys, head);
-      visit(cached(value_cache_[index(layer)], head), values_of(new_tokens), TensorName::cached_values, head);
+    for_all_heads(1, [&](const Heads& head) {
+      visit(cached(key_cache_[index(layer)], head).first, TensorName::cached_keys, head);
+      visit(cached(value_cache_[index(layer)], head).first, TensorName::cached_values, head);
     });
   }
 
   void fill_caches(std::int64_t layer, Heartbeat& heartbeat) const {
     const std::int64_t earlier = shape().context_length;
-    for_each_cache(layer, [&](const MatrixView& cache, const MatrixView&, TensorName name, const Head& head) {
+    for_each_cache(layer, [&](const MatrixView& cache, TensorName name, const Heads& head) {
       backend().fill(cache.row_slice(0, earlier), plain_key(context_.seed, name, layer),
                      head.sequence * earlier, (kv_heads_.begin + head.kv_head) * extent_.head_size);
       heartbeat.beat(Activity::compute);
@@ -208,15 +225,31 @@ class AttentionPart final : public RegionPart {
   }
 
   void append_to_caches(std::int64_t layer) const {
-    for_each_cache(layer,
-                   [&](const MatrixView& cache, const MatrixView& new_tokens, TensorName, const Head& head) {
-                     backend().copy(rows_of_head(new_tokens, head),
-                                    cache.row_slice(shape().context_length, shape().sequence_length));
-                   });
+    const MatrixView new_tokens = keys_and_values_of(qkv_of(layer));
+    append(keys_of(new_tokens), key_cache_[index(layer)]);
+    append(values_of(new_tokens), value_cache_[index(layer)]);
+  }
+  // Of one token each, the rows of all sequences are copied at once: they lie at equal distances in the
+  // cache.
+  void append(const MatrixView& new_tokens, const Matrix& cache) const {
+    const std::int64_t s = shape().sequence_length, d = extent_.head_size;
+    if (s == 1) {
+      for (std::int64_t kv_head = 0; kv_head < extent_.kv_heads; ++kv_head) {
+        MatrixView places = cached(cache, {0, kv_head}).first.row_slice(shape().context_length, 1);
+        places.rows = shape().batch_size();
+        places.row_stride = extent_.kv_heads * extent_.columns * d;
+        backend().copy(new_tokens.column_slice(kv_head * d, d), places);
+      }
+      return;
+    }
+    for_all_heads(1, [&](const Heads& head) {
+      backend().copy(rows_of_heads(new_tokens, head).first,
+                     cached(cache, head).first.row_slice(shape().context_length, s));
+    });
   }
 
   void poison_new_tokens(std::int64_t layer) const {
-    for_each_cache(layer, [&](const MatrixView& cache, const MatrixView&, TensorName, const Head&) {
+    for_each_cache(layer, [&](const MatrixView& cache, TensorName, const Heads&) {
       backend().poison(cache.row_slice(shape().context_length, shape().sequence_length));
     });
   }
@@ -224,83 +257,94 @@ class AttentionPart final : public RegionPart {
   // Calls `visit(tile)` for all tiles, one after the other, as they use the same scratch.
   template <typename Visit>
   void for_each_tile(std::int64_t layer, const Visit& visit) const {
-    const std::int64_t group = extent_.heads / extent_.kv_heads;
-    for_each_head([&](const Head& head) {
-      const std::int64_t first_head = head.kv_head * group;
+    const std::int64_t group = extent_.heads / extent_.kv_heads, d = extent_.head_size,
+                       s = shape().sequence_length;
+    for_all_heads(extent_.tiles_at_once, [&](const Heads& heads) {
+      const auto following = [&](const MatrixView& first, const MatrixView& x) {
+        return with_following(first, heads, group * d, s * x.row_stride);
+      };
+      const std::int64_t first_head = heads.kv_head * group;
       if (extent_.stacks_heads) {
         const auto heads_of_token = [&](const MatrixView& x) {
-          return stacked(x, head.sequence, first_head, group);
+          return following(as_rows(x.block(heads.sequence, 1, first_head * d, group * d)), x);
         };
-        visit(make_tile(layer, head, heads_of_token, extent_.columns, 0));
+        visit(make_tile(layer, heads, heads_of_token, extent_.columns, {extent_.columns, 0}));
         return;
       }
       for (std::int64_t query_head = first_head; query_head < first_head + group; ++query_head) {
-        for (std::int64_t row = 0; row < shape().sequence_length; row += extent_.tile_rows) {
-          const std::int64_t rows = std::min(extent_.tile_rows, shape().sequence_length - row);
+        for (std::int64_t row = 0; row < s; row += extent_.tile_rows) {
+          const std::int64_t rows = std::min(extent_.tile_rows, s - row);
           const auto rows_of_sequence = [&](const MatrixView& x) {
-            return x.block(head.sequence * shape().sequence_length + row, rows,
-                           query_head * extent_.head_size, extent_.head_size);
+            return following(x.block(heads.sequence * s + row, rows, query_head * d, d), x);
           };
-          visit(make_tile(layer, head, rows_of_sequence, shape().context_length + row + rows, rows - 1));
+          // The last row looks at all columns of the tile, each one before it at one less.
+          const std::int64_t columns = shape().context_length + row + rows;
+          visit(make_tile(layer, heads, rows_of_sequence, columns, {columns - (rows - 1), 1, rows}));
         }
       }
     });
   }
 
-  // A tile with `columns` of keys, of which the last row may look at all, the first at `later` less. `part`
-  // cuts its rows from a matrix of all query heads.
+  // A tile with `columns` of keys. `part` cuts its rows from a matrix of all query heads.
   template <typename Part>
-  [[nodiscard]] Tile make_tile(std::int64_t layer, const Head& head, const Part& part, std::int64_t columns,
-                               std::int64_t later) const {
+  [[nodiscard]] Tile make_tile(std::int64_t layer, const Heads& heads, const Part& part, std::int64_t columns,
+                               const Visible& visible) const {
     const MatrixView key_value = keys_and_values_of(qkv_of(layer));
     const bool keeps = shape().context_length > 0;
     Tile tile;
+    tile.visible = visible;
     tile.query = part(queries_of(qkv_of(layer)));
     tile.context = part(context_of(layer));
-    tile.keys = keeps ? cached(key_cache_[index(layer)], head) : rows_of_head(keys_of(key_value), head);
-    tile.values = keeps ? cached(value_cache_[index(layer)], head) : rows_of_head(values_of(key_value), head);
+    tile.keys = keeps ? cached(key_cache_[index(layer)], heads) : rows_of_heads(keys_of(key_value), heads);
+    tile.values =
+        keeps ? cached(value_cache_[index(layer)], heads) : rows_of_heads(values_of(key_value), heads);
     if (shape().trains()) {
       const MatrixView& gradient = qkv_gradient_.view();
       tile.query_gradient = part(queries_of(gradient));
       tile.context_gradient = part(context_gradient_.view());
-      tile.key_gradient = rows_of_head(keys_of(keys_and_values_of(gradient)), head).row_slice(0, columns);
-      tile.value_gradient = rows_of_head(values_of(keys_and_values_of(gradient)), head).row_slice(0, columns);
+      tile.key_gradient = rows_of_heads(keys_of(keys_and_values_of(gradient)), heads);
+      tile.value_gradient = rows_of_heads(values_of(keys_and_values_of(gradient)), heads);
     }
-    tile.keys = tile.keys.row_slice(0, columns);
-    tile.values = tile.values.row_slice(0, columns);
-    tile.first_valid = columns - later;
-    tile.step = later > 0 ? 1 : 0;
+    for (MatrixStack* of_keys : {&tile.keys, &tile.values, &tile.key_gradient, &tile.value_gradient})
+      of_keys->first.rows = columns;
     return tile;
   }
 
   // The heads of one token as the rows of a matrix: a single row times a matrix would wait for memory.
-  [[nodiscard]] MatrixView stacked(const MatrixView& x, std::int64_t token, std::int64_t first_head,
-                                   std::int64_t heads) const {
-    MatrixView rows = x.block(token, heads, first_head * extent_.head_size, extent_.head_size);
-    rows.row_stride = extent_.head_size;
+  [[nodiscard]] MatrixView as_rows(const MatrixView& heads_of_token) const {
+    MatrixView rows = heads_of_token;
+    rows.rows = heads_of_token.columns / extent_.head_size;
+    rows.columns = rows.row_stride = extent_.head_size;
     return rows;
   }
 
-  // Scratch as a matrix of this tile's size, without gaps between rows.
-  static MatrixView scratch_for(const Matrix& scratch, const Tile& tile) {
-    const std::int64_t columns = tile.keys.rows;
-    return {scratch.view().data, scratch.view().dtype, tile.query.rows, columns, columns};
+  // Scratch as matrices of this tile's size, without gaps between them or between rows.
+  static MatrixStack scratch_for(const Matrix& scratch, const Tile& tile) {
+    const std::int64_t rows = tile.query.first.rows, columns = tile.keys.first.rows;
+    return {MatrixView{scratch.view().data, scratch.view().dtype, rows, columns, columns}, tile.query.count,
+            rows * columns};
+  }
+  // One below the other.
+  static MatrixView as_one(const MatrixStack& scores) {
+    MatrixView all = scores.first;
+    all.rows *= scores.count;
+    return all;
   }
 
-  [[nodiscard]] MatrixView make_scores(const Tile& tile) const {
-    const MatrixView scores = scratch_for(scores_, tile);
+  [[nodiscard]] MatrixStack make_scores(const Tile& tile) const {
+    const MatrixStack scores = scratch_for(scores_, tile);
     backend().gemm(tile.query, transposed(tile.keys), scores);
-    backend().softmax(scores, tile.first_valid, tile.step, scale_);
+    backend().softmax(as_one(scores), tile.visible, scale_);
     return scores;
   }
 
   // dV += P^T dO; dP = dO V^T; through the softmax; dQ = dS K; dK += dS^T Q. P is made anew: to keep the
   // scores of all heads would take more memory than all else (arXiv 2205.05198, selective recomputation).
   void backward_through(const Tile& tile) const {
-    const MatrixView scores = make_scores(tile), dscores = scratch_for(scores_gradient_, tile);
+    const MatrixStack scores = make_scores(tile), dscores = scratch_for(scores_gradient_, tile);
     backend().gemm_add(transposed(scores), tile.context_gradient, tile.value_gradient);
     backend().gemm(tile.context_gradient, transposed(tile.values), dscores);
-    backend().softmax_backward(scores, dscores, scale_);
+    backend().softmax_backward(as_one(scores), as_one(dscores), scale_);
     backend().gemm(dscores, tile.keys, tile.query_gradient);
     backend().gemm_add(transposed(dscores), tile.query, tile.key_gradient);
   }

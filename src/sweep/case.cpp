@@ -176,6 +176,7 @@ Shape Case::shape() const {
       .combine = combine.value_or(Combine::all_gather),
       .pass = pass,
       .sequence_parallel = sequence_parallel,
+      .scores_bytes = backend_scores(backend),
       .overlap_chunks = overlap_chunks,
   };
 }

@@ -37,6 +37,23 @@ struct MatrixView {
   }
 };
 
+/// Matrices of one shape at equal distances: each begins `stride` elements behind the one before.
+struct MatrixStack {
+  MatrixView first;
+  std::int64_t count = 1;
+  std::int64_t stride = 0;
+
+  MatrixStack() = default;
+  MatrixStack(const MatrixView& single) : first(single) {}  // NOLINT: a matrix is a stack of one
+  MatrixStack(const MatrixView& the_first, std::int64_t how_many, std::int64_t elements_between)
+      : first(the_first), count(how_many), stride(elements_between) {}
+  [[nodiscard]] MatrixView at(std::int64_t i) const {
+    MatrixView one = first;
+    one.data = static_cast<std::byte*>(first.data) + i * stride * size_of(first.dtype);
+    return one;
+  }
+};
+
 /// A contiguous matrix that owns its memory.
 class Matrix {
  public:

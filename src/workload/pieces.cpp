@@ -129,6 +129,10 @@ AttentionExtent attention_extent(const Shape& s) {
   extent.stacks_heads = s.sequence_length == 1;
   extent.tile_rows =
       extent.stacks_heads ? extent.heads / extent.kv_heads : std::min(kTileRows, s.sequence_length);
+  extent.at_once_are_sequences = s.batch_size() > extent.kv_heads;
+  const std::int64_t tile_bytes = matrix_bytes(s, extent.tile_rows, extent.columns);
+  extent.tiles_at_once = std::clamp<std::int64_t>(s.scores_bytes / std::max<std::int64_t>(1, tile_bytes), 1,
+                                                  std::max(s.batch_size(), extent.kv_heads));
   return extent;
 }
 
@@ -148,7 +152,7 @@ void add_attention(Cost& cost, const Shape& s) {
   const std::int64_t keys_and_values = s.num_layers * matrix_bytes(s, h, extent.kv_width());
   cost.memory[Category::weights] += own;
   cost.memory[extent.kv_copies > 1 ? Category::replicated_weights : Category::weights] += keys_and_values;
-  const std::int64_t tile = matrix_bytes(s, extent.tile_rows, extent.columns);
+  const std::int64_t tile = matrix_bytes(s, extent.tiles_at_once * extent.tile_rows, extent.columns);
   cost.memory[Category::workspace] += tile;
   if (s.context_length > 0) {
     cost.memory[Category::kv_cache] +=

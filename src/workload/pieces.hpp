@@ -61,13 +61,15 @@ std::vector<SplitDimension> with_rows(const Shape& shape, std::vector<SplitDimen
 
 /// The part of attention that one rank of the group works on.
 struct AttentionExtent {
-  std::int64_t heads = 0;      ///< a/t query heads
-  std::int64_t kv_heads = 0;   ///< g/t, or 1 where key/value heads are fewer than ranks
-  std::int64_t kv_copies = 1;  ///< ranks that hold the same key/value head
-  std::int64_t head_size = 0;  ///< d
-  std::int64_t tile_rows = 0;  ///< rows of one tile of scores
-  std::int64_t columns = 0;    ///< context_length + sequence_length
-  bool stacks_heads = false;   ///< one new token: the heads of a key/value head are the rows of a tile
+  std::int64_t heads = 0;          ///< a/t query heads
+  std::int64_t kv_heads = 0;       ///< g/t, or 1 where key/value heads are fewer than ranks
+  std::int64_t kv_copies = 1;      ///< ranks that hold the same key/value head
+  std::int64_t head_size = 0;      ///< d
+  std::int64_t tile_rows = 0;      ///< rows of one tile of scores
+  std::int64_t columns = 0;        ///< context_length + sequence_length
+  bool stacks_heads = false;       ///< one new token: the heads of a key/value head are the rows of a tile
+  std::int64_t tiles_at_once = 1;  ///< of as many key/value heads of a sequence, or of as many sequences
+  bool at_once_are_sequences = false;
 
   [[nodiscard]] std::int64_t query_width() const { return heads * head_size; }
   [[nodiscard]] std::int64_t kv_width() const { return 2 * kv_heads * head_size; }

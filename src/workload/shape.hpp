@@ -29,6 +29,7 @@ struct Shape {
   Combine combine = Combine::all_gather;
   Pass pass = Pass::forward;
   bool sequence_parallel = false;
+  std::int64_t scores_bytes = 0;    ///< of attention, in work at one time; at least those of one tile
   std::int64_t overlap_chunks = 1;  ///< pieces of a row-parallel output whose sums overlap with compute
 
   [[nodiscard]] std::int64_t element_size() const { return size_of(dtype); }

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "runtime.hpp"
@@ -26,6 +28,8 @@ struct Description {
 struct Layout {
   cudaDataType_t type;
   std::int64_t rows, columns, stride;
+  std::int32_t batch = 1;
+  std::int64_t batch_stride = 0;
 };
 struct Preference {
   std::array<std::uint32_t, 4> alignment = {256, 256, 256, 256};  // of A, B, C, D, as the library assumes
@@ -121,6 +125,14 @@ void multiply(const Description& what, const void* alpha, const void* a, const L
   }
 }
 
+// The first entry of matrix `i` of a batch.
+template <typename Data>
+Data* at(Data* data, const Layout& layout, std::int64_t i) {
+  using Byte = std::conditional_t<std::is_const_v<Data>, const std::byte, std::byte>;
+  const std::int64_t size = layout.type == CUDA_R_64F ? 8 : layout.type == CUDA_R_32F ? 4 : 2;
+  return static_cast<Byte*>(data) + i * layout.batch_stride * size;
+}
+
 void check_alignment(const void* data, std::uint32_t claimed, const char* which) {
   if (reinterpret_cast<std::uintptr_t>(data) % claimed != 0)
     abandon("cublasLtMatmul: %s at %p is not aligned to the %u bytes that the heuristic was told", which,
@@ -178,6 +190,18 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* made, cudaData
       new Layout{type, static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns), stride});
   return CUBLAS_STATUS_SUCCESS;
 }
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t made,
+                                                cublasLtMatrixLayoutAttribute_t attribute, const void* value,
+                                                std::size_t bytes) {
+  const auto take = [&](auto& member) {
+    if (bytes != sizeof(member)) return CUBLAS_STATUS_INVALID_VALUE;
+    std::memcpy(&member, value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+  };
+  if (attribute == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT) return take(layout(made).batch);
+  if (attribute == CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET) return take(layout(made).batch_stride);
+  abandon("cublasLtMatrixLayoutSetAttribute: attribute %d is not emulated", static_cast<int>(attribute));
+}
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t made) {
   delete &layout(made);
   return CUBLAS_STATUS_SUCCESS;
@@ -222,7 +246,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   const auto& preference = *reinterpret_cast<const Preference*>(made);
   *count = std::min(asked, kProposals);
   for (const cublasLtMatrixLayout_t each : {a, b, c}) {
-    if (layout(each).rows == 0 || layout(each).columns == 0) return CUBLAS_STATUS_INVALID_VALUE;
+    if (layout(each).rows == 0 || layout(each).columns == 0 || layout(each).batch != layout(c).batch)
+      return CUBLAS_STATUS_INVALID_VALUE;
   }
   for (int i = 0; i < *count; ++i) {
     const Algorithm algorithm = {static_cast<std::uint32_t>(i), preference.alignment};
@@ -246,15 +271,18 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t what, const
   Algorithm algorithm{};
   std::memcpy(&algorithm, chosen, sizeof(algorithm));
   if (algorithm.number == 1) return CUBLAS_STATUS_NOT_SUPPORTED;
-  check_alignment(a, algorithm.alignment[0], "A");
-  check_alignment(b, algorithm.alignment[1], "B");
-  check_alignment(c, algorithm.alignment[2], "C");
-  check_alignment(d, algorithm.alignment[3], "D");
   const Description& asked = description(what);
-  if (asked.scale == CUDA_R_64F)
-    multiply<double>(asked, alpha, a, layout(a_layout), b, layout(b_layout), beta, c, layout(c_layout), d);
-  else
-    multiply<float>(asked, alpha, a, layout(a_layout), b, layout(b_layout), beta, c, layout(c_layout), d);
+  const Layout &of_a = layout(a_layout), &of_b = layout(b_layout), &of_c = layout(c_layout);
+  const auto multiply_in = asked.scale == CUDA_R_64F ? multiply<double> : multiply<float>;
+  for (std::int64_t i = 0; i < of_c.batch; ++i) {
+    const void *a_i = at(a, of_a, i), *b_i = at(b, of_b, i), *c_i = at(c, of_c, i);
+    void* d_i = at(d, of_c, i);
+    check_alignment(a_i, algorithm.alignment[0], "A");
+    check_alignment(b_i, algorithm.alignment[1], "B");
+    check_alignment(c_i, algorithm.alignment[2], "C");
+    check_alignment(d_i, algorithm.alignment[3], "D");
+    multiply_in(asked, alpha, a_i, of_a, b_i, of_b, beta, c_i, of_c, d_i);
+  }
   return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -191,8 +191,8 @@ TEST_P(Kernels, Softmax) {
       if (step == 1 && (first_valid < 1 || layout.rows == 0)) continue;
       SCOPED_TRACE(testing::Message() << first_valid << " entries and " << step << " more in each row");
       Tensor x = make(layout, 1), wide = x.widened();
-      cuda::softmax(x.view(), first_valid, step, 0.7, kQueue);
-      if (layout.columns > 0) cpu_->softmax(wide.view(), first_valid, step, 0.7);
+      cuda::softmax(x.view(), {first_valid, step}, 0.7, kQueue);
+      if (layout.columns > 0) cpu_->softmax(wide.view(), {first_valid, step}, 0.7);
       expect_near(x, wide, 16);
     }
   };
@@ -202,7 +202,7 @@ TEST_P(Kernels, Softmax) {
 
 TEST_P(Kernels, SoftmaxLeavesZeroBehindWhatIsValid) {
   Tensor x = make({4, 16}, 1);
-  cuda::softmax(x.view(), 3, 2, 1, kQueue);
+  cuda::softmax(x.view(), {3, 2}, 1, kQueue);
   for (std::int64_t r = 0; r < 4; ++r) {
     for (std::int64_t c = 0; c < 16; ++c) EXPECT_EQ(x.get(r, c) == 0, c >= 3 + 2 * r) << r << ", " << c;
   }
@@ -214,7 +214,7 @@ TEST_P(Kernels, SoftmaxOfLargeScoresIsFinite) {
   x.set(0, 0, 1e4);
   x.set(0, 1, -1e4);
   x.set(0, 2, 1e4);
-  cuda::softmax(x.view(), 3, 0, 1, kQueue);
+  cuda::softmax(x.view(), {3, 0}, 1, kQueue);
   EXPECT_EQ(x.get(0, 0), 0.5);
   EXPECT_EQ(x.get(0, 1), 0);
 }
@@ -222,7 +222,7 @@ TEST_P(Kernels, SoftmaxOfLargeScoresIsFinite) {
 TEST_P(Kernels, SoftmaxBackward) {
   const auto check = [&](const Layout& layout) {
     Tensor p = make(layout, 1);
-    cuda::softmax(p.view(), layout.columns, 0, 1, kQueue);
+    cuda::softmax(p.view(), {layout.columns, 0}, 1, kQueue);
     Tensor wide_p = p.widened();
     Tensor dp = make({layout.rows, layout.columns, 8}, 2), wide = dp.widened();
     cuda::softmax_backward(p.view(), dp.view(), 0.7, kQueue);

@@ -57,7 +57,7 @@ class WrongProduct final : public ForwardingBackend {
   WrongProduct(std::unique_ptr<Backend> inner, ProductFault fault, std::int64_t number, bool& struck)
       : ForwardingBackend(std::move(inner)), fault_(fault), number_(number), struck_(struck) {}
 
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     const MatrixView& x = a.matrix;
     const Entries right = entries_of(x);
     Entries& before = before_[{x.rows, x.columns}];
@@ -72,7 +72,7 @@ class WrongProduct final : public ForwardingBackend {
     ForwardingBackend::multiply(a, b, c, store);
     if (products_ == number_ && struck_) set_entries(x, right);
     before = right;
-    if (products_ == number_ && fault_ == ProductFault::wrong_entry) spoil(c);
+    if (products_ == number_ && fault_ == ProductFault::wrong_entry) spoil(c.first);
   }
 
  private:

@@ -11,7 +11,7 @@
 
 #include "base/json.hpp"
 #include "bench/case_machine.hpp"
-#include "bench/factored_sums.hpp"
+#include "bench/row_reader.hpp"
 #include "environment/launch.hpp"
 #include "layers/tensors.hpp"
 #include "sweep/sweep.hpp"
@@ -115,8 +115,9 @@ Json whole_tensors(const Case& point) {
 
 std::vector<double> values_of(const MatrixView& x, Backend& backend) {
   std::vector<double> all, row;
+  RowReader rows(x, backend);
   for (std::int64_t r = 0; r < x.rows; ++r) {
-    host_row_to(x, r, row, backend);
+    rows.row_to(r, row);
     all.insert(all.end(), row.begin(), row.end());
   }
   return all;

@@ -23,8 +23,8 @@ class CountingBackend final : public ForwardingBackend {
   CountingBackend(std::unique_ptr<Backend> inner, Executed& executed)
       : ForwardingBackend(std::move(inner)), executed_(executed) {}
 
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
-    executed_.flop += 2 * c.rows * c.columns * a.columns();
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
+    executed_.flop += 2 * c.count * c.first.rows * c.first.columns * a.columns();
     ForwardingBackend::multiply(a, b, c, store);
   }
 

@@ -127,7 +127,7 @@ class FaultyBackend final : public ForwardingBackend {
     if (hit && x.elements() > 0) change(x.row(x.rows / 2), x.columns / 2, x.dtype, key.scale);
   }
 
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     if (trigger_->enter_gemm()) {
       trigger_->strike_at(FaultPlace::compute);
       if (trigger_->is(FaultKind::no_gemm)) return;
@@ -153,8 +153,8 @@ class FaultyBackend final : public ForwardingBackend {
                      const MatrixView& dx, const MatrixView& dparameters) override {
     trigger_->stretched([&] { ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters); });
   }
-  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
-    trigger_->stretched([&] { ForwardingBackend::softmax(x, first_valid, step, scale); });
+  void softmax(const MatrixView& x, const Visible& visible, double scale) override {
+    trigger_->stretched([&] { ForwardingBackend::softmax(x, visible, scale); });
   }
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     trigger_->stretched([&] { ForwardingBackend::softmax_backward(p, dp, scale); });

@@ -54,17 +54,9 @@ class NarrowBackend final : public ForwardingBackend {
  public:
   using ForwardingBackend::ForwardingBackend;
 
-  void multiply(const Factor& a, const Factor& b, const MatrixView& c, Store store) override {
-    if (!is_narrow(c.dtype)) return ForwardingBackend::multiply(a, b, c, store);
-    Wide wide_a(a.matrix), wide_b(b.matrix);
-    if (c.dtype == DType::tf32) {
-      wide_a.cut_to_tf32();
-      wide_b.cut_to_tf32();
-    }
-    const Wide result(c);
-    ForwardingBackend::multiply({wide_a.view(), a.transposed}, {wide_b.view(), b.transposed}, result.view(),
-                                store);
-    result.store(c);
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
+    if (!is_narrow(c.first.dtype)) return ForwardingBackend::multiply(a, b, c, store);
+    for (std::int64_t i = 0; i < c.count; ++i) multiply_narrow(a.at(i), b.at(i), c.at(i), store);
   }
 
   void gelu(const MatrixView& x, const MatrixView& y) override {
@@ -94,8 +86,8 @@ class NarrowBackend final : public ForwardingBackend {
     sums.store(dparameters);
   }
 
-  void softmax(const MatrixView& x, std::int64_t first_valid, std::int64_t step, double scale) override {
-    in_f32([&](auto wide) { ForwardingBackend::softmax(wide, first_valid, step, scale); }, x, x);
+  void softmax(const MatrixView& x, const Visible& visible, double scale) override {
+    in_f32([&](auto wide) { ForwardingBackend::softmax(wide, visible, scale); }, x, x);
   }
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     in_f32([&](auto... wide) { ForwardingBackend::softmax_backward(wide..., scale); }, dp, p, dp);
@@ -105,6 +97,18 @@ class NarrowBackend final : public ForwardingBackend {
   }
 
  private:
+  void multiply_narrow(const Factor& a, const Factor& b, const MatrixView& c, Store store) {
+    Wide wide_a(a.matrix), wide_b(b.matrix);
+    if (c.dtype == DType::tf32) {
+      wide_a.cut_to_tf32();
+      wide_b.cut_to_tf32();
+    }
+    const Wide result(c);
+    ForwardingBackend::multiply({wide_a.view(), a.transposed}, {wide_b.view(), b.transposed}, result.view(),
+                                store);
+    result.store(c);
+  }
+
   template <typename>
   using WideOf = Wide;
 

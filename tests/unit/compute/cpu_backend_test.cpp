@@ -69,6 +69,32 @@ TYPED_TEST(CpuBackendOf, MultipliesTransposesAndAdds) {
   }
 }
 
+// Heads side by side in rows of tokens, times one below the other.
+TYPED_TEST(CpuBackendOf, MultipliesEachOfAStack) {
+  constexpr std::int64_t heads = 3, m = 5, n = 4, k = 2;
+  for (const bool turned : {false, true}) {
+    Strided<TypeParam> a(m, heads * k, 1), b(heads * (turned ? n : k), turned ? k : n, 2), c(m, heads * n, 3);
+    const MatrixStack of_b = {b.view().row_slice(0, turned ? n : k), heads,
+                              b.view().row_stride * (turned ? n : k)};
+    this->backend_->poison(c.view());
+    this->backend_->gemm(MatrixStack(a.view().column_slice(0, k), heads, k),
+                         turned ? transposed(of_b) : Factor(of_b),
+                         MatrixStack(c.view().column_slice(0, n), heads, n));
+    for (std::int64_t head = 0; head < heads; ++head) {
+      for (std::int64_t i = 0; i < m; ++i) {
+        for (std::int64_t j = 0; j < n; ++j) {
+          double sum = 0;
+          for (std::int64_t x = 0; x < k; ++x)
+            sum += static_cast<double>(a.at(i, head * k + x)) *
+                   static_cast<double>(turned ? b.at(head * n + j, x) : b.at(head * k + x, j));
+          ASSERT_NEAR(static_cast<double>(c.at(i, head * n + j)), sum, 20 * this->kEpsilon);
+        }
+      }
+    }
+    EXPECT_TRUE(c.guards_untouched());
+  }
+}
+
 // -- gradients, by central differences of what they are the gradients of
 
 using Row = std::vector<long double>;
@@ -205,7 +231,7 @@ TYPED_TEST(CpuBackendOf, SoftmaxSeesTheFirstEntriesAndSoDoesItsGradient) {
   Strided<TypeParam> dx(kRows, kColumns, 0);
   this->backend_->copy(x.view(), p.view());
   this->backend_->copy(dp.view(), dx.view());
-  this->backend_->softmax(p.view(), 3, 2, kScale);
+  this->backend_->softmax(p.view(), {3, 2}, kScale);
   this->backend_->softmax_backward(p.view(), dx.view(), kScale);
   for (std::int64_t r = 0; r < kRows; ++r) {
     const auto valid = static_cast<std::size_t>(3 + 2 * r);
@@ -229,10 +255,10 @@ TYPED_TEST(CpuBackendOf, SoftmaxOfLargeScoresIsFinite) {
   x.at(0, 0) = TypeParam(1e4);
   x.at(0, 1) = TypeParam(-1e4);
   x.at(0, 2) = TypeParam(1e4);
-  this->backend_->softmax(x.view(), 3, 0, 1.0);
+  this->backend_->softmax(x.view(), {3, 0}, 1.0);
   EXPECT_EQ(x.at(0, 0), TypeParam(0.5));
   EXPECT_EQ(x.at(0, 1), TypeParam(0));
-  this->backend_->softmax(x.view(), 1, 0, 1.0);
+  this->backend_->softmax(x.view(), {1, 0}, 1.0);
   EXPECT_EQ(x.at(0, 0), TypeParam(1));
 }
 
@@ -376,8 +402,8 @@ TYPED_TEST(CpuBackendOf, FillsTheSameWithAnyNumberOfThreads) {
 
 TYPED_TEST(CpuBackendOf, ShowsItsRowsToTheHost) {
   Strided<TypeParam> x(5, 7, 4);
-  std::vector<std::byte> scratch(7 * sizeof(TypeParam));
-  const auto* row = static_cast<const TypeParam*>(this->backend_->host_row(x.view(), 3, scratch));
+  std::vector<std::byte> scratch;
+  const auto* row = static_cast<const TypeParam*>(this->backend_->host_view(x.view(), scratch).row(3));
   for (std::int64_t c = 0; c < 7; ++c) EXPECT_EQ(row[c], x.at(3, c));
 }
 

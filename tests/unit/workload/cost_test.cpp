@@ -95,6 +95,25 @@ TEST(MlpCost, HasThreeProductsWhenItIsGated) {
   expect_memory(cost, 2 * (2 * 8 * 6 + 6 * 8) * 4, (2 * 3 * 8 + 2 * 3 * 6) * 4, 0);
 }
 
+// Tiles of 3 rows and 3 columns of 4 bytes, for two key/value heads on one rank, one on each of two.
+TEST(AttentionCost, HasAsManyTilesAtOnceAsMayBeInWork) {
+  Shape shape = alone();
+  shape.sequence_length = 3;
+  const auto workspace = [](const Shape& of) { return cost_of("attention", of).memory[Category::workspace]; };
+  EXPECT_EQ(workspace(shape), 36);
+  shape.scores_bytes = 71;
+  EXPECT_EQ(workspace(shape), 36);
+  shape.scores_bytes = 72;
+  EXPECT_EQ(workspace(shape), 72);
+  shape.scores_bytes = 1 << 20;
+  EXPECT_EQ(workspace(shape), 72) << "there are no more heads";
+  shape.tp_degree = 2;
+  EXPECT_EQ(workspace(shape), 36);
+  shape.tokens = 15;
+  EXPECT_EQ(workspace(shape), 5 * 36) << "of five sequences at once";
+  EXPECT_TRUE(attention_extent(shape).at_once_are_sequences);
+}
+
 TEST(ProbeCosts, AreThoseOfOneArray) {
   expect_collective(cost_of("all_reduce"), CollectiveOp::all_reduce, 3 * 8 * 4, 1);
   expect_collective(cost_of("all_gather"), CollectiveOp::all_gather, 3 * 8 * 4, 1);
