@@ -12,11 +12,13 @@
 #include <type_traits>
 #include <vector>
 
+#include "queue.hpp"
 #include "runtime.hpp"
 
 using tpbench::cuda::emulation::abandon;
 using tpbench::cuda::emulation::check_stream;
 using tpbench::cuda::emulation::enter;
+using tpbench::cuda::emulation::give;
 
 namespace {
 
@@ -100,14 +102,13 @@ std::vector<Sum> unpacked(const void* data, const Layout& x, cublasOperation_t o
 }
 
 template <typename Sum>
-void multiply(const Description& what, const void* alpha, const void* a, const Layout& a_layout,
-              const void* b, const Layout& b_layout, const void* beta, const void* c, const Layout& c_layout,
-              void* d) {
+void multiply(const Description& what, double alpha, const void* a, const Layout& a_layout, const void* b,
+              const Layout& b_layout, double beta, const void* c, const Layout& c_layout, void* d) {
   const std::vector<Sum> left = unpacked<Sum>(a, a_layout, what.a, what.compute);
   const std::vector<Sum> right = unpacked<Sum>(b, b_layout, what.b, what.compute);
   const std::int64_t m = c_layout.rows, n = c_layout.columns;
   const std::int64_t k = m == 0 ? 0 : static_cast<std::int64_t>(left.size()) / m;
-  const Sum factor = *static_cast<const Sum*>(alpha), kept = *static_cast<const Sum*>(beta);
+  const Sum factor = static_cast<Sum>(alpha), kept = static_cast<Sum>(beta);
   std::vector<Sum> column(static_cast<std::size_t>(m));
   for (std::int64_t j = 0; j < n; ++j) {
     std::fill(column.begin(), column.end(), Sum(0));
@@ -271,18 +272,25 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t what, const
   Algorithm algorithm{};
   std::memcpy(&algorithm, chosen, sizeof(algorithm));
   if (algorithm.number == 1) return CUBLAS_STATUS_NOT_SUPPORTED;
-  const Description& asked = description(what);
-  const Layout &of_a = layout(a_layout), &of_b = layout(b_layout), &of_c = layout(c_layout);
-  const auto multiply_in = asked.scale == CUDA_R_64F ? multiply<double> : multiply<float>;
-  for (std::int64_t i = 0; i < of_c.batch; ++i) {
-    const void *a_i = at(a, of_a, i), *b_i = at(b, of_b, i), *c_i = at(c, of_c, i);
-    void* d_i = at(d, of_c, i);
-    check_alignment(a_i, algorithm.alignment[0], "A");
-    check_alignment(b_i, algorithm.alignment[1], "B");
-    check_alignment(c_i, algorithm.alignment[2], "C");
-    check_alignment(d_i, algorithm.alignment[3], "D");
-    multiply_in(asked, alpha, a_i, of_a, b_i, of_b, beta, c_i, of_c, d_i);
-  }
+  // Factors on the host and what describes the product are read before the call returns, matrices later.
+  const Description asked = description(what);
+  const auto factor = [&](const void* value) {
+    return asked.scale == CUDA_R_64F ? *static_cast<const double*>(value)
+                                     : static_cast<double>(*static_cast<const float*>(value));
+  };
+  give(queue, [=, alpha = factor(alpha), beta = factor(beta), of_a = layout(a_layout),
+               of_b = layout(b_layout), of_c = layout(c_layout)] {
+    const auto multiply_in = asked.scale == CUDA_R_64F ? multiply<double> : multiply<float>;
+    for (std::int64_t i = 0; i < of_c.batch; ++i) {
+      const void *a_i = at(a, of_a, i), *b_i = at(b, of_b, i), *c_i = at(c, of_c, i);
+      void* d_i = at(d, of_c, i);
+      check_alignment(a_i, algorithm.alignment[0], "A");
+      check_alignment(b_i, algorithm.alignment[1], "B");
+      check_alignment(c_i, algorithm.alignment[2], "C");
+      check_alignment(d_i, algorithm.alignment[3], "D");
+      multiply_in(asked, alpha, a_i, of_a, b_i, of_b, beta, c_i, of_c, d_i);
+    }
+  });
   return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -2,11 +2,14 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "context.hpp"
 #include "cuda/launch.cuh"
+#include "queue.hpp"
 #include "runtime.hpp"
 
 // The names of the built-in variables stand for calls below `position()`; here they are members.
@@ -57,10 +60,9 @@ struct Warp {
 
 class Processor {
  public:
-  void run(const char* name, dim3 grid, dim3 block, void (*thread)(const void*), const void* context) {
+  void run(const char* name, dim3 grid, dim3 block, const std::function<void()>& thread) {
     name_ = name;
-    body_ = thread;
-    body_context_ = context;
+    body_ = &thread;
     blocks_ = grid;
     threads_ = block;
     thread_count_ = block.x * block.y * block.z;
@@ -186,8 +188,7 @@ class Processor {
   static void run_threads();
 
   const char* name_ = nullptr;
-  void (*body_)(const void*) = nullptr;
-  const void* body_context_ = nullptr;
+  const std::function<void()>* body_ = nullptr;
   dim3 blocks_, threads_;
   uint3 block_{};
   unsigned thread_count_ = 0, begun_ = 0, ended_ = 0;
@@ -209,7 +210,7 @@ Processor& processor() {
 void Processor::run_threads() {
   Processor& self = processor();
   while (true) {
-    self.body_(self.body_context_);
+    (*self.body_)();
     self.end_thread();
   }
 }
@@ -230,13 +231,12 @@ std::uint64_t exchange_in_warp(unsigned mask, std::uint64_t value, unsigned sour
   return processor().exchange(mask, value, source);
 }
 
-void run_grid(const char* name, dim3 grid, dim3 block, cudaStream_t queue,
-              void (*thread)(const void* context), const void* context) {
+void run_grid(const char* name, dim3 grid, dim3 block, cudaStream_t queue, std::function<void()> thread) {
   if (enter("cudaLaunchKernel") != cudaSuccess) return;
   if (!fits_device(grid, block)) {
     leave(cudaErrorInvalidConfiguration);
   } else if (leave(check_stream(queue)) == cudaSuccess) {
-    processor().run(name, grid, block, thread, context);
+    give(queue, [=, thread = std::move(thread)] { processor().run(name, grid, block, thread); });
   }
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -16,10 +17,12 @@
 #include <string>
 #include <vector>
 
+#include "queue.hpp"
 #include "runtime.hpp"
 
 using tpbench::cuda::emulation::check_stream;
 using tpbench::cuda::emulation::enter;
+using tpbench::cuda::emulation::give;
 
 namespace {
 
@@ -65,6 +68,7 @@ struct ncclComm {
   Shared* shared = nullptr;
   int rank = 0, size = 0;
   int registered = 0;
+  std::atomic<int> queued = 0;  // collectives that are not over
 };
 
 namespace {
@@ -74,6 +78,14 @@ void meet(const ncclComm& comm) { pthread_barrier_wait(&comm.shared->barrier); }
 ncclResult_t begin(const char* name, ncclComm_t comm, cudaStream_t queue) {
   if (enter(name) != cudaSuccess) return ncclUnhandledCudaError;
   return comm == nullptr || check_stream(queue) != cudaSuccess ? ncclInvalidArgument : ncclSuccess;
+}
+
+void queue_collective(ncclComm_t comm, cudaStream_t queue, const std::function<void()>& collective) {
+  ++comm->queued;
+  give(queue, [=] {
+    collective();
+    --comm->queued;
+  });
 }
 
 // Shows `bytes` of every rank to all, a slot's size at a time: `take(first, size)` reads the slots.
@@ -146,7 +158,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t* made, int size, ncclUniqueId id, int r
     __atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
   }
   while (__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE) == 0) usleep(100);
-  auto* comm = new ncclComm{shared, rank, size, 0};
+  auto* comm = new ncclComm{shared, rank, size};
   cudaGetDevice(&shared->device[rank]);
   meet(*comm);
   if (rank == 0) shm_unlink(id.internal);
@@ -167,6 +179,8 @@ ncclResult_t ncclCommInitRank(ncclComm_t* made, int size, ncclUniqueId id, int r
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   if (comm->registered != 0)
     tpbench::cuda::emulation::abandon("NCCL: %d buffers are still registered", comm->registered);
+  if (comm->queued != 0)
+    tpbench::cuda::emulation::abandon("NCCL: destroyed under %d collectives", comm->queued.load());
   munmap(comm->shared, sizeof(Shared));
   delete comm;
   return ncclSuccess;
@@ -196,9 +210,11 @@ ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDa
                            ncclComm_t comm, cudaStream_t queue) {
   if (const ncclResult_t result = begin("ncclAllReduce", comm, queue); result != ncclSuccess) return result;
   const std::size_t element = size_of(type);
-  exchange(*comm, from, count * element, [&](std::size_t first, std::size_t size) {
-    for (std::size_t i = 0; i < size / element; ++i)
-      keep(static_cast<std::byte*>(to) + first, i, type, sum_of_slots(*comm, i, type));
+  queue_collective(comm, queue, [=] {
+    exchange(*comm, from, count * element, [&](std::size_t first, std::size_t size) {
+      for (std::size_t i = 0; i < size / element; ++i)
+        keep(static_cast<std::byte*>(to) + first, i, type, sum_of_slots(*comm, i, type));
+    });
   });
   return ncclSuccess;
 }
@@ -207,11 +223,13 @@ ncclResult_t ncclAllGather(const void* from, void* to, std::size_t count, ncclDa
                            ncclComm_t comm, cudaStream_t queue) {
   if (const ncclResult_t result = begin("ncclAllGather", comm, queue); result != ncclSuccess) return result;
   const std::size_t bytes = count * size_of(type);
-  exchange(*comm, from, bytes, [&](std::size_t first, std::size_t size) {
-    for (int r = 0; r < comm->size; ++r) {
-      std::memcpy(static_cast<std::byte*>(to) + static_cast<std::size_t>(r) * bytes + first,
-                  comm->shared->slots[r], size);
-    }
+  queue_collective(comm, queue, [=] {
+    exchange(*comm, from, bytes, [&](std::size_t first, std::size_t size) {
+      for (int r = 0; r < comm->size; ++r) {
+        std::memcpy(static_cast<std::byte*>(to) + static_cast<std::size_t>(r) * bytes + first,
+                    comm->shared->slots[r], size);
+      }
+    });
   });
   return ncclSuccess;
 }
@@ -221,13 +239,15 @@ ncclResult_t ncclReduceScatter(const void* from, void* to, std::size_t count, nc
   if (const ncclResult_t result = begin("ncclReduceScatter", comm, queue); result != ncclSuccess)
     return result;
   const std::size_t element = size_of(type), bytes = count * element;
-  for (int owner = 0; owner < comm->size; ++owner) {
-    const auto* share = static_cast<const std::byte*>(from) + static_cast<std::size_t>(owner) * bytes;
-    exchange(*comm, share, bytes, [&](std::size_t first, std::size_t size) {
-      for (std::size_t i = 0; owner == comm->rank && i < size / element; ++i)
-        keep(static_cast<std::byte*>(to) + first, i, type, sum_of_slots(*comm, i, type));
-    });
-  }
+  queue_collective(comm, queue, [=] {
+    for (int owner = 0; owner < comm->size; ++owner) {
+      const auto* share = static_cast<const std::byte*>(from) + static_cast<std::size_t>(owner) * bytes;
+      exchange(*comm, share, bytes, [&](std::size_t first, std::size_t size) {
+        for (std::size_t i = 0; owner == comm->rank && i < size / element; ++i)
+          keep(static_cast<std::byte*>(to) + first, i, type, sum_of_slots(*comm, i, type));
+      });
+    }
+  });
   return ncclSuccess;
 }
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 
 /// The part of the CUDA runtime that src/cuda/ uses, on the CPU: the memory of a device is memory of the
-/// host, and work is done when the call that queues it returns. What a device would refuse is refused: memory
-/// beyond its size, copies whose direction is not that of their pointers, handles that are none. The
-/// environment says what is emulated, and is read at the first call:
+/// host, and work is done, in the order of its stream, when somebody waits for it and not before [queue.hpp].
+/// What a device would refuse is refused: memory beyond its size, copies whose direction is not that of their
+/// pointers, handles that are none. The environment says what is emulated, and is read at the first call:
 ///
 ///   TPBENCH_EMULATED_GPUS     devices; default 1; 0 is a machine without one
 ///   TPBENCH_EMULATED_GPU_MIB  memory of each device in MiB, for each process; default 256

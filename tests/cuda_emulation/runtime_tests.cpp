@@ -196,24 +196,23 @@ TEST_F(EmulatedMachine, CopiesGoWhereTheySayOnly) {
   std::vector<unsigned char> pageable(kBytes, 3), back(kBytes);
   ASSERT_EQ(cudaMalloc(&device, kBytes), cudaSuccess);
   ASSERT_EQ(cudaMallocHost(&pinned, kBytes), cudaSuccess);
-  EXPECT_EQ(cudaMemcpy(device, pageable.data(), kBytes, cudaMemcpyHostToDevice), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(device, pageable.data(), kBytes, cudaMemcpyHostToDevice, nullptr), cudaSuccess);
   EXPECT_EQ(cudaMemcpyAsync(pinned, device, kBytes, cudaMemcpyDeviceToHost, nullptr), cudaSuccess);
-  EXPECT_EQ(cudaMemcpy(back.data(), pinned, kBytes, cudaMemcpyDefault), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(back.data(), pinned, kBytes, cudaMemcpyDefault, nullptr), cudaSuccess);
   EXPECT_EQ(back, pageable);
-  EXPECT_EQ(cudaMemcpy(pageable.data(), device, kBytes, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
-  EXPECT_EQ(cudaMemcpy(device, pinned, kBytes, cudaMemcpyDeviceToDevice), cudaErrorInvalidValue);
-  EXPECT_EQ(cudaMemcpy(device, pageable.data(), kBytes + 1, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
-  EXPECT_EQ(cudaMemset(pageable.data(), 0, kBytes), cudaErrorInvalidValue) << "not the device's";
-  EXPECT_EQ(cudaMemset2DAsync(device, 16, 7, 4, 4, nullptr), cudaSuccess);
+  EXPECT_EQ(cudaMemcpyAsync(pageable.data(), device, kBytes, cudaMemcpyHostToDevice, nullptr),
+            cudaErrorInvalidValue);
+  EXPECT_EQ(cudaMemcpyAsync(device, pinned, kBytes, cudaMemcpyDeviceToDevice, nullptr),
+            cudaErrorInvalidValue);
+  EXPECT_EQ(cudaMemcpyAsync(device, pageable.data(), kBytes + 1, cudaMemcpyHostToDevice, nullptr),
+            cudaErrorInvalidValue);
+  EXPECT_EQ(cudaMemsetAsync(pageable.data(), 0, kBytes, nullptr), cudaErrorInvalidValue)
+      << "not the device's";
+  EXPECT_EQ(cudaMemsetAsync(device, 7, kBytes, nullptr), cudaSuccess);
   EXPECT_EQ(cudaMemcpy2DAsync(back.data(), 4, device, 16, 4, 4, cudaMemcpyDeviceToHost, nullptr),
             cudaSuccess);
   EXPECT_EQ(back[15], 7);
   EXPECT_EQ(back[16], 3);
-  cudaPointerAttributes attributes{};
-  ASSERT_EQ(cudaPointerGetAttributes(&attributes, static_cast<char*>(device) + 5), cudaSuccess);
-  EXPECT_EQ(attributes.type, cudaMemoryTypeDevice);
-  ASSERT_EQ(cudaPointerGetAttributes(&attributes, pageable.data()), cudaSuccess);
-  EXPECT_EQ(attributes.type, cudaMemoryTypeUnregistered);
   EXPECT_EQ(cudaFree(pinned), cudaErrorInvalidValue);
   EXPECT_EQ(cudaFreeHost(pinned), cudaSuccess);
   EXPECT_EQ(cudaFree(device), cudaSuccess);
@@ -232,14 +231,7 @@ TEST_F(EmulatedMachine, DevicesCanBeToldApart) {
   ASSERT_EQ(cudaGetDeviceProperties(&second, 1), cudaSuccess);
   EXPECT_STREQ(first.name, "emulated device (tests)");
   EXPECT_NE(std::memcmp(&first.uuid, &second.uuid, sizeof(first.uuid)), 0);
-  char bus[16] = "";
-  ASSERT_EQ(cudaDeviceGetPCIBusId(bus, sizeof(bus), 1), cudaSuccess);
-  EXPECT_STREQ(bus, "0000:02:00.0");
-  EXPECT_EQ(cudaDeviceGetPCIBusId(bus, 4, 1), cudaErrorInvalidValue);
   EXPECT_EQ(cudaSetDevice(2), cudaErrorInvalidDevice);
-  int l2 = 0;
-  ASSERT_EQ(cudaDeviceGetAttribute(&l2, cudaDevAttrL2CacheSize, 0), cudaSuccess);
-  EXPECT_EQ(l2, first.l2CacheSize);
 }
 
 TEST_F(EmulatedMachine, AMachineMayHaveNone) {
@@ -256,8 +248,8 @@ TEST_F(EmulatedMachine, StreamsAndEvents) {
   cudaStream_t stream = nullptr;
   cudaEvent_t start = nullptr, end = nullptr, untimed = nullptr;
   ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
-  ASSERT_EQ(cudaEventCreate(&start), cudaSuccess);
-  ASSERT_EQ(cudaEventCreate(&end), cudaSuccess);
+  ASSERT_EQ(cudaEventCreateWithFlags(&start, cudaEventDefault), cudaSuccess);
+  ASSERT_EQ(cudaEventCreateWithFlags(&end, cudaEventDefault), cudaSuccess);
   ASSERT_EQ(cudaEventCreateWithFlags(&untimed, cudaEventDisableTiming), cudaSuccess);
   float milliseconds = -1;
   EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, end), cudaErrorInvalidResourceHandle)
@@ -266,23 +258,69 @@ TEST_F(EmulatedMachine, StreamsAndEvents) {
   EXPECT_EQ(cudaEventRecord(end, stream), cudaSuccess);
   EXPECT_EQ(cudaEventRecord(untimed, stream), cudaSuccess);
   EXPECT_EQ(cudaStreamWaitEvent(stream, untimed, 0), cudaSuccess);
-  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, end), cudaSuccess);
-  EXPECT_GE(milliseconds, 0);
-  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, untimed), cudaErrorInvalidResourceHandle);
+  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, end), cudaErrorNotReady);
   EXPECT_EQ(cudaEventQuery(end), cudaErrorNotReady);
   EXPECT_EQ(cudaGetLastError(), cudaErrorNotReady);
   EXPECT_EQ(cudaEventQuery(end), cudaSuccess);
-  EXPECT_EQ(cudaStreamQuery(stream), cudaSuccess);
+  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, end), cudaSuccess);
+  EXPECT_GE(milliseconds, 0);
+  EXPECT_EQ(cudaEventElapsedTime(&milliseconds, start, untimed), cudaErrorInvalidResourceHandle);
   EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
   EXPECT_EQ(cudaStreamSynchronize(stream), cudaErrorInvalidResourceHandle) << "no longer there";
   for (const cudaEvent_t event : {start, end, untimed}) EXPECT_EQ(cudaEventDestroy(event), cudaSuccess);
   cudaGetLastError();
 }
 
+// What is queued stays undone until it is waited for, however late; other streams do not wait for it.
+TEST_F(EmulatedMachine, AStreamDoesNothingBeforeItMust) {
+  cudaStream_t first = nullptr, second = nullptr;
+  cudaEvent_t event = nullptr;
+  float *x = nullptr, *y = nullptr;  // on the host, pinned: the test may look
+  ASSERT_EQ(cudaStreamCreateWithFlags(&first, cudaStreamNonBlocking), cudaSuccess);
+  ASSERT_EQ(cudaStreamCreateWithFlags(&second, cudaStreamNonBlocking), cudaSuccess);
+  ASSERT_EQ(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), cudaSuccess);
+  ASSERT_EQ(cudaMallocHost(reinterpret_cast<void**>(&x), sizeof(float)), cudaSuccess);
+  ASSERT_EQ(cudaMallocHost(reinterpret_cast<void**>(&y), sizeof(float)), cudaSuccess);
+  const MatrixView x_view{x, DType::f32, 1, 1, 1}, y_view{y, DType::f32, 1, 1, 1};
+  *x = 0, *y = 5;
+
+  add(y_view, y_view, x_view, first);
+  copy(x_view, y_view, second);
+  EXPECT_EQ(cudaStreamSynchronize(second), cudaSuccess);
+  EXPECT_EQ(*y, 0) << "the second has not waited for the first";
+  EXPECT_EQ(*x, 0);
+  EXPECT_EQ(cudaStreamSynchronize(first), cudaSuccess);
+  EXPECT_EQ(*x, 0) << "and took what the first was to add";
+
+  *y = 5;
+  add(y_view, y_view, x_view, first);
+  EXPECT_EQ(cudaEventRecord(event, first), cudaSuccess);
+  EXPECT_EQ(cudaStreamWaitEvent(second, event, 0), cudaSuccess);
+  EXPECT_EQ(cudaEventRecord(event, second), cudaSuccess) << "the wait is for what it stood for before";
+  copy(x_view, y_view, second);
+  EXPECT_EQ(cudaStreamSynchronize(second), cudaSuccess);
+  EXPECT_EQ(*y, 10);
+
+  const float pageable = 3;
+  EXPECT_EQ(cudaMemcpyAsync(x, &pageable, sizeof(float), cudaMemcpyHostToHost, first), cudaSuccess);
+  EXPECT_EQ(*x, 10);
+  float back = 0;
+  EXPECT_EQ(cudaMemcpyAsync(&back, x, sizeof(float), cudaMemcpyHostToHost, first), cudaSuccess);
+  EXPECT_EQ(back, 3) << "pageable memory is there at once";
+  copy(y_view, x_view, first);
+  EXPECT_EQ(cudaFreeHost(y), cudaSuccess);
+  EXPECT_EQ(*x, 10) << "memory is free when nobody works on it";
+
+  EXPECT_EQ(cudaFreeHost(x), cudaSuccess);
+  EXPECT_EQ(cudaEventDestroy(event), cudaSuccess);
+  EXPECT_EQ(cudaStreamDestroy(first), cudaSuccess);
+  EXPECT_EQ(cudaStreamDestroy(second), cudaSuccess);
+}
+
 TEST_F(EmulatedMachine, AStreamBelongsToItsDevice) {
   say("TPBENCH_EMULATED_GPUS", "2");
   cudaStream_t stream = nullptr;
-  ASSERT_EQ(cudaStreamCreate(&stream), cudaSuccess);
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
   ASSERT_EQ(cudaSetDevice(1), cudaSuccess);
   float value = 1;
   const MatrixView x{&value, DType::f32, 1, 1, 1};

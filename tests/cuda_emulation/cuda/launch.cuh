@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <type_traits>
+#include <utility>
 
 #include "cuda/check_launch.hpp"
 
@@ -29,10 +31,9 @@ void wait_for_block();
 std::uint64_t exchange_in_warp(unsigned mask, std::uint64_t value, unsigned source);
 unsigned lane();
 
-/// Runs `thread(context)` for every thread of every block, on the calling thread. Where a device would refuse
-/// the launch, nothing runs and cudaGetLastError knows why.
-void run_grid(const char* name, dim3 grid, dim3 block, cudaStream_t queue,
-              void (*thread)(const void* context), const void* context);
+/// Queues `thread` for every thread of every block. Where a device would refuse the launch, nothing is queued
+/// and cudaGetLastError knows why.
+void run_grid(const char* name, dim3 grid, dim3 block, cudaStream_t queue, std::function<void()> thread);
 
 template <typename T>
 T shuffle(unsigned mask, T value, unsigned source) {
@@ -81,14 +82,11 @@ void __stwb(T* to, T value) {
 
 namespace tpbench::cuda {
 
-/// See src/cuda/launch.cuh. The kernel has run when this returns.
+/// See src/cuda/launch.cuh.
 template <typename... Parameters>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t queue,
             std::type_identity_t<Parameters>... arguments) {
-  const auto thread = [&] { kernel(arguments...); };
-  emulation::run_grid(
-      name, grid, block, queue,
-      [](const void* context) { (*static_cast<const decltype(thread)*>(context))(); }, &thread);
+  emulation::run_grid(name, grid, block, queue, [=] { kernel(arguments...); });
   check_launch(name);
 }
 
