@@ -18,7 +18,7 @@ Wants python3, and an mpirun in BUILD_DIR/bin or in PATH.
   --quick       small products only: to try the check itself
 
 Exit status: 0 all results are right, whatever the figures; 1 a result is wrong; 2 the command line is wrong; 3 there is
-no GPU, or something is missing.
+no GPU, or something is missing; 4 what was run is right, and the time was over before all was.
 TEXT
 }
 
@@ -30,8 +30,8 @@ esac
 if ((EUID == 0)); then
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-if ! command -v python3 >/dev/null 2>&1; then
-  printf 'gpu-check.sh: python3 is missing\n' >&2
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1; then
+  printf 'gpu-check.sh: python3, version 3.9 or later, is missing\n' >&2
   exit 3
 fi
 exec python3 "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/gpu_check.py" "$@"

@@ -15,7 +15,8 @@ void RowReader::row_to(std::int64_t r, std::vector<double>& values) {
 }
 
 void RowReader::read_from(std::int64_t r) {
-  constexpr std::int64_t kBytes = 1 << 18;  // a copy of these takes longer than it takes to begin one
+  // A copy of these takes longer than its turn comes to, also on a device that several ranks share.
+  constexpr std::int64_t kBytes = 1 << 20;
   const std::int64_t row_bytes = std::max<std::int64_t>(1, x_.columns * size_of(x_.dtype));
   const std::int64_t rows = std::clamp<std::int64_t>(kBytes / row_bytes, 1, x_.rows - r);
   read_ = backend_.host_view(x_.row_slice(r, rows), scratch_);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "base/error.hpp"
@@ -102,6 +103,9 @@ class CudaAwareCommunicator final : public ForwardingCommunicator {
     ForwardingCommunicator::all_reduce_sum(data, count, dtype);
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
+    // Of more elements than MPI counts, the copies between its calls are made by the host.
+    if (shard_count > std::numeric_limits<int>::max())
+      return staged_.all_gather(shard, shard_count, whole, dtype);
     device_.finish();
     ForwardingCommunicator::all_gather(shard, shard_count, whole, dtype);
   }

@@ -134,15 +134,20 @@ class CudaBackend final : public Backend {
   void poison(const MatrixView& x) override { cuda::poison(x, queue()); }
 
   MatrixView host_view(const MatrixView& x, std::vector<std::byte>& scratch) override {
-    const auto size = static_cast<std::size_t>(size_of(x.dtype)),
-               width = static_cast<std::size_t>(x.columns) * size;
-    const std::size_t pitch = std::max(width, static_cast<std::size_t>(x.row_stride) * size);
-    scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(x.rows) * width));
-    if (x.elements() > 0)
-      TPBENCH_CUDA(cudaMemcpy2DAsync(scratch.data(), width, x.data, pitch, width,
-                                     static_cast<std::size_t>(x.rows), cudaMemcpyDeviceToHost, queue()));
-    side_.finish();
-    return {scratch.data(), x.dtype, x.rows, x.columns, x.columns};
+    const auto size = static_cast<std::size_t>(size_of(x.dtype)), rows = static_cast<std::size_t>(x.rows),
+               width = static_cast<std::size_t>(x.columns) * size,
+               pitch = static_cast<std::size_t>(x.row_stride) * size;
+    scratch.resize(std::max(scratch.size(), rows * width));
+    const MatrixView copy = {scratch.data(), x.dtype, x.rows, x.columns, x.columns};
+    if (x.elements() == 0) return copy;
+    if (rows == 1 || pitch == width) {  // a row may be longer than any pitch
+      side_.copy_to_host(scratch.data(), x.data, static_cast<std::int64_t>(rows * width));
+    } else {
+      TPBENCH_CUDA(cudaMemcpy2DAsync(scratch.data(), width, x.data, pitch, width, rows,
+                                     cudaMemcpyDeviceToHost, queue()));
+      side_.finish();
+    }
+    return copy;
   }
   // The pool's threads read through queues of their own: all that this thread has queued comes first.
   void parallel_for(std::int64_t count,

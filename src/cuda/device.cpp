@@ -145,19 +145,22 @@ void Device::finish() {
 }
 
 void Device::wait(cudaEvent_t event) {
-  constexpr double kLookS = 1e-3;
-  double next_look_s = now_s() + kLookS;
+  constexpr double kLookS = 1e-3, kNearS = 50e-6;
+  const double began_s = now_s();
+  double next_look_s = began_s + kLookS;
   for (;;) {
     const cudaError_t state = cudaEventQuery(event);
     if (state == cudaSuccess) return;
     if (state != cudaErrorNotReady)
       check_cuda(state, "what was queued before an event", std::source_location::current());
     cudaGetLastError();  // "not ready" counts as an error too, and would be taken for that of the next launch
-    if (now_s() > next_look_s) {
+    const double here_s = now_s();
+    if (here_s > next_look_s) {
       look_after_watched();
       next_look_s = now_s() + kLookS;
     }
-    std::this_thread::yield();  // ranks may outnumber cores
+    // Ranks may outnumber cores; what is about to come is not to be seen a turn late.
+    if (here_s - began_s > kNearS) std::this_thread::yield();
   }
 }
 

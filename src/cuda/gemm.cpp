@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <map>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "base/error.hpp"
 #include "cuda/check.hpp"
@@ -76,7 +80,7 @@ cublasLtMatrixLayout_t layout_of(const MatrixView& matrix, std::int64_t count, s
   return layout;
 }
 
-constexpr std::size_t kProposals = 8;
+constexpr std::size_t kMostProposals = 8;
 
 struct Preference {
   cublasLtMatmulPreference_t get = nullptr;
@@ -86,13 +90,71 @@ struct Preference {
   Preference& operator=(const Preference&) = delete;
 };
 
+// Times calls beside each other. Seconds do not matter, only the order; each wait for a device that other
+// ranks share may take a while, so there are few.
+class Trial {
+ public:
+  using Call = std::function<cublasStatus_t(std::size_t which)>;
+
+  Trial(std::size_t count, cudaStream_t queue, Call call)
+      : queue_(queue), call_(std::move(call)), calls_(count, 1), times_(count, kNever) {
+    for (std::size_t i = 0; i < count; ++i) marks_.emplace_back();
+  }
+
+  /// Milliseconds of each; infinite of one that cannot be called.
+  std::vector<float> times() {
+    for (std::size_t i = 0; i < times_.size(); ++i) {
+      if (call_(i) != CUBLAS_STATUS_SUCCESS) calls_[i] = 0;
+    }
+    take_times();
+    // Enough in a row that the device, and not their launch, is timed.
+    constexpr float kEnoughMs = 0.3F;
+    constexpr int kMostCalls = 20;
+    for (std::size_t i = 0; i < times_.size(); ++i) {
+      if (calls_[i] > 0)
+        calls_[i] = std::clamp(static_cast<int>(kEnoughMs / std::max(times_[i], 1e-3F)), 2, kMostCalls);
+      times_[i] = kNever;
+    }
+    for (int round = 0; round < 2; ++round) take_times();
+    return times_;
+  }
+
+ private:
+  static constexpr float kNever = std::numeric_limits<float>::infinity();
+
+  // What is shorter than before counts.
+  void take_times() {
+    for (std::size_t i = 0; i < times_.size(); ++i) {
+      TPBENCH_CUDA(cudaEventRecord(marks_[i].begin.get(), queue_));
+      for (int call = 0; call < calls_[i]; ++call) TPBENCH_CUBLAS(call_(i));
+      TPBENCH_CUDA(cudaEventRecord(marks_[i].end.get(), queue_));
+    }
+    TPBENCH_CUDA(cudaEventSynchronize(marks_.back().end.get()));
+    for (std::size_t i = 0; i < times_.size(); ++i) {
+      if (calls_[i] == 0) continue;
+      float milliseconds = 0;
+      TPBENCH_CUDA(cudaEventElapsedTime(&milliseconds, marks_[i].begin.get(), marks_[i].end.get()));
+      times_[i] = std::min(times_[i], milliseconds / static_cast<float>(calls_[i]));
+    }
+  }
+
+  struct Marks {
+    Event begin, end;
+  };
+  cudaStream_t queue_;
+  Call call_;
+  std::vector<Marks> marks_;
+  std::vector<int> calls_;
+  std::vector<float> times_;
+};
+
 }  // namespace
 
 // C^T = B^T A^T: what the library calls A is our B.
 struct Gemm::Plan {
   cublasLtMatmulDesc_t descriptor = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
-  cublasLtMatmulAlgo_t algorithm{};
+  std::optional<cublasLtMatmulAlgo_t> algorithm;  // none for a stack: it has to be done one by one
 
   Plan(const Factor& left, const Factor& right, const MatrixStack& result) {
     const Types types = types_of(result.first.dtype);
@@ -127,7 +189,11 @@ Gemm::~Gemm() {
 void Gemm::multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store, cudaStream_t queue) {
   if (c.first.elements() == 0) return;
   const Plan& plan = plan_for(a, b, c, store, queue);
-  TPBENCH_CUBLAS(run(plan, plan.algorithm, a, b, c, c.first.data, store, queue));
+  if (plan.algorithm) {
+    TPBENCH_CUBLAS(run(plan, *plan.algorithm, a, b, c, c.first.data, store, queue));
+  } else {
+    for (std::int64_t i = 0; i < c.count; ++i) multiply(a.at(i), b.at(i), c.at(i), store, queue);
+  }
 }
 
 Gemm::Plan& Gemm::plan_for(const Factor& a, const Factor& b, const MatrixStack& c, Store store,
@@ -152,12 +218,26 @@ Gemm::Plan& Gemm::plan_for(const Factor& a, const Factor& b, const MatrixStack& 
   const auto found = plans_.find(key);
   if (found != plans_.end()) return *found->second;
   auto plan = std::make_unique<Plan>(a, b, c);
-  choose(*plan, a, b, c, store, queue);
+  // Found once for a shape, an algorithm stays: each epoch measures the same one.
+  static std::map<Key, std::optional<cublasLtMatmulAlgo_t>> of_this_process;
+  const auto known = of_this_process.find(key);
+  if (known != of_this_process.end()) {
+    plan->algorithm = known->second;
+  } else {
+    const std::vector<cublasLtMatmulAlgo_t> proposals = propose(*plan, a, b, c);
+    if (proposals.empty() && c.count == 1) {
+      throw CaseError(fmt::format("cuBLASLt has no algorithm for a product [{}, {}] x [{}, {}] in {}",
+                                  a.rows(), a.columns(), b.rows(), b.columns(), name_of(c.first.dtype)));
+    }
+    if (!proposals.empty()) plan->algorithm = fastest(*plan, proposals, a, b, c, store, queue);
+    of_this_process[key] = plan->algorithm;
+  }
   return *(plans_[key] = std::move(plan));
 }
 
-void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixStack& c, Store store,
-                  cudaStream_t queue) {
+// Nothing but algorithms that add up in the type of the products' sums, and that work on these addresses.
+std::vector<cublasLtMatmulAlgo_t> Gemm::propose(const Plan& plan, const Factor& a, const Factor& b,
+                                                const MatrixStack& c) {
   const Preference preference;
   set(preference.get, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_bytes_);
   // A sum in parts (split-K) may be put together in the type of the result, which rounds again and again.
@@ -168,20 +248,23 @@ void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixStac
   set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(a));
   set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(c));
   set(preference.get, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(c));
-  std::array<cublasLtMatmulHeuristicResult_t, kProposals> proposals{};
+  std::array<cublasLtMatmulHeuristicResult_t, kMostProposals> results{};
   int count = 0;
   const cublasStatus_t status =
       cublasLtMatmulAlgoGetHeuristic(handle_, plan.descriptor, plan.a, plan.b, plan.c, plan.c, preference.get,
-                                     static_cast<int>(kProposals), proposals.data(), &count);
+                                     static_cast<int>(kMostProposals), results.data(), &count);
   if (status != CUBLAS_STATUS_NOT_SUPPORTED) TPBENCH_CUBLAS(status);
-  if (count == 0) {
-    throw CaseError(fmt::format("cuBLASLt has no algorithm for {} product(s) [{}, {}] x [{}, {}] in {}",
-                                c.count, a.rows(), a.columns(), b.rows(), b.columns(),
-                                name_of(c.first.dtype)));
+  std::vector<cublasLtMatmulAlgo_t> proposals;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    if (results[i].state == CUBLAS_STATUS_SUCCESS) proposals.push_back(results[i].algo);
   }
-  plan.algorithm = proposals[0].algo;
-  if (count == 1) return;
+  return proposals;
+}
 
+cublasLtMatmulAlgo_t Gemm::fastest(const Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& proposals,
+                                   const Factor& a, const Factor& b, const MatrixStack& c, Store store,
+                                   cudaStream_t queue) {
+  if (proposals.size() == 1) return proposals[0];
   // What a sum is added to must stay as it is while algorithms are tried.
   std::shared_ptr<void> elsewhere;
   if (store == Store::add) {
@@ -189,45 +272,20 @@ void Gemm::choose(Plan& plan, const Factor& a, const Factor& b, const MatrixStac
       elsewhere = Device::get().allocate(((c.count - 1) * c.stride + c.first.rows * c.first.row_stride) *
                                          size_of(c.first.dtype));
     } catch (const CaseError&) {
-      return;  // no memory to try them in: the library's first choice it is
+      return proposals[0];  // no memory to try them in: the library's first choice it is
     }
   }
-  void* result = elsewhere ? elsewhere.get() : c.first.data;
-  float fastest = std::numeric_limits<float>::infinity();
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    if (proposals[i].state != CUBLAS_STATUS_SUCCESS) continue;
-    const float milliseconds = time_of(plan, proposals[i].algo, a, b, c, result, store, queue);
+  Trial trial(proposals.size(), queue, [&](std::size_t i) {
+    return run(plan, proposals[i], a, b, c, elsewhere ? elsewhere.get() : c.first.data, store, queue);
+  });
+  const std::vector<float> milliseconds = trial.times();
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < proposals.size(); ++i) {
     // The library's first choice stays unless another is clearly faster: timing has noise of its own.
     constexpr float kClearly = 0.98F;
-    if (i > 0 && milliseconds >= fastest * kClearly) continue;
-    fastest = milliseconds;
-    plan.algorithm = proposals[i].algo;
+    if (milliseconds[i] < milliseconds[best] * (best == 0 ? kClearly : 1)) best = i;
   }
-}
-
-// Seconds do not matter, only the order. Enough calls in a row that the device, and not their launch, is
-// timed.
-float Gemm::time_of(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a, const Factor& b,
-                    const MatrixStack& c, void* result, Store store, cudaStream_t queue) {
-  constexpr int kMostCalls = 20;
-  constexpr float kEnoughMs = 0.3F;
-  const Event begin, end;
-  const auto timed = [&](int calls) {
-    TPBENCH_CUDA(cudaEventRecord(begin.get(), queue));
-    for (int i = 0; i < calls; ++i) {
-      if (run(plan, algorithm, a, b, c, result, store, queue) != CUBLAS_STATUS_SUCCESS)
-        return std::numeric_limits<float>::infinity();
-    }
-    TPBENCH_CUDA(cudaEventRecord(end.get(), queue));
-    TPBENCH_CUDA(cudaEventSynchronize(end.get()));
-    float milliseconds = 0;
-    TPBENCH_CUDA(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()));
-    return milliseconds / static_cast<float>(calls);
-  };
-  if (timed(1) == std::numeric_limits<float>::infinity()) return std::numeric_limits<float>::infinity();
-  const float once = timed(1);
-  const int calls = std::clamp(static_cast<int>(kEnoughMs / std::max(once, 1e-3F)), 2, kMostCalls);
-  return std::min(timed(calls), timed(calls));
+  return proposals[best];
 }
 
 cublasStatus_t Gemm::run(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "compute/backend.hpp"
 
@@ -30,10 +31,12 @@ class Gemm {
   using Key = std::array<std::int64_t, 17>;
 
   Plan& plan_for(const Factor& a, const Factor& b, const MatrixStack& c, Store store, cudaStream_t queue);
-  void choose(Plan& plan, const Factor& a, const Factor& b, const MatrixStack& c, Store store,
-              cudaStream_t queue);
-  float time_of(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a, const Factor& b,
-                const MatrixStack& c, void* result, Store store, cudaStream_t queue);
+  /// Algorithms that can do it, the library's first choice first; none where it knows none.
+  std::vector<cublasLtMatmulAlgo_t> propose(const Plan& plan, const Factor& a, const Factor& b,
+                                            const MatrixStack& c);
+  cublasLtMatmulAlgo_t fastest(const Plan& plan, const std::vector<cublasLtMatmulAlgo_t>& proposals,
+                               const Factor& a, const Factor& b, const MatrixStack& c, Store store,
+                               cudaStream_t queue);
   cublasStatus_t run(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const Factor& a,
                      const Factor& b, const MatrixStack& c, void* result, Store store, cudaStream_t queue);
 

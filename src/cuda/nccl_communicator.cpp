@@ -57,7 +57,10 @@ class Handle {
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
 
-  [[nodiscard]] ncclComm_t get() const { return comm_; }
+  [[nodiscard]] ncclComm_t get() const {
+    if (aborted_) throw CommError("NCCL was given up after a failure");
+    return comm_;
+  }
   [[nodiscard]] bool is_aborted() const { return aborted_; }
 
   /// Throws CommError when NCCL has found something wrong since.

@@ -21,6 +21,7 @@ inline bool is_sticky(cudaError_t error) {
     case cudaErrorContained:
     case cudaErrorTensorMemoryLeak:
     case cudaErrorExternalDevice:
+    case cudaErrorContextIsDestroyed:
     case cudaErrorUnknown:
       return true;
     default:

@@ -9,6 +9,9 @@ namespace {
 // diagonal of causal attention is skipped in steps of it.
 constexpr std::int64_t kTileRows = 256;
 
+// A batch of more than 65535 products has no algorithm in cuBLASLt.
+constexpr std::int64_t kMostTiles = 32768;
+
 double as_double(std::int64_t value) { return static_cast<double>(value); }
 
 // Columns summed over the rows of one head and one sequence: each tile goes as far as its last row may look.
@@ -131,8 +134,9 @@ AttentionExtent attention_extent(const Shape& s) {
       extent.stacks_heads ? extent.heads / extent.kv_heads : std::min(kTileRows, s.sequence_length);
   extent.at_once_are_sequences = s.batch_size() > extent.kv_heads;
   const std::int64_t tile_bytes = matrix_bytes(s, extent.tile_rows, extent.columns);
-  extent.tiles_at_once = std::clamp<std::int64_t>(s.scores_bytes / std::max<std::int64_t>(1, tile_bytes), 1,
-                                                  std::max(s.batch_size(), extent.kv_heads));
+  extent.tiles_at_once =
+      std::clamp<std::int64_t>(s.scores_bytes / std::max<std::int64_t>(1, tile_bytes), 1,
+                               std::min(kMostTiles, std::max(s.batch_size(), extent.kv_heads)));
   return extent;
 }
 

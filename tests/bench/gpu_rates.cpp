@@ -63,19 +63,20 @@ class PlainLoop {
     cublasLtDestroy(handle_);
   }
 
-  void run(std::size_t proposal = 0) {
-    const double one64 = 1, zero64 = 0;
-    const float one32 = 1, zero32 = 0;
-    const bool wide = scale_ == CUDA_R_64F;
-    TPBENCH_CUBLAS(cublasLtMatmul(handle_, product_, wide ? static_cast<const void*>(&one64) : &one32,
-                                  w_.data, w_layout_, x_.data, x_layout_,
-                                  wide ? static_cast<const void*>(&zero64) : &zero32, y_.data, y_layout_,
-                                  y_.data, y_layout_, &proposals_[proposal].algo, workspace_.get(),
-                                  static_cast<std::size_t>(kCudaWorkspaceBytes), Device::get().queue()));
-  }
+  void run(std::size_t proposal = 0) { TPBENCH_CUBLAS(call(proposals_[proposal].algo)); }
   [[nodiscard]] std::size_t proposals() const { return proposals_.size(); }
 
  private:
+  cublasStatus_t call(const cublasLtMatmulAlgo_t& algorithm) {
+    const double one64 = 1, zero64 = 0;
+    const float one32 = 1, zero32 = 0;
+    const bool wide = scale_ == CUDA_R_64F;
+    return cublasLtMatmul(handle_, product_, wide ? static_cast<const void*>(&one64) : &one32, w_.data,
+                          w_layout_, x_.data, x_layout_, wide ? static_cast<const void*>(&zero64) : &zero32,
+                          y_.data, y_layout_, y_.data, y_layout_, &algorithm, workspace_.get(),
+                          static_cast<std::size_t>(kCudaWorkspaceBytes), Device::get().queue());
+  }
+
   void propose() {
     cublasLtMatmulPreference_t preference = nullptr;
     TPBENCH_CUBLAS(cublasLtMatmulPreferenceCreate(&preference));
@@ -89,7 +90,9 @@ class PlainLoop {
                                                   y_layout_, preference, kMost, proposals_.data(), &count));
     cublasLtMatmulPreferenceDestroy(preference);
     proposals_.resize(static_cast<std::size_t>(count));
-    std::erase_if(proposals_, [](const auto& proposal) { return proposal.state != CUBLAS_STATUS_SUCCESS; });
+    std::erase_if(proposals_, [&](const auto& proposal) {
+      return proposal.state != CUBLAS_STATUS_SUCCESS || call(proposal.algo) != CUBLAS_STATUS_SUCCESS;
+    });
   }
 
   MatrixView x_, w_, y_;

@@ -44,7 +44,10 @@ struct Algorithm {
 };
 static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t));
 
-constexpr int kProposals = 3;
+constexpr int kProposals = 4;
+
+// Batches of three have no algorithm here: what is to be done one by one has to be tried too.
+constexpr std::int32_t kRefusedBatch = 3;
 
 template <typename Handle, typename Mine>
 Mine* mine(Handle handle) {
@@ -250,11 +253,15 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     if (layout(each).rows == 0 || layout(each).columns == 0 || layout(each).batch != layout(c).batch)
       return CUBLAS_STATUS_INVALID_VALUE;
   }
+  if (layout(c).batch == kRefusedBatch) {
+    *count = 0;
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
   for (int i = 0; i < *count; ++i) {
     const Algorithm algorithm = {static_cast<std::uint32_t>(i), preference.alignment};
     results[i] = {};
     std::memcpy(&results[i].algo, &algorithm, sizeof(algorithm));
-    // The second one is said not to work, and does not.
+    // The second one is said not to work, and does not; nor does the third, of which it is not said.
     results[i].state = i == 1 ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
     results[i].workspaceSize = preference.workspace;
   }
@@ -271,7 +278,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t what, const
     return CUBLAS_STATUS_INVALID_VALUE;
   Algorithm algorithm{};
   std::memcpy(&algorithm, chosen, sizeof(algorithm));
-  if (algorithm.number == 1) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (algorithm.number == 1 || algorithm.number == 2) return CUBLAS_STATUS_NOT_SUPPORTED;
   // Factors on the host and what describes the product are read before the call returns, matrices later.
   const Description asked = description(what);
   const auto factor = [&](const void* value) {

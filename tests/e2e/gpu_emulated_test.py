@@ -67,7 +67,9 @@ class Emulated(E2eTest):
         shape = SHAPE | {"workload": "attention", "hidden_size": 32, "num_heads": 4, "num_kv_heads": [4, 2],
                          "tp_degree": 1, "verify": "full"}
         for title, sweep, cases in (
-                ("more sequences than heads", {"batch_size": 5, "dtype": "bf16", "pass": "forward_backward"}, 2),
+                # Three at once are more than the emulated library can do: one by one.
+                ("more sequences than heads", {"batch_size": [3, 5], "num_kv_heads": 2, "dtype": "bf16",
+                                               "pass": "forward_backward"}, 2),
                 ("two tiles", {"batch_size": 1, "sequence_length": 260, "num_kv_heads": 2}, 1),
                 ("decode", {"batch_size": [2, 5], "sequence_length": [1, 3], "context_length": 7}, 8)):
             with self.subTest(title):

@@ -76,13 +76,24 @@ std::vector<SchemaFault> schema_faults(const Json& document) {
 }
 
 TEST(AllowedVariables, KeepsWhatSteersAndNothingElse) {
-  const std::vector<std::string> variables = {
-      "OMPI_MCA_btl=tcp,self",  "UCX_TLS=rc",       "NCCL_DEBUG=INFO",   "OMP_NUM_THREADS=2",
-      "HOME=/home/somebody",    "SSH_AUTH_SOCK=/x", "AWS_REGION=x",      "MY_OMP_THREADS=1",
-      "CUDA_VISIBLE_DEVICES=0", "SLURM_JOB_ID=7",   "TPBENCH_LABEL=a=b", "NOEQUALS"};
+  const std::vector<std::string> variables = {"OMPI_MCA_btl=tcp,self",
+                                              "UCX_TLS=rc",
+                                              "NCCL_DEBUG=INFO",
+                                              "OMP_NUM_THREADS=2",
+                                              "HOME=/home/somebody",
+                                              "SSH_AUTH_SOCK=/x",
+                                              "AWS_REGION=x",
+                                              "MY_OMP_THREADS=1",
+                                              "CUDA_VISIBLE_DEVICES=0",
+                                              "SLURM_JOB_ID=7",
+                                              "TPBENCH_LABEL=a=b",
+                                              "NVIDIA_TF32_OVERRIDE=0",
+                                              "NOEQUALS"};
   const std::map<std::string, std::string> expected = {
-      {"OMPI_MCA_btl", "tcp,self"},  {"UCX_TLS", "rc"},     {"NCCL_DEBUG", "INFO"},  {"OMP_NUM_THREADS", "2"},
-      {"CUDA_VISIBLE_DEVICES", "0"}, {"SLURM_JOB_ID", "7"}, {"TPBENCH_LABEL", "a=b"}};
+      {"OMPI_MCA_btl", "tcp,self"},  {"UCX_TLS", "rc"},
+      {"NCCL_DEBUG", "INFO"},        {"OMP_NUM_THREADS", "2"},
+      {"CUDA_VISIBLE_DEVICES", "0"}, {"NVIDIA_TF32_OVERRIDE", "0"},
+      {"SLURM_JOB_ID", "7"},         {"TPBENCH_LABEL", "a=b"}};
   EXPECT_EQ(allowed_variables(variables), expected);
 }
 
