@@ -66,7 +66,10 @@ void Ledger::skip(const std::string& id, const Skip& why) {
 
 void Ledger::start(const std::string& id, const Team& team) {
   const std::lock_guard lock(mutex_);
-  records_[index_.at(id)].ranks = rank_info(team, facts_);
+  Record& record = records_[index_.at(id)];
+  if (record.environment != run_.environment_file)
+    record.earlier_environments.push_back(std::exchange(record.environment, run_.environment_file));
+  record.ranks = rank_info(team, facts_);
   running_ = id;
   case_stopwatch_.restart();
 }

@@ -157,6 +157,24 @@ Message imbalance(const WarningInputs& in) {
       format_percent(wait / step));
 }
 
+Message unexplained(const WarningInputs& in) {
+  if (in.record.status != Status::ok) return std::nullopt;
+  const double other = in.record.time->other.summary.median, step = in.record.time->step.summary.median;
+  // What a rank does around its segments takes a microsecond or two.
+  constexpr double kAround_s = 5e-6;
+  if (other <= std::max(0.1 * step, kAround_s)) return std::nullopt;
+  return fmt::format(
+      "{} of the step is neither compute nor communication (`other`): other programs, or ranks that share "
+      "cores",
+      format_percent(other / step));
+}
+
+Message mixed_launches(const WarningInputs& in) {
+  if (in.record.earlier_environments.empty()) return std::nullopt;
+  return fmt::format("its epochs ran in several launches ({}, {}): see how they differ, or measure it again",
+                     fmt::join(in.record.earlier_environments, ", "), in.record.environment);
+}
+
 Message shared_gpu(const WarningInputs& in) {
   if (in.device_of.empty()) return std::nullopt;
   std::map<int, int> ranks;
@@ -263,6 +281,8 @@ constexpr Row kWarnings[] = {
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},
+    {"unexplained", unexplained},
+    {"mixed_launches", mixed_launches},
     {"shared_gpu", shared_gpu},
     {"staged", staged},
     {"throttled", throttled},

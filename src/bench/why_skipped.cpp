@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
 #include <vector>
 
 #include "bench/team.hpp"
@@ -45,7 +46,25 @@ std::optional<Skip> why_not_computed(const Case& point) {
                           name_of(point.dtype), fmt::join(names, ", "))};
 }
 
+// On one host, or on one each; where operands lie on devices, on one each.
+std::optional<std::string> why_never_carried(const Case& point) {
+  const AlgorithmEntry* algorithm = find_algorithm(point.algorithm.value_or(""));
+  const BackendEntry* backend = find_backend(point.backend);
+  if (algorithm == nullptr || backend == nullptr) return std::nullopt;
+  const std::vector<int> one_host(static_cast<std::size_t>(point.tp_degree), 0);
+  std::vector<int> one_each(one_host.size());
+  std::iota(one_each.begin(), one_each.end(), 0);
+  const std::vector<int> devices = backend->on_device ? one_each : std::vector<int>();
+  const auto reason = algorithm->why_not({one_host, devices});
+  return reason && algorithm->why_not({one_each, devices}) ? reason : std::nullopt;
+}
+
 }  // namespace
+
+std::optional<std::string> why_never_run(const Case& point) {
+  if (const auto skip = why_not_computed(point)) return skip->reason;
+  return why_never_carried(point);
+}
 
 std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
   const auto world = static_cast<std::int64_t>(places.host_of.size());

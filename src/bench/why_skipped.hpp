@@ -21,4 +21,7 @@ struct Skip {
 /// `places` are those of the world's ranks. Empty when it can run.
 std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places);
 
+/// The same wherever its ranks may be, without asking for a launch: what `--dry-run` can know.
+std::optional<std::string> why_never_run(const Case& point);
+
 }  // namespace tpbench

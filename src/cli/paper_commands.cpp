@@ -1,6 +1,7 @@
 // Commands that read results and need no ranks: nothing here starts MPI.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -22,32 +23,69 @@ namespace {
 
 constexpr std::size_t kMostNamed = 5;
 
-// Cases that were ok and are so no longer cannot be judged; whoever uses the exit status must hear of them.
+std::string cases_are(std::size_t count) {
+  return fmt::format("{} case{}", count, count == 1 ? " is" : "s are");
+}
+
+// Cases that were ok and were not tried again cannot be judged; whoever uses the exit status must hear of
+// them.
 void warn_of_lost_cases(const Comparison& comparison) {
   std::size_t lost = 0;
-  for (const UnmatchedCase& pair : comparison.unmatched)
-    lost += pair.base != nullptr && is_timed(*pair.base) ? 1 : 0;
+  for (const UnmatchedCase& pair : comparison.unmatched) {
+    const bool failed = pair.other != nullptr && pair.other->status == Status::failed;
+    lost += pair.base != nullptr && is_timed(*pair.base) && !failed ? 1 : 0;
+  }
   if (lost == 0) return;
-  log::warning(fmt::format("{}: {} case{} that {} ok in {} {} not, or absent, and cannot be judged",
-                           comparison.other->path, lost, lost == 1 ? "" : "s", lost == 1 ? "is" : "are",
-                           comparison.base->path, lost == 1 ? "is" : "are"));
+  log::warning(fmt::format("{}: {} ok in {} and skipped or absent here, and cannot be judged",
+                           comparison.other->path, cases_are(lost), comparison.base->path));
+}
+
+void warn_of_blindness(const Comparison& comparison, double limit) {
+  const auto blind = blind_at(comparison, limit);
+  if (blind.empty()) return;
+  double largest = 0;
+  for (const ComparedCase* compared : blind)
+    largest = std::max(largest, compared->cells[0].noise.value_or(0));
+  log::warning(fmt::format(
+      "{}: {} of {} cases cannot be judged at {:.3g} %: a step that is longer by up to {} is within the "
+      "noise "
+      "of both there; measure.epochs of 8 or more in both, or a quieter machine, shows smaller differences",
+      comparison.other->path, blind.size(), comparison.cases.size(), limit * 100, format_percent(largest)));
+}
+
+// The first few of what is wrong, a line each.
+template <typename Items, typename Say>
+void list_first(const Items& items, const Say& say) {
+  for (std::size_t i = 0; i < items.size() && i < kMostNamed; ++i) log::error("  " + say(*items[i]));
+  if (items.size() > kMostNamed) log::error(fmt::format("  and {} more", items.size() - kMostNamed));
 }
 
 bool passes_gate(const Comparison& comparison, double limit) {
   warn_of_lost_cases(comparison);
-  const auto slower = slower_than(comparison, limit);
-  if (slower.empty()) return true;
-  log::error(
-      fmt::format("{}: {} of {} cases {} slower than in {} by more than {:.3g} % and more than the noise",
-                  comparison.other->path, slower.size(), comparison.cases.size(),
-                  slower.size() == 1 ? "is" : "are", comparison.base->path, limit * 100));
-  for (std::size_t i = 0; i < slower.size() && i < kMostNamed; ++i) {
-    const Cell& step = slower[i]->cells[0];
-    log::error(fmt::format("  {}: {} -> {}, {:.2f} times", slower[i]->base->id, format_seconds(step.base_s),
-                           format_seconds(step.other_s), *step.ratio));
+  warn_of_blindness(comparison, limit);
+  const std::string &base = comparison.base->path, &other = comparison.other->path;
+  const auto broken = broken_in_other(comparison);
+  if (!broken.empty()) {
+    log::error(fmt::format("{}: {} ok in {} and failed here", other, cases_are(broken.size()), base));
+    list_first(broken, [](const UnmatchedCase& pair) {
+      return fmt::format("{}: {}", pair.other->id, pair.other->reason.value_or("no reason recorded"));
+    });
   }
-  if (slower.size() > kMostNamed) log::error(fmt::format("  and {} more", slower.size() - kMostNamed));
-  return false;
+  const auto slower = slower_than(comparison, limit);
+  if (!slower.empty()) {
+    log::error(fmt::format(
+        "{}: {} of {} cases {} slower than in {} by more than {:.3g} % and more than the noise", other,
+        slower.size(), comparison.cases.size(), slower.size() == 1 ? "is" : "are", base, limit * 100));
+    list_first(slower, [](const ComparedCase& compared) {
+      const Cell& step = compared.cells[0];
+      return fmt::format("{}: {} -> {}, {:.2f} times", compared.base->id, format_seconds(step.base_s),
+                         format_seconds(step.other_s), *step.ratio);
+    });
+  }
+  const bool nothing = comparison.cases.empty();
+  if (nothing)
+    log::error(fmt::format("{}: no case is ok both in {} and here: nothing was judged", other, base));
+  return broken.empty() && slower.empty() && !nothing;
 }
 
 NcclTestsExport export_collectives(const ResultSet& set) {

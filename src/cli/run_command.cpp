@@ -14,6 +14,7 @@
 #include "base/units.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/sweep_runner.hpp"
+#include "bench/why_skipped.hpp"
 #include "cli/commands.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
@@ -234,7 +235,7 @@ ExitStatus run_command(const CommandLine& line, const Launch& launch, const Part
   std::optional<Selected> selected;
   if (first) selected = read_sweep(line);
   if (line.dry_run) {
-    if (first) print_results(render_plan(line.format, selected->cases), "");
+    if (first) print_results(render_plan(line.format, selected->cases, why_never_run), "");
     return ExitStatus::ok;
   }
   if (launch.launcher == "none") check_launch(launch, 1, selected->cases, line);

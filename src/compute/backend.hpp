@@ -131,6 +131,8 @@ struct BackendEntry {
   std::string_view name;
   /// What its products can be computed in.
   std::span<const DType> dtypes;
+  /// Tensors lie in memory of a device.
+  bool on_device;
   /// Makes this process ready, once, before anything else of the row is called but for `describe`;
   /// `local_rank` numbers the ranks of this host and chooses the device. Throws EnvironmentError that names
   /// what is missing.

@@ -23,9 +23,9 @@ Json describe_cuda() {
 }
 
 constexpr std::array kBackends = {
-    BackendEntry{"cpu", kCpuTypes, [](int) {}, make_cpu_backend, describe_openblas,
+    BackendEntry{"cpu", kCpuTypes, /*on_device=*/false, [](int) {}, make_cpu_backend, describe_openblas,
                  [] { return std::optional<DeviceInfo>(); }, [] { return std::optional<DeviceState>(); }},
-    BackendEntry{"cuda", kCudaTypes, [](int local_rank) { cuda().open(local_rank); },
+    BackendEntry{"cuda", kCudaTypes, /*on_device=*/true, [](int local_rank) { cuda().open(local_rank); },
                  [](int threads) { return cuda().make(threads); }, describe_cuda,
                  [] { return cuda().device(); }, [] { return cuda().device_state(); }},
 };

@@ -116,6 +116,7 @@ Json useful_to_json(const std::optional<UsefulDegree>& useful) {
           {"efficiency", finite_or_null(useful->efficiency)},
           {"next", json_or_null(useful->next)},
           {"next_efficiency", finite_or_null(useful->next_efficiency)},
+          {"is_certain", useful->is_certain},
           {"stop", useful->stop ? Json(name_of(*useful->stop)) : Json(nullptr)},
           {"sentence", useful->sentence}};
 }

@@ -36,7 +36,7 @@ std::string verdict_text(const Cell& cell) {
     case Verdict::faster:
       return "faster";
     case Verdict::within_noise:
-      return "";
+      return hides_difference(cell) ? "noise " + format_percent(*cell.noise) : "";
     case Verdict::not_judged:
       return cell.ratio ? "?" : "";
   }

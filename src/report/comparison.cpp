@@ -46,8 +46,9 @@ RatioTest test_values(const Values& values) {
 // The probe weighs less the more often the sweep itself has looked.
 double noise_of(const Values& values, const Comparison& comparison) {
   const double target = std::hypot(comparison.base->target_ci, comparison.other->target_ci);
-  const double launches =
-      (comparison.noise_base + comparison.noise_other) / static_cast<double>(values.passes);
+  // A noise of 0.2 is a step that is 1.2 times as long.
+  const double launches = (std::log1p(comparison.noise_base) + std::log1p(comparison.noise_other)) /
+                          static_cast<double>(values.passes);
   return std::max(target, spread_of(values.base) + spread_of(values.other) + launches);
 }
 
@@ -267,6 +268,30 @@ Comparison compare(const ResultSet& base, const ResultSet& other) {
   comparison.series = compare_series(base, other);
   comparison.remarks = remarks_on(comparison);
   return comparison;
+}
+
+bool hides_difference(const Cell& cell) {
+  return cell.verdict == Verdict::within_noise && cell.p_value.value_or(1) <= kFalseDiscoveryRate;
+}
+
+std::vector<const ComparedCase*> blind_at(const Comparison& comparison, double limit) {
+  std::vector<const ComparedCase*> found;
+  for (const ComparedCase& compared : comparison.cases) {
+    const Cell& step = compared.cells[0];
+    const bool is_blind = step.verdict == Verdict::not_judged ||
+                          (step.verdict == Verdict::within_noise && step.noise.value_or(0) > limit);
+    if (is_blind) found.push_back(&compared);
+  }
+  return found;
+}
+
+std::vector<const UnmatchedCase*> broken_in_other(const Comparison& comparison) {
+  std::vector<const UnmatchedCase*> found;
+  for (const UnmatchedCase& pair : comparison.unmatched) {
+    const bool was_ok = pair.base != nullptr && is_timed(*pair.base);
+    if (was_ok && pair.other != nullptr && pair.other->status == Status::failed) found.push_back(&pair);
+  }
+  return found;
 }
 
 std::vector<const ComparedCase*> slower_than(const Comparison& comparison, double limit) {

@@ -104,6 +104,16 @@ Comparison compare(const ResultSet& base, const ResultSet& other);
 /// The cases whose step is marked slower by more than `limit` (0.05: 5 %).
 std::vector<const ComparedCase*> slower_than(const Comparison& comparison, double limit);
 
+/// The cases at whose step a difference of `limit` would not show: the noise of both is larger, or there are
+/// too few values.
+std::vector<const ComparedCase*> blind_at(const Comparison& comparison, double limit);
+
+/// The cases that are ok in the base and failed in the other.
+std::vector<const UnmatchedCase*> broken_in_other(const Comparison& comparison);
+
+/// Is the difference beyond chance, and not marked because the noise of both is larger?
+bool hides_difference(const Cell& cell);
+
 }  // namespace tpbench
 
 TPBENCH_ENUM_NAMES(tpbench::Verdict, {tpbench::Verdict::within_noise, "within_noise"},

@@ -16,7 +16,7 @@ namespace {
 
 using Align = TextTable::Align;
 
-PlannedCase plan_case(const Case& point) {
+PlannedCase plan_case(const Case& point, const WhyNever& why_never) {
   const Workload& workload = point.workload_row();
   const Shape shape = point.shape();
 
@@ -27,6 +27,7 @@ PlannedCase plan_case(const Case& point) {
   if (planned.skip_reason) return planned;
   planned.unsharded_peak = point.cost(1).memory.total();
   planned.skip_reason = why_not_divisible(workload, shape);
+  if (!planned.skip_reason) planned.skip_reason = why_never(point);
   if (planned.skip_reason) return planned;
   const Cost cost = point.cost();
   planned.predicted_peak = cost.memory.total();
@@ -128,14 +129,14 @@ std::string jsonl_text(const std::vector<PlannedCase>& plan) {
 
 }  // namespace
 
-std::vector<PlannedCase> plan_cases(std::span<const Case> cases) {
+std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never) {
   std::vector<PlannedCase> plan;
-  for (const Case& point : cases) plan.push_back(plan_case(point));
+  for (const Case& point : cases) plan.push_back(plan_case(point, why_never));
   return plan;
 }
 
-std::string render_plan(Format format, std::span<const Case> cases) {
-  const std::vector<PlannedCase> plan = plan_cases(cases);
+std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never) {
+  const std::vector<PlannedCase> plan = plan_cases(cases, why_never);
   switch (format) {
     case Format::table:
       return table_text(plan, cases);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,17 +16,21 @@ namespace tpbench {
 struct PlannedCase {
   std::string id;
   Case point;
-  std::optional<std::string> skip_reason;  ///< tp_degree does not divide; what it would cost is empty then
+  std::optional<std::string>
+      skip_reason;  ///< it can never run, or its tp_degree does not divide; what it would cost is empty then
   std::optional<std::int64_t> predicted_peak;
   std::int64_t unsharded_peak = 0;  ///< the same at tp_degree 1
   std::optional<double> flop_per_rank;
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step
 };
 
+/// Says why a case cannot run on any machine for reasons that this room does not know; empty when it may.
+using WhyNever = std::function<std::optional<std::string>(const Case&)>;
+
 /// One entry per case, in the given order.
-std::vector<PlannedCase> plan_cases(std::span<const Case> cases);
+std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never);
 
 /// What `--dry-run` shows: the cases in the given order and, in the table, the totals.
-std::string render_plan(Format format, std::span<const Case> cases);
+std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never);
 
 }  // namespace tpbench

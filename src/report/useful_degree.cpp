@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <tuple>
@@ -104,6 +105,36 @@ std::pair<Stop, double> largest_excess(const Record& baseline, const Record& rec
   return {largest->first, largest->second / step};
 }
 
+// What the intervals of both medians leave open; empty where there are too few samples for one.
+std::optional<std::array<double, 2>> efficiency_interval(const Record& baseline, const Record& record) {
+  const auto degree = static_cast<double>(record.point.tp_degree);
+  if (&baseline == &record) return {{1, 1}};
+  const auto &one = baseline.time->step.summary.ci95, &all = record.time->step.summary.ci95;
+  if (!one || !all || (*all)[0] <= 0) return std::nullopt;
+  return {{(*one)[0] / (degree * (*all)[1]), (*one)[1] / (degree * (*all)[0])}};
+}
+
+// Why it is not certain that `record` reaches the floor, or does not; empty where it is.
+std::optional<std::string> doubt(const Record& baseline, const Record& record, double efficiency_floor) {
+  const auto interval = efficiency_interval(baseline, record);
+  if (!interval)
+    return fmt::format("there are too few samples for an interval of TP {}", record.point.tp_degree);
+  if ((*interval)[0] >= efficiency_floor || (*interval)[1] < efficiency_floor) return std::nullopt;
+  return fmt::format("the efficiency of TP {} is from {:.2f} to {:.2f}", record.point.tp_degree,
+                     (*interval)[0], (*interval)[1]);
+}
+
+// The first doubt about the degree that was found, or the one behind it.
+std::optional<std::string> doubt_of(const UsefulDegree& result, const Series& series,
+                                    double efficiency_floor) {
+  for (const Record* record : series) {
+    const std::int64_t degree = record->point.tp_degree;
+    if (!is_timed(*record) || (degree != result.degree && degree != result.next)) continue;
+    if (auto found = doubt(*series.front(), *record, efficiency_floor)) return found;
+  }
+  return std::nullopt;
+}
+
 void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& result) {
   for (const Record* record : series) {
     if (is_timed(*record) && record->scaling.efficiency.value_or(-1) >= efficiency_floor) {
@@ -176,6 +207,12 @@ std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double
     if (has_baseline) find_degrees(series, efficiency_floor, result);
     result.sentence =
         result.name + ": " + (has_baseline ? say(result, series, efficiency_floor) : say_no_baseline(series));
+    if (has_baseline) {
+      if (const auto found = doubt_of(result, series, efficiency_floor)) {
+        result.is_certain = false;
+        result.sentence += " Not certain: " + *found + ".";
+      }
+    }
     results.push_back(std::move(result));
   }
   return results;

@@ -32,6 +32,7 @@ struct UsefulDegree {
   std::string series;                     ///< id of the tp_degree 1 case
   std::optional<std::int64_t> degree;     ///< empty when none is useful or it cannot be stated
   std::optional<double> efficiency;       ///< at `degree`
+  bool is_certain = true;                 ///< the intervals of the medians leave no doubt about `degree`
   std::optional<std::int64_t> next;       ///< the next larger degree of the series; empty when there is none
   std::optional<double> next_efficiency;  ///< empty when it did not run to the end
   std::optional<Stop> stop;               ///< what stops `next`

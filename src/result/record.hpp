@@ -144,11 +144,13 @@ struct Record {
   std::optional<std::string> reason;
   std::string label;
   std::string environment = "environment.json";  ///< file beside `records/` that describes the machine
-  std::string started_at;                        ///< UTC
-  double duration_s = 0;                         ///< wall time of the case, all phases
-  Case point;                                    ///< `case` in JSON; threads_per_rank resolved
-  std::optional<TimeResult> time;                ///< only of a case that is ok
-  std::optional<MemoryResult> memory;            ///< predicted parts also for a skipped case
+  std::vector<std::string>
+      earlier_environments;            ///< those of epochs before a resumed launch found another one
+  std::string started_at;              ///< UTC
+  double duration_s = 0;               ///< wall time of the case, all phases
+  Case point;                          ///< `case` in JSON; threads_per_rank resolved
+  std::optional<TimeResult> time;      ///< only of a case that is ok
+  std::optional<MemoryResult> memory;  ///< predicted parts also for a skipped case
   /// What training the whole model would take on one rank, by published formulas: nothing that this process
   /// allocated. Empty for a case without a model that is no block, and where tp_degree does not divide.
   std::optional<ModelMemory> model_memory;

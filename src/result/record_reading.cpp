@@ -225,6 +225,7 @@ Record record_from_json(const Json& document) {
   read(document, "reason", record.reason);
   read(document, "label", record.label);
   read(document, "environment", record.environment);
+  read(document, "earlier_environments", record.earlier_environments);
   read(document, "started_at", record.started_at);
   read(document, "duration_s", record.duration_s);
   read(document, "phases_s", record.phases_s);

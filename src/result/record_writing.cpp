@@ -188,6 +188,7 @@ Json record_to_json(const Record& record) {
   json["reason"] = json_or_null(record.reason);
   json["label"] = record.label;
   json["environment"] = record.environment;
+  json["earlier_environments"] = record.earlier_environments;
   json["started_at"] = record.started_at;
   json["duration_s"] = finite(record.duration_s, "duration_s");
   json["phases_s"] = phases_to_json(record.phases_s);

@@ -78,7 +78,30 @@ class Compare(WithFolders):
         record = next((self.folder / "a" / "records").glob("row_linear*tp1*"))
         shutil.copy(record, self.folder / "b" / "records")
         job = self.compare("a", "b", "--fail-above", "5%")
-        self.assertIn("7 cases that are ok in a are not, or absent, and cannot be judged", job.stderr)
+        self.assertIn("7 cases are ok in a and skipped or absent here, and cannot be judged", job.stderr)
+
+    def test_gate_of_what_fails_now(self):
+        records = sorted((self.folder / "a" / "records").glob("*.json"))
+        ok = [path for path in records if json.loads(path.read_text())["status"] == "ok"]
+        for count in (1, len(ok)):
+            with self.subTest(count):
+                broken = self.folder / f"broken-{count}"
+                shutil.copytree(self.folder / "a", broken)
+                for path in ok[:count]:
+                    record = json.loads(path.read_text())
+                    record |= {"status": "failed", "reason_code": "error", "reason": "it broke", "time_s": None,
+                               "samples_s": None, "device": None, "overlap": None}
+                    record["verification"]["passed"] = None
+                    (broken / "records" / path.name).write_text(json.dumps(record))
+                self.compare("a", broken.name)
+                job = self.compare("a", broken.name, "--fail-above", "500%", status=1)
+                self.assertIn(f"{count} case{' is' if count == 1 else 's are'} ok in a and failed here", job.stderr)
+                self.assertIn(": it broke", job.stderr)
+                self.assertEqual("nothing was judged" in job.stderr, count == len(ok))
+
+    def test_gate_says_what_it_cannot_see(self):
+        job = self.compare("a", "a", "--fail-above", "0.001%")
+        self.assertIn("cannot be judged at 0.001 %: a step that is longer by up to", job.stderr)
 
     def test_three_folders_have_one_base(self):
         document = json.loads(self.compare("a", "b", "a", "--format", "json").stdout)

@@ -59,11 +59,15 @@ class Epochs(E2eTest):
             time.sleep(0.01)
         job.kill()
         before = read_records(folder)
-        self.run_tpbench("--resume", "out", ranks=2)
+        # Another environment: the record names both.
+        self.run_tpbench("--resume", "out", ranks=2, OMP_DYNAMIC="false")
         after = self.assert_valid(folder, cases=2)
         for id, record in after.items():
             done = before[id]["epochs"]["done"]
             self.assertEqual(record["epochs"], {"done": 200, "planned": 200})
+            self.assertEqual((record["earlier_environments"], record["environment"]),
+                             (["environment.json"], "environment-2.json"))
+            self.assertIn("mixed_launches", [warning["code"] for warning in record["quality"]["warnings"]])
             self.assertEqual(len(record["samples_s"]["step"]), 1200)
             self.assertEqual(record["samples_s"]["step"][:6 * done], before[id]["samples_s"]["step"])
             self.assertEqual(record["time_s"]["step"]["epoch_medians"][:done], before[id]["time_s"]["step"]["epoch_medians"])

@@ -103,6 +103,21 @@ class Output(E2eTest):
         job = self.run_tpbench("--config", self.sweep(), "--verbose")
         self.assertRegex(job.stderr, r"\d+ % of .* went into verification, warm-up and sampling")
 
+    def test_dry_run_knows_what_can_never_run(self):
+        sweep = self.sweep(workload="row_linear", tp_degree=2)
+        for arguments, words in ((("dtype=bf16",), "backend cpu does not compute in dtype bf16"),
+                                 (("algorithm=nccl",), "algorithm nccl works on GPU memory"),
+                                 (("backend=cuda", "algorithm=shm"), "shm and hierarchical work in host memory")):
+            with self.subTest(words):
+                settings = [word for each in arguments for word in ("--set", each)]
+                plan = self.run_tpbench("--config", sweep, "--dry-run", *settings).stdout
+                self.assertIn("skipped: ", plan)
+                self.assertIn(words, " ".join(plan.split()))
+                self.assertIn("nothing would run", plan)
+        for settings in (["backend=cuda", "algorithm=nccl"], ["backend=cuda", "dtype=bf16"], ["algorithm=hierarchical"]):
+            settings = [word for each in settings for word in ("--set", each)]
+            self.assertNotIn("skipped", self.run_tpbench("--config", sweep, "--dry-run", *settings).stdout)
+
     def test_dry_run_runs_nothing(self):
         sweep = self.sweep(workload=["row_linear", "mlp"], tp_degree=[1, 2, 7])
         alone = self.run_tpbench("--config", sweep, "--dry-run")

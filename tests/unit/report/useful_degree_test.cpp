@@ -44,6 +44,31 @@ TEST(UsefulDegree, IsTheLargestThatReachesTheFloor) {
       "(62 % of the step).");
 }
 
+// Medians of 8 s and 5.2 s: an efficiency of 0.77 at degree 2, where the floor lies far away or inside.
+TEST(UsefulDegree, IsNotCertainWhereIntervalsReachTheFloor) {
+  Record wide = make_ok(make_case("mlp", 2), {.compute = 5.2});
+  EXPECT_TRUE(find_one({base(), wide}).is_certain);
+  wide.time->step.summary.ci95 = {{4.0, 8.9}};
+  const UsefulDegree doubtful = find_one({base(), wide});
+  EXPECT_FALSE(doubtful.is_certain);
+  EXPECT_EQ(doubtful.degree, 2);
+  EXPECT_NE(doubtful.sentence.find(" Not certain: the efficiency of TP 2 is from 0.4"), std::string::npos)
+      << doubtful.sentence;
+  EXPECT_TRUE(find_one({base(), wide}, 0.3).is_certain);
+
+  wide.time->step.summary.ci95.reset();
+  EXPECT_NE(find_one({base(), wide}).sentence.find("too few samples for an interval of TP 2"),
+            std::string::npos);
+}
+
+TEST(UsefulDegree, IsNotCertainWhereTheNextDegreeMightReachTheFloor) {
+  Record wide = make_ok(make_case("mlp", 2), {.compute = 9});
+  wide.time->step.summary.ci95 = {{7, 20}};
+  const UsefulDegree doubtful = find_one({base(), wide});
+  EXPECT_EQ(doubtful.degree, 1);
+  EXPECT_FALSE(doubtful.is_certain);
+}
+
 TEST(UsefulDegree, NamesThePartWithTheLargestExcess) {
   const UsefulDegree compute = stopped_at_4({.compute = 6, .communication = 1});
   EXPECT_EQ(compute.stop, Stop::compute);
