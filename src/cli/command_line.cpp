@@ -84,7 +84,7 @@ void add_export_options(CLI::App& app, CommandLine& line) {
   app.add_option("folder", line.folders, "Result folder")->required()->expected(1)->type_name("DIR");
   app.add_option_function<std::string>(
          "--to", [&line](const std::string& name) { line.export_format = named<ExportFormat>(name, "--to"); },
-         "nccl-tests (the collectives as its -J writes them), csv or jsonl")
+         "table (what the run printed), csv, jsonl, or nccl-tests (the collectives as its -J writes them)")
       ->required()
       ->type_name("FORM");
   app.add_option("-o,--output", line.output, "File to write, whole or not at all [stdout]")

@@ -14,7 +14,7 @@ namespace tpbench {
 enum class Command { run, validate, models, info, selfcheck, probe, compare, export_results };
 
 /// What `tpbench export --to` writes.
-enum class ExportFormat { nccl_tests, csv, jsonl };
+enum class ExportFormat { nccl_tests, csv, jsonl, table };
 
 /// What was typed.
 struct CommandLine {
@@ -55,4 +55,5 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
 }  // namespace tpbench
 
 TPBENCH_ENUM_NAMES(tpbench::ExportFormat, {tpbench::ExportFormat::nccl_tests, "nccl-tests"},
-                   {tpbench::ExportFormat::csv, "csv"}, {tpbench::ExportFormat::jsonl, "jsonl"});
+                   {tpbench::ExportFormat::csv, "csv"}, {tpbench::ExportFormat::jsonl, "jsonl"},
+                   {tpbench::ExportFormat::table, "table"});

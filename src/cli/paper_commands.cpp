@@ -15,6 +15,7 @@
 #include "report/csv.hpp"
 #include "report/jsonl.hpp"
 #include "report/nccl_tests.hpp"
+#include "report/render.hpp"
 #include "result/atomic_file.hpp"
 #include "result/result_set.hpp"
 
@@ -111,6 +112,8 @@ std::string exported_text(ExportFormat format, const ResultSet& set) {
       return render_csv(set.records);
     case ExportFormat::jsonl:
       return render_jsonl(set.records);
+    case ExportFormat::table:
+      return render(Format::table, set.records, set.efficiency_floor);
   }
   throw std::logic_error("export: unknown format");
 }

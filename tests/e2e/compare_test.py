@@ -192,8 +192,9 @@ class Export(WithFolders):
         self.run_tpbench("export", "a", "--to", "nccl-tests", "--output", "out.json")
         self.assertEqual((self.folder / "out.json").read_text(), job.stdout)
 
-    def test_csv_and_jsonl(self):
-        self.run_sweep("a")
+    def test_table_csv_and_jsonl(self):
+        printed = self.run_sweep("a").stdout
+        self.assertEqual(self.run_tpbench("export", "a", "--to", "table").stdout, printed)
         self.assertEqual(self.run_tpbench("export", "a", "--to", "csv").stdout, (self.folder / "a/summary.csv").read_text())
         lines = self.run_tpbench("export", "a", "--to", "jsonl").stdout.splitlines()
         self.assertEqual({json.loads(line)["id"]: json.loads(line) for line in lines}, read_records(self.folder / "a"))
