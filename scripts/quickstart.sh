@@ -55,4 +55,8 @@ if [[ -d $output/records ]]; then
   printf '   the same as a table:      %s\n   the machine they tell of: %s\n' \
     "$output/summary.csv" "$output/environment.json" >&2
 fi
+say "to type tpbench by itself:"
+printf '   export PATH=%q:"%s"\n' "$PWD/build/release" "\$PATH" >&2
+# What this script has set for itself, a shell of root's lacks.
+((EUID != 0)) || printf '   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1\n' >&2
 exit "$status"
