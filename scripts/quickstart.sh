@@ -45,6 +45,11 @@ fresh=()
 [[ -f build/release/CMakeCache.txt ]] || fresh=(-D TPBENCH_TESTS=OFF -D TPBENCH_WERROR=OFF)
 configure release "${fresh[@]}"
 build release tpbench
+# A GPU backend that does not build must not stand between a user and the first result either.
+if has_target release tpbench_cuda; then
+  say "building the GPU backend, as the CUDA toolkit is here"
+  build release tpbench_cuda || say "the GPU backend does not build here: all but --backend cuda works"
+fi
 
 say "mpirun -n $ranks tpbench --config configs/quickstart.json --output $output"
 status=0
