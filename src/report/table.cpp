@@ -181,21 +181,79 @@ FoldedRows fold_skipped(std::span<const Record* const> records) {
   return folded;
 }
 
-// Each code once, with the words of the first case that has it.
+// How bad a case has what a warning says; the larger the worse. Codes that are not here have no such order.
+struct WarningOrder {
+  std::string_view code;
+  double (*badness)(const Record&);
+};
+
+double active_ranks(const Record& record) {
+  return static_cast<double>(record.point.tp_degree * record.ranks.replicas);
+}
+
+constexpr WarningOrder kWarningOrders[] = {
+    {"imbalance", [](const Record& r) { return r.time->wait.summary.median / r.time->step.summary.median; }},
+    {"not_converged",
+     [](const Record& r) {
+       const Summary& step = r.time->step.summary;
+       return step.ci95 ? ((*step.ci95)[1] - (*step.ci95)[0]) / step.median
+                        : std::numeric_limits<double>::infinity();
+     }},
+    {"overlap_loses",
+     [](const Record& r) { return r.overlap ? r.overlap->overlapped_s / r.overlap->serial_s : 0.0; }},
+    {"oversubscribed", active_ranks},
+    {"shared_core", active_ranks},
+    {"shared_gpu", active_ranks},
+};
+
+const WarningOrder* order_of(std::string_view code) {
+  const auto* const found = std::find_if(std::begin(kWarningOrders), std::end(kWarningOrders),
+                                         [&](const WarningOrder& order) { return order.code == code; });
+  return found == std::end(kWarningOrders) ? nullptr : found;
+}
+
+// A warning of some cases, with the words of one of them.
+struct LegendEntry {
+  explicit LegendEntry(std::string name) : code(std::move(name)) {}
+
+  std::string code;
+  std::size_t cases = 0;
+  std::set<std::string> messages;
+  std::string message;  ///< of the worst case, or of the first
+  double badness = 0;
+
+  void add(const Record& record, const std::string& words) {
+    const WarningOrder* order = order_of(code);
+    const double here = order != nullptr && is_timed(record) ? order->badness(record) : 0;
+    if (cases++ == 0 || here > badness) {
+      message = words;
+      badness = here;
+    }
+    messages.insert(words);
+  }
+
+  [[nodiscard]] std::string to_string(std::size_t all) const {
+    const char* whose = messages.size() == 1        ? ""
+                        : order_of(code) != nullptr ? ", the worst of them"
+                                                    : ", one of them";
+    return fmt::format("{} ({} of {}{}): {}", code, cases, counted(all, "case"), whose, message);
+  }
+};
+
+// Each code once. What cases say in different words is said as the worst of them does, where that can be
+// told.
 std::string legend_text(std::span<const Record* const> records) {
-  std::vector<Warning> legend;
-  std::map<std::string, std::size_t> cases;
+  std::vector<LegendEntry> legend;
   for (const Record* record : records) {
     for (const Warning& warning : record->warnings) {
-      if (cases[warning.code]++ == 0) legend.push_back(warning);
+      auto found = std::find_if(legend.begin(), legend.end(),
+                                [&](const LegendEntry& entry) { return entry.code == warning.code; });
+      if (found == legend.end()) found = legend.insert(legend.end(), LegendEntry(warning.code));
+      found->add(*record, warning.message);
     }
   }
   std::string text;
-  for (const Warning& warning : legend) {
-    const std::size_t count = cases[warning.code];
-    text += wrapped_lines(
-        fmt::format("{} ({} of {} cases): {}", warning.code, count, records.size(), warning.message), "  ");
-  }
+  for (const LegendEntry& entry : legend) text += wrapped_lines(entry.to_string(records.size()), "  ");
   return text.empty() ? text : "\nWarnings\n" + text;
 }
 

@@ -161,6 +161,22 @@ TEST(Table, ManyCasesSkippedForOneReasonAreOneLine) {
       << render_table(alone, 0.5);
 }
 
+TEST(Table, TheLegendHasTheWordsOfTheWorstCase) {
+  std::vector<Record> records = {make_ok(make_case("mlp", 1), {.compute = 1e-3, .wait = 1e-4}),
+                                 make_ok(make_case("mlp", 2), {.compute = 1e-3, .wait = 3e-4}),
+                                 make_ok(make_case("mlp", 4), {.compute = 1e-3, .wait = 2e-4})};
+  records[0].warnings = {{"imbalance", "waits are 10 %"}, {"new_code", "one"}};
+  records[1].warnings = {{"imbalance", "waits are 30 %"}, {"new_code", "two"}};
+  records[2].warnings = {{"imbalance", "waits are 20 %"}};
+  const std::string text = render_table(records, 0.5);
+  EXPECT_NE(text.find("\nimbalance (3 of 3 cases, the worst of them): waits are 30 %\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\nnew_code (2 of 3 cases, one of them): one\n"), std::string::npos) << text;
+  records.resize(1);
+  EXPECT_NE(render_table(records, 0.5).find("\nimbalance (1 of 1 case): waits are 10 %\n"),
+            std::string::npos);
+}
+
 TEST(Table, OfNothing) { EXPECT_EQ(render_table({}, 0.5), "no cases\n"); }
 
 TEST(TextTable, WrapsTheTextOfARow) {
