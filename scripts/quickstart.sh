@@ -34,7 +34,7 @@ done
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
 source scripts/common.sh
-[[ -n $output ]] || output="results/quickstart-$(date -u +%Y%m%dT%H%M%SZ)"
+[[ -n $output ]] || output="results/quickstart-$(date -u +%Y%m%d-%H%M%S)"
 
 scripts/install-dependencies.sh
 
