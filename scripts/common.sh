@@ -37,6 +37,12 @@ build() {
   cmake --build --preset "$preset" --parallel "$(build_jobs)" "${targets[@]}" >&2
 }
 
+# has_target PRESET TARGET: whether the configured folder knows it.
+has_target() {
+  # Read to its end: a pipe that closes early would look like a failure.
+  cmake --build --preset "$1" --target help 2>/dev/null | grep -E "(^|[[:space:]])$2(:|$)" >/dev/null
+}
+
 # Cores that mpirun counts as slots: hardware threads do not count, and a narrower affinity does.
 core_slots() {
   local processors cores

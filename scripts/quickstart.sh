@@ -34,7 +34,7 @@ done
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
 source scripts/common.sh
-[[ -n $output ]] || output="results/quickstart-$(date -u +%Y%m%dT%H%M%SZ)"
+[[ -n $output ]] || output="results/quickstart-$(date -u +%Y%m%d-%H%M%S)"
 
 scripts/install-dependencies.sh
 
@@ -45,6 +45,11 @@ fresh=()
 [[ -f build/release/CMakeCache.txt ]] || fresh=(-D TPBENCH_TESTS=OFF -D TPBENCH_WERROR=OFF)
 configure release "${fresh[@]}"
 build release tpbench
+# A GPU backend that does not build must not stand between a user and the first result either.
+if has_target release tpbench_cuda; then
+  say "building the GPU backend, as the CUDA toolkit is here"
+  build release tpbench_cuda || say "the GPU backend does not build here: all but --backend cuda works"
+fi
 
 say "mpirun -n $ranks tpbench --config configs/quickstart.json --output $output"
 status=0
@@ -55,4 +60,8 @@ if [[ -d $output/records ]]; then
   printf '   the same as a table:      %s\n   the machine they tell of: %s\n' \
     "$output/summary.csv" "$output/environment.json" >&2
 fi
+say "to type tpbench by itself:"
+printf '   export PATH=%q:"%s"\n' "$PWD/build/release" "\$PATH" >&2
+# What this script has set for itself, a shell of root's lacks.
+((EUID != 0)) || printf '   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1\n' >&2
 exit "$status"

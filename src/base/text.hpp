@@ -19,6 +19,9 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> can
 /// "a, b and c"
 std::string join_words(std::span<const std::string> words, std::string_view last_separator = " and ");
 
+/// "1 case", "2 cases"
+std::string counted(std::size_t count, std::string_view noun);
+
 /// Splits at every `separator`; keeps empty pieces.
 std::vector<std::string> split(std::string_view text, char separator);
 

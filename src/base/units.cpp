@@ -22,7 +22,7 @@ std::string three_digits(double value) {
 }  // namespace
 
 std::string format_bytes(double bytes) {
-  constexpr std::array<std::string_view, 6> kUnits = {"B", "kB", "MB", "GB", "TB", "PB"};
+  constexpr std::array<std::string_view, 8> kUnits = {"B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB"};
   std::size_t unit = 0;
   double value = bytes;
   while (std::abs(value) >= 999.5 && unit + 1 < kUnits.size()) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "bench/case_runner.hpp"
 #include "bench/guard.hpp"
@@ -52,7 +53,8 @@ class SweepLoop {
     for (const std::int64_t epochs_done : done) left += epochs - epochs_done;
     const auto finished = std::count(done.begin(), done.end(), epochs);
     if (ledger_ && finished > 0)
-      log::info(fmt::format("{} of {} cases are finished already", finished, done.size()));
+      log::info(fmt::format("{} of {} {} finished already", finished, counted(done.size(), "case"),
+                            finished == 1 ? "is" : "are"));
     Progress progress(ledger_.has_value() && !run_.quiet, static_cast<std::size_t>(left));
     Guard guard(guard_options());
     guard.watch("the start of the sweep", run_.watchdog_s);

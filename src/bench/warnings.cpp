@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/build_info.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "environment/host.hpp"
 #include "environment/noise.hpp"
@@ -133,7 +134,9 @@ Message not_converged(const WarningInputs& in) {
         "sampling met a cap in an epoch before its interval was narrow enough ({} samples in {} epochs): {}",
         step.samples, in.record.epochs_done, remedy);
   }
-  if (!step.ci95) return fmt::format("{} samples are too few for an interval: {}", step.samples, remedy);
+  if (!step.ci95)
+    return fmt::format("{} {} too few for an interval: {}", counted(step.samples, "sample"),
+                       step.samples == 1 ? "is" : "are", remedy);
   return fmt::format(
       "the step's interval is {:.1f} % of its median after {} samples: {} or use a quieter machine",
       100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, remedy);

@@ -98,11 +98,11 @@ void add_watchdog_option(CLI::App& app, CommandLine& line, const char* what) {
 }
 
 void add_probe_options(CLI::App& app, CommandLine& line) {
-  app.add_option("--max-bytes", line.max_bytes, "Largest message: 1048576, 64KiB or 16MiB [16MiB]")
+  app.add_option("--max-bytes", line.max_bytes,
+                 "Largest message, from 64 bytes to 1GiB: 1048576, 64KiB or 16MiB [16MiB]")
       ->type_name("SIZE")
       ->transform(CLI::AsSizeValue(true).description(""))
-      ->check(
-          CLI::Range(std::int64_t{64}, std::int64_t{1} << 30).description("must be from 64 bytes to 1GiB"));
+      ->check(CLI::Range(std::int64_t{64}, std::int64_t{1} << 30).description(""));
   app.add_flag("--quick", line.quick, "Fewer sizes and samples: a first look");
   app.add_flag("--json", line.json, "Put the whole document on stdout instead of the table (docs/probe.md)");
   app.add_option("-o,--output", line.output, "Also write the document to this file, whole or not at all")

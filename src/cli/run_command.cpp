@@ -11,7 +11,9 @@
 
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
+#include "bench/idle_ranks.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/sweep_runner.hpp"
 #include "bench/why_skipped.hpp"
@@ -201,10 +203,11 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
   on_first_rank(world, [&] {
     output.emplace(open_output(line, launch, facts, devices, selected.sweep));
     const std::string path = output->folder.path().string();
-    log::info(fmt::format("{} cases on {} rank{}, {} BLAS thread{} each; results in {}",
-                          selected.cases.size(), world.size(), world.size() == 1 ? "" : "s",
-                          facts.threads_per_rank, facts.threads_per_rank == 1 ? "" : "s", path));
+    log::info(fmt::format("{} on {}, {} each; results in {}", counted(selected.cases.size(), "case"),
+                          counted(static_cast<std::size_t>(world.size()), "rank"),
+                          counted(static_cast<std::size_t>(facts.threads_per_rank), "BLAS thread"), path));
     say_devices(devices);
+    if (const auto idle = why_ranks_idle(selected.cases, session.host_of(), run.devices)) log::info(*idle);
     run.folder = &output->folder;
     run.environment_file = output->environment_file;
     run.label = output->label;
@@ -257,9 +260,8 @@ ExitStatus validate_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
   const Sweep sweep = load_sweep(line.config, line.overrides, built_in_availability());
   for (const std::string& remark : sweep.remarks) log::warning(remark);
-  fmt::print("{}: valid, {} case{}, up to {} rank{}\n", line.config, sweep.cases.size(),
-             sweep.cases.size() == 1 ? "" : "s", largest_degree(sweep.cases),
-             largest_degree(sweep.cases) == 1 ? "" : "s");
+  fmt::print("{}: valid, {}, up to {}\n", line.config, counted(sweep.cases.size(), "case"),
+             counted(static_cast<std::size_t>(largest_degree(sweep.cases)), "rank"));
   return ExitStatus::ok;
 }
 

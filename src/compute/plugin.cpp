@@ -21,8 +21,9 @@ std::filesystem::path find_file(const std::string& file) {
     places += (places.empty() ? "" : " and ") + folder.string();
   }
   throw EnvironmentError(fmt::format(
-      "the plug-in {} is missing (looked for in {}): it is built where CMake finds the CUDA toolkit, with "
-      "-D TPBENCH_CUDA=ON; TPBENCH_PLUGIN_DIR names another folder",
+      "the plug-in {} is missing (looked for in {}): where CMake finds the CUDA toolkit and NCCL, "
+      "`cmake --build --preset release` builds it beside the program, and with -D TPBENCH_CUDA=ON CMake says "
+      "what it does not find; TPBENCH_PLUGIN_DIR names another folder",
       file, places));
 }
 

@@ -18,12 +18,12 @@ std::string wrapped_lines(const std::string& text, const std::string& indent) {
   return lines;
 }
 
-std::string shared_fields(std::span<const Record* const> records) {
+std::string shared_fields(std::span<const Case> cases) {
   std::string text = "All cases:";
   for (const CaseField& field : case_fields()) {
     std::set<std::string> values;
-    for (const Record* record : records) {
-      if (!field.get(record->point).is_null()) values.insert(field_text(field, record->point));
+    for (const Case& point : cases) {
+      if (!field.get(point).is_null()) values.insert(field_text(field, point));
     }
     if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());
   }
@@ -31,7 +31,7 @@ std::string shared_fields(std::span<const Record* const> records) {
 }
 
 std::string common_text(std::span<const Record* const> records) {
-  std::string text = shared_fields(records);
+  std::string text = shared_fields(cases_of(records));
   std::set<std::string> labels;
   for (const Record* record : records) labels.insert(record->label);
   constexpr std::string_view kHead = "All cases:";

@@ -11,7 +11,7 @@ namespace tpbench {
 std::string wrapped_lines(const std::string& text, const std::string& indent);
 
 /// "All cases: workload=mlp pass=forward ...": the fields of a case that have one value in all of them.
-std::string shared_fields(std::span<const Record* const> records);
+std::string shared_fields(std::span<const Case> cases);
 
 /// "All cases: label=eth-1g workload=mlp pass=forward ...", wrapped: what the columns of a table leave out.
 std::string common_text(std::span<const Record* const> records);

@@ -238,7 +238,7 @@ Section head_section(std::span<const Comparison> comparisons) {
     section.sentences.push_back(folder_sentence(folder_letter(i + 1), *comparisons[i].other));
   std::vector<const Record*> records;
   for (const ComparedCase& compared : comparisons.front().cases) records.push_back(compared.base);
-  if (!records.empty()) section.sentences.push_back(shared_fields(records));
+  if (!records.empty()) section.sentences.push_back(shared_fields(cases_of(records)));
   return section;
 }
 

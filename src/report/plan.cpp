@@ -6,8 +6,10 @@
 #include <stdexcept>
 
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
+#include "report/common_text.hpp"
 #include "report/csv.hpp"
 #include "report/text_table.hpp"
 
@@ -53,11 +55,12 @@ std::string totals_text(const std::vector<PlannedCase>& plan) {
     largest_peak = std::max(largest_peak, *planned.predicted_peak);
     ranks = std::max(ranks, planned.point.tp_degree);
   }
-  std::string text = fmt::format("{} case{}", plan.size(), plan.size() == 1 ? "" : "s");
+  std::string text = counted(plan.size(), "case");
   if (skipped > 0) text += fmt::format(", {} of them skipped", skipped);
   if (skipped == plan.size()) return text + "; nothing would run\n";
-  return text + fmt::format("; largest predicted peak {} per rank; {} rank{} needed\n",
-                            format_bytes(static_cast<double>(largest_peak)), ranks, ranks == 1 ? "" : "s");
+  return text + fmt::format("; largest predicted peak {} per rank; {} needed\n",
+                            format_bytes(static_cast<double>(largest_peak)),
+                            counted(static_cast<std::size_t>(ranks), "rank"));
 }
 
 std::string table_text(const std::vector<PlannedCase>& plan, std::span<const Case> cases) {
@@ -84,7 +87,8 @@ std::string table_text(const std::vector<PlannedCase>& plan, std::span<const Cas
     cells.push_back(format_bytes(static_cast<double>(*planned.bytes_per_step)));
     table.add_row(std::move(cells));
   }
-  return table.to_string() + (plan.empty() ? "" : "\n") + totals_text(plan);
+  if (plan.empty()) return totals_text(plan);
+  return wrapped_lines(shared_fields(cases), "  ") + '\n' + table.to_string() + '\n' + totals_text(plan);
 }
 
 // The columns of csv and the keys of jsonl, beside those of the case.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/units.hpp"
+#include "report/common_text.hpp"
 #include "report/text_table.hpp"
 
 namespace tpbench {
@@ -112,11 +113,13 @@ std::string noise_lines(std::span<const ProbedPath> paths) {
       return time.ci95 && ((*time.ci95)[1] - (*time.ci95)[0]) / 2 > kWide * time.median;
     });
     if (wide > 0)
-      text += fmt::format(
-          "Mind: {} {} {}: {} of {} medians are known to no better than {}: other programs, or ranks "
-          "that share a core\n",
-          place_of(path), name_of(path.operation), ranks_of(path), wide, path.points.size(),
-          format_percent(kWide));
+      text += wrapped_lines(
+          fmt::format(
+              "Mind: {} {} {}: {} of {} medians are known to no better than {}: other programs, or ranks "
+              "that share a core",
+              place_of(path), name_of(path.operation), ranks_of(path), wide, path.points.size(),
+              format_percent(kWide)),
+          "  ");
   }
   return text;
 }
@@ -145,8 +148,7 @@ std::string transport_lines(std::span<const ProbedPath> paths) {
     if (path.transport.is_null()) continue;
     const std::string line = describe_transport(path);
     if (!said.insert(line).second) continue;
-    const auto lines = wrap_text(line, TextTable::kWidth);
-    for (std::size_t i = 0; i < lines.size(); ++i) text += (i == 0 ? "" : "  ") + lines[i] + '\n';
+    text += wrapped_lines(line, "  ");
   }
   return text;
 }
@@ -155,8 +157,9 @@ std::string problem_lines(std::span<const ProbedPath> paths) {
   std::string text;
   for (const ProbedPath& path : paths) {
     if (path.problem)
-      text += fmt::format("{} {} {} FAILED, no times: {}\n", place_of(path), name_of(path.operation),
-                          ranks_of(path), *path.problem);
+      text += wrapped_lines(fmt::format("{} {} {} FAILED, no times: {}", place_of(path),
+                                        name_of(path.operation), ranks_of(path), *path.problem),
+                            "  ");
   }
   return text.empty() ? "" : text + '\n';
 }

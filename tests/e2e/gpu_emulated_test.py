@@ -164,6 +164,7 @@ class Emulated(E2eTest):
         (self.folder / "libtpbench_cuda.so").write_text("no library")
         for variables, words in (
                 ({"TPBENCH_PLUGIN_DIR": "/nowhere"}, "the plug-in libtpbench_cuda.so is missing (looked for in /nowhere)"),
+                ({"TPBENCH_PLUGIN_DIR": "/nowhere"}, "`cmake --build --preset release` builds it beside the program"),
                 ({"TPBENCH_PLUGIN_DIR": str(self.folder)}, "cannot be loaded"),
                 ({"TPBENCH_EMULATED_GPUS": "0"}, "finds no GPU"),
                 ({"TPBENCH_EMULATED_GPUS": "0", "CUDA_VISIBLE_DEVICES": "7"}, "(CUDA_VISIBLE_DEVICES=7)")):

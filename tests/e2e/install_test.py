@@ -38,6 +38,7 @@ class Install(E2eTest):
         for document in (SOURCE_DIR / "docs").rglob("*.md"):
             self.assertIn(f"share/doc/tpbench/{document.relative_to(SOURCE_DIR / 'docs')}", installed)
         self.assertLessEqual({"bin/tpbench", "share/doc/tpbench/README.md", "share/doc/tpbench/CHANGELOG.md"}, installed)
+        self.assertEqual([str(path) for path in prefix.rglob("*") if path.is_dir() and not any(path.iterdir())], [])
         # Nothing of the tests.
         self.assertEqual([path for path in installed if path.startswith("bin/")], ["bin/tpbench"])
         self.run_tpbench("--config", prefix / "share/tpbench/configs/quickstart.json", "--output", "out", "--filter",

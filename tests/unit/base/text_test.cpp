@@ -60,5 +60,11 @@ TEST(StableHash, IsFnv1a) {
   EXPECT_EQ(stable_hash("foobar"), 0x85944171f73967e8U);
 }
 
+TEST(Counted, HasThePluralWhereItBelongs) {
+  EXPECT_EQ(counted(0, "case"), "0 cases");
+  EXPECT_EQ(counted(1, "case"), "1 case");
+  EXPECT_EQ(counted(2, "case"), "2 cases");
+}
+
 }  // namespace
 }  // namespace tpbench

@@ -15,7 +15,9 @@ TEST(FormatBytes, HasThreeDigitsAndADecimalUnit) {
   EXPECT_EQ(format_bytes(123456), "123 kB");
   EXPECT_EQ(format_bytes(1.34e9), "1.34 GB");
   EXPECT_EQ(format_bytes(2e15), "2.00 PB");
-  EXPECT_EQ(format_bytes(5e18), "5000 PB");
+  EXPECT_EQ(format_bytes(5e18), "5.00 EB");
+  EXPECT_EQ(format_bytes(2.5e21), "2.50 ZB");
+  EXPECT_EQ(format_bytes(5e24), "5000 ZB");
   EXPECT_EQ(format_bytes(-1500), "-1.50 kB");
 }
 

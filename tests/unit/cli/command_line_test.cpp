@@ -62,6 +62,15 @@ TEST(CommandLine, Probe) {
   EXPECT_EQ(parse({"probe", "--watchdog", "nan"}).exit_status, 2);
 }
 
+TEST(CommandLine, HelpNamesTypesAndNoInnerWords) {
+  testing::internal::CaptureStdout();
+  const char* const words[] = {"tpbench", "probe", "--help"};
+  EXPECT_EQ(parse_command_line(3, words, /*speaks=*/true).exit_status, 0);
+  const std::string help = testing::internal::GetCapturedStdout();
+  EXPECT_NE(help.find("--max-bytes SIZE  "), std::string::npos) << help;
+  EXPECT_NE(help.find("--watchdog SECONDS  "), std::string::npos) << help;
+}
+
 TEST(CommandLine, CompareAndExport) {
   const auto compare = parse({"compare", "a", "b", "c", "--format", "markdown"}).command_line.value();
   EXPECT_EQ(compare.command, Command::compare);

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "report/text_table.hpp"
+
 namespace tpbench {
 namespace {
 
@@ -63,6 +65,10 @@ TEST(RenderProbe, SaysWhatFailedAndWhatIsHardlyKnown) {
   EXPECT_TRUE(holds(text, "a - b ping_pong 0-4 FAILED, no times: byte 3 is wrong")) << text;
   EXPECT_TRUE(holds(text, "Mind: a - b ping_pong 0-4: 1 of 5 medians are known to no better than 25 %"))
       << text;
+  noisy.hosts = {"a-host-with-a-long-name.example", "another-host-with-a-long-name.example"};
+  const std::string wide = render_probe(std::vector{noisy});
+  const std::string mind = wide.substr(wide.find("Mind: "));
+  EXPECT_LE(mind.find('\n'), TextTable::kWidth) << mind;
 }
 
 }  // namespace

@@ -107,11 +107,74 @@ TEST(Table, AModelSaysItsShape) {
 
 TEST(Table, ProbesOfTheFabricHaveNoSpeedUp) {
   std::vector<Record> records = {make_ok(make_case("all_reduce", 1), {.other = 1e-6}),
-                                 make_ok(make_case("all_reduce", 2), {.communication = 1e-3})};
+                                 make_ok(make_case("all_reduce", 2), {.communication = 1e-3}),
+                                 make_ok(make_case("gemm", 1), {.compute = 1e-3})};
   apply_scaling(records);
   const std::string text = render_table(records, 0.5);
-  EXPECT_NE(text.find("-    -       100 %"), std::string::npos) << text;
-  EXPECT_EQ(text.find("Useful degree"), std::string::npos) << text;
+  EXPECT_NE(text.find("-     -       100 %"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Useful degree (efficiency"), text.rfind("Useful degree")) << text;
+  EXPECT_EQ(text.find("\nall_reduce h=4096"), std::string::npos) << text;
+}
+
+TEST(Table, ProbesOfTheFabricHaveMessageAndBandwidth) {
+  std::vector<Record> records = {make_ok(make_case("all_reduce", 1), {.other = 1e-6}),
+                                 make_ok(make_case("all_reduce", 2), {.communication = 1e-3})};
+  apply_scaling(records);
+  EXPECT_NE(render_table(records, 0.5).find(R"(
+TP  bytes/call     busbw  mem/rank     comm            step  comm share  warnings
+ 1           -         -   2.10 MB     0 ns  1.00 us +-3.5%         0 %
+ 2     2.10 MB  333 MB/s   2.10 MB  1.00 ms  1.00 ms +-3.5%       100 %
+)"),
+            std::string::npos)
+      << render_table(records, 0.5);
+  // Beside layers these keep their own columns.
+  records.push_back(make_ok(make_case("gemm", 1), {.compute = 1e-3}));
+  EXPECT_NE(
+      render_table(records, 0.5)
+          .find(
+              "\nworkload    TP  bytes/call     busbw  mem/rank  compute     comm            step  speed-up"),
+      std::string::npos)
+      << render_table(records, 0.5);
+}
+
+// `few` cases skipped for one reason and `many` for another.
+std::vector<Record> records_with_skipped(std::int64_t few, std::int64_t many) {
+  std::vector<Record> records = {make_ok(make_case("mlp", 1), {.compute = 1e-3})};
+  for (std::int64_t i = 0; i < few + many; ++i) {
+    records.push_back(make_not_ok(make_case("mlp", i < few ? 2 : 4, 1024 * (i + 1)), Status::skipped,
+                                  ReasonCode::ranks, i < few ? "two ranks" : "four ranks"));
+  }
+  return records;
+}
+
+TEST(Table, ManyCasesSkippedForOneReasonAreOneLine) {
+  const std::string text = render_table(records_with_skipped(4, 5), 0.5);
+  std::size_t rows = 0;
+  for (const std::string& line : split(text, '\n'))
+    rows += line.find("  skipped: two ranks") != std::string::npos;
+  EXPECT_EQ(rows, 4U) << text;
+  EXPECT_EQ(text.find("skipped: four ranks"), text.rfind("skipped: four ranks")) << text;
+  EXPECT_NE(text.find("\n5 cases skipped: four ranks\n"), std::string::npos) << text;
+  std::vector<Record> alone = records_with_skipped(0, 6);
+  alone.erase(alone.begin());
+  EXPECT_NE(render_table(alone, 0.5).find("\n\n6 cases skipped: four ranks\n"), std::string::npos)
+      << render_table(alone, 0.5);
+}
+
+TEST(Table, TheLegendHasTheWordsOfTheWorstCase) {
+  std::vector<Record> records = {make_ok(make_case("mlp", 1), {.compute = 1e-3, .wait = 1e-4}),
+                                 make_ok(make_case("mlp", 2), {.compute = 1e-3, .wait = 3e-4}),
+                                 make_ok(make_case("mlp", 4), {.compute = 1e-3, .wait = 2e-4})};
+  records[0].warnings = {{"imbalance", "waits are 10 %"}, {"new_code", "one"}};
+  records[1].warnings = {{"imbalance", "waits are 30 %"}, {"new_code", "two"}};
+  records[2].warnings = {{"imbalance", "waits are 20 %"}};
+  const std::string text = render_table(records, 0.5);
+  EXPECT_NE(text.find("\nimbalance (3 of 3 cases, the worst of them): waits are 30 %\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\nnew_code (2 of 3 cases, one of them): one\n"), std::string::npos) << text;
+  records.resize(1);
+  EXPECT_NE(render_table(records, 0.5).find("\nimbalance (1 of 1 case): waits are 10 %\n"),
+            std::string::npos);
 }
 
 TEST(Table, OfNothing) { EXPECT_EQ(render_table({}, 0.5), "no cases\n"); }

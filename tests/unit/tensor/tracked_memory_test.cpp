@@ -127,7 +127,7 @@ TEST(TrackedMemory, SaysWhatItCouldNotAllocate) {
     memory.allocate(Category::weights, std::int64_t{1} << 60);
     FAIL() << "an exabyte was allocated";
   } catch (const CaseError& error) {
-    EXPECT_NE(std::string(error.what()).find("cannot allocate 1153 PB for weights: "), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("cannot allocate 1.15 EB for weights: "), std::string::npos)
         << error.what();
   }
   EXPECT_EQ(memory.in_use().total(), 0);
