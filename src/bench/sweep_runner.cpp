@@ -18,6 +18,7 @@
 #include "comm/device_side.hpp"
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
+#include "result/summary_text.hpp"
 
 namespace tpbench {
 namespace {
@@ -25,10 +26,7 @@ namespace {
 std::string in_a_few_words(const Record& record) {
   if (record.status != Status::ok)
     return fmt::format("{}: {}", name_of(record.status), record.reason.value_or(""));
-  const Summary& step = record.time->step.summary;
-  if (!step.ci95) return fmt::format("step {}", format_seconds(step.median));
-  return fmt::format("step {} +- {:.1f} %", format_seconds(step.median),
-                     100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median);
+  return "step " + median_text(record.time->step.summary);
 }
 
 class SweepLoop {

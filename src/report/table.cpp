@@ -14,6 +14,7 @@
 #include "report/common_text.hpp"
 #include "report/text_table.hpp"
 #include "report/useful_degree.hpp"
+#include "result/summary_text.hpp"
 
 namespace tpbench {
 namespace {
@@ -29,14 +30,7 @@ std::string median_text(const Record& record, Quantity TimeResult::*quantity) {
 }
 
 // "1.23 ms +-2.1%": half the interval over the median.
-std::string step_text(const Record& record) {
-  const Summary& step = record.time->step.summary;
-  std::string text = format_seconds(step.median);
-  if (step.ci95 && step.median > 0) {
-    text += fmt::format(" +-{:.1f}%", ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median * 100);
-  }
-  return text;
-}
+std::string step_text(const Record& record) { return median_text(record.time->step.summary); }
 
 // A probe of the fabric divides no work between ranks: it has no speed-up.
 bool divides_work(const Record& record) { return record.flop_per_rank.value_or(1) > 0; }
@@ -204,6 +198,8 @@ constexpr WarningOrder kWarningOrders[] = {
     {"oversubscribed", active_ranks},
     {"shared_core", active_ranks},
     {"shared_gpu", active_ranks},
+    {"unexplained",
+     [](const Record& r) { return r.time->other.summary.median / r.time->step.summary.median; }},
 };
 
 const WarningOrder* order_of(std::string_view code) {
