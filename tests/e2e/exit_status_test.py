@@ -3,9 +3,11 @@
 import json
 import os
 import pathlib
+import pty
+import subprocess
 import unittest
 
-from harness import FAULTY, E2eTest
+from harness import FAULTY, TPBENCH, E2eTest, environment
 
 
 class BadUsage(E2eTest):
@@ -67,6 +69,24 @@ class BadUsage(E2eTest):
         for ranks in (None, 3):
             self.assertEqual(self.run_tpbench("models", ranks=ranks).stdout.count("llama3-8b  "), 1)
         self.assertIn("llama3-8b", [model["model"] for model in json.loads(self.run_tpbench("models", "--json").stdout)])
+
+
+class Colours(E2eTest):
+    def on_a_terminal(self, **variables):
+        """What stands on stderr when that is a terminal."""
+        ours, theirs = pty.openpty()
+        try:
+            subprocess.run([TPBENCH, "--config", "nowhere.json"], stderr=theirs,
+                           env=environment(TERM="xterm", COLORTERM=None, **variables))
+            return os.read(ours, 4096).decode()
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+    def test_no_color(self):
+        self.assertIn("\x1b[", self.on_a_terminal(NO_COLOR=None))
+        self.assertIn("\x1b[", self.on_a_terminal(NO_COLOR=""))
+        self.assertNotIn("\x1b[", self.on_a_terminal(NO_COLOR="1"))
 
 
 class Help(E2eTest):
@@ -133,6 +153,13 @@ class Environment(E2eTest):
             if ranks is None:
                 self.assertIn("stdout: cannot write the results: No space left on device; they are in out", job.stderr)
             self.assert_valid(self.folder / f"out{ranks}", cases=1)
+
+    @unittest.skipUnless(pathlib.Path("/dev/full").exists(), "needs /dev/full")
+    def test_selfcheck_that_cannot_be_printed(self):
+        for options in ([], ["--json"]):
+            with open("/dev/full", "w") as full:
+                job = self.run_tpbench("selfcheck", *options, stdout=full, status=3)
+            self.assertIn("stdout: cannot write the results: No space left on device", job.stderr)
 
 
 class Failed(E2eTest):
