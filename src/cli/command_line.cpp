@@ -164,7 +164,10 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
       ->check(not_empty());
   app.add_option("--label", line.label, "Name of the fabric under test, written into every record")
       ->type_name("NAME");
-  app.add_option("--filter", line.filters, "Run only cases where KEY has one of the values; may be repeated")
+  app.add_option(
+         "--filter", line.filters,
+         "Run only cases where KEY has one of the values; may be repeated. --resume keeps to the earlier "
+         "run's unless some are given; --filter all drops them")
       ->type_name("KEY=VALUE[,VALUE]")
       ->allow_extra_args(false);
   app.add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")

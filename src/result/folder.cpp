@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "result/atomic_file.hpp"
 #include "result/json_difference.hpp"
@@ -26,6 +27,8 @@ namespace tpbench {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kRunSchema = "tpbench.run/1";
 
 constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{16} << 20U;
 
@@ -68,6 +71,27 @@ bool holds_records(const fs::path& path) {
     if (entry.path().extension() == ".json") return true;
   }
   return false;
+}
+
+// What a run that ended early leaves behind may lie there; a home or a source folder was a slip of the
+// finger.
+void check_nothing_else_is_there(const fs::path& path) {
+  constexpr std::size_t kMostNamed = 3;
+  std::vector<std::string> others;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename().string();
+    const bool ours = name == ".lock" || name == "run.json" || name == "records" ||
+                      name.find(kTemporaryMark) != std::string::npos;
+    if (!ours) others.push_back(name);
+  }
+  if (others.empty()) return;
+  std::sort(others.begin(), others.end());
+  const std::size_t more = others.size() > kMostNamed ? others.size() - kMostNamed : 0;
+  others.resize(others.size() - more);
+  throw UsageError(fmt::format(
+      "--output {}: the folder holds something else ({}{}); results want a new folder or an empty one",
+      path.string(), join_words(others, ", "), more > 0 ? fmt::format(" and {} more", more) : ""));
 }
 
 void remove_leftovers(const fs::path& folder) {
@@ -114,27 +138,6 @@ std::optional<Json> read_json(const fs::path& path) {
   return json.is_discarded() ? std::nullopt : std::optional<Json>(std::move(json));
 }
 
-void check_same_sweep(const fs::path& path, const Json& resolved_sweep) {
-  const fs::path file = path / "sweep.json";
-  if (!fs::exists(file)) {
-    throw UsageError(fmt::format(
-        "--resume {}: there is no sweep.json in this folder; to start there, use --output", path.string()));
-  }
-  const std::optional<Json> earlier = read_json(file);
-  if (!earlier) throw UsageError(fmt::format("--resume {}: its sweep.json is not JSON", path.string()));
-  const auto differing = differences(*earlier, resolved_sweep);
-  if (differing.empty()) return;
-  std::string text = fmt::format(
-      "--resume {}: the folder was made from another sweep; choose another --output, or "
-      "undo what differs:",
-      path.string());
-  for (const JsonDifference& difference : differing) {
-    text += fmt::format("\n  {}: {} in the folder, {} now", difference.pointer, difference.first,
-                        difference.second);
-  }
-  throw UsageError(text);
-}
-
 std::string environment_name(int number) {
   return number == 1 ? "environment.json" : fmt::format("environment-{}.json", number);
 }
@@ -177,17 +180,89 @@ std::vector<Record> read_records(const fs::path& folder) {
   return records;
 }
 
+void check_can_be_resumed(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error))
+    throw UsageError(fmt::format("--resume {}: there is no such folder", path.string()));
+  if (!fs::exists(path / "sweep.json")) {
+    throw UsageError(fmt::format(
+        "--resume {}: there is no sweep.json in this folder; to start there, use --output", path.string()));
+  }
+}
+
+void check_same_sweep(const fs::path& path, const Json& resolved_sweep) {
+  check_can_be_resumed(path);
+  const std::optional<Json> earlier = read_json(path / "sweep.json");
+  if (!earlier) throw UsageError(fmt::format("--resume {}: its sweep.json is not JSON", path.string()));
+  const auto differing = differences(*earlier, resolved_sweep);
+  if (differing.empty()) return;
+  std::string text = fmt::format(
+      "--resume {}: the folder was made from another sweep; choose another --output, or "
+      "undo what differs:",
+      path.string());
+  for (const JsonDifference& difference : differing) {
+    text += fmt::format("\n  {}: {} in the folder, {} now", difference.pointer, difference.first,
+                        difference.second);
+  }
+  throw UsageError(text);
+}
+
+std::vector<std::string> recorded_filters(const fs::path& folder) {
+  const fs::path file = folder / "run.json";
+  if (!fs::exists(file)) return {};
+  const std::optional<Json> run = read_json(file);
+  const auto is_text = [](const Json& value) { return value.is_string(); };
+  const bool sound = run && run->is_object() && run->value("schema", Json()) == kRunSchema &&
+                     run->value("filters", Json()).is_array() &&
+                     std::all_of(run->at("filters").begin(), run->at("filters").end(), is_text);
+  if (!sound) {
+    throw UsageError(
+        fmt::format("{}: is no {} document, so that the filters of the earlier run are unknown; "
+                    "give them with --filter, or --filter all",
+                    file.string(), kRunSchema));
+  }
+  return run->at("filters").get<std::vector<std::string>>();
+}
+
+std::optional<std::string> recorded_label(const fs::path& folder) {
+  const std::optional<Json> environment = read_json(folder / "environment.json");
+  if (environment && environment->is_object() && environment->value("label", Json()).is_string()) {
+    std::string label = environment->at("label").get<std::string>();
+    // A run that left no record and no name has named nothing.
+    if (label.empty() && record_files(folder).empty()) return std::nullopt;
+    return label;
+  }
+  const std::vector<Record> records = read_records(folder);
+  return records.empty() ? std::nullopt : std::optional<std::string>(records.front().label);
+}
+
 ResultFolder ResultFolder::create(const fs::path& path) {
   create_folders(path);
+  const auto holds_results = [&] { return fs::exists(path / "sweep.json") || holds_records(path); };
+  if (!holds_results()) check_nothing_else_is_there(path);
   ResultFolder folder(path);
-  if (fs::exists(path / "sweep.json") || holds_records(path)) {
+  if (holds_results()) {
     throw UsageError(
         fmt::format("{} already holds results; use --resume {} to continue them, or another --output",
-                    path.string(), path.string()));
+                    path.string(), shell_quoted(path.string())));
   }
   create_folders(path / "records");
   check_writable(path);
   return folder;
+}
+
+ResultFolder ResultFolder::create_numbered(const fs::path& path) {
+  if (path.has_parent_path()) create_folders(path.parent_path());
+  for (int number = 1;; ++number) {
+    const fs::path candidate = number == 1 ? path : fs::path(fmt::format("{}-{}", path.string(), number));
+    std::error_code error;
+    // Only one of several processes makes a folder.
+    if (fs::create_directory(candidate, error)) return create(candidate);
+    if (error && !fs::exists(candidate)) {
+      throw EnvironmentError(
+          fmt::format("{}: cannot create the folder: {}", candidate.string(), error.message()));
+    }
+  }
 }
 
 ResultFolder ResultFolder::resume(const fs::path& path, const Json& resolved_sweep) {
@@ -232,6 +307,11 @@ ResultFolder::~ResultFolder() {
 
 void ResultFolder::write_sweep(const Json& resolved_sweep) {
   write_file_atomically(path_ / "sweep.json", to_text(resolved_sweep));
+}
+
+void ResultFolder::write_run(const std::string& command, const std::vector<std::string>& filters) {
+  write_file_atomically(path_ / "run.json",
+                        to_text({{"schema", kRunSchema}, {"command", command}, {"filters", filters}}));
 }
 
 std::string ResultFolder::write_environment(const Json& environment) {

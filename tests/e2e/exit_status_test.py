@@ -7,7 +7,7 @@ import pty
 import subprocess
 import unittest
 
-from harness import FAULTY, TPBENCH, E2eTest, environment
+from harness import FAULTY, TPBENCH, E2eTest, environment, read_records
 
 
 class BadUsage(E2eTest):
@@ -60,6 +60,23 @@ class BadUsage(E2eTest):
         job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=2)
         self.assertEqual(job.stderr.count("out already holds results; use --resume out"), 1, job.stderr)
         self.assertEqual({path: path.read_bytes() for path in (self.folder / "out").rglob("*.json")}, before)
+
+    def test_folder_that_holds_something_else(self):
+        sweep = self.sweep()
+        for name in ("thesis.tex", "b", "c", "d"):
+            (self.folder / "home").mkdir(exist_ok=True)
+            (self.folder / "home" / name).write_text("")
+        self.assert_refused("--output home: the folder holds something else (b, c, d and 1 more)", "--config", sweep,
+                            "--output", "home")
+        (self.folder / "new").mkdir()
+        self.run_tpbench("--config", sweep, "--output", "new")
+
+    def test_two_in_one_second(self):
+        sweep = self.sweep(measure={"max_seconds": 0.01})
+        jobs = [self.start("--config", sweep) for _ in range(4)]
+        for job in jobs:
+            self.assertEqual(job.wait().status, 0, job.stderr)
+        self.assertEqual(len(list((self.folder / "results").iterdir())), 4)
 
     def test_validate_speaks_once(self):
         job = self.run_tpbench("validate", self.sweep(tp_degree=[1, 4]), ranks=3)
@@ -168,6 +185,11 @@ class Failed(E2eTest):
         job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=1, program=FAULTY,
                                TPBENCH_TEST_FAULT="wrong_weight:rank=0:case=2")
         self.assertIn("failed: ", job.stdout)
+        failed = next(id for id, r in read_records(self.folder / "out").items() if r["status"] == "failed")
+        self.assertEqual(job.stderr.count(f"error: 1 of 4 cases failed: {failed}: "), 1, job.stderr)
+        quiet = self.run_tpbench("--config", sweep, "--output", "quiet", "-q", "--format", "none", ranks=2, status=1,
+                                 program=FAULTY, TPBENCH_TEST_FAULT="wrong_weight:rank=0:case=2")
+        self.assertIn(f"error: 1 of 4 cases failed: {failed}: ", quiet.stderr)
         self.assertEqual(sorted(r["status"] for r in self.assert_valid(self.folder / "out", cases=4).values()),
                          ["failed", "ok", "ok", "ok"])
 

@@ -136,6 +136,54 @@ TEST_F(FolderTest, CreateRefusesAFolderWithResults) {
   EXPECT_THROW(ResultFolder::create(root_), UsageError);
 }
 
+TEST_F(FolderTest, CreateLeavesOtherPeoplesFoldersAlone) {
+  std::ofstream(root_ / "thesis.tex") << "x";
+  const auto message = message_of<UsageError>([&] { ResultFolder::create(root_); });
+  EXPECT_NE(message.find("holds something else (thesis.tex)"), std::string::npos) << message;
+  EXPECT_EQ(files_in(root_), 1U);
+  fs::remove(root_ / "thesis.tex");
+  // What a run that was killed at its start leaves there is no reason to refuse.
+  { ResultFolder::create(root_).write_run("tpbench", {}); }
+  std::ofstream(root_ / "sweep.json.tmp.123") << "{";
+  EXPECT_NO_THROW(ResultFolder::create(root_));
+}
+
+TEST_F(FolderTest, ANumberTellsFoldersOfOneNameApart) {
+  const ResultFolder first = ResultFolder::create_numbered(root_ / "results" / "a");
+  const ResultFolder second = ResultFolder::create_numbered(root_ / "results" / "a");
+  EXPECT_EQ(first.path(), root_ / "results" / "a");
+  EXPECT_EQ(second.path(), root_ / "results" / "a-2");
+  std::ofstream(root_ / "file") << "x";
+  EXPECT_THROW(ResultFolder::create_numbered(root_ / "file" / "a"), EnvironmentError);
+}
+
+TEST_F(FolderTest, FiltersOfTheLastRunAreRecorded) {
+  EXPECT_TRUE(recorded_filters(root_).empty());
+  ResultFolder folder = ResultFolder::create(root_);
+  folder.write_run("tpbench --config a.json", {"tp_degree=1", "workload=mlp"});
+  EXPECT_EQ(recorded_filters(root_), (std::vector<std::string>{"tp_degree=1", "workload=mlp"}));
+  folder.write_run("tpbench --resume .", {});
+  EXPECT_TRUE(recorded_filters(root_).empty());
+  for (const char* text : {"{", "[]", R"({"schema": "tpbench.run/2", "filters": []})",
+                           R"({"schema": "tpbench.run/1", "filters": [1]})"}) {
+    write_file_atomically(root_ / "run.json", text);
+    EXPECT_THROW(recorded_filters(root_), UsageError) << text;
+  }
+}
+
+TEST_F(FolderTest, TheLabelIsKnownBeforeTheFirstRecord) {
+  ResultFolder folder = ResultFolder::create(root_);
+  EXPECT_EQ(recorded_label(root_), std::nullopt);
+  folder.write_environment(Json{{"label", ""}});
+  EXPECT_EQ(recorded_label(root_), std::nullopt) << "nothing has that name yet";
+  fs::remove(root_ / "environment.json");
+  folder.write_environment(Json{{"label", "eth-1g"}});
+  EXPECT_EQ(recorded_label(root_), "eth-1g");
+  fs::remove(root_ / "environment.json");
+  folder.write_record(record_);
+  EXPECT_EQ(recorded_label(root_), record_.label);
+}
+
 TEST_F(FolderTest, CreateSaysWhyAFolderCannotBe) {
   std::ofstream(root_ / "file") << "x";
   const auto message = message_of<EnvironmentError>([&] { ResultFolder::create(root_ / "file" / "below"); });
