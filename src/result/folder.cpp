@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "result/atomic_file.hpp"
 #include "result/json_difference.hpp"
 #include "result/read_text.hpp"
+#include "result/record_tables.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
@@ -115,19 +117,61 @@ Json without_volatile_keys(Json environment) {
   return environment;
 }
 
+bool nearly(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(std::abs(a), std::abs(b)); }
+
+// Every sample is one of a step.
+void check_same_samples(const Quantity& step, const Quantity& quantity, const char* name) {
+  if (quantity.samples_s.size() != step.samples_s.size()) {
+    throw std::runtime_error(fmt::format("samples_s.{} has {} samples and samples_s.step has {}", name,
+                                         quantity.samples_s.size(), step.samples_s.size()));
+  }
+  // What is left of a step may be below 0 by the resolution of the clocks; a step may not.
+  if (std::any_of(step.samples_s.begin(), step.samples_s.end(), [](double sample) { return sample < 0; }))
+    throw std::runtime_error("samples_s.step has a sample below 0");
+}
+
+// What time_s says of a quantity must be what its samples say. A program that wrote shorter numbers did no
+// harm.
+void check_summary(const Quantity& quantity, const char* name) {
+  const Summary &said = quantity.summary, samples = summarise(quantity.samples_s);
+  // Several epochs are judged by their medians (docs/record.md, "Times").
+  const bool by_epochs = quantity.epoch_medians_s.size() > 1;
+  const Summary middle = by_epochs ? summarise(quantity.epoch_medians_s) : samples;
+  const auto check = [&](const char* key, double value, double expected) {
+    if (nearly(value, expected)) return;
+    throw std::runtime_error(
+        fmt::format("time_s.{}.{} is {} and its samples say {}", name, key, value, expected));
+  };
+  check("samples", static_cast<double>(said.samples), static_cast<double>(samples.samples));
+  check("median", said.median, middle.median);
+  check("mean", said.mean, samples.mean);
+  check("min", said.min, samples.min);
+  check("max", said.max, samples.max);
+  check("p95", said.p95, samples.p95);
+  check("p99", said.p99, samples.p99);
+  check("outliers", static_cast<double>(said.outliers), static_cast<double>(samples.outliers));
+  if (said.ci95.has_value() != middle.ci95.has_value()) {
+    throw std::runtime_error(fmt::format("time_s.{}.ci95 is {} and its samples say otherwise", name,
+                                         said.ci95 ? "an interval" : "null"));
+  }
+  for (std::size_t end = 0; said.ci95 && end < 2; ++end)
+    check(end == 0 ? "ci95[0]" : "ci95[1]", (*said.ci95)[end], (*middle.ci95)[end]);
+}
+
 // A record that says something else than its name, or that its own samples contradict, was not written by
 // tpbench.
 void check_consistent(const Record& record, const std::string& name) {
   if (record.id != name) throw std::runtime_error("it holds the id " + record.id);
   if (case_id(asked_case(record)) != record.id) throw std::runtime_error("its case is not that of its id");
   if (!record.time) return;
-  const Quantity& step = record.time->step;
-  if (step.samples_s.empty() || step.samples_s.size() != step.summary.samples) {
-    throw std::runtime_error("its samples are not those that it summarises");
-  }
-  const Summary again = summarise(step.samples_s);
-  if (again.min != step.summary.min || again.max != step.summary.max || again.min < 0) {
-    throw std::runtime_error("its samples contradict its summary");
+  if (!record.verification.passed.value_or(true))
+    throw std::runtime_error("status is \"ok\" and verification.passed is false");
+  if (record.time->step.samples_s.empty()) throw std::runtime_error("samples_s.step is null");
+  for (const auto& [quantity_name, member] : kQuantities) {
+    const Quantity& quantity = (*record.time).*member;
+    if (quantity.samples_s.empty()) continue;
+    check_same_samples(record.time->step, quantity, quantity_name);
+    check_summary(quantity, quantity_name);
   }
 }
 
@@ -151,7 +195,11 @@ bool is_finished(const Record& record) {
 }
 
 Record read_record(const fs::path& file) {
-  Record record = record_from_json(Json::parse(read_text(file)));
+  const std::string text = read_text(file);
+  const Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded())
+    throw std::runtime_error(text.empty() ? "the file is empty" : "it is no JSON, or cut off");
+  Record record = record_from_json(document);
   check_consistent(record, file.stem().string());
   return record;
 }

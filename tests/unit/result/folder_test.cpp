@@ -284,6 +284,35 @@ TEST_F(FolderTest, RecordsThatContradictThemselvesAreLeftOut) {
   EXPECT_EQ(write(other_samples), 0U);
 }
 
+TEST_F(FolderTest, WhatWasChangedByHandIsNamed) {
+  const fs::path file = root_ / (record_.id + ".json");
+  const auto complaint = [&](const char* pointer, const Json& value) {
+    Json document = record_to_json(record_);
+    document[Json::json_pointer(pointer)] = value;
+    std::ofstream(file) << document.dump();
+    return message_of<std::runtime_error>([&] { read_record(file); });
+  };
+  std::ofstream(file) << record_to_json(record_).dump();
+  EXPECT_NO_THROW(read_record(file));
+  for (const char* quantity : {"step", "compute", "communication", "wait", "other"}) {
+    for (const char* key : {"median", "mean", "min", "max", "p95", "p99", "samples", "outliers", "ci95/1"}) {
+      const std::string pointer = std::string("/time_s/") + quantity + '/' + key;
+      const std::string said = complaint(pointer.c_str(), 7);
+      EXPECT_EQ(said.find(std::string("time_s.") + quantity + '.' + std::string(key).substr(0, 4)), 0U)
+          << pointer << ": " << said;
+    }
+    const std::string list = std::string("/samples_s/") + quantity;
+    EXPECT_NE(complaint((list + "/3").c_str(), 7).find(std::string("time_s.") + quantity), std::string::npos);
+  }
+  EXPECT_EQ(complaint("/samples_s/wait", Json{0.1, 0.1}),
+            "samples_s.wait has 2 samples and samples_s.step has 10");
+  EXPECT_EQ(complaint("/time_s/step/ci95", nullptr),
+            "time_s.step.ci95 is null and its samples say otherwise");
+  EXPECT_EQ(complaint("/verification/passed", false), "status is \"ok\" and verification.passed is false");
+  std::ofstream(file) << R"({"schema": "tpbench.rec)";
+  EXPECT_EQ(message_of<std::runtime_error>([&] { read_record(file); }), "it is no JSON, or cut off");
+}
+
 TEST_F(FolderTest, EnvironmentIsKeptOncePerMachine) {
   ResultFolder folder = ResultFolder::create(root_);
   const Json first = Json::parse(R"({"started_at": "1", "cpu": {"model": "a", "cores": 2}, "noise": 0.1,
