@@ -4,10 +4,11 @@ import json
 import os
 import pathlib
 import pty
+import shutil
 import subprocess
 import unittest
 
-from harness import FAULTY, TPBENCH, E2eTest, environment, read_records
+from harness import FAULTY, SOURCE_DIR, TPBENCH, E2eTest, environment, read_records
 
 
 class BadUsage(E2eTest):
@@ -86,6 +87,20 @@ class BadUsage(E2eTest):
         for ranks in (None, 3):
             self.assertEqual(self.run_tpbench("models", ranks=ranks).stdout.count("llama3-8b  "), 1)
         self.assertIn("llama3-8b", [model["model"] for model in json.loads(self.run_tpbench("models", "--json").stdout)])
+
+
+class Quickstart(E2eTest):
+    def test_arguments_are_checked_before_anything_is_done(self):
+        scripts = self.folder / "scripts"
+        scripts.mkdir()
+        for name in ("quickstart.sh", "common.sh"):
+            shutil.copy(SOURCE_DIR / "scripts" / name, scripts)
+        (scripts / "install-dependencies.sh").write_text("#!/bin/sh\nexit 9\n")
+        (scripts / "install-dependencies.sh").chmod(0o700)
+        for ranks, status in (("abc", 2), ("0", 2), ("-2", 2), ("2x", 2), ("2", 9)):
+            ended = subprocess.run([scripts / "quickstart.sh", "--ranks", ranks], capture_output=True, text=True, timeout=60)
+            self.assertEqual(ended.returncode, status, ended.stderr)
+            self.assertEqual(f"--ranks {ranks}: must be a whole number" in ended.stderr, status == 2)
 
 
 class Colours(E2eTest):
