@@ -28,6 +28,8 @@ while (($# > 0)); do
   esac
   shift
 done
+[[ $ranks =~ ^[1-9][0-9]{0,5}$ ]] ||
+  { printf 'quickstart.sh: --ranks %s: must be a whole number of processes, 1 or more\n' "$ranks" >&2; exit 2; }
 # A path that the user gave is meant from where the user stands.
 [[ -z $output ]] || output="$(realpath --canonicalize-missing -- "$output")"
 

@@ -3,15 +3,22 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <string>
 
 namespace tpbench::log {
 namespace {
 
+// https://no-color.org
+spdlog::color_mode wanted_colours() {
+  const char* no_color = std::getenv("NO_COLOR");
+  return no_color != nullptr && *no_color != '\0' ? spdlog::color_mode::never : spdlog::color_mode::automatic;
+}
+
 spdlog::logger& logger() {
   static const std::shared_ptr<spdlog::logger> instance = [] {
-    auto made =
-        std::make_shared<spdlog::logger>("tpbench", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>(
+        "tpbench", std::make_shared<spdlog::sinks::stderr_color_sink_mt>(wanted_colours()));
     made->set_pattern("%n: %^%l%$: %v");
     made->flush_on(spdlog::level::trace);
     return made;

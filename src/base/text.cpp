@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace tpbench {
 namespace {
@@ -25,10 +26,27 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+// What other programs call it.
+constexpr std::pair<std::string_view, std::string_view> kSynonyms[] = {
+    {"gpu", "cuda"},   {"nvidia", "cuda"}, {"host", "cpu"},    {"fp64", "f64"},     {"float64", "f64"},
+    {"double", "f64"}, {"fp32", "f32"},    {"float32", "f32"}, {"float", "f32"},    {"single", "f32"},
+    {"fp16", "f16"},   {"float16", "f16"}, {"half", "f16"},    {"bfloat16", "bf16"}};
+
+std::string lower(std::string_view word) {
+  std::string text(word);
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
 }  // namespace
 
 std::optional<std::string> closest_match(std::string_view word, std::span<const std::string> candidates) {
   if (word.size() > 64) return std::nullopt;
+  for (const auto& [other_name, own_name] : kSynonyms) {
+    if (lower(word) != other_name) continue;
+    const auto own = std::find(candidates.begin(), candidates.end(), own_name);
+    if (own != candidates.end()) return *own;
+  }
   const std::size_t limit = std::min<std::size_t>(3, std::max<std::size_t>(1, word.size() / 3));
   std::optional<std::string> best;
   std::size_t best_distance = limit + 1;

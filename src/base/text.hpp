@@ -10,7 +10,8 @@
 namespace tpbench {
 
 /// The candidate nearest to `word` by edit distance (a swap of neighbours counts as one edit), when it is
-/// near enough to be a slip of the finger: at most a third of the word's length, and at most 3 edits.
+/// near enough to be a slip of the finger: at most a third of the word's length, and at most 3 edits. A name
+/// that other programs use for a candidate ("gpu" for "cuda") comes first.
 std::optional<std::string> closest_match(std::string_view word, std::span<const std::string> candidates);
 
 /// " (did you mean \"x\"?)" or nothing.

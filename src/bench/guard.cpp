@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <fstream>
 #include <sstream>
 
@@ -207,9 +208,23 @@ void Guard::give_up(const std::string& why, std::span<const RankSign> signs, dou
   abort_job(static_cast<int>(ExitStatus::case_failed));
 }
 
+// A signal that a launcher passes on reaches every rank; one that was sent to this rank alone reaches nobody
+// who would speak for the host.
+bool Guard::was_meant_alone() const {
+  constexpr auto kPatience = std::chrono::milliseconds(400);
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  for (auto waited = std::chrono::milliseconds(0); waited < kPatience; waited += kPause) {
+    const std::vector<RankSign> signs = look();
+    if (std::any_of(signs.begin(), signs.end(), [](const RankSign& sign) { return sign.leaving; }))
+      return false;
+    std::this_thread::sleep_for(kPause);
+  }
+  return true;
+}
+
 void Guard::on_signal(int signal) {
   const std::vector<RankSign> signs = look();
-  if (speaks(signs)) {
+  if (speaks(signs) || was_meant_alone()) {
     // The launcher ends the others with SIGTERM when one rank dies: then that is the news.
     const bool died = std::any_of(signs.begin(), signs.end(), has_died);
     options_.own->leaving.store(true);

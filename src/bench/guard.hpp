@@ -63,6 +63,7 @@ class Guard {
   [[noreturn]] void on_signal(int signal);
   [[nodiscard]] std::vector<RankSign> look() const;
   [[nodiscard]] bool speaks(std::span<const RankSign> signs) const;
+  [[nodiscard]] bool was_meant_alone() const;
   void give_up(const std::string& why, std::span<const RankSign> signs, double overdue_s);
   [[nodiscard]] std::string where() const;
 

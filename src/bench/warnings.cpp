@@ -271,6 +271,7 @@ Message peak_unknown(const WarningInputs& in) {
 struct Row {
   const char* code;
   Message (*find)(const WarningInputs&);
+  bool of_times = true;  // says how far times are to be believed: nothing to a case that has none
 };
 
 constexpr Row kWarnings[] = {
@@ -293,7 +294,7 @@ constexpr Row kWarnings[] = {
     {"no_spare_core", no_spare_core},
     {"not_verified", not_verified},
     {"cold_cache_impossible", cold_cache_impossible},
-    {"prediction_differs", prediction_differs},
+    {"prediction_differs", prediction_differs, false},
     {"peak_unknown", peak_unknown},
 };
 
@@ -302,6 +303,7 @@ constexpr Row kWarnings[] = {
 std::vector<Warning> find_warnings(const WarningInputs& inputs) {
   std::vector<Warning> warnings;
   for (const Row& row : kWarnings) {
+    if (row.of_times && !is_timed(inputs.record)) continue;
     if (const Message message = row.find(inputs)) warnings.push_back({row.code, *message});
   }
   return warnings;

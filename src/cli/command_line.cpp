@@ -46,6 +46,15 @@ E named(const std::string& name, const std::string& option) {
   throw CLI::ValidationError(option, name + ": must be " + join_words(names, " or "));
 }
 
+// The whole text as a number; nothing when any of it is something else.
+template <typename Number>
+std::optional<Number> number_from(const std::string& text) {
+  Number number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
 // "5%", "5 %" or "0.05". A bare number above 1 is a forgotten sign: nobody looks for a slow-down of 500 %.
 double share_named(const std::string& text) {
   const auto refuse = [&](const char* rule) {
@@ -55,13 +64,16 @@ double share_named(const std::string& text) {
   const bool is_percent = !number.empty() && number.back() == '%';
   if (is_percent) number.pop_back();
   while (is_percent && !number.empty() && number.back() == ' ') number.pop_back();
-  double value = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(value))
-    refuse("must be a share such as 5% or 0.05");
+  const double value = number_from<double>(number).value_or(std::nan(""));
+  if (!std::isfinite(value)) refuse("must be a share such as 5% or 0.05");
   if (value < 0 || std::signbit(value)) refuse("must not be negative");
   if (!is_percent && value > 1) refuse("is more than the whole; write a percent sign for percent");
   return is_percent ? value / 100 : value;
+}
+
+// An empty word is a shell variable that was not set: to go on without it would mean something else.
+CLI::Validator not_empty() {
+  return {[](const std::string& text) { return text.empty() ? std::string("must not be empty") : ""; }, ""};
 }
 
 void add_compare_options(CLI::App& app, CommandLine& line) {
@@ -88,25 +100,51 @@ void add_export_options(CLI::App& app, CommandLine& line) {
       ->required()
       ->type_name("FORM");
   app.add_option("-o,--output", line.output, "File to write, whole or not at all [stdout]")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
+}
+
+double seconds_named(const std::string& text) {
+  constexpr double kLeast = 1, kMost = 86400;
+  const std::optional<double> seconds = number_from<double>(text);
+  if (!seconds || !(*seconds >= kLeast && *seconds <= kMost))
+    throw CLI::ValidationError("--watchdog", text + ": must be a number of seconds from 1 to 86400");
+  return *seconds;
+}
+
+// "1048576", "64KiB" or "16 MB".
+std::int64_t message_size_named(const std::string& text) {
+  constexpr std::int64_t kLeast = 64, kMost = std::int64_t{1} << 30;
+  std::optional<std::int64_t> bytes;
+  try {
+    std::string plain = text;
+    if (CLI::AsSizeValue(/*kb_is_1000=*/true)(plain).empty()) bytes = number_from<std::int64_t>(plain);
+  } catch (const CLI::ValidationError&) {
+    // Its words are about types of the program, ours follow.
+  }
+  if (!bytes || *bytes < kLeast || *bytes > kMost) {
+    throw CLI::ValidationError(
+        "--max-bytes", text + ": must be a whole number of bytes from 64 to 1GiB, such as 1048576 or 64KiB");
+  }
+  return *bytes;
 }
 
 void add_watchdog_option(CLI::App& app, CommandLine& line, const char* what) {
-  app.add_option("--watchdog", line.watchdog_s, what)
-      ->type_name("SECONDS")
-      ->check(CLI::Range(1.0, 86400.0).description(""));
+  app.add_option_function<std::string>(
+         "--watchdog", [&line](const std::string& text) { line.watchdog_s = seconds_named(text); }, what)
+      ->type_name("SECONDS");
 }
 
 void add_probe_options(CLI::App& app, CommandLine& line) {
-  app.add_option("--max-bytes", line.max_bytes,
-                 "Largest message, from 64 bytes to 1GiB: 1048576, 64KiB or 16MiB [16MiB]")
-      ->type_name("SIZE")
-      ->transform(CLI::AsSizeValue(true).description(""))
-      ->check(CLI::Range(std::int64_t{64}, std::int64_t{1} << 30).description(""));
+  app.add_option_function<std::string>(
+         "--max-bytes", [&line](const std::string& text) { line.max_bytes = message_size_named(text); },
+         "Largest message, from 64 bytes to 1GiB: 1048576, 64KiB or 16MiB [16MiB]")
+      ->type_name("SIZE");
   app.add_flag("--quick", line.quick, "Fewer sizes and samples: a first look");
   app.add_flag("--json", line.json, "Put the whole document on stdout instead of the table (docs/probe.md)");
   app.add_option("-o,--output", line.output, "Also write the document to this file, whole or not at all")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty());
   app.add_option("--label", line.label, "Name of the fabric under test")->type_name("NAME");
   add_watchdog_option(app, line, "End the job when nothing has moved for this long [60]");
   app.add_flag("-q,--quiet", line.quiet, "No progress, only warnings and errors");
@@ -114,15 +152,22 @@ void add_probe_options(CLI::App& app, CommandLine& line) {
 
 // An option that takes a list is repeated; without extra arguments it takes one value each time.
 void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
-  app.add_option("-c,--config", line.config, "Sweep file (docs/sweep-file.md)")->type_name("FILE");
+  app.add_option("-c,--config", line.config, "Sweep file (docs/sweep-file.md)")
+      ->type_name("FILE")
+      ->check(not_empty());
   app.add_option("-o,--output", line.output, "New folder for the results [results/NAME-TIME]")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(not_empty());
   app.add_option("--resume", line.resume,
                  "Go on in a folder of the same sweep: skip what is finished, run failed cases again")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(not_empty());
   app.add_option("--label", line.label, "Name of the fabric under test, written into every record")
       ->type_name("NAME");
-  app.add_option("--filter", line.filters, "Run only cases where KEY has one of the values; may be repeated")
+  app.add_option(
+         "--filter", line.filters,
+         "Run only cases where KEY has one of the values; may be repeated. --resume keeps to the earlier "
+         "run's unless some are given; --filter all drops them")
       ->type_name("KEY=VALUE[,VALUE]")
       ->allow_extra_args(false);
   app.add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
@@ -132,9 +177,13 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
          "--format", [&line](const std::string& name) { line.format = named<Format>(name, "--format"); },
          "What stdout gets: table, csv, jsonl or none [table]")
       ->type_name("FORMAT");
-  app.add_option("--backend", shorthands.backend, "The same as --set backend=NAME")->type_name("NAME");
-  app.add_option("--seed", shorthands.seed, "The same as --set seed=N")->type_name("N");
-  app.add_flag("--no-verify", shorthands.no_verify, "The same as --set verify=off");
+  app.add_option("--backend", shorthands.backend, "The same as --set backend=NAME, and not beside it")
+      ->type_name("NAME")
+      ->check(not_empty());
+  app.add_option("--seed", shorthands.seed, "The same as --set seed=N, and not beside it")
+      ->type_name("N")
+      ->check(not_empty());
+  app.add_flag("--no-verify", shorthands.no_verify, "The same as --set verify=off, and not beside another");
   app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
   add_watchdog_option(
       app, line,
@@ -143,10 +192,21 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
   app.add_flag("-v,--verbose", line.verbose, "More about what is going on");
 }
 
+// One key by two options: whichever won, the other would be dropped without a word.
 void spell_out(CommandLine& line, const Shorthands& shorthands) {
-  if (!shorthands.backend.empty()) line.overrides.push_back("backend=" + shorthands.backend);
-  if (!shorthands.seed.empty()) line.overrides.push_back("seed=" + shorthands.seed);
-  if (shorthands.no_verify) line.overrides.emplace_back("verify=off");
+  std::vector<std::string> spelled;
+  const auto spell = [&](const std::string& typed, const std::string& key, const std::string& value) {
+    for (const std::string& override : line.overrides) {
+      if (override.substr(0, override.find_first_of("= \t")) != key) continue;
+      throw CLI::ValidationError(fmt::format("{} and --set {}", typed, override),
+                                 fmt::format("both set {}; give one", key));
+    }
+    spelled.push_back(key + '=' + value);
+  };
+  if (!shorthands.backend.empty()) spell("--backend " + shorthands.backend, "backend", shorthands.backend);
+  if (!shorthands.seed.empty()) spell("--seed " + shorthands.seed, "seed", shorthands.seed);
+  if (shorthands.no_verify) spell("--no-verify", "verify", "off");
+  line.overrides.insert(line.overrides.end(), spelled.begin(), spelled.end());
 }
 
 // Rules that CLI11 cannot know.
@@ -160,8 +220,6 @@ void check_together(const CommandLine& line) {
     if (line.quiet && line.verbose) throw CLI::ExcludesError("--quiet", "--verbose");
   }
   if (line.command == Command::run || line.command == Command::probe) {
-    if (!std::isfinite(line.watchdog_s))
-      throw CLI::ValidationError("--watchdog", "must be a number of seconds");
     const bool printable = std::none_of(line.label.begin(), line.label.end(),
                                         [](unsigned char c) { return c < 0x20 || c == 0x7f; });
     if (!printable || line.label.size() > 100)
@@ -169,10 +227,73 @@ void check_together(const CommandLine& line) {
   }
 }
 
+// The options of a sweep may stand before a command's name as well as behind it; there they would reach
+// nobody, or only one of two that are equal would count.
+void check_sides(const CLI::App& app, const CLI::App& command) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() == 0) continue;
+    const std::string name = option->get_name();
+    if (command.get_name() != "run") {
+      throw CLI::ValidationError(name,
+                                 fmt::format("stands before {0}, which would not see it; what {0} takes "
+                                             "stands behind it: tpbench {0} --help",
+                                             command.get_name()));
+    }
+    const CLI::Option* twin = command.get_option_no_throw(name);
+    if (twin != nullptr && twin->count() > 0)
+      throw CLI::ValidationError(name, "stands before run and behind it; give it on one side");
+  }
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+// What nothing takes.
+std::string unknown_word(const CLI::App& app, const std::string& word) {
+  const auto commands = app.get_subcommands();
+  const CLI::App& taker = commands.empty() ? app : *commands.front();
+  if (word.starts_with('-')) {
+    const std::string name = word.substr(0, word.find('='));
+    return fmt::format("{}: is no option of {}{}", word, taker.get_name(),
+                       did_you_mean(name, option_names(taker)));
+  }
+  if (!commands.empty()) return fmt::format("{}: \"{}\" is one word too many", taker.get_name(), word);
+  const std::vector<std::string> names = command_names(app);
+  return fmt::format("\"{}\" is no command{}; there are {}", word, did_you_mean(word, names),
+                     join_words(names));
+}
+
 std::string version_text() {
   const BuildInfo& build = build_info();
   return fmt::format("tpbench {} ({}, {}, {})", build.version, build.git_revision, build.build_type,
                      build.compiler);
+}
+
+// "--config: At Most 1 required but received 2" and "--config: 1 required FILE missing" are the parser's
+// words.
+std::string wrong_count(const std::string& parsers_words) {
+  const std::string option = parsers_words.substr(0, parsers_words.find(':'));
+  if (parsers_words.find("At Most") != std::string::npos)
+    return option + ": stands more than once; give it once";
+  if (parsers_words.find("missing") != std::string::npos) return option + ": needs a value behind it";
+  return parsers_words;
+}
+
+ParsedCommandLine refused(const std::string& message, bool speaks) {
+  if (speaks) std::cerr << "tpbench: error: " << message << "\nRun tpbench --help for the options.\n";
+  return {std::nullopt, static_cast<int>(ExitStatus::bad_usage)};
 }
 
 }  // namespace
@@ -223,13 +344,21 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (probe->parsed()) line.command = Command::probe;
     if (compare->parsed()) line.command = Command::compare;
     if (export_results->parsed()) line.command = Command::export_results;
+    for (const CLI::App* command : app.get_subcommands()) check_sides(app, *command);
     spell_out(line, shorthands);
     check_together(line);
   } catch (const CLI::Success& wanted) {  // --help, --version
+    // The help of everything is no answer to `tpbench plan --help`.
+    const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+    if (!unknown.empty() && !unknown.front().starts_with('-'))
+      return refused(unknown_word(app, unknown.front()), speaks);
     return {std::nullopt, speaks ? app.exit(wanted) : 0};
+  } catch (const CLI::ExtrasError&) {
+    return refused(unknown_word(app, app.remaining(/*recurse=*/true).front()), speaks);
+  } catch (const CLI::ArgumentMismatch& error) {
+    return refused(wrong_count(error.what()), speaks);
   } catch (const CLI::ParseError& error) {
-    if (speaks) std::cerr << "tpbench: error: " << error.what() << "\nRun tpbench --help for the options.\n";
-    return {std::nullopt, static_cast<int>(ExitStatus::bad_usage)};
+    return refused(error.what(), speaks);
   }
   for (int i = 0; i < argc; ++i) line.typed += (i == 0 ? "" : " ") + shell_quoted(argv[i]);
   return {line, 0};

@@ -85,11 +85,9 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
   const auto backend = find_backend(line.backend)->make(static_cast<int>(facts.threads_per_rank));
   const SelfCheck check = run_selfcheck(session, facts, *backend);
   if (session.world().rank() == 0) {
-    if (line.json)
-      fmt::print("{}\n", selfcheck_to_json(check, session.world().size()).dump(2));
-    else
-      fmt::print("{}", selfcheck_to_text(check, session.world().size()));
-    std::fflush(stdout);
+    print_results(line.json ? selfcheck_to_json(check, session.world().size()).dump(2) + '\n'
+                            : selfcheck_to_text(check, session.world().size()),
+                  "");
   }
   return ExitStatus::ok;
 }

@@ -43,45 +43,66 @@ std::int64_t largest_degree(const std::vector<Case>& cases) {
 
 struct Selected {
   Sweep sweep;
+  std::vector<std::string> filters;
   std::vector<Case> cases;
 };
 
-Selected select(Sweep sweep, const CommandLine& line) {
-  std::vector<Case> cases = filter_cases(sweep.cases, line.filters);
-  return {std::move(sweep), std::move(cases)};
+Selected select(Sweep sweep, std::vector<std::string> filters) {
+  std::vector<Case> cases = filter_cases(sweep.cases, filters);
+  return {std::move(sweep), std::move(filters), std::move(cases)};
+}
+
+// To go on means to go on with the same cases, unless something else is asked for.
+std::vector<std::string> filters_of(const CommandLine& line) {
+  if (line.filters == std::vector<std::string>{"all"}) return {};
+  if (!line.filters.empty() || line.resume.empty()) return line.filters;
+  std::vector<std::string> filters = recorded_filters(line.resume);
+  if (!filters.empty()) {
+    std::string text;
+    for (const std::string& filter : filters) text += " --filter " + shell_quoted(filter);
+    log::info(fmt::format("only the cases of the earlier run:{} (--filter all runs every case)", text));
+  }
+  return filters;
 }
 
 // Only the first process of a launch reads the file: the others may be on hosts that do not have it.
 Selected read_sweep(const CommandLine& line) {
-  Selected selected = select(load_sweep(sweep_file(line), line.overrides, built_in_availability()), line);
+  if (!line.resume.empty()) check_can_be_resumed(line.resume);
+  Sweep sweep = load_sweep(sweep_file(line), line.overrides, built_in_availability());
+  if (!line.resume.empty()) check_same_sweep(line.resume, sweep.resolved);
+  Selected selected = select(std::move(sweep), filters_of(line));
   for (const std::string& remark : selected.sweep.remarks) log::warning(remark);
   return selected;
 }
 
-Selected share_sweep(std::optional<Selected> mine, const CommandLine& line, const Control& world) {
-  const std::string text = world.broadcast(mine ? mine->sweep.resolved.dump() : "");
+Selected share_sweep(std::optional<Selected> mine, const Control& world) {
+  const Json shared = mine ? Json{{"sweep", mine->sweep.resolved}, {"filters", mine->filters}} : Json();
+  const std::string text = world.broadcast(mine ? shared.dump() : "");
   if (mine) return std::move(*mine);
-  return select(parse_sweep(text, "the sweep of rank 0", {}, built_in_availability()), line);
+  const Json received = Json::parse(text);
+  return select(parse_sweep(received.at("sweep").dump(), "the sweep of rank 0", {}, built_in_availability()),
+                received.at("filters").get<std::vector<std::string>>());
 }
 
-std::filesystem::path new_folder(const CommandLine& line, const Sweep& sweep) {
-  if (!line.output.empty()) return line.output;
+ResultFolder new_folder(const CommandLine& line, const Sweep& sweep) {
+  if (!line.output.empty()) return ResultFolder::create(line.output);
   const std::time_t now = std::time(nullptr);
-  return std::filesystem::path("results") / fmt::format("{}-{:%Y%m%d-%H%M%S}", sweep.name, fmt::gmtime(now));
+  // Two sweeps may be started in one second.
+  return ResultFolder::create_numbered(
+      fmt::format("results/{}-{:%Y%m%d-%H%M%S}", sweep.name, fmt::gmtime(now)));
 }
 
 // A label belongs to a folder: two names for one set of results would be two fabrics in one comparison.
 std::string label_of(const CommandLine& line) {
   if (line.resume.empty()) return line.label;
-  const std::vector<Record> records = read_records(line.resume);
-  if (records.empty()) return line.label;
-  const std::string& before = records.front().label;
-  if (!line.label.empty() && line.label != before) {
+  const std::optional<std::string> before = recorded_label(line.resume);
+  if (!before) return line.label;
+  if (!line.label.empty() && line.label != *before) {
     throw UsageError(fmt::format(
         "--label {}: the folder {} holds results labelled \"{}\"; use another --output for another fabric",
-        line.label, line.resume, before));
+        line.label, line.resume, *before));
   }
-  return before;
+  return *before;
 }
 
 std::set<std::string> backends_of(const std::vector<Case>& cases) {
@@ -131,10 +152,13 @@ struct Output {
 };
 
 Output open_output(const CommandLine& line, const Launch& launch, const LaunchFacts& facts,
-                   const std::vector<Json>& devices, const Sweep& sweep) {
+                   const std::vector<Json>& devices, const Selected& selected) {
+  const Sweep& sweep = selected.sweep;
   const std::string label = label_of(line);
-  ResultFolder folder = line.resume.empty() ? ResultFolder::create(new_folder(line, sweep))
-                                            : ResultFolder::resume(line.resume, sweep.resolved);
+  ResultFolder folder =
+      line.resume.empty() ? new_folder(line, sweep) : ResultFolder::resume(line.resume, sweep.resolved);
+  // Before the sweep, which is what makes a folder one that can be resumed.
+  folder.write_run(line.typed, selected.filters);
   if (line.resume.empty()) folder.write_sweep(sweep.resolved);
   std::string environment_file =
       folder.write_environment(describe_launch(label, launch, facts, devices, sweep));
@@ -179,12 +203,45 @@ void say_where_time_went(const std::vector<Record>& records, double wall_s) {
                          format_percent(measuring_s / wall_s), format_duration(wall_s)));
 }
 
-std::int64_t count_failed(const std::vector<Record>& records, const std::vector<Case>& cases) {
+// The selected records that ended so.
+std::vector<const Record*> with_status(Status status, const std::vector<Record>& records,
+                                       const std::vector<Case>& cases) {
   std::set<std::string> selected;
   for (const Case& point : cases) selected.insert(case_id(point));
-  return std::count_if(records.begin(), records.end(), [&](const Record& record) {
-    return record.status == Status::failed && selected.contains(record.id);
-  });
+  std::vector<const Record*> found;
+  for (const Record& record : records) {
+    if (record.status == status && selected.contains(record.id)) found.push_back(&record);
+  }
+  return found;
+}
+
+// Said also to who wants neither progress nor a table: the exit status alone tells nobody what to look at.
+void say_what_is_missing(const std::vector<const Record*>& failed, const std::vector<const Record*>& skipped,
+                         std::size_t cases) {
+  const auto why = [](const Record& record) {
+    return fmt::format("{}: {}", record.id, record.reason.value_or("no reason is recorded"));
+  };
+  const auto plural = [](std::size_t count) { return count == 1 ? "" : "s"; };
+  if (!failed.empty()) {
+    log::error(fmt::format("{} of {} case{} failed: {}{}", failed.size(), cases, plural(cases),
+                           why(*failed[0]),
+                           failed.size() > 1 ? fmt::format(" (and {} more)", failed.size() - 1) : ""));
+  }
+  if (cases > 0 && skipped.size() == cases) {
+    log::warning(fmt::format("nothing was measured: {} skipped: {}",
+                             cases == 1 ? "the only case was" : fmt::format("all {} cases were", cases),
+                             why(*skipped[0])));
+  }
+}
+
+// A disk that fills up is no reason to begin again.
+std::vector<Record> run_to_the_end(const SweepRun& run, Session& session, const LaunchFacts& facts,
+                                   const Parts& parts) {
+  try {
+    return run_sweep(run, session, facts, parts);
+  } catch (const EnvironmentError& error) {
+    throw EnvironmentError(fmt::format("{}\n{}", error.what(), run.how_to_resume));
+  }
 }
 
 ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const Parts& parts, Session& session,
@@ -192,7 +249,7 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
   const Stopwatch stopwatch;
   const Control& world = session.world();
   check_launch(launch, world.size(), mine ? mine->cases : std::vector<Case>(), line);
-  const Selected selected = share_sweep(std::move(mine), line, world);
+  const Selected selected = share_sweep(std::move(mine), world);
   keep_heap_small();
   const LaunchFacts facts = gather_launch_facts(session);
 
@@ -201,7 +258,7 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
   run.devices = open_backends(backends_of(selected.cases), session);
   const std::vector<Json> devices = describe_devices(run.devices, session);
   on_first_rank(world, [&] {
-    output.emplace(open_output(line, launch, facts, devices, selected.sweep));
+    output.emplace(open_output(line, launch, facts, devices, selected));
     const std::string path = output->folder.path().string();
     log::info(fmt::format("{} on {}, {} each; results in {}", counted(selected.cases.size(), "case"),
                           counted(static_cast<std::size_t>(world.size()), "rank"),
@@ -211,19 +268,23 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
     run.folder = &output->folder;
     run.environment_file = output->environment_file;
     run.label = output->label;
-    run.how_to_resume = fmt::format("finished records stay in {}; go on with --resume {}", path, path);
+    run.how_to_resume =
+        fmt::format("finished records stay in {}; go on with --resume {}", path, shell_quoted(path));
   });
   run.how_to_resume = world.broadcast(run.how_to_resume);  // whoever lives may have to say it
   run.resume = !line.resume.empty();
   run.quiet = line.quiet;
   run.watchdog_s = line.watchdog_s;
   run.summarise = [](const std::vector<Record>& records) { return render_csv(records); };
-  const std::vector<Record> records = run_sweep(run, session, facts, parts);
+  const std::vector<Record> records = run_to_the_end(run, session, facts, parts);
 
   std::int64_t failed = 0;
   on_first_rank(world, [&] {
     const std::string path = output->folder.path().string();
-    failed = count_failed(records, selected.cases);
+    const auto failures = with_status(Status::failed, records, selected.cases);
+    failed = static_cast<std::int64_t>(failures.size());
+    say_what_is_missing(failures, with_status(Status::skipped, records, selected.cases),
+                        selected.cases.size());
     say_where_time_went(records, stopwatch.elapsed_s());
     print_results(render(line.format, records, selected.sweep.efficiency_floor), "; they are in " + path);
     log::info(fmt::format("records, environment and summary.csv are in {}", path));

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -16,16 +17,20 @@
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "result/atomic_file.hpp"
 #include "result/json_difference.hpp"
 #include "result/read_text.hpp"
+#include "result/record_tables.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kRunSchema = "tpbench.run/1";
 
 constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{16} << 20U;
 
@@ -70,6 +75,27 @@ bool holds_records(const fs::path& path) {
   return false;
 }
 
+// What a run that ended early leaves behind may lie there; a home or a source folder was a slip of the
+// finger.
+void check_nothing_else_is_there(const fs::path& path) {
+  constexpr std::size_t kMostNamed = 3;
+  std::vector<std::string> others;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename().string();
+    const bool ours = name == ".lock" || name == "run.json" || name == "records" ||
+                      name.find(kTemporaryMark) != std::string::npos;
+    if (!ours) others.push_back(name);
+  }
+  if (others.empty()) return;
+  std::sort(others.begin(), others.end());
+  const std::size_t more = others.size() > kMostNamed ? others.size() - kMostNamed : 0;
+  others.resize(others.size() - more);
+  throw UsageError(fmt::format(
+      "--output {}: the folder holds something else ({}{}); results want a new folder or an empty one",
+      path.string(), join_words(others, ", "), more > 0 ? fmt::format(" and {} more", more) : ""));
+}
+
 void remove_leftovers(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> leftovers;
@@ -91,19 +117,69 @@ Json without_volatile_keys(Json environment) {
   return environment;
 }
 
+// Every sample is one of a step.
+void check_same_samples(const Quantity& step, const Quantity& quantity, const char* name) {
+  if (quantity.samples_s.size() != step.samples_s.size()) {
+    throw std::runtime_error(fmt::format("samples_s.{} has {} samples and samples_s.step has {}", name,
+                                         quantity.samples_s.size(), step.samples_s.size()));
+  }
+  // What is left of a step may be below 0 by the resolution of the clocks; a step may not.
+  if (std::any_of(step.samples_s.begin(), step.samples_s.end(), [](double sample) { return sample < 0; }))
+    throw std::runtime_error("samples_s.step has a sample below 0");
+}
+
+// What time_s says of a quantity must be what its samples say. A program that wrote shorter numbers did no
+// harm.
+void check_summary(const Quantity& quantity, const char* name) {
+  const Summary &said = quantity.summary, samples = summarise(quantity.samples_s);
+  if (said.samples != samples.samples) {
+    throw std::runtime_error(
+        fmt::format("time_s.{}.samples is {} and there are {}", name, said.samples, samples.samples));
+  }
+  // A sample at the very limit may be counted or not by processors that round differently; more than half
+  // never are.
+  if (said.outliers > said.samples / 2) {
+    throw std::runtime_error(
+        fmt::format("time_s.{}.outliers is {} of {} samples", name, said.outliers, said.samples));
+  }
+  // Several epochs are judged by their medians (docs/record.md, "Times").
+  const bool by_epochs = quantity.epoch_medians_s.size() > 1;
+  const Summary middle = by_epochs ? summarise(quantity.epoch_medians_s) : samples;
+  // Of the largest sample: what is left of a step (`other`) may have a mean near 0 that is all rounding.
+  const double tolerance = 1e-9 * std::max(std::abs(samples.min), std::abs(samples.max));
+  const auto check = [&](const char* key, double value, double expected) {
+    if (std::abs(value - expected) <= tolerance) return;
+    throw std::runtime_error(
+        fmt::format("time_s.{}.{} is {} and its samples say {}", name, key, value, expected));
+  };
+  check("median", said.median, middle.median);
+  check("mean", said.mean, samples.mean);
+  check("min", said.min, samples.min);
+  check("max", said.max, samples.max);
+  check("p95", said.p95, samples.p95);
+  check("p99", said.p99, samples.p99);
+  if (said.ci95.has_value() != middle.ci95.has_value()) {
+    throw std::runtime_error(fmt::format("time_s.{}.ci95 is {} and its samples say otherwise", name,
+                                         said.ci95 ? "an interval" : "null"));
+  }
+  for (std::size_t end = 0; said.ci95 && end < 2; ++end)
+    check(end == 0 ? "ci95[0]" : "ci95[1]", (*said.ci95)[end], (*middle.ci95)[end]);
+}
+
 // A record that says something else than its name, or that its own samples contradict, was not written by
 // tpbench.
 void check_consistent(const Record& record, const std::string& name) {
   if (record.id != name) throw std::runtime_error("it holds the id " + record.id);
   if (case_id(asked_case(record)) != record.id) throw std::runtime_error("its case is not that of its id");
   if (!record.time) return;
-  const Quantity& step = record.time->step;
-  if (step.samples_s.empty() || step.samples_s.size() != step.summary.samples) {
-    throw std::runtime_error("its samples are not those that it summarises");
-  }
-  const Summary again = summarise(step.samples_s);
-  if (again.min != step.summary.min || again.max != step.summary.max || again.min < 0) {
-    throw std::runtime_error("its samples contradict its summary");
+  if (!record.verification.passed.value_or(true))
+    throw std::runtime_error("status is \"ok\" and verification.passed is false");
+  if (record.time->step.samples_s.empty()) throw std::runtime_error("samples_s.step is null");
+  for (const auto& [quantity_name, member] : kQuantities) {
+    const Quantity& quantity = (*record.time).*member;
+    if (quantity.samples_s.empty()) continue;
+    check_same_samples(record.time->step, quantity, quantity_name);
+    check_summary(quantity, quantity_name);
   }
 }
 
@@ -112,27 +188,6 @@ std::optional<Json> read_json(const fs::path& path) {
   if (!fs::exists(path)) return std::nullopt;
   Json json = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
   return json.is_discarded() ? std::nullopt : std::optional<Json>(std::move(json));
-}
-
-void check_same_sweep(const fs::path& path, const Json& resolved_sweep) {
-  const fs::path file = path / "sweep.json";
-  if (!fs::exists(file)) {
-    throw UsageError(fmt::format(
-        "--resume {}: there is no sweep.json in this folder; to start there, use --output", path.string()));
-  }
-  const std::optional<Json> earlier = read_json(file);
-  if (!earlier) throw UsageError(fmt::format("--resume {}: its sweep.json is not JSON", path.string()));
-  const auto differing = differences(*earlier, resolved_sweep);
-  if (differing.empty()) return;
-  std::string text = fmt::format(
-      "--resume {}: the folder was made from another sweep; choose another --output, or "
-      "undo what differs:",
-      path.string());
-  for (const JsonDifference& difference : differing) {
-    text += fmt::format("\n  {}: {} in the folder, {} now", difference.pointer, difference.first,
-                        difference.second);
-  }
-  throw UsageError(text);
 }
 
 std::string environment_name(int number) {
@@ -148,7 +203,11 @@ bool is_finished(const Record& record) {
 }
 
 Record read_record(const fs::path& file) {
-  Record record = record_from_json(Json::parse(read_text(file)));
+  const std::string text = read_text(file);
+  const Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded())
+    throw std::runtime_error(text.empty() ? "the file is empty" : "it is no JSON, or cut off");
+  Record record = record_from_json(document);
   check_consistent(record, file.stem().string());
   return record;
 }
@@ -177,17 +236,89 @@ std::vector<Record> read_records(const fs::path& folder) {
   return records;
 }
 
+void check_can_be_resumed(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error))
+    throw UsageError(fmt::format("--resume {}: there is no such folder", path.string()));
+  if (!fs::exists(path / "sweep.json")) {
+    throw UsageError(fmt::format(
+        "--resume {}: there is no sweep.json in this folder; to start there, use --output", path.string()));
+  }
+}
+
+void check_same_sweep(const fs::path& path, const Json& resolved_sweep) {
+  check_can_be_resumed(path);
+  const std::optional<Json> earlier = read_json(path / "sweep.json");
+  if (!earlier) throw UsageError(fmt::format("--resume {}: its sweep.json is not JSON", path.string()));
+  const auto differing = differences(*earlier, resolved_sweep);
+  if (differing.empty()) return;
+  std::string text = fmt::format(
+      "--resume {}: the folder was made from another sweep; choose another --output, or "
+      "undo what differs:",
+      path.string());
+  for (const JsonDifference& difference : differing) {
+    text += fmt::format("\n  {}: {} in the folder, {} now", difference.pointer, difference.first,
+                        difference.second);
+  }
+  throw UsageError(text);
+}
+
+std::vector<std::string> recorded_filters(const fs::path& folder) {
+  const fs::path file = folder / "run.json";
+  if (!fs::exists(file)) return {};
+  const std::optional<Json> run = read_json(file);
+  const auto is_text = [](const Json& value) { return value.is_string(); };
+  const bool sound = run && run->is_object() && run->value("schema", Json()) == kRunSchema &&
+                     run->value("filters", Json()).is_array() &&
+                     std::all_of(run->at("filters").begin(), run->at("filters").end(), is_text);
+  if (!sound) {
+    throw UsageError(
+        fmt::format("{}: is no {} document, so that the filters of the earlier run are unknown; "
+                    "give them with --filter, or --filter all",
+                    file.string(), kRunSchema));
+  }
+  return run->at("filters").get<std::vector<std::string>>();
+}
+
+std::optional<std::string> recorded_label(const fs::path& folder) {
+  const std::optional<Json> environment = read_json(folder / "environment.json");
+  if (environment && environment->is_object() && environment->value("label", Json()).is_string()) {
+    std::string label = environment->at("label").get<std::string>();
+    // A run that left no record and no name has named nothing.
+    if (label.empty() && record_files(folder).empty()) return std::nullopt;
+    return label;
+  }
+  const std::vector<Record> records = read_records(folder);
+  return records.empty() ? std::nullopt : std::optional<std::string>(records.front().label);
+}
+
 ResultFolder ResultFolder::create(const fs::path& path) {
   create_folders(path);
+  const auto holds_results = [&] { return fs::exists(path / "sweep.json") || holds_records(path); };
+  if (!holds_results()) check_nothing_else_is_there(path);
   ResultFolder folder(path);
-  if (fs::exists(path / "sweep.json") || holds_records(path)) {
+  if (holds_results()) {
     throw UsageError(
         fmt::format("{} already holds results; use --resume {} to continue them, or another --output",
-                    path.string(), path.string()));
+                    path.string(), shell_quoted(path.string())));
   }
   create_folders(path / "records");
   check_writable(path);
   return folder;
+}
+
+ResultFolder ResultFolder::create_numbered(const fs::path& path) {
+  if (path.has_parent_path()) create_folders(path.parent_path());
+  for (int number = 1;; ++number) {
+    const fs::path candidate = number == 1 ? path : fs::path(fmt::format("{}-{}", path.string(), number));
+    std::error_code error;
+    // Only one of several processes makes a folder.
+    if (fs::create_directory(candidate, error)) return create(candidate);
+    if (error && !fs::exists(candidate)) {
+      throw EnvironmentError(
+          fmt::format("{}: cannot create the folder: {}", candidate.string(), error.message()));
+    }
+  }
 }
 
 ResultFolder ResultFolder::resume(const fs::path& path, const Json& resolved_sweep) {
@@ -232,6 +363,11 @@ ResultFolder::~ResultFolder() {
 
 void ResultFolder::write_sweep(const Json& resolved_sweep) {
   write_file_atomically(path_ / "sweep.json", to_text(resolved_sweep));
+}
+
+void ResultFolder::write_run(const std::string& command, const std::vector<std::string>& filters) {
+  write_file_atomically(path_ / "run.json",
+                        to_text({{"schema", kRunSchema}, {"command", command}, {"filters", filters}}));
 }
 
 std::string ResultFolder::write_environment(const Json& environment) {

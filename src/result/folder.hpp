@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,13 +26,30 @@ std::vector<std::filesystem::path> record_files(const std::filesystem::path& fol
 /// the rule when it is no valid record of this name.
 Record read_record(const std::filesystem::path& file);
 
+/// Throws UsageError when `folder` is no folder or holds no sweep.
+void check_can_be_resumed(const std::filesystem::path& folder);
+
+/// The same, and when its sweep is another one: each differing key is named.
+void check_same_sweep(const std::filesystem::path& folder, const Json& resolved_sweep);
+
+/// The --filter texts of the run that wrote to this folder last; none when it left no word of them. Throws
+/// UsageError when that word is damaged.
+std::vector<std::string> recorded_filters(const std::filesystem::path& folder);
+
+/// The name of the fabric that the folder's results are labelled with; empty when it has none yet.
+std::optional<std::string> recorded_label(const std::filesystem::path& folder);
+
 /// A folder that one run writes its results to (docs/record.md, "The result folder"). Locked against other
 /// runs for the life of the object. Every file appears whole or not at all. Writers throw EnvironmentError.
 class ResultFolder {
  public:
-  /// A new folder, with its parents. Throws UsageError when it already holds a sweep or records, or when
-  /// another run has it; EnvironmentError when it cannot be written to or less than 16 MiB are free.
+  /// A new folder, with its parents. Throws UsageError when it already holds a sweep, records or anything
+  /// that is not tpbench's, or when another run has it; EnvironmentError when it cannot be written to or less
+  /// than 16 MiB are free.
   static ResultFolder create(const std::filesystem::path& path);
+
+  /// The same, as `path`-2, -3, ... where that name is taken.
+  static ResultFolder create_numbered(const std::filesystem::path& path);
 
   /// The folder of an earlier run of the same sweep, rid of what an interrupted write left there. Throws
   /// UsageError when it holds no sweep or another one (each differing key is named); otherwise as `create`.
@@ -45,6 +63,9 @@ class ResultFolder {
 
   /// sweep.json: what `resume` compares with.
   void write_sweep(const Json& resolved_sweep);
+
+  /// run.json: what was typed and which cases it chose, for `recorded_filters`.
+  void write_run(const std::string& command, const std::vector<std::string>& filters);
 
   /// Writes environment.json, or environment-2.json, ... when an earlier launch had another one, and returns
   /// the name for the records. An equal description is not written

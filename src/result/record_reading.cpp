@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <utility>
 
@@ -10,38 +12,95 @@
 namespace tpbench {
 namespace {
 
-// A value of `object` at `key`; the message of a failure names the key.
+// A value for a message, not too long for a line.
+std::string shown(const Json& value) {
+  constexpr std::size_t kMostBytes = 60;
+  const std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return text.size() <= kMostBytes ? text : text.substr(0, kMostBytes) + "...";
+}
+
+// What is wrong, and where: pointers grow on the way out of nested objects.
+struct KeyFault {
+  std::string pointer;
+  std::string rule;
+};
+
+// A value of `object` at `key`.
 const Json& at(const Json& object, const char* key) {
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  if (!object.is_object() || found == object.end()) {
-    throw std::runtime_error(fmt::format("not a {} document: \"{}\" is missing", kRecordSchema, key));
-  }
+  if (!object.is_object()) throw KeyFault{"", fmt::format("must be an object, not {}", shown(object))};
+  const auto found = object.find(key);
+  if (found == object.end()) throw KeyFault{fmt::format("/{}", key), "is missing"};
   return *found;
 }
 
+// Reads what stands at `key` with `read`, whose faults become faults below that key.
 template <typename Read>
 auto read_at(const Json& object, const char* key, Read&& read) {
   const Json& value = at(object, key);
   try {
     return read(value);
+  } catch (const KeyFault& fault) {
+    throw KeyFault{fmt::format("/{}{}", key, fault.pointer), fault.rule};
   } catch (const nlohmann::json::exception& error) {
-    throw std::runtime_error(fmt::format("not a {} document: \"{}\": {}", kRecordSchema, key, error.what()));
+    throw KeyFault{fmt::format("/{}", key), fmt::format("cannot be read: {}", error.what())};
   }
+}
+
+// The elements of the list at `key`, one after the other.
+template <typename Read>
+void for_each_at(const Json& object, const char* key, Read&& read) {
+  read_at(object, key, [&](const Json& list) {
+    if (!list.is_array()) throw KeyFault{"", fmt::format("must be a list, not {}", shown(list))};
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      try {
+        read(list[i]);
+      } catch (const KeyFault& fault) {
+        throw KeyFault{fmt::format("/{}{}", i, fault.pointer), fault.rule};
+      }
+    }
+  });
+}
+
+template <typename T>
+constexpr bool is_list = false;
+template <typename T>
+constexpr bool is_list<std::vector<T>> = true;
+template <typename T, std::size_t n>
+constexpr bool is_list<std::array<T, n>> = true;
+
+template <typename T>
+constexpr const char* name_of_type() {
+  if constexpr (std::is_same_v<T, bool>) return "true or false";
+  if constexpr (std::is_integral_v<T>) return "a whole number";
+  if constexpr (std::is_floating_point_v<T>) return "a number";
+  if constexpr (std::is_same_v<T, std::string>) return "a string";
+  if constexpr (is_list<T>) return "a list";
+  return "an object";
+}
+
+template <typename T>
+bool fits(const Json& value) {
+  if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
+  if constexpr (std::is_integral_v<T>) return value.is_number_integer();
+  if constexpr (std::is_floating_point_v<T>) return value.is_number();
+  if constexpr (std::is_same_v<T, std::string>) return value.is_string();
+  if constexpr (is_list<T>) {
+    return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& element) {
+             return fits<typename T::value_type>(element);
+           });
+  }
+  return value.is_object();
 }
 
 // nlohmann converts between numbers and booleans silently; a record with 1 for true is no record.
 template <typename T>
 T strict(const Json& value) {
-  bool fits = true;
-  if constexpr (std::is_same_v<T, bool>)
-    fits = value.is_boolean();
-  else if constexpr (std::is_integral_v<T>)
-    fits = value.is_number_integer();
-  else if constexpr (std::is_floating_point_v<T>)
-    fits = value.is_number();
-  if (!fits)
-    throw std::runtime_error(fmt::format("not a {} document: unexpected {}", kRecordSchema, value.dump()));
-  return value.get<T>();
+  if (fits<T>(value)) return value.get<T>();
+  if constexpr (is_list<T>) {
+    throw KeyFault{"", fmt::format("must be a list of which each is {}, not {}",
+                                   name_of_type<typename T::value_type>(), shown(value))};
+  }
+  throw KeyFault{"", fmt::format("must be {}, not {}", name_of_type<T>(), shown(value))};
 }
 
 template <typename T>
@@ -63,19 +122,18 @@ std::optional<E> read_name(const Json& object, const char* key) {
   if (!name) return std::nullopt;
   const auto value = enum_from_name<E>(*name);
   if (!value)
-    throw std::runtime_error(fmt::format("not a {} document: \"{}\" is \"{}\"", kRecordSchema, key, *name));
+    throw KeyFault{fmt::format("/{}", key), fmt::format("is \"{}\", which is none of its values", *name)};
   return value;
 }
 
 template <typename E>
 E read_required_name(const Json& object, const char* key) {
   const auto value = read_name<E>(object, key);
-  if (!value) throw std::runtime_error(fmt::format("not a {} document: \"{}\" is null", kRecordSchema, key));
+  if (!value) throw KeyFault{fmt::format("/{}", key), "must not be null"};
   return *value;
 }
 
-Quantity quantity_from_json(const Json& times, const Json& samples, const char* name) {
-  const Json& json = at(times, name);
+Quantity quantity_from_json(const Json& json) {
   Quantity quantity;
   Summary& s = quantity.summary;
   read(json, "median", s.median);
@@ -88,18 +146,28 @@ Quantity quantity_from_json(const Json& times, const Json& samples, const char* 
   read(json, "samples", s.samples);
   read(json, "outliers", s.outliers);
   read(json, "epoch_medians", quantity.epoch_medians_s);
-  read(samples, name, quantity.samples_s);
   return quantity;
 }
 
 std::optional<TimeResult> times_from_json(const Json& document) {
-  const Json& times = at(document, "time_s");
-  if (times.is_null()) return std::nullopt;
+  if (at(document, "time_s").is_null()) return std::nullopt;
   TimeResult result;
-  for (const auto& [name, member] : kQuantities) {
-    if (!at(times, name).is_null())
-      result.*member = quantity_from_json(times, at(document, "samples_s"), name);
-  }
+  read_at(document, "time_s", [&](const Json& times) {
+    for (const auto& [name, member] : kQuantities) {
+      if (!at(times, name).is_null()) result.*member = read_at(times, name, quantity_from_json);
+    }
+  });
+  read_at(document, "samples_s", [&](const Json& samples) {
+    for (const auto& [name, member] : kQuantities) {
+      std::optional<std::vector<double>> list;
+      read(samples, name, list);
+      const bool summarised = (result.*member).summary.samples > 0;
+      if (summarised != list.has_value())
+        throw KeyFault{fmt::format("/{}", name),
+                       fmt::format("is {}null and that of time_s is not", list.has_value() ? "not " : "")};
+      if (list) (result.*member).samples_s = std::move(*list);
+    }
+  });
   return result;
 }
 
@@ -144,7 +212,7 @@ std::optional<ModelMemory> model_memory_from_json(const Json& json) {
 void read_communication(const Json& json, Record& record) {
   read(json, "bytes_per_step", record.bytes_per_step);
   read(json, "data_path", record.data_path);
-  for (const Json& item : at(json, "collectives")) {
+  for_each_at(json, "collectives", [&](const Json& item) {
     CollectiveResult collective;
     collective.op = read_required_name<CollectiveOp>(item, "op");
     read(item, "bytes", collective.bytes);
@@ -154,7 +222,7 @@ void read_communication(const Json& json, Record& record) {
     read(item, "algbw_gb_per_s", collective.algbw_gb_per_s);
     read(item, "busbw_gb_per_s", collective.busbw_gb_per_s);
     record.collectives.push_back(collective);
-  }
+  });
 }
 
 ScalingResult scaling_from_json(const Json& json) {
@@ -191,12 +259,12 @@ DeviceMoment moment_from_json(const Json& json) {
 
 void read_quality(const Json& json, Record& record) {
   read(json, "converged", record.converged);
-  for (const Json& item : at(json, "warnings")) {
+  for_each_at(json, "warnings", [&](const Json& item) {
     Warning warning;
     read(item, "code", warning.code);
     read(item, "message", warning.message);
     record.warnings.push_back(std::move(warning));
-  }
+  });
 }
 
 RankInfo ranks_from_json(const Json& json) {
@@ -209,9 +277,7 @@ RankInfo ranks_from_json(const Json& json) {
   return ranks;
 }
 
-}  // namespace
-
-Record record_from_json(const Json& document) {
+Record read_document(const Json& document) {
   Record record;
   std::string schema;
   read(document, "schema", schema);
@@ -229,30 +295,48 @@ Record record_from_json(const Json& document) {
   read(document, "started_at", record.started_at);
   read(document, "duration_s", record.duration_s);
   read(document, "phases_s", record.phases_s);
-  read(at(document, "epochs"), "done", record.epochs_done);
-  read(at(document, "epochs"), "planned", record.epochs_planned);
+  read_at(document, "epochs", [&](const Json& epochs) {
+    read(epochs, "done", record.epochs_done);
+    read(epochs, "planned", record.epochs_planned);
+  });
   record.point = read_at(document, "case", case_from_json);
   record.time = times_from_json(document);
-  record.memory = memory_from_json(at(document, "memory_bytes"));
-  record.model_memory = model_memory_from_json(at(document, "model_memory"));
-  read(at(document, "compute"), "flop_per_rank", record.flop_per_rank);
-  read(at(document, "compute"), "gflops_per_rank", record.gflops_per_rank);
-  read_communication(at(document, "communication"), record);
-  record.scaling = scaling_from_json(at(document, "scaling"));
-  if (const Json& device = at(document, "device"); !device.is_null())
-    record.device = {moment_from_json(at(device, "before")), moment_from_json(at(device, "after"))};
-  if (const Json& overlap = at(document, "overlap"); !overlap.is_null()) {
+  record.memory = read_at(document, "memory_bytes", memory_from_json);
+  record.model_memory = read_at(document, "model_memory", model_memory_from_json);
+  read_at(document, "compute", [&](const Json& compute) {
+    read(compute, "flop_per_rank", record.flop_per_rank);
+    read(compute, "gflops_per_rank", record.gflops_per_rank);
+  });
+  read_at(document, "communication", [&](const Json& json) { read_communication(json, record); });
+  record.scaling = read_at(document, "scaling", scaling_from_json);
+  read_at(document, "device", [&](const Json& device) {
+    if (device.is_null()) return;
+    record.device = {read_at(device, "before", moment_from_json), read_at(device, "after", moment_from_json)};
+  });
+  read_at(document, "overlap", [&](const Json& overlap) {
+    if (overlap.is_null()) return;
     record.overlap.emplace();
     for (const auto& [name, member] : kOverlapParts) read(overlap, name, (*record.overlap).*member);
-  }
-  record.verification = verification_from_json(at(document, "verification"));
-  read_quality(at(document, "quality"), record);
-  record.ranks = ranks_from_json(at(document, "ranks"));
+  });
+  record.verification = read_at(document, "verification", verification_from_json);
+  read_at(document, "quality", [&](const Json& json) { read_quality(json, record); });
+  record.ranks = read_at(document, "ranks", ranks_from_json);
   if ((record.status == Status::ok) != record.time.has_value()) {
-    throw std::runtime_error(
-        fmt::format("not a {} document: a case has times if and only if it is ok", kRecordSchema));
+    throw KeyFault{"/time_s", fmt::format("is {}null and the status is \"{}\"", record.time ? "not " : "",
+                                          name_of(record.status))};
   }
   return record;
+}
+
+}  // namespace
+
+Record record_from_json(const Json& document) {
+  try {
+    return read_document(document);
+  } catch (const KeyFault& fault) {
+    throw std::runtime_error(fmt::format("not a {} document: {}{}{}", kRecordSchema, fault.pointer,
+                                         fault.pointer.empty() ? "" : ": ", fault.rule));
+  }
 }
 
 }  // namespace tpbench

@@ -81,9 +81,7 @@ std::vector<Case> filter_cases(std::span<const Case> cases, std::span<const std:
     check_values_exist(filter, cases);
     std::erase_if(kept, [&](const Case& point) { return !filter.keeps(point); });
   }
-  if (kept.empty())
-    refuse("--filter " + join_words(std::vector<std::string>(filters.begin(), filters.end()), " --filter "),
-           "no case is left");
+  if (kept.empty()) refuse(fmt::format("--filter {}", fmt::join(filters, " --filter ")), "no case is left");
   return kept;
 }
 

@@ -25,6 +25,7 @@ class Checker {
  public:
   void check_folder(const fs::path& folder) {
     check_file(folder / "sweep.json", schema("sweep"));
+    check_file(folder / "run.json", schema("run"));
     int environments = 0, records = 0;
     for (const fs::path& file : files_in(folder)) {
       const std::string name = file.filename().string();

@@ -144,7 +144,7 @@ class CompareRefuses(WithFolders):
             ("null", "is no valid record: "),
             (json.dumps(newer), "tpbench.record/9"),
             (json.dumps(renamed), "is no valid record: it holds the id x"),
-            (json.dumps({k: v for k, v in json.loads(whole).items() if k != "case"}), '"case" is missing'),
+            (json.dumps({k: v for k, v in json.loads(whole).items() if k != "case"}), "/case: is missing"),
         ]:
             with self.subTest(words):
                 records[0].write_text(text)

@@ -3,9 +3,12 @@
 import json
 import os
 import pathlib
+import pty
+import shutil
+import subprocess
 import unittest
 
-from harness import FAULTY, E2eTest
+from harness import FAULTY, SOURCE_DIR, TPBENCH, E2eTest, environment, read_records
 
 
 class BadUsage(E2eTest):
@@ -59,6 +62,23 @@ class BadUsage(E2eTest):
         self.assertEqual(job.stderr.count("out already holds results; use --resume out"), 1, job.stderr)
         self.assertEqual({path: path.read_bytes() for path in (self.folder / "out").rglob("*.json")}, before)
 
+    def test_folder_that_holds_something_else(self):
+        sweep = self.sweep()
+        for name in ("thesis.tex", "b", "c", "d"):
+            (self.folder / "home").mkdir(exist_ok=True)
+            (self.folder / "home" / name).write_text("")
+        self.assert_refused("--output home: the folder holds something else (b, c, d and 1 more)", "--config", sweep,
+                            "--output", "home")
+        (self.folder / "new").mkdir()
+        self.run_tpbench("--config", sweep, "--output", "new")
+
+    def test_two_in_one_second(self):
+        sweep = self.sweep(measure={"max_seconds": 0.01})
+        jobs = [self.start("--config", sweep) for _ in range(4)]
+        for job in jobs:
+            self.assertEqual(job.wait().status, 0, job.stderr)
+        self.assertEqual(len(list((self.folder / "results").iterdir())), 4)
+
     def test_validate_speaks_once(self):
         job = self.run_tpbench("validate", self.sweep(tp_degree=[1, 4]), ranks=3)
         self.assertEqual(job.stdout.count("valid, 2 cases, up to 4 ranks"), 1)
@@ -67,6 +87,38 @@ class BadUsage(E2eTest):
         for ranks in (None, 3):
             self.assertEqual(self.run_tpbench("models", ranks=ranks).stdout.count("llama3-8b  "), 1)
         self.assertIn("llama3-8b", [model["model"] for model in json.loads(self.run_tpbench("models", "--json").stdout)])
+
+
+class Quickstart(E2eTest):
+    def test_arguments_are_checked_before_anything_is_done(self):
+        scripts = self.folder / "scripts"
+        scripts.mkdir()
+        for name in ("quickstart.sh", "common.sh"):
+            shutil.copy(SOURCE_DIR / "scripts" / name, scripts)
+        (scripts / "install-dependencies.sh").write_text("#!/bin/sh\nexit 9\n")
+        (scripts / "install-dependencies.sh").chmod(0o700)
+        for ranks, status in (("abc", 2), ("0", 2), ("-2", 2), ("2x", 2), ("2", 9)):
+            ended = subprocess.run([scripts / "quickstart.sh", "--ranks", ranks], capture_output=True, text=True, timeout=60)
+            self.assertEqual(ended.returncode, status, ended.stderr)
+            self.assertEqual(f"--ranks {ranks}: must be a whole number" in ended.stderr, status == 2)
+
+
+class Colours(E2eTest):
+    def on_a_terminal(self, **variables):
+        """What stands on stderr when that is a terminal."""
+        ours, theirs = pty.openpty()
+        try:
+            subprocess.run([TPBENCH, "--config", "nowhere.json"], stderr=theirs,
+                           env=environment(TERM="xterm", COLORTERM=None, **variables))
+            return os.read(ours, 4096).decode()
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+    def test_no_color(self):
+        self.assertIn("\x1b[", self.on_a_terminal(NO_COLOR=None))
+        self.assertIn("\x1b[", self.on_a_terminal(NO_COLOR=""))
+        self.assertNotIn("\x1b[", self.on_a_terminal(NO_COLOR="1"))
 
 
 class Help(E2eTest):
@@ -134,6 +186,13 @@ class Environment(E2eTest):
                 self.assertIn("stdout: cannot write the results: No space left on device; they are in out", job.stderr)
             self.assert_valid(self.folder / f"out{ranks}", cases=1)
 
+    @unittest.skipUnless(pathlib.Path("/dev/full").exists(), "needs /dev/full")
+    def test_selfcheck_that_cannot_be_printed(self):
+        for options in ([], ["--json"]):
+            with open("/dev/full", "w") as full:
+                job = self.run_tpbench("selfcheck", *options, stdout=full, status=3)
+            self.assertIn("stdout: cannot write the results: No space left on device", job.stderr)
+
 
 class Failed(E2eTest):
     def test_a_failed_case_is_1(self):
@@ -141,6 +200,11 @@ class Failed(E2eTest):
         job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=1, program=FAULTY,
                                TPBENCH_TEST_FAULT="wrong_weight:rank=0:case=2")
         self.assertIn("failed: ", job.stdout)
+        failed = next(id for id, r in read_records(self.folder / "out").items() if r["status"] == "failed")
+        self.assertEqual(job.stderr.count(f"error: 1 of 4 cases failed: {failed}: "), 1, job.stderr)
+        quiet = self.run_tpbench("--config", sweep, "--output", "quiet", "-q", "--format", "none", ranks=2, status=1,
+                                 program=FAULTY, TPBENCH_TEST_FAULT="wrong_weight:rank=0:case=2")
+        self.assertIn(f"error: 1 of 4 cases failed: {failed}: ", quiet.stderr)
         self.assertEqual(sorted(r["status"] for r in self.assert_valid(self.folder / "out", cases=4).values()),
                          ["failed", "ok", "ok", "ok"])
 

@@ -31,6 +31,17 @@ class Interrupt(E2eTest):
                 self.assertEqual(job.stdout, "")
                 self.assert_unchanged(before)
 
+    def test_hint_is_one_that_a_shell_takes(self):
+        self.sweep(measure={"min_samples": 1000000, "max_samples": 1000000, "max_seconds": 600}, batch_size=[1, 2])
+        job = self.start("--config", "sweep.json", "--output", "my results")
+        deadline = time.monotonic() + 60
+        while not (self.folder / "my results" / "environment.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        job.process.send_signal(signal.SIGTERM)
+        job.wait()
+        self.assertIn("go on with --resume 'my results'", job.stderr)
+
     def assert_unchanged(self, before):
         after = self.assert_valid(self.folder / "out")
         self.assertEqual(sorted(after), sorted(before))
@@ -52,6 +63,19 @@ class Interrupt(E2eTest):
                 job.wait()
                 self.assertEqual(job.status, 130, job.stderr)
                 self.assert_all(self.assert_valid(folder), "ok")
+
+    def test_one_rank_alone(self):
+        """The launcher ends the others: who was meant must say so."""
+        for rank in (0, 2):
+            with self.subTest(rank=rank):
+                self.setUp()
+                job, before = self.start_and_wait_for_the_long_case(ranks=3, degree=2)
+                job.signal_rank(rank, signal.SIGTERM)
+                job.wait()
+                self.assertEqual(job.status, 130, job.stderr)
+                self.assertEqual(job.stderr.count("interrupted by SIGTERM; case mlp-h512-"), 1, job.stderr)
+                self.assertEqual(job.stderr.count("go on with --resume out"), 1, job.stderr)
+                self.assert_unchanged(before)
 
     def test_under_mpirun(self):
         for number in (signal.SIGINT, signal.SIGTERM):

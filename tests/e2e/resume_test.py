@@ -81,7 +81,7 @@ class Resume(E2eTest):
 
     def test_without_config(self):
         before = self.run_first_half()
-        job = self.run_tpbench("--resume", "out", ranks=2)
+        job = self.run_tpbench("--resume", "out", "--filter", "all", ranks=2)
         after = self.assert_valid(self.folder / "out", cases=4)
         self.assert_all(after, "ok")
         self.assert_summary(self.folder / "out")
@@ -96,8 +96,43 @@ class Resume(E2eTest):
 
     def test_with_the_same_config(self):
         self.run_first_half()
-        self.run_tpbench("--resume", "out", "--config", "sweep.json", ranks=2)
+        self.run_tpbench("--resume", "out", "--config", "sweep.json", "--filter", "all", ranks=2)
         self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
+
+    def test_keeps_to_the_filters(self):
+        before = self.run_first_half()
+        (self.folder / "out" / "records" / f"{sorted(before)[0]}.json").unlink()
+        job = self.run_tpbench("--resume", "out", ranks=2)
+        self.assertIn("only the cases of the earlier run: --filter tp_degree=1 (--filter all runs every case)", job.stderr)
+        self.assertEqual(sorted(self.assert_valid(self.folder / "out")), sorted(before))
+        plan = self.run_tpbench("--resume", "out", "--dry-run", "--format", "jsonl")
+        self.assertEqual(len(plan.stdout.splitlines()), 2)
+        # Others count from then on, as the hint to go on is about them.
+        self.run_tpbench("--resume", "out", "--filter", "tp_degree=2", "--filter", "workload=mlp", ranks=2)
+        self.assertEqual(len(self.assert_valid(self.folder / "out")), 3)
+        self.run_tpbench("--resume", "out", ranks=2)
+        run = json.loads((self.folder / "out" / "run.json").read_text())
+        self.assertEqual(run["filters"], ["tp_degree=2", "workload=mlp"])
+        self.assertTrue(run["command"].endswith(" --resume out"), run["command"])
+        self.assertEqual(len(self.assert_valid(self.folder / "out")), 3)
+        (self.folder / "out" / "run.json").write_text('{"filters": 3}')
+        job = self.run_tpbench("--resume", "out", ranks=2, status=2)
+        self.assertIn("out/run.json: is no tpbench.run/1 document", job.stderr)
+
+    def test_folder_of_a_version_without_run_json(self):
+        self.run_first_half()
+        (self.folder / "out" / "run.json").unlink()
+        self.run_tpbench("--resume", "out", ranks=2)
+        self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
+
+    def test_label_of_a_run_that_left_no_record(self):
+        before = self.run_first_half()
+        for id in before:
+            (self.folder / "out" / "records" / f"{id}.json").unlink()
+        job = self.run_tpbench("--resume", "out", "--label", "ib", ranks=2, status=2)
+        self.assertIn('holds results labelled "eth"', job.stderr)
+        self.run_tpbench("--resume", "out", ranks=2)
+        self.assertEqual({r["label"] for r in self.assert_valid(self.folder / "out").values()}, {"eth"})
 
     def test_filters_do_not_hide_what_is_there(self):
         """The other half by a filter: its baselines lie in the folder, and the summary is that of the folder."""
@@ -126,9 +161,10 @@ class Resume(E2eTest):
 
     def test_folder_without_sweep(self):
         (self.folder / "empty").mkdir()
-        for folder in ("empty", "nowhere"):
+        for folder, words in (("empty", "there is no sweep.json in this folder; to start there, use --output"),
+                              ("nowhere", "there is no such folder")):
             job = self.run_tpbench("--resume", folder, ranks=2, status=2)
-            self.assertEqual(job.stderr.count(f"{folder}"), 1, job.stderr)
+            self.assertEqual(job.stderr.count(f"--resume {folder}: {words}"), 1, job.stderr)
         self.assertEqual(list((self.folder / "empty").iterdir()), [])
 
     def test_record_that_is_broken_is_run_again(self):
@@ -136,8 +172,8 @@ class Resume(E2eTest):
         id = sorted(before)[0]
         (self.folder / "out" / "records" / f"{id}.json").write_text('{"schema": "tpbench.rec')
         (self.folder / "out" / "records" / "left.json.tmp.123").write_text("half")
-        job = self.run_tpbench("--resume", "out", ranks=2)
-        self.assertRegex(job.stderr, rf"warning: out/records/{id}.json is not used, as it is no valid record: ")
+        job = self.run_tpbench("--resume", "out", "--filter", "all", ranks=2)
+        self.assertEqual(job.stderr.count(f"warning: out/records/{id}.json is not used, as it is no valid record: "), 1)
         self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
 
     def test_scaling_that_a_kill_left_out_is_completed(self):

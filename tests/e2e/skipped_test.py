@@ -34,7 +34,7 @@ class Skipped(E2eTest):
 
     def test_more_memory_than_the_node_has(self):
         # 275 GB of weights for each of 64 layers: no node holds it, and nobody should try.
-        _, records = self.run_skipping(hidden_size=[48, 262144], num_layers=64, tp_degree=[1, 2])
+        _, records = self.run_skipping(hidden_size=[48, 262144], num_layers=64, tp_degree=[1, 2], placement="spread")
         by_size = {}
         for record in records.values():
             by_size.setdefault(record["case"]["hidden_size"], []).append(record)
@@ -44,11 +44,14 @@ class Skipped(E2eTest):
             self.assertRegex(record["reason"], r"needs? \S+ TB and \S+ [kMGT]B are free")
             self.assertNotIn("fill", record["phases_s"])
             self.assertIsNone(record["memory_bytes"]["peak"])
+            self.assertEqual(record["quality"]["warnings"], [])  # nothing was timed
 
     def test_everything_skipped_is_no_failure(self):
         job, records = self.run_skipping(ranks=2, tp_degree=5)
         self.assert_all(records, "skipped")
         self.assertIn("skipped", job.stdout)
+        self.assertIn("warning: nothing was measured: the only case was skipped: row_linear-", job.stderr)
+        self.assertIn(": hidden_size 48 is not divisible by tp_degree 5", job.stderr)
 
     def test_resume_with_more_ranks_runs_what_was_skipped(self):
         _, before = self.run_skipping(ranks=1, tp_degree=[1, 2])

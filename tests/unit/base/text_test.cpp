@@ -15,6 +15,22 @@ TEST(ClosestMatch, FindsSlipsOfTheFinger) {
   EXPECT_EQ(closest_match("seed", kKeys), "seed");
 }
 
+TEST(ClosestMatch, KnowsTheNamesOfOtherPrograms) {
+  const std::vector<std::string> backends = {"cpu", "cuda"};
+  EXPECT_EQ(closest_match("gpu", backends), "cuda");  // and not "cpu", which is one letter away
+  EXPECT_EQ(closest_match("GPU", backends), "cuda");
+  const std::vector<std::string> dtypes = {"f64", "f32", "tf32", "f16", "bf16"};
+  for (const auto& [word, own] : {std::pair{"double", "f64"},
+                                  {"float", "f32"},
+                                  {"FP32", "f32"},
+                                  {"half", "f16"},
+                                  {"fp16", "f16"},
+                                  {"float16", "f16"},
+                                  {"bfloat16", "bf16"}})
+    EXPECT_EQ(closest_match(word, dtypes), own);
+  EXPECT_EQ(closest_match("gpu", kKeys), std::nullopt);  // where there is no cuda
+}
+
 TEST(ClosestMatch, FindsNothingWhereNothingIsNear) {
   EXPECT_EQ(closest_match("bandwidth", kKeys), std::nullopt);
   EXPECT_EQ(closest_match("", kKeys), std::nullopt);

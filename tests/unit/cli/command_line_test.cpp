@@ -19,6 +19,17 @@ void expect_refused(const std::vector<const char*>& words) {
   EXPECT_EQ(parsed.exit_status, 2) << words.back();
 }
 
+// What is said of a command line that is refused; "" when it is not.
+std::string complaint(std::vector<const char*> words) {
+  words.insert(words.begin(), "tpbench");
+  testing::internal::CaptureStderr();
+  const ParsedCommandLine parsed =
+      parse_command_line(static_cast<int>(words.size()), words.data(), /*speaks=*/true);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(said.empty() ? 0 : 2, parsed.exit_status);
+  return said.substr(0, said.find('\n'));
+}
+
 TEST(CommandLine, RunIsTheDefault) {
   const auto line = parse({"--config", "a.json", "--set", "seed=2", "--set", "dtype=f64", "--no-verify",
                            "--filter", "tp_degree=1", "--filter", "dtype=f64", "--format", "csv"})
@@ -116,6 +127,61 @@ TEST(CommandLine, RefusesWhatItCannotMean) {
     expect_refused({"--config", "a.json", "--watchdog", seconds});
   expect_refused({"--config", "a.json", "--label", "two\nlines"});
   expect_refused({"--config", "a.json", "--label", "\x1b[31mred"});
+}
+
+TEST(CommandLine, NothingIsDroppedBeforeACommand) {
+  for (const auto& words :
+       std::vector<std::vector<const char*>>{{"--backend", "cuda", "selfcheck"},
+                                             {"--format", "csv", "compare", "a", "b"},
+                                             {"--config", "a.json", "--dry-run", "models"},
+                                             {"-q", "probe"}}) {
+    EXPECT_NE(complaint(words).find("stands before "), std::string::npos) << words.front();
+  }
+  EXPECT_EQ(complaint({"-c", "a.json", "run", "-c", "b.json"}),
+            "tpbench: error: --config: stands before run and behind it; give it on one side");
+  expect_refused({"-c", "a.json", "-q", "run", "-q"});
+  EXPECT_EQ(parse({"-c", "a.json", "-q", "run", "--label", "x"}).command_line.value().config, "a.json");
+}
+
+TEST(CommandLine, OneKeyByTwoOptionsIsRefused) {
+  EXPECT_EQ(complaint({"-c", "a.json", "--seed", "5", "--set", "seed=7"}),
+            "tpbench: error: --seed 5 and --set seed=7: both set seed; give one");
+  expect_refused({"-c", "a.json", "--backend", "cpu", "--set", "backend = cuda"});
+  expect_refused({"-c", "a.json", "--set", "verify=full", "--no-verify"});
+  EXPECT_TRUE(parse({"-c", "a.json", "--seed", "5", "--set", "seeds=7", "--set", "dtype=f64"}).command_line);
+}
+
+TEST(CommandLine, AnEmptyWordIsNotTheDefault) {
+  for (const char* option : {"--config", "--output", "--backend", "--seed"})
+    EXPECT_EQ(complaint({"-c", "a.json", option, ""}).find("tpbench: error: -"), 0U) << option;
+  EXPECT_EQ(complaint({"-c", "a.json", "-o", ""}), "tpbench: error: --output: must not be empty");
+  EXPECT_EQ(complaint({"-c", "a.json", "--resume", ""}), "tpbench: error: --resume: must not be empty");
+  EXPECT_EQ(complaint({"export", "a", "--to", "csv", "-o", ""}),
+            "tpbench: error: --output: must not be empty");
+  EXPECT_EQ(complaint({"probe", "-o", ""}), "tpbench: error: --output: must not be empty");
+}
+
+TEST(CommandLine, ComplaintsNamePlaceValueAndRule) {
+  EXPECT_EQ(complaint({"-c", "a.json", "--watchdog", "0"}),
+            "tpbench: error: --watchdog: 0: must be a number of seconds from 1 to 86400");
+  EXPECT_EQ(
+      complaint({"probe", "--max-bytes", "1e6"}),
+      "tpbench: error: --max-bytes: 1e6: must be a whole number of bytes from 64 to 1GiB, such as 1048576 or "
+      "64KiB");
+  EXPECT_EQ(complaint({"-c", "a.json", "-c", "b.json"}),
+            "tpbench: error: --config: stands more than once; give it once");
+  EXPECT_EQ(complaint({"-c"}), "tpbench: error: --config: needs a value behind it");
+  EXPECT_EQ(complaint({"-c", "a.json", "--confg", "x"}),
+            "tpbench: error: --confg: is no option of tpbench (did you mean \"--config\"?)");
+  EXPECT_EQ(complaint({"info", "x"}), "tpbench: error: info: \"x\" is one word too many");
+}
+
+TEST(CommandLine, UnknownCommandsAreRefusedAlsoBesideHelp) {
+  for (const auto& words : std::vector<std::vector<const char*>>{{"prob"}, {"prob", "--help"}}) {
+    EXPECT_EQ(complaint(words).find(
+                  "tpbench: error: \"prob\" is no command (did you mean \"probe\"?); there are run"),
+              0U);
+  }
 }
 
 TEST(CommandLine, HelpAndVersionAreNoMistake) {

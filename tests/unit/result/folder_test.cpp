@@ -136,6 +136,54 @@ TEST_F(FolderTest, CreateRefusesAFolderWithResults) {
   EXPECT_THROW(ResultFolder::create(root_), UsageError);
 }
 
+TEST_F(FolderTest, CreateLeavesOtherPeoplesFoldersAlone) {
+  std::ofstream(root_ / "thesis.tex") << "x";
+  const auto message = message_of<UsageError>([&] { ResultFolder::create(root_); });
+  EXPECT_NE(message.find("holds something else (thesis.tex)"), std::string::npos) << message;
+  EXPECT_EQ(files_in(root_), 1U);
+  fs::remove(root_ / "thesis.tex");
+  // What a run that was killed at its start leaves there is no reason to refuse.
+  { ResultFolder::create(root_).write_run("tpbench", {}); }
+  std::ofstream(root_ / "sweep.json.tmp.123") << "{";
+  EXPECT_NO_THROW(ResultFolder::create(root_));
+}
+
+TEST_F(FolderTest, ANumberTellsFoldersOfOneNameApart) {
+  const ResultFolder first = ResultFolder::create_numbered(root_ / "results" / "a");
+  const ResultFolder second = ResultFolder::create_numbered(root_ / "results" / "a");
+  EXPECT_EQ(first.path(), root_ / "results" / "a");
+  EXPECT_EQ(second.path(), root_ / "results" / "a-2");
+  std::ofstream(root_ / "file") << "x";
+  EXPECT_THROW(ResultFolder::create_numbered(root_ / "file" / "a"), EnvironmentError);
+}
+
+TEST_F(FolderTest, FiltersOfTheLastRunAreRecorded) {
+  EXPECT_TRUE(recorded_filters(root_).empty());
+  ResultFolder folder = ResultFolder::create(root_);
+  folder.write_run("tpbench --config a.json", {"tp_degree=1", "workload=mlp"});
+  EXPECT_EQ(recorded_filters(root_), (std::vector<std::string>{"tp_degree=1", "workload=mlp"}));
+  folder.write_run("tpbench --resume .", {});
+  EXPECT_TRUE(recorded_filters(root_).empty());
+  for (const char* text : {"{", "[]", R"({"schema": "tpbench.run/2", "filters": []})",
+                           R"({"schema": "tpbench.run/1", "filters": [1]})"}) {
+    write_file_atomically(root_ / "run.json", text);
+    EXPECT_THROW(recorded_filters(root_), UsageError) << text;
+  }
+}
+
+TEST_F(FolderTest, TheLabelIsKnownBeforeTheFirstRecord) {
+  ResultFolder folder = ResultFolder::create(root_);
+  EXPECT_EQ(recorded_label(root_), std::nullopt);
+  folder.write_environment(Json{{"label", ""}});
+  EXPECT_EQ(recorded_label(root_), std::nullopt) << "nothing has that name yet";
+  fs::remove(root_ / "environment.json");
+  folder.write_environment(Json{{"label", "eth-1g"}});
+  EXPECT_EQ(recorded_label(root_), "eth-1g");
+  fs::remove(root_ / "environment.json");
+  folder.write_record(record_);
+  EXPECT_EQ(recorded_label(root_), record_.label);
+}
+
 TEST_F(FolderTest, CreateSaysWhyAFolderCannotBe) {
   std::ofstream(root_ / "file") << "x";
   const auto message = message_of<EnvironmentError>([&] { ResultFolder::create(root_ / "file" / "below"); });
@@ -234,6 +282,35 @@ TEST_F(FolderTest, RecordsThatContradictThemselvesAreLeftOut) {
   Record other_samples = record_;
   other_samples.time->step.samples_s[0] = -1;
   EXPECT_EQ(write(other_samples), 0U);
+}
+
+TEST_F(FolderTest, WhatWasChangedByHandIsNamed) {
+  const fs::path file = root_ / (record_.id + ".json");
+  const auto complaint = [&](const char* pointer, const Json& value) {
+    Json document = record_to_json(record_);
+    document[Json::json_pointer(pointer)] = value;
+    std::ofstream(file) << document.dump();
+    return message_of<std::runtime_error>([&] { read_record(file); });
+  };
+  std::ofstream(file) << record_to_json(record_).dump();
+  EXPECT_NO_THROW(read_record(file));
+  for (const char* quantity : {"step", "compute", "communication", "wait", "other"}) {
+    for (const char* key : {"median", "mean", "min", "max", "p95", "p99", "samples", "outliers", "ci95/1"}) {
+      const std::string pointer = std::string("/time_s/") + quantity + '/' + key;
+      const std::string said = complaint(pointer.c_str(), 7);
+      EXPECT_EQ(said.find(std::string("time_s.") + quantity + '.' + std::string(key).substr(0, 4)), 0U)
+          << pointer << ": " << said;
+    }
+    const std::string list = std::string("/samples_s/") + quantity;
+    EXPECT_NE(complaint((list + "/3").c_str(), 7).find(std::string("time_s.") + quantity), std::string::npos);
+  }
+  EXPECT_EQ(complaint("/samples_s/wait", Json{0.1, 0.1}),
+            "samples_s.wait has 2 samples and samples_s.step has 10");
+  EXPECT_EQ(complaint("/time_s/step/ci95", nullptr),
+            "time_s.step.ci95 is null and its samples say otherwise");
+  EXPECT_EQ(complaint("/verification/passed", false), "status is \"ok\" and verification.passed is false");
+  std::ofstream(file) << R"({"schema": "tpbench.rec)";
+  EXPECT_EQ(message_of<std::runtime_error>([&] { read_record(file); }), "it is no JSON, or cut off");
 }
 
 TEST_F(FolderTest, EnvironmentIsKeptOncePerMachine) {

@@ -137,5 +137,34 @@ TEST(RecordJson, RefusesWhatIsNoRecord) {
   }
 }
 
+TEST(RecordJson, FaultsNameTheirPlace) {
+  const Json good = record_to_json(full_record());
+  const auto complaint = [&](const std::string& pointer, const Json& value) -> std::string {
+    Json bad = good;
+    bad[Json::json_pointer(pointer)] = value;
+    try {
+      record_from_json(bad);
+    } catch (const std::runtime_error& error) {
+      const std::string said = error.what(), start = "not a tpbench.record/1 document: ";
+      return said.starts_with(start) ? said.substr(start.size()) : said;
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(complaint("/time_s/step/median", "big"), "/time_s/step/median: must be a number, not \"big\"");
+  EXPECT_EQ(
+      complaint("/samples_s/wait/2", true).find("/samples_s/wait: must be a list of which each is a number"),
+      0U);
+  EXPECT_EQ(complaint("/samples_s/wait", nullptr), "/samples_s/wait: is null and that of time_s is not");
+  EXPECT_EQ(complaint("/epochs/done", 1.5), "/epochs/done: must be a whole number, not 1.5");
+  EXPECT_EQ(complaint("/label", 3), "/label: must be a string, not 3");
+  EXPECT_EQ(complaint("/verification/passed", 1), "/verification/passed: must be true or false, not 1");
+  EXPECT_EQ(complaint("/quality/warnings", Json::parse(R"([{"code": "x"}])")),
+            "/quality/warnings/0/message: is missing");
+  EXPECT_EQ(complaint("/ranks/cpus", 3), "/ranks/cpus: must be a list of which each is a list, not 3");
+  EXPECT_EQ(complaint("/memory_bytes", "x"), "/memory_bytes: must be an object, not \"x\"");
+  EXPECT_EQ(complaint("/status", "fine"), "/status: is \"fine\", which is none of its values");
+  EXPECT_EQ(complaint("/phases_s", 3), "/phases_s: must be an object, not 3");
+}
+
 }  // namespace
 }  // namespace tpbench

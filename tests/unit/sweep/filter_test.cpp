@@ -50,6 +50,8 @@ TEST(Filter, SaysWhatIsWrong) {
   EXPECT_NE(message({"tp_degre=1"}).find("(did you mean \"tp_degree\"?)"), std::string::npos);
   EXPECT_EQ(message({"ffn_hidden_size=256", "hidden_size=128"}),
             "--filter ffn_hidden_size=256 --filter hidden_size=128: no case is left");
+  EXPECT_EQ(message({"tp_degree=2", "workload=mlp", "tp_degree=1"}),
+            "--filter tp_degree=2 --filter workload=mlp --filter tp_degree=1: no case is left");
 }
 
 }  // namespace
