@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
 #include "report/common_text.hpp"
@@ -104,8 +106,10 @@ std::vector<std::string> table_notes(const Comparison& comparison, const Names& 
       "larger "
       "than the noise of both and beyond chance: {2}, adjusted for the number of cells (Benjamini-Hochberg, "
       "at "
-      "most {3:.0f} % of the marks expected to be wrong). No word: within the noise; the interval is of this "
-      "cell alone. docs/compare.md explains.",
+      "most {3:.0f} % of the marks expected to be wrong). \"noise 80 %\": beyond chance, and hidden by noise "
+      "of "
+      "that size. No word: no difference beyond chance; the interval is of this cell alone. docs/compare.md "
+      "explains.",
       names.other, names.base,
       epochs ? "tested over the medians of epochs" : "tested over blocks of neighbouring samples",
       kFalseDiscoveryRate * 100)};
@@ -175,9 +179,18 @@ Section unmatched_section(const Comparison& comparison, const Names& names) {
   if (comparison.unmatched.empty()) return section;
   section.title = "Not compared";
   section.columns = {{"case", Align::left}, {"", Align::left}};
+  // Many cases for one reason are one row, where the first of them would stand.
+  constexpr std::size_t kFew = 4;
+  std::map<std::string, std::size_t> counts;
+  for (const UnmatchedCase& pair : comparison.unmatched) ++counts[why_not_compared(pair, names)];
+  std::set<std::string> told;
   for (const UnmatchedCase& pair : comparison.unmatched) {
     const Record& any = pair.base != nullptr ? *pair.base : *pair.other;
-    section.rows.push_back({any.id, why_not_compared(pair, names)});
+    const std::string why = why_not_compared(pair, names);
+    if (counts[why] <= kFew)
+      section.rows.push_back({any.id, why});
+    else if (told.insert(why).second)
+      section.rows.push_back({counted(counts[why], "case"), why});
   }
   return section;
 }

@@ -54,6 +54,19 @@ struct Pair {
   [[nodiscard]] std::vector<Comparison> compared() const { return {compare(a, b)}; }
 };
 
+TEST(CompareRender, SaysOnceWhatKeepsManyCasesApart) {
+  Pair pair;
+  for (const std::int64_t degree : {5, 6, 7}) {
+    pair.b.records.push_back(
+        make_not_ok(make_case("mlp", degree), Status::skipped, ReasonCode::ranks, "2 ranks"));
+  }
+  const auto text = [&] { return render_comparisons(CompareFormat::table, pair.compared()); };
+  EXPECT_NE(text().find("-tp7-"), std::string::npos) << "four are few";
+  pair.b.records.push_back(make_not_ok(make_case("mlp", 9), Status::skipped, ReasonCode::ranks, "2 ranks"));
+  EXPECT_EQ(text().find("-tp7-"), std::string::npos);
+  EXPECT_NE(text().find("5 cases  A absent; B skipped: 2 ranks"), std::string::npos) << text();
+}
+
 TEST(CompareRender, ReadsAsAPersonWantsIt) {
   const Pair pair;
   EXPECT_EQ('\n' + render_comparisons(CompareFormat::table, pair.compared()), R"(
@@ -70,8 +83,8 @@ mlp          2  9.00 ms  5.00 ms  0.56  0.56..0.56  faster    4.00 ms  4.00 ms  
 
 Medians; B/A above 1: B takes longer. "slower" and "faster" stand where the difference is larger than the noise of
   both and beyond chance: tested over the medians of epochs, adjusted for the number of cells (Benjamini-Hochberg,
-  at most 5 % of the marks expected to be wrong). No word: within the noise; the interval is of this cell alone.
-  docs/compare.md explains.
+  at most 5 % of the marks expected to be wrong). "noise 80 %": beyond chance, and hidden by noise of that size. No
+  word: no difference beyond chance; the interval is of this cell alone. docs/compare.md explains.
 
 B against A, all cases
                geometric mean  ratios  slower  faster  within noise  not judged
