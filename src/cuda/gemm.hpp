@@ -14,7 +14,7 @@
 namespace tpbench::cuda {
 
 /// Products of row-major matrices by cuBLASLt, a stack of them as one batch. For each shape the algorithms
-/// that its heuristic proposes are timed once, at the first call, and the fastest is kept.
+/// that its heuristic proposes are timed at the first call of this process, and the fastest is kept.
 class Gemm {
  public:
   /// `workspace` holds `workspace_bytes` on the device and outlives it.

@@ -317,23 +317,24 @@ cudaStream_t make_stream() {
   return *machine().streams.insert(new CUstream_st{the_current_device}).first;
 }
 
-cudaError_t forget(cudaStream_t stream) {
+namespace {
+
+template <typename Handle>
+cudaError_t forget_one_of(std::set<Handle>& made, Handle handle) {
   const Lock lock(machine().mutex);
-  if (machine().streams.erase(stream) == 0) return cudaErrorInvalidResourceHandle;
-  delete stream;
+  if (made.erase(handle) == 0) return cudaErrorInvalidResourceHandle;
+  delete handle;
   return cudaSuccess;
 }
+
+}  // namespace
+
+cudaError_t forget(cudaStream_t stream) { return forget_one_of(machine().streams, stream); }
+cudaError_t forget(cudaEvent_t event) { return forget_one_of(machine().events, event); }
 
 cudaEvent_t make_event(bool timed) {
   const Lock lock(machine().mutex);
   return *machine().events.insert(new CUevent_st{the_current_device, timed}).first;
-}
-
-cudaError_t forget(cudaEvent_t event) {
-  const Lock lock(machine().mutex);
-  if (machine().events.erase(event) == 0) return cudaErrorInvalidResourceHandle;
-  delete event;
-  return cudaSuccess;
 }
 
 cudaError_t check_stream_of_any_device(cudaStream_t stream) {
