@@ -11,6 +11,7 @@
 #include "base/build_info.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "comm/communicator.hpp"
 #include "environment/host.hpp"
 #include "environment/noise.hpp"
 
@@ -138,8 +139,10 @@ Message not_converged(const WarningInputs& in) {
     return fmt::format("{} {} too few for an interval: {}", counted(step.samples, "sample"),
                        step.samples == 1 ? "is" : "are", remedy);
   return fmt::format(
-      "the step's interval is {:.1f} % of its median after {} samples: {} or use a quieter machine",
-      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, remedy);
+      "the step's interval is +-{:.1f} % of its median after {} samples (measure.target_ci: +-{:.1f} %): {} or "
+      "use a quieter machine",
+      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, 100 * measure.target_ci,
+      remedy);
 }
 
 Message short_step(const WarningInputs& in) {
@@ -197,9 +200,14 @@ Message staged(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
       in.record.data_path != name_of(DataPath::staged))
     return std::nullopt;
-  return "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm "
-         "nccl, or "
-         "an MPI library with CUDA support";
+  std::vector<std::string> direct;
+  for (const AlgorithmEntry& entry : all_algorithms()) {
+    if (entry.operands == Operands::device) direct.emplace_back(entry.name);
+  }
+  return fmt::format(
+      "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm {}, or "
+      "an MPI library with CUDA support",
+      join_words(direct, " or "));
 }
 
 Message throttled(const WarningInputs& in) {

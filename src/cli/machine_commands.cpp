@@ -5,6 +5,7 @@
 
 #include "base/build_info.hpp"
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "bench/devices.hpp"
 #include "bench/selfcheck.hpp"
@@ -58,9 +59,7 @@ ExitStatus info_command(const CommandLine& line, const Launch& launch) {
   const EnvironmentInputs inputs = here(launch);
   const std::vector<std::string> problems = environment_problems(inputs);
   Json facts = describe_environment(inputs);
-  Json backends = Json::array();
-  for (const BackendEntry& entry : all_backends()) backends.push_back(entry.name);
-  facts["backends"] = backends;
+  facts["backends"] = backend_names();
   if (line.json) {
     facts["problems"] = problems;
     fmt::print("{}\n", facts.dump(2));
@@ -75,7 +74,7 @@ ExitStatus info_command(const CommandLine& line, const Launch& launch) {
 
 ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
   if (find_backend(line.backend) == nullptr)
-    throw UsageError(fmt::format("--backend: {}: must be cpu or cuda", line.backend));
+    throw UsageError(fmt::format("--backend: {}: must be {}", line.backend, join_words(backend_names(), " or ")));
   Session session(launch.launcher == "none");
   if (const auto problem = why_launch_cannot_run(launch, session.world().size(), 1, "tpbench selfcheck")) {
     throw EnvironmentError(*problem);

@@ -18,6 +18,7 @@
 #include "bench/sweep_runner.hpp"
 #include "bench/why_skipped.hpp"
 #include "cli/commands.hpp"
+#include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
 #include "environment/environment.hpp"
@@ -164,23 +165,6 @@ Output open_output(const CommandLine& line, const Launch& launch, const LaunchFa
   std::string environment_file =
       folder.write_environment(describe_launch(label, launch, facts, devices, sweep));
   return {std::move(folder), std::move(environment_file), label};
-}
-
-// Runs `work` on rank 0; what it throws is thrown on every rank, so that all leave together.
-template <typename Work>
-void on_first_rank(const Control& world, Work&& work) {
-  std::optional<std::string> usage, environment;
-  if (world.rank() == 0) {
-    try {
-      work();
-    } catch (const UsageError& error) {
-      usage = error.what();
-    } catch (const std::exception& error) {
-      environment = error.what();
-    }
-  }
-  if (const auto agreed = world.agree(usage)) throw UsageError(*agreed);
-  if (const auto agreed = world.agree(environment)) throw EnvironmentError(*agreed);
 }
 
 void check_launch(const Launch& launch, long world_size, const std::vector<Case>& cases,

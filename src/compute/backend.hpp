@@ -148,5 +148,6 @@ struct BackendEntry {
 
 std::span<const BackendEntry> all_backends();
 const BackendEntry* find_backend(std::string_view name);
+std::vector<std::string> backend_names();
 
 }  // namespace tpbench

@@ -34,6 +34,12 @@ constexpr std::array kBackends = {
 
 std::span<const BackendEntry> all_backends() { return kBackends; }
 
+std::vector<std::string> backend_names() {
+  std::vector<std::string> names;
+  for (const BackendEntry& entry : kBackends) names.emplace_back(entry.name);
+  return names;
+}
+
 const BackendEntry* find_backend(std::string_view name) {
   for (const BackendEntry& entry : kBackends) {
     if (entry.name == name) return &entry;

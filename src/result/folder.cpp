@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -67,12 +68,11 @@ void check_writable(const fs::path& path) {
   }
 }
 
-bool holds_records(const fs::path& path) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path / "records", error)) {
-    if (entry.path().extension() == ".json") return true;
-  }
-  return false;
+// What file systems and desktops leave in any folder; "._x.json" beside each file x.json on some.
+bool is_left_by_others(std::string_view name) {
+  constexpr std::string_view kNames[] = {"lost+found", ".DS_Store", ".directory", "Thumbs.db", "desktop.ini"};
+  return name.starts_with("._") || name.starts_with(".nfs") ||
+         std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
 // What a run that ended early leaves behind may lie there; a home or a source folder was a slip of the
@@ -85,7 +85,7 @@ void check_nothing_else_is_there(const fs::path& path) {
     const std::string name = entry.path().filename().string();
     const bool ours = name == ".lock" || name == "run.json" || name == "records" ||
                       name.find(kTemporaryMark) != std::string::npos;
-    if (!ours) others.push_back(name);
+    if (!ours && !is_left_by_others(name)) others.push_back(name);
   }
   if (others.empty()) return;
   std::sort(others.begin(), others.end());
@@ -216,7 +216,8 @@ std::vector<fs::path> record_files(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder / "records", error)) {
-    if (entry.path().extension() == ".json") files.push_back(entry.path());
+    if (entry.path().extension() == ".json" && !is_left_by_others(entry.path().filename().string()))
+      files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -294,7 +295,7 @@ std::optional<std::string> recorded_label(const fs::path& folder) {
 
 ResultFolder ResultFolder::create(const fs::path& path) {
   create_folders(path);
-  const auto holds_results = [&] { return fs::exists(path / "sweep.json") || holds_records(path); };
+  const auto holds_results = [&] { return fs::exists(path / "sweep.json") || !record_files(path).empty(); };
   if (!holds_results()) check_nothing_else_is_there(path);
   ResultFolder folder(path);
   if (holds_results()) {

@@ -140,13 +140,20 @@ void check_samples(const Json& sweep, const MeasureSettings& measure, std::vecto
 
 // -- files
 
+constexpr const char* kStandardInput = "-";
+
+std::string name_of_source(const std::filesystem::path& path) {
+  return path == kStandardInput ? "standard input" : path.string();
+}
+
 std::string read_file(const std::filesystem::path& path) {
   const auto refuse = [&](const std::string& rule) {
-    throw UsageError({Fault{path.string(), "", "", rule}});
+    throw UsageError({Fault{name_of_source(path), "", "", rule}});
   };
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) refuse("is a folder, not a sweep file");
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  std::FILE* const opened = path == kStandardInput ? stdin : std::fopen(path.c_str(), "rb");
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(opened, std::fclose);
   if (!file) refuse(fmt::format("cannot be opened: {}", std::strerror(errno)));
   // One byte more than is allowed shows that the file is too large, whatever its size and kind.
   std::string text(kMaxTextBytes + 1, '\0');
@@ -180,7 +187,7 @@ Sweep parse_sweep(std::string_view text, const std::string& place, std::span<con
 
 Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
                  const Availability& available) {
-  return parse_sweep(read_file(path), path.string(), overrides, available);
+  return parse_sweep(read_file(path), name_of_source(path), overrides, available);
 }
 
 }  // namespace tpbench

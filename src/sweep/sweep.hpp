@@ -34,7 +34,7 @@ const Json& sweep_schema();
 Sweep parse_sweep(std::string_view text, const std::string& place, std::span<const std::string> overrides,
                   const Availability& available);
 
-/// The same from a file. Throws UsageError also when the file cannot be read.
+/// The same from a file, or from standard input when its path is "-". Throws UsageError also when the file cannot be read.
 Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
                  const Availability& available);
 

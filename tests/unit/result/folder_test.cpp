@@ -148,6 +148,18 @@ TEST_F(FolderTest, CreateLeavesOtherPeoplesFoldersAlone) {
   EXPECT_NO_THROW(ResultFolder::create(root_));
 }
 
+// What file systems and desktops leave anywhere is neither a record nor somebody's work.
+TEST_F(FolderTest, FilesThatFileSystemsLeaveAreNotSeen) {
+  fs::create_directory(root_ / "lost+found");
+  for (const char* name : {".DS_Store", "._sweep.json", ".nfs0001"}) std::ofstream(root_ / name) << "x";
+  fs::create_directory(root_ / "records");
+  std::ofstream(root_ / "records" / "._row_linear.json") << "\x01";
+  EXPECT_NO_THROW(ResultFolder::create(root_));
+  EXPECT_TRUE(record_files(root_).empty());
+  std::ofstream(root_ / ".bashrc") << "x";
+  EXPECT_THROW(ResultFolder::create(root_), UsageError) << "a home folder";
+}
+
 TEST_F(FolderTest, ANumberTellsFoldersOfOneNameApart) {
   const ResultFolder first = ResultFolder::create_numbered(root_ / "results" / "a");
   const ResultFolder second = ResultFolder::create_numbered(root_ / "results" / "a");
