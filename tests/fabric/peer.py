@@ -1,11 +1,12 @@
 """One rank of two on two hosts, without MPI: says what it sees of its host, and measures the link.
 
-    peer.py [ROUND-TRIPS [BYTES]]    rank 0 sends that many datagrams to rank 1 and waits for each to come back, then
-                                     that many bytes until rank 1 has them all
+    peer.py FOLDER [ROUND-TRIPS [BYTES]]    writes FOLDER/RANK.json; rank 0 sends so many datagrams to rank 1, waiting
+                                            for each to come back, then so many bytes until rank 1 has them all
 """
 
 import json
 import os
+import pathlib
 import socket
 import statistics
 import sys
@@ -78,10 +79,9 @@ def stream_s(count):
 
 
 def main():
-    trips, count = (int(word) for word in (sys.argv[1:] + ["0", "0"])[:2])
+    trips, count = (int(word) for word in (sys.argv[2:] + ["0", "0"])[:2])
     rank = int(os.environ["OMPI_COMM_WORLD_RANK"])
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        boot_id = file.read().strip()
+    boot_id = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     seen = {"rank": rank, "host": socket.gethostname(), "boot_id": boot_id, "realtime_s": time.time(),
             "monotonic_s": time.clock_gettime(time.CLOCK_MONOTONIC),
             "boottime_s": time.clock_gettime(time.CLOCK_BOOTTIME)}
@@ -91,7 +91,8 @@ def main():
             seen["stream_s"] = stream_s(count)
     elif trips:
         answer(count)
-    print(json.dumps(seen), flush=True)
+    # Not to stdout, where mpirun mixes what ranks print.
+    pathlib.Path(sys.argv[1], f"{rank}.json").write_text(json.dumps(seen))
 
 
 if __name__ == "__main__":
