@@ -101,6 +101,15 @@ void take_slowest_part(const Trace& trace, const Control& group, std::vector<dou
   }
 }
 
+double compute_of_this_rank(const Trace& trace) {
+  const auto segments = trace.segments();
+  double sum_s = 0;
+  for (std::size_t i = 0; i < trace.segment_s().size(); ++i) {
+    if (segments[i % segments.size()].activity == Activity::compute) sum_s += trace.segment_s()[i];
+  }
+  return sum_s;
+}
+
 GroupBatch reduce_group(const Trace& trace, const Control& group) {
   GroupBatch batch;
   const auto segments = trace.segments();
@@ -156,6 +165,7 @@ void reduce_batch(const Trace& trace, const Team& team, Samples& samples) {
   std::vector<double> host_step_s(trace.host_step_s().begin(), trace.host_step_s().end());
   if (!host_step_s.empty()) team.active->reduce_max(host_step_s);
   samples.host_step_s.insert(samples.host_step_s.end(), host_step_s.begin(), host_step_s.end());
+  samples.own_compute_s += compute_of_this_rank(trace);
   GroupBatch batch = reduce_group(trace, *team.group);
   if (team.groups.size() > 1) take_slowest_group(team, batch);
   if (samples.collectives.empty()) {

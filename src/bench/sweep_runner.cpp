@@ -82,7 +82,15 @@ class SweepLoop {
   void warm_libraries() {
     std::set<std::string> names;
     for (const Case& point : run_.cases) names.insert(point.backend);
-    for (const std::string& name : names) warm_library(name);
+    for (const std::string& name : names) {
+      if (!why_not_multiplied(name)) warm_library(name);
+    }
+  }
+
+  // Products on the host are BLAS's, and without its buffers it would never return.
+  [[nodiscard]] std::optional<Skip> why_not_multiplied(const std::string& backend) const {
+    if (!facts_.blas_problem || find_backend(backend)->on_device) return std::nullopt;
+    return Skip{ReasonCode::memory, *facts_.blas_problem};
   }
 
   void warm_library(const std::string& name) {
@@ -113,11 +121,29 @@ class SweepLoop {
     return options;
   }
 
+<<<<<<< HEAD
   // Of cases and epochs, those that will be tried.
   [[nodiscard]] std::size_t runs_left(const std::vector<std::int64_t>& done) const {
     std::size_t left = 0;
     for (std::size_t index = 0; index < done.size(); ++index) {
       if (!skips_[index]) left += static_cast<std::size_t>(run_.sweep.measure.epochs - done[index]);
+=======
+  // Returns, on every rank, whether the case is ok so far.
+  bool run_one(const Case& asked, Guard& guard, Progress& progress) {
+    current_id_ = case_id(asked);
+    Case point = asked;
+    if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
+    const std::vector<int> device_of = devices_of(run_.devices, point.backend);
+    auto skip = why_skipped(point, {session_.host_of(), device_of});
+    if (!skip) skip = why_not_multiplied(point.backend);
+    std::optional<std::string> problem;
+    if (ledger_) {
+      problem = report([&] {
+        ledger_->open(current_id_, point);
+        if (skip) ledger_->skip(current_id_, *skip);
+        progress.start(current_id_);
+      });
+>>>>>>> main
     }
     return left;
   }

@@ -63,6 +63,7 @@ EnvironmentInputs inputs_of(const CommandLine& line, const Launch& launch, const
   inputs.node_of_host = facts.node_of_host;
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
+  inputs.blas_problem = facts.blas_problem;
   inputs.noise = facts.noise;
   return inputs;
 }
