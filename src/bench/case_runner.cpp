@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/units.hpp"
+#include "bench/case_cost.hpp"
 #include "bench/case_machine.hpp"
 #include "bench/overlap.hpp"
 #include "bench/process_memory.hpp"
@@ -15,7 +16,6 @@
 #include "environment/host.hpp"
 #include "layers/layer.hpp"
 #include "tensor/memory_limit.hpp"
-#include "workload/backend_workspace.hpp"
 
 namespace tpbench {
 namespace {
@@ -36,8 +36,8 @@ class CaseRun {
         parts_(parts),
         heartbeat_(heartbeat),
         beside_(beside),
-        shape_(point.shape()),
-        cost_(point.cost()) {}
+        shape_(shape_of(point)),
+        cost_(cost_of(point)) {}
 
   CaseOutcome run() {
     try {
@@ -96,7 +96,7 @@ class CaseRun {
     DeviceSide* device = machine_->backend().device();
     const std::int64_t ranks = device == nullptr ? beside_.on_host : beside_.on_device;
     // The workspace was taken when the backend was made.
-    const std::int64_t to_come = cost_.memory.total() - backend_workspace(point_.backend);
+    const std::int64_t to_come = cost_.memory.total() - find_backend(point_.backend)->workspace_bytes;
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
@@ -186,11 +186,10 @@ class CaseRun {
   [[nodiscard]] std::optional<Throttling> worst_throttling(const std::optional<Throttling>& before,
                                                            const std::optional<Throttling>& after) const {
     const bool known = before && after;
-    std::vector<double> grown = {known ? static_cast<double>(after->periods - before->periods) : -1.0,
-                                 known ? after->seconds - before->seconds : -1.0};
-    team_.active->reduce_max(grown);
-    if (grown[0] < 0) return std::nullopt;
-    return Throttling{std::llround(grown[0]), grown[1]};
+    const auto periods =
+        team_.active->max(known ? std::optional(after->periods - before->periods) : std::nullopt);
+    const double seconds = team_.active->max(known ? after->seconds - before->seconds : 0.0);
+    return periods ? std::optional(Throttling{*periods, seconds}) : std::nullopt;
   }
 
   [[nodiscard]] std::optional<SlowestRank> slowest_rank() const {
@@ -204,11 +203,9 @@ class CaseRun {
     // Of ranks that are equally slow, the first.
     const std::int64_t nobody = ranks.size();
     const std::int64_t first = ranks.min(own == slowest.compute_s ? std::int64_t{ranks.rank()} : nobody);
-    // Active ranks stand in the order of the world.
-    std::vector<int> world_ranks;
+    std::vector<int> world_ranks;  // in the order of the active ranks
     for (const std::vector<int>& group : team_.groups)
       world_ranks.insert(world_ranks.end(), group.begin(), group.end());
-    std::sort(world_ranks.begin(), world_ranks.end());
     slowest.world_rank = world_ranks[static_cast<std::size_t>(first)];
     slowest.others_s = (sum[0] - slowest.compute_s) / (ranks.size() - 1);
     return slowest;

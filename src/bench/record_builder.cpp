@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "bench/case_cost.hpp"
+
 namespace tpbench {
 namespace {
 
@@ -128,7 +130,7 @@ Record start_record(const std::string& id, const Case& point) {
   if (why_impossible(workload, shape)) return record;
   record.memory.emplace();
   if (!why_not_divisible(workload, shape)) {
-    const Cost cost = point.cost();
+    const Cost cost = cost_of(point);
     record.memory->predicted_peak = cost.memory.total();
     record.flop_per_rank = cost.flop();
     record.bytes_per_step = cost.bytes_per_step();
@@ -143,7 +145,7 @@ Record start_record(const std::string& id, const Case& point) {
     }
   }
   record.model_memory = model_memory_of_case(workload, shape, point.model_row());
-  record.memory->unsharded_peak = point.cost(1).memory.total();
+  record.memory->unsharded_peak = cost_of(point, 1).memory.total();
   return record;
 }
 

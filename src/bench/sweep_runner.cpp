@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "bench/case_cost.hpp"
 #include "bench/case_runner.hpp"
 #include "bench/guard.hpp"
 #include "bench/ledger.hpp"
@@ -282,7 +283,7 @@ std::vector<std::size_t> run_order(std::size_t cases, Order order, std::uint64_t
 double watchdog_limit_s(double base_s, const Case& point) {
   constexpr double kFlopPerSecond = 1e9, kBytesPerSecond = 1e7, kFillBytesPerSecond = 1e8;
   const Shape shape = point.shape();
-  const Cost cost = point.cost();
+  const Cost cost = cost_of(point);
   const double layers = static_cast<double>(shape.num_layers);
   double largest_call = 0;
   for (const CollectiveCost& collective : cost.collectives) {

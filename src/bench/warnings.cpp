@@ -13,6 +13,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "comm/communicator.hpp"
+#include "environment/core_findings.hpp"
 #include "environment/host.hpp"
 #include "environment/noise.hpp"
 
@@ -37,35 +38,28 @@ Message debug_build(const WarningInputs&) {
                      build_info().build_type);
 }
 
-Message oversubscribed(const WarningInputs& in) {
+// What is wrong with how the active ranks share cores, of one code.
+Message of_cores(const WarningInputs& in, std::string_view code) {
   for (const auto& [machine, ranks] : active_by_machine(in)) {
-    const std::int64_t cores = in.facts.cores_of[ranks.front()];
-    if (static_cast<std::int64_t>(ranks.size()) > cores) {
-      return fmt::format(
-          "{} ranks on {} cores: times are not those of {} devices; use as many ranks as cores, or more "
-          "hosts",
-          ranks.size(), cores, ranks.size());
+    MachineLoad load;
+    std::set<std::string> hosts;
+    for (const std::size_t rank : ranks) {
+      const RankPlace& place = in.facts.ranks[rank];
+      hosts.insert(place.host);
+      load.ranks.push_back(
+          {place.world_rank, in.outcome.backend_threads, in.facts.bound_cores_of[rank], place.cpus});
+    }
+    load.hosts = fmt::format("{}", fmt::join(hosts, ", "));
+    load.cores = in.facts.cores_of[ranks.front()];
+    for (const Finding& finding : core_findings(load)) {
+      if (finding.code == code) return finding.message;
     }
   }
   return std::nullopt;
 }
 
-Message shared_core(const WarningInputs& in) {
-  for (const auto& [machine, ranks] : active_by_machine(in)) {
-    std::set<std::int64_t> cpus;
-    for (const std::size_t rank : ranks)
-      cpus.insert(in.facts.ranks[rank].cpus.begin(), in.facts.ranks[rank].cpus.end());
-    const auto size = static_cast<std::int64_t>(ranks.size());
-    // Each CPU is counted as a core: hardware threads of one core are rarely bound apart, and then on
-    // purpose.
-    if (static_cast<std::int64_t>(cpus.size()) < size && size <= in.facts.cores_of[ranks.front()]) {
-      return fmt::format(
-          "{} ranks are bound to {} CPU(s) of {}: start mpirun with --bind-to none or --map-by core", size,
-          cpus.size(), in.facts.ranks[ranks.front()].host);
-    }
-  }
-  return std::nullopt;
-}
+Message oversubscribed(const WarningInputs& in) { return of_cores(in, "oversubscribed"); }
+Message shared_core(const WarningInputs& in) { return of_cores(in, "shared_core"); }
 
 Message thread_mismatch(const WarningInputs& in) {
   if (!in.device_of.empty()) return std::nullopt;  // threads of the host compute nothing there
@@ -74,24 +68,7 @@ Message thread_mismatch(const WarningInputs& in) {
     return fmt::format("{} BLAS threads run where {} were asked for: the BLAS library allows no more", used,
                        asked);
   }
-  for (const auto& [machine, ranks] : active_by_machine(in)) {
-    const std::int64_t share = in.facts.cores_of[ranks.front()] / static_cast<std::int64_t>(ranks.size());
-    for (const std::size_t rank : ranks) {
-      const std::int64_t bound = in.facts.bound_cores_of[rank];
-      if (used > bound) {
-        return fmt::format(
-            "{} BLAS threads share {} core(s) on rank {}: lower threads_per_rank or bind wider "
-            "(mpirun --bind-to none)",
-            used, bound, rank);
-      }
-      if (used > std::max<std::int64_t>(1, share)) {
-        return fmt::format(
-            "{} BLAS threads per rank and {} core(s) for each of the {} ranks of {}: lower threads_per_rank",
-            used, share, ranks.size(), in.facts.ranks[rank].host);
-      }
-    }
-  }
-  return std::nullopt;
+  return of_cores(in, "thread_mismatch");
 }
 
 Message loopback(const WarningInputs& in) {

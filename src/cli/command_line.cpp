@@ -332,7 +332,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_kernel_option(*info, line);
   CLI::App* selfcheck = app.add_subcommand("selfcheck", "Measure what tpbench itself costs (under mpirun)");
   selfcheck->add_flag("--json", line.json, "As JSON");
-  selfcheck->add_option("--backend", line.backend, "Whose empty step and clock [cpu]")
+  selfcheck->add_option("--backend", line.backend, "Whose empty step and clock [the host's]")
       ->type_name("NAME");
   add_kernel_option(*selfcheck, line);
   CLI::App* probe = app.add_subcommand(

@@ -52,19 +52,9 @@ void check_output(const std::string& output) {
 }
 
 EnvironmentInputs inputs_of(const CommandLine& line, const Launch& launch, const LaunchFacts& facts) {
-  EnvironmentInputs inputs;
+  EnvironmentInputs inputs = launch_inputs(launch, facts);
   inputs.label = line.label;
-  inputs.started_at = utc_timestamp();
-  inputs.mpi = describe_mpi();
-  inputs.blas = find_backend("cpu")->describe();
-  inputs.ranks = facts.ranks;
-  inputs.hosts = facts.hosts;
-  inputs.components = facts.components;
-  inputs.node_of_host = facts.node_of_host;
-  inputs.launcher = launch.launcher;
-  if (launch.size) inputs.launcher_size = *launch.size;
-  inputs.blas_problem = facts.blas_problem;
-  inputs.noise = facts.noise;
+  inputs.backends = describe_backends({host_backend()});
   return inputs;
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "comm/communicator.hpp"
 #include "comm/device_side.hpp"
+#include "compute/cuda_workspace.hpp"
 #include "compute/thread_pool.hpp"
 #include "cuda/check.hpp"
 #include "cuda/device.hpp"
@@ -15,7 +16,6 @@
 #include "cuda/kernels.hpp"
 #include "cuda/nccl_communicator.hpp"
 #include "measure/device_clock.hpp"
-#include "workload/backend_workspace.hpp"
 
 namespace tpbench::cuda {
 namespace {

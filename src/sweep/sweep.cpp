@@ -169,16 +169,22 @@ Sweep parse_sweep(std::string_view text, const std::string& place, std::span<con
   const SweepDocument document(text, place, overrides);
   document.refuse_if(check_document(document.json(), available));
 
-  Sweep sweep;
-  sweep.resolved = resolve(document.json());
-  sweep.measure = measure_from(sweep.resolved["measure"]);
+  Sweep sweep = checked_sweep(resolve(document.json()), {});
   Expansion expansion = expand_sweep(sweep.resolved);
   check_samples(document.json(), sweep.measure, expansion.faults);
   document.refuse_if(expansion.faults);
 
-  sweep.name = sweep.resolved["name"].get<std::string>();
   sweep.cases = std::move(expansion.cases);
   sweep.remarks = std::move(expansion.remarks);
+  return sweep;
+}
+
+Sweep checked_sweep(Json resolved, std::vector<Case> cases) {
+  Sweep sweep;
+  sweep.resolved = std::move(resolved);
+  sweep.cases = std::move(cases);
+  sweep.name = sweep.resolved["name"].get<std::string>();
+  sweep.measure = measure_from(sweep.resolved["measure"]);
   sweep.verify = enum_from_name<VerifyMode>(sweep.resolved["verify"].get<std::string>()).value();
   sweep.efficiency_floor = sweep.resolved["efficiency_floor"].get<double>();
   sweep.seed = sweep.resolved["seed"].get<std::uint64_t>();

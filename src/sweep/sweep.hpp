@@ -38,6 +38,9 @@ Sweep parse_sweep(std::string_view text, const std::string& place, std::span<con
 Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
                  const Availability& available);
 
+/// A sweep as rank 0 has checked and expanded it, from its `resolved` and `cases`: nothing is checked again.
+Sweep checked_sweep(Json resolved, std::vector<Case> cases);
+
 /// Keeps the cases that match every filter, each "key=value[,value...]" over the fields of a case.
 /// Throws UsageError on an unknown key, a malformed filter, or when nothing is left.
 std::vector<Case> filter_cases(std::span<const Case> cases, std::span<const std::string> filters);

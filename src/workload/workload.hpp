@@ -53,14 +53,18 @@ struct UsedFields {
   bool norm = false;
   bool combine = false;
   bool algorithm = false;
-  bool overlap = false;   ///< overlap_chunks: ends in a row-parallel output
-  bool training = false;  ///< pass and sequence_parallel: a layer, not a probe
+  bool overlap = false;  ///< overlap_chunks: ends in a row-parallel output
 };
+
+/// Only a layer has a backward pass and rows to split; a probe of the fabric has no work that more ranks would
+/// share.
+enum class WorkloadKind { layer, compute_probe, fabric_probe };
 
 /// One row of the catalog: everything about a workload that needs no machine.
 struct Workload {
   std::string_view name;
   std::string_view summary;
+  WorkloadKind kind;
   UsedFields uses;
   std::vector<SplitDimension> (*split)(const Shape&);
   Cost (*cost)(const Shape&);
@@ -71,6 +75,9 @@ std::span<const Workload* const> all_workloads();
 
 /// The workload of that name, or nullptr.
 const Workload* find_workload(std::string_view name);
+
+/// False also for a name that is none of this build's.
+bool probes_fabric(std::string_view workload);
 
 /// Why this shape makes no sense for the workload at any degree; empty when it does.
 /// "hidden_size 100 is not divisible by num_heads 3"
