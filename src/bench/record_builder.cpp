@@ -1,5 +1,7 @@
 #include "bench/record_builder.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "bench/case_cost.hpp"
@@ -22,8 +24,8 @@ void append(Quantity& quantity, const std::vector<double>& samples_s) {
 // The word for a collective in a trace.
 Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(op)).value(); }
 
-// The median time of all collectives of this kind in a step. Where there is one kind only, its time is the
-// communication time of the record, over all epochs; only several kinds need telling apart.
+// The median time of all collectives of this kind in a step, over all epochs; 0 when it is not known of each. Where
+// there is one kind only, its time is the communication time of the record; only several kinds need telling apart.
 double median_of(CollectiveResult& collective, const Record& record, const Samples& samples) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
@@ -33,7 +35,10 @@ double median_of(CollectiveResult& collective, const Record& record, const Sampl
     if (measured.kind == kind)
       collective.epoch_medians_s.push_back(summarise(measured.communication_s).median);
   }
-  return collective.epoch_medians_s.empty() ? 0 : summarise(collective.epoch_medians_s).median;
+  // Records of an older schema did not keep those of their epochs.
+  const bool of_each = collective.epoch_medians_s.size() == record.time->step.epoch_medians_s.size();
+  if (!of_each) collective.epoch_medians_s.clear();
+  return of_each ? summarise(collective.epoch_medians_s).median : 0;
 }
 
 void add_bandwidths(Record& record, const Samples& samples) {
@@ -42,6 +47,8 @@ void add_bandwidths(Record& record, const Samples& samples) {
   for (CollectiveResult& collective : record.collectives) {
     if (collective.ranks == 1 || collective.calls_per_step == 0) continue;
     const double median_s = median_of(collective, record, samples);
+    collective.algbw_gb_per_s.reset();
+    collective.busbw_gb_per_s.reset();
     if (median_s <= 0) continue;
     const double bytes =
         static_cast<double>(collective.bytes) * static_cast<double>(collective.calls_per_step);
@@ -162,7 +169,16 @@ RankInfo rank_info(const Team& team, const LaunchFacts& facts) {
   return info;
 }
 
+void leave_unfinished(Record& record, const std::string& reason) {
+  constexpr const char* kCode = "epochs_missing";
+  std::erase_if(record.warnings, [&](const Warning& warning) { return warning.code == kCode; });
+  record.warnings.push_back(
+      {kCode, fmt::format("{} of {} epochs were measured, and the next could not run: {}", record.epochs_done,
+                          record.epochs_planned, reason)});
+}
+
 void skip_record(Record& record, ReasonCode code, const std::string& reason) {
+  if (is_timed(record)) return leave_unfinished(record, reason);
   record.status = Status::skipped;
   record.reason_code = code;
   record.reason = reason;

@@ -25,9 +25,9 @@
 namespace tpbench {
 namespace {
 
-std::string in_a_few_words(const Record& record) {
-  if (record.status != Status::ok)
-    return fmt::format("{}: {}", name_of(record.status), record.reason.value_or(""));
+std::string in_a_few_words(const CaseOutcome& outcome, const Record& record) {
+  if (outcome.status != Status::ok)
+    return fmt::format("{}: {}", name_of(outcome.status), outcome.reason.value_or(""));
   return "step " + median_text(record.time->step.summary);
 }
 
@@ -164,13 +164,13 @@ class SweepLoop {
       return false;
     }
     progress.start(current_id_);
-    measure(point, guard);
-    const Record* record = ledger_ ? &ledger_->record(current_id_) : nullptr;
-    if (record != nullptr) progress.finish(current_id_, in_a_few_words(*record));
-    return session_.world().broadcast(record != nullptr && record->status == Status::ok ? 1 : 0) == 1;
+    const std::optional<CaseOutcome> outcome = measure(point, guard);
+    if (ledger_) progress.finish(current_id_, in_a_few_words(*outcome, ledger_->record(current_id_)));
+    return session_.world().broadcast(ledger_ && outcome->status == Status::ok ? 1 : 0) == 1;
   }
 
-  void measure(const Case& point, Guard& guard) {
+  // What it brought, on the ranks of its team: rank 0 is always one.
+  std::optional<CaseOutcome> measure(const Case& point, Guard& guard) {
     const Team& team = teams_.team_for(point);
     std::optional<CaseOutcome> outcome;
     guard.watch("case " + current_id_, limit_s(point, team));
@@ -180,6 +180,7 @@ class SweepLoop {
     // Until the next case begins all wait for rank 0, which may stop as well as any other.
     guard.watch("the record of case " + current_id_, run_.watchdog_s);
     keep_books([&](Ledger& books) { books.finish(current_id_, *outcome, team); });
+    return outcome;
   }
 
   // Rank 0's book-keeping. When it fails all ranks end: nobody should go on measuring what cannot be kept.

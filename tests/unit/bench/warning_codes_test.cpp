@@ -236,7 +236,7 @@ TEST(WarningCodes, OfTheBuild) {
 }
 
 // A new one needs a row above and a line in docs/methodology.md, section 8. Those of baselines are
-// result/scaling.cpp's.
+// result/scaling.cpp's, and "epochs_missing" is that of a record that is left as it was.
 TEST(WarningCodes, EachIsTestedHereAndDocumented) {
   std::set<std::string> tested = {"debug_build"}, documented, all;
   for (const Reason& reason : reasons()) tested.insert(reason.code);
@@ -246,6 +246,7 @@ TEST(WarningCodes, EachIsTestedHereAndDocumented) {
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with("## ")) here = line == "## 8 Warnings";
     if (!here || !line.starts_with("| `") || line.starts_with("| `baseline_")) continue;
+    if (line.starts_with("| `epochs_missing`")) continue;
     documented.insert(line.substr(3, line.find('`', 3) - 3));
   }
   EXPECT_EQ(tested, all);
