@@ -220,12 +220,6 @@ std::string environment_name(int number) {
 
 }  // namespace
 
-bool is_finished(const Record& record) {
-  if (record.status == Status::skipped) return true;
-  return record.status == Status::ok && record.epochs_done >= record.epochs_planned &&
-         record.verification.passed.value_or(true);
-}
-
 Record read_record(const fs::path& file) {
   const std::string text = read_text(file);
   const Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -416,15 +410,5 @@ void ResultFolder::write_record(const Record& record) {
 }
 
 void ResultFolder::write_summary(std::string_view csv) { write_file_atomically(path_ / "summary.csv", csv); }
-
-bool ResultFolder::finished(const std::string& id) const {
-  const std::optional<Json> document = read_json(path_ / "records" / (id + ".json"));
-  if (!document) return false;
-  try {
-    return is_finished(record_from_json(*document));
-  } catch (const std::exception&) {
-    return false;  // read_records has named the file
-  }
-}
 
 }  // namespace tpbench

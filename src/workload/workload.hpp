@@ -16,8 +16,6 @@ namespace tpbench {
 
 enum class CollectiveOp { all_reduce, all_gather, reduce_scatter };
 
-inline constexpr std::size_t kCollectiveOps = 3;
-
 /// Bus bandwidth over algorithm bandwidth on `ranks` ranks: 2(n-1)/n for an all-reduce, (n-1)/n for an
 /// all-gather and a reduce-scatter (nccl-tests, doc/PERFORMANCE.md).
 double bus_factor(CollectiveOp op, std::int64_t ranks);

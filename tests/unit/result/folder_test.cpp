@@ -384,25 +384,5 @@ TEST_F(FolderTest, ALabelThatIsNotUtf8LosesNoRecord) {
   EXPECT_EQ(folder.read_records().at(0).label.substr(0, 3), "caf");
 }
 
-TEST_F(FolderTest, FinishedIsWhatNeedsNoSecondRun) {
-  ResultFolder folder = ResultFolder::create(root_);
-  EXPECT_FALSE(folder.finished(record_.id));
-  folder.write_record(record_);
-  EXPECT_TRUE(folder.finished(record_.id));
-
-  Record record = record_;
-  record.epochs_planned = 3;
-  EXPECT_FALSE(is_finished(record));
-  record = record_;
-  record.verification.passed.reset();  // --no-verify
-  EXPECT_TRUE(is_finished(record));
-  record.verification.passed = false;
-  EXPECT_FALSE(is_finished(record));
-  EXPECT_FALSE(is_finished(sample::make_not_ok(record_.point, Status::failed, ReasonCode::error, "x")));
-  EXPECT_TRUE(is_finished(sample::make_not_ok(record_.point, Status::skipped, ReasonCode::memory, "x")));
-  std::ofstream(root_ / "records" / "half.json") << "{";
-  EXPECT_FALSE(folder.finished("half"));
-}
-
 }  // namespace
 }  // namespace tpbench
