@@ -144,13 +144,13 @@ void take_slowest_group(const Team& team, GroupBatch& batch) {
   std::vector<double> own = batch.step_s;
   team.active->reduce_max(batch.step_s);
   // Of groups that are equally slow, the first rank of the first one speaks.
-  std::vector<double> speaker(own.size());
-  const auto nobody = static_cast<double>(team.active->size());
+  std::vector<std::int64_t> speaker(own.size());
+  const std::int64_t nobody = team.active->size();
   for (std::size_t k = 0; k < own.size(); ++k) {
     const bool slowest = team.group->rank() == 0 && own[k] == batch.step_s[k];
-    speaker[k] = slowest ? static_cast<double>(team.active->rank()) : nobody;
+    speaker[k] = slowest ? team.active->rank() : nobody;
   }
-  std::vector<double> chosen = speaker;
+  std::vector<std::int64_t> chosen = speaker;
   team.active->reduce_min(chosen);
   for (std::size_t i = 0; i < batch.part_s.size(); ++i) {
     const std::size_t k = i / batch.width();

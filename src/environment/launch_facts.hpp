@@ -28,7 +28,8 @@ struct LaunchFacts {
   std::vector<std::string> machine_of;  ///< by world rank: equal where two "hosts" are one running kernel
   std::vector<std::int64_t> cores_of;   ///< by world rank: physical cores of its node
   std::vector<std::int64_t> bound_cores_of;  ///< by world rank: physical cores that it may run on
-  std::vector<Json> hosts;                   ///< one description per host
+  std::vector<Json> hosts;                   ///< one description per host, each of another name
+  std::vector<int> node_of_host;             ///< by host: Hosts::node_of
   std::vector<Json> components;              ///< by host: mpi_components() of its first rank
   std::vector<RankCompute> compute_of;       ///< by world rank
   /// Why no product can be made, by the first rank that cannot; known to every rank.
@@ -42,6 +43,9 @@ struct LaunchFacts {
 /// may run on; at least 1.
 std::int64_t default_threads(std::int64_t node_cores, std::int64_t ranks_of_node, std::int64_t bound_cores,
                              std::optional<double> cpu_quota);
+
+/// Host names that are told apart: the second host called "node" is "node#2".
+std::vector<std::string> distinct_names(std::vector<std::string> names);
 
 /// host_to_json() and, under "blas", the kernels of this process with what is to be done about them.
 Json describe_this_host(const HostFacts& host);
