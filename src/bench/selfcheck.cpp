@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "base/json.hpp"
@@ -50,6 +51,25 @@ void check_barrier(const Session& session, const Team& team, SelfCheck& check) {
   check.clock_error_s = team.active->max(offset.error_s);
 }
 
+// What was measured when the launch began; rank 0 knows it of all.
+void check_compute(const LaunchFacts& facts, SelfCheck& check) {
+  if (facts.blas_problem) check.problems.push_back(*facts.blas_problem);
+  std::set<std::string> advices;
+  for (const RankCompute& compute : facts.compute_of) {
+    if (compute.advice) advices.insert(*compute.advice);
+    if (!compute.rates) continue;
+    if (!check.worst) check.worst = compute.rates;
+    if (compute.rates->f32.share() < check.worst->f32.share()) check.worst->f32 = compute.rates->f32;
+    if (compute.rates->f64.share() < check.worst->f64.share()) check.worst->f64 = compute.rates->f64;
+  }
+  if (!facts.compute_of.empty()) check.core = facts.compute_of.front().core;
+  check.problems.insert(check.problems.end(), advices.begin(), advices.end());
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const auto slow = check.worst ? why_slow(dtype, *check.worst->of(dtype)) : std::nullopt;
+    if (slow) check.problems.push_back(*slow);
+  }
+}
+
 void check_empty_step(Session& session, const Team& team, Backend& backend, SelfCheck& check) {
   const StepRunner empty{[](Trace&) {}, {}};
   Trace trace(session.heartbeat(), backend.device_clock());
@@ -82,6 +102,7 @@ Json summary_json(const Summary& summary) {
 SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& backend) {
   const Team team = whole_world(session);
   SelfCheck check;
+  check_compute(facts, check);
   check.worst_noise = facts.worst_noise;
   check.noise = facts.noise;
   check_timer(check);
@@ -101,6 +122,9 @@ Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks) {
           {"empty_step_s", summary_json(check.empty_step)},
           {"empty_host_step_s", check.empty_host_step ? summary_json(*check.empty_host_step) : Json(nullptr)},
           {"empty_step_beside_barrier_s", check.beside_barrier_s},
+          {"blas_core", check.core},
+          {"worst_core_rates", check.worst ? core_rates_to_json(*check.worst) : Json(nullptr)},
+          {"problems", check.problems},
           {"noise", check.noise}};
 }
 
@@ -130,7 +154,16 @@ std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks) {
                check.worst_noise > kNoisyMachine
                    ? "p95 over fastest, worst rank: noisy, use measure.epochs of 6 or more"
                    : "p95 over fastest, worst rank: quiet");
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    if (!check.worst) continue;
+    const CoreRate rate = *check.worst->of(dtype);
+    text +=
+        line(fmt::format("product in {}", name_of(dtype)),
+             fmt::format("{:.3g} GFLOP/s ({})", rate.gemm_gflops, format_percent(rate.share())),
+             fmt::format("of multiply-adds in registers on one core, worst rank; kernels of {}", check.core));
+  }
   text += "A case is safe from these costs when its step is a hundred times the empty step and the skew.\n";
+  for (const std::string& problem : check.problems) text += fmt::format("  - {}\n", problem);
   return text;
 }
 

@@ -17,9 +17,12 @@ struct SelfCheck {
   double clock_error_s = 0;  ///< how well clocks of different hosts are known to each other; 0 on one host
   Summary empty_step;        ///< a step with nothing in it, as a case would report it
   std::optional<Summary>
-      empty_host_step;          ///< the same by the host's clock, where a device's took `empty_step`
-  double beside_barrier_s = 0;  ///< wall time of one empty sample beyond that of its barrier
-  double worst_noise = 0;       ///< NoiseResult::relative(), the worst rank
+      empty_host_step;             ///< the same by the host's clock, where a device's took `empty_step`
+  double beside_barrier_s = 0;     ///< wall time of one empty sample beyond that of its barrier
+  std::string core;                ///< kernels of the BLAS library, of rank 0
+  std::optional<CoreRates> worst;  ///< by type, those of the rank that is farthest below what a core can do
+  std::vector<std::string> problems;  ///< of kernels and cores, with remedies
+  double worst_noise = 0;             ///< NoiseResult::relative(), the worst rank
   Json noise;
 };
 

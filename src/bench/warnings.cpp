@@ -216,14 +216,17 @@ Message short_step(const WarningInputs& in) {
          "the cost)";
 }
 
-// Which rank the others wait for, where it is one that computes longer than they do.
-std::string slow_rank(const WarningInputs& in) {
-  constexpr double kClearly = 1.1;
+// By sums over all samples: a rank that is stopped now and then leaves the medians as they are.
+Message slow_rank(const WarningInputs& in) {
+  constexpr double kClearly = 1.25;
   const auto& slowest = in.outcome.slowest;
-  if (!slowest || slowest->compute_s < kClearly * slowest->others_s) return "";
-  return fmt::format(", and rank {} ({}) computed {} longer than the others did", slowest->world_rank,
-                     in.facts.ranks[static_cast<std::size_t>(slowest->world_rank)].host,
-                     format_percent(slowest->compute_s / slowest->others_s - 1));
+  if (!slowest || slowest->compute_s < kClearly * slowest->others_s) return std::nullopt;
+  return fmt::format(
+      "rank {} ({}) computed {} longer than the other ranks did, over all samples: a slower core, another "
+      "program "
+      "there, or its binding",
+      slowest->world_rank, in.facts.ranks[static_cast<std::size_t>(slowest->world_rank)].host,
+      format_percent(slowest->compute_s / slowest->others_s - 1));
 }
 
 Message imbalance(const WarningInputs& in) {
@@ -231,9 +234,9 @@ Message imbalance(const WarningInputs& in) {
   const double wait = in.record.time->wait.summary.median, step = in.record.time->step.summary.median;
   if (wait <= 0.1 * step) return std::nullopt;
   return fmt::format(
-      "the ranks' waits at the collectives, added up, are {} of the step{}: unequal cores, binding or "
+      "the ranks' waits at the collectives, added up, are {} of the step: unequal cores, binding or "
       "other programs",
-      format_percent(wait / step), slow_rank(in));
+      format_percent(wait / step));
 }
 
 Message unexplained(const WarningInputs& in) {
@@ -372,6 +375,7 @@ constexpr Row kWarnings[] = {
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},
+    {"slow_rank", slow_rank},
     {"unexplained", unexplained},
     {"mixed_launches", mixed_launches},
     {"shared_gpu", shared_gpu},
