@@ -9,6 +9,7 @@
 namespace tpbench {
 namespace {
 
+constexpr std::size_t kFewestToTell = 10;
 constexpr std::size_t kMostBlocks = 1024;   // bounds the lags that are looked at, and so the cost
 constexpr double kStandardErrors = 0.5;     // by which a correlation that shows is taken for more than it seems
 constexpr double kLargestCorrelation = 0.99;
@@ -70,10 +71,8 @@ double summed_time(std::span<const double> values, double variance, double first
   return time * (1 + kStandardErrors * std::sqrt(4 * lags / n));  // Madras and Sokal (1988)
 }
 
-}  // namespace
-
+// Samples that count as one.
 double autocorrelation_time(std::span<const double> samples) {
-  if (samples.size() < 3) return 1;
   const std::vector<double> ranks = centred_ranks(samples);
   const double of_samples = covariance(ranks, 0);
   if (of_samples <= 0) return 1;
@@ -81,13 +80,20 @@ double autocorrelation_time(std::span<const double> samples) {
   const double of_blocks = covariance(blocks, 0);
   if (of_blocks <= 0) return 1;
   const double n = static_cast<double>(blocks.size());
-  // Not by covariance(): what is divided by n in both is never above 1.
-  const double neighbours = covariance(blocks, 1) / of_blocks * (n - 1) / n;
+  const double neighbours = covariance(blocks, 1) / of_blocks * (n - 1) / n;  // divided by n, as its bias asks for
   const double first = first_order_time(neighbours, n);
   const double in_blocks = std::max(first, summed_time(blocks, of_blocks, first));
-  // The variance of the mean is that of the blocks' means; samples in a block count with it.
+  // What the variance of the samples' mean is to that of independent ones; that of the blocks' mean is the same.
   const double block_size = static_cast<double>(samples.size() / blocks.size());
   return std::max(1.0, in_blocks * block_size * of_blocks / of_samples);
+}
+
+}  // namespace
+
+std::size_t effective_samples(std::span<const double> samples) {
+  if (samples.size() < kFewestToTell) return samples.size();
+  const double worth = static_cast<double>(samples.size()) / autocorrelation_time(samples);
+  return std::max<std::size_t>(1, static_cast<std::size_t>(worth));
 }
 
 }  // namespace tpbench

@@ -9,12 +9,6 @@
 #include "measure/correlation.hpp"
 
 namespace tpbench {
-namespace {
-
-constexpr std::size_t kFewestToTell = 10;  // fewer say nothing about how they follow each other
-
-}  // namespace
-
 std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples) {
   if (samples < 6) return std::nullopt;
   // Binomial(n, 1/2) weights from the middle downwards, relative to the middle one: the ratio of neighbours
@@ -46,12 +40,6 @@ std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::si
   const std::size_t apart = (ranks->second - ranks->first) * samples;
   const std::size_t lower = ((samples + 1) * effective - std::min(apart, (samples - 1) * effective)) / (2 * effective);
   return std::pair{lower, samples + 1 - lower};
-}
-
-std::size_t effective_samples(std::span<const double> samples) {
-  if (samples.size() < kFewestToTell) return samples.size();
-  const double worth = static_cast<double>(samples.size()) / autocorrelation_time(samples);
-  return std::max<std::size_t>(1, static_cast<std::size_t>(worth));
 }
 
 double quantile_of_sorted(std::span<const double> sorted, double q) {

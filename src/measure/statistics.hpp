@@ -17,10 +17,6 @@ std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::si
 /// the middle, in parts of the samples, as the interval of `effective` ones. Empty where `effective` is below 6.
 std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples, std::size_t effective);
 
-/// How many independent samples these, of one run and oldest first, are worth: their number over their
-/// autocorrelation_time(), rounded down, at least 1. Of fewer than 10 their number: they cannot tell.
-std::size_t effective_samples(std::span<const double> samples);
-
 /// What is said about a set of samples. Units are those of the samples.
 struct Summary {
   double median = 0;
@@ -38,7 +34,7 @@ struct Summary {
 };
 
 /// Summarises `samples`, which is not empty, oldest first. `effective`: how many independent samples they are to count
-/// as, from 1 to their number; their effective_samples() when it is empty.
+/// as, from 1 to their number; when it is empty, effective_samples() (measure/correlation.hpp).
 Summary summarise(std::span<const double> samples, std::optional<std::size_t> effective = std::nullopt);
 
 /// Quantile q in [0, 1] of sorted samples, type 7.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "measure/correlation.hpp"
 #include "measure/statistics.hpp"
 
 namespace tpbench {

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <numeric>
 
-#include "measure/correlation.hpp"
 #include "measure/statistics.hpp"
 
 namespace tpbench {
@@ -19,6 +18,21 @@ std::vector<double> sorted_copy(std::span<const double> values) {
   std::vector<double> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
   return sorted;
+}
+
+// Ranks from 1; equal values share the mean of theirs.
+std::vector<double> ranks_of(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> ranks(values.size());
+  for (std::size_t from = 0; from < order.size();) {
+    std::size_t to = from;
+    while (to + 1 < order.size() && values[order[to + 1]] == values[order[from]]) ++to;
+    for (std::size_t i = from; i <= to; ++i) ranks[order[i]] = static_cast<double>(from + to) / 2 + 1;
+    from = to + 1;
+  }
+  return ranks;
 }
 
 // ---- Mann-Whitney
@@ -202,6 +216,26 @@ RatioTest welch_ratio_test(std::span<const double> first, std::span<const double
   const double half = student_quantile(freedom) * std::sqrt(variance);
   return {.ci95 = {{std::exp(difference - half), std::exp(difference + half)}},
           .p_value = student_p_value(difference / std::sqrt(variance), freedom)};
+}
+
+double autocorrelation_time(std::span<const double> samples) {
+  const std::vector<double> ranks = ranks_of(samples);  // outliers must not decide
+  const double middle = (static_cast<double>(samples.size()) + 1) / 2;
+  const auto correlation = [&](std::size_t lag) {
+    double sum = 0;
+    for (std::size_t i = 0; i + lag < ranks.size(); ++i)
+      sum += (ranks[i] - middle) * (ranks[i + lag] - middle);
+    return sum;
+  };
+  const double variance = correlation(0);
+  if (variance <= 0) return 1;
+  double time = 1;
+  for (std::size_t lag = 1; lag < samples.size() / 2; ++lag) {
+    const double share = correlation(lag) / variance;
+    if (share <= 0) break;
+    time += 2 * share;
+  }
+  return time;
 }
 
 std::vector<double> block_medians(std::span<const double> samples) {

@@ -24,6 +24,10 @@ RatioTest rank_ratio_test(std::span<const double> first, std::span<const double>
 /// for ranks.
 RatioTest welch_ratio_test(std::span<const double> first, std::span<const double> second);
 
+/// Samples of one run, oldest first, that count as one independent sample: the integrated autocorrelation
+/// time of their ranks, summed until the first negative term. At least 1.
+double autocorrelation_time(std::span<const double> samples);
+
 /// Medians of consecutive blocks: as many as the samples are worth independent ones, at most 24. Neighbouring
 /// steps are alike; medians of blocks hardly.
 std::vector<double> block_medians(std::span<const double> samples);

@@ -108,6 +108,15 @@ Values chained(std::size_t count, double memory, double spread, std::mt19937& ra
   return values;
 }
 
+TEST(AutocorrelationTime, IsOneOfIndependentSamplesAndTheSumOfTheChain) {
+  std::mt19937 random(1);
+  EXPECT_LT(autocorrelation_time(chained(4000, 0, 0.02, random)), 1.2);
+  // (1 + 0.8) / (1 - 0.8) = 9
+  EXPECT_NEAR(autocorrelation_time(chained(20000, 0.8, 0.02, random)), 9, 1.5);
+  EXPECT_EQ(autocorrelation_time(Values(50, 1.0)), 1);
+  EXPECT_EQ(autocorrelation_time(Values{1}), 1);
+}
+
 TEST(BlockMedians, AreAsManyAsTheSamplesAreWorth) {
   std::mt19937 random(2);
   EXPECT_EQ(block_medians(chained(500, 0, 0.02, random)).size(), 24U);
