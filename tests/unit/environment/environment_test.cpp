@@ -139,7 +139,7 @@ TEST(DescribeEnvironment, IsValidAgainstThePublishedSchema) {
   for (const SchemaFault& fault : schema_faults(document)) {
     ADD_FAILURE() << fault.pointer << ": " << fault.description;
   }
-  EXPECT_EQ(document.at("schema"), "tpbench.environment/1");
+  EXPECT_EQ(document.at("schema"), "tpbench.environment/2");
   EXPECT_EQ(document.at("ranks").size(), 2U);
   EXPECT_TRUE(document.at("gpu").is_null());
 }
@@ -167,7 +167,7 @@ TEST(DescribeEnvironment, TheSchemaRefusesWhatIsWrong) {
     bad[Json::json_pointer(pointer)] = value;
     return !schema_faults(bad).empty();
   };
-  EXPECT_TRUE(refused("/schema", "tpbench.environment/2"));
+  EXPECT_TRUE(refused("/schema", "tpbench.environment/3"));
   EXPECT_TRUE(refused("/surplus", 1));
   EXPECT_TRUE(refused("/started_at", "yesterday"));
   EXPECT_TRUE(refused("/hosts/0/cores", 0)) << "what does not exist is null, not 0";
