@@ -152,18 +152,13 @@ class CaseRun {
   std::optional<DeviceState> device_state() {
     if (machine_->backend().device() == nullptr) return std::nullopt;
     const auto own = find_backend(point_.backend)->device_state();
-    const DeviceState state = own.value_or(DeviceState{});
-    std::vector<double> values = {own ? 0.0 : 1.0, -static_cast<double>(state.sm_clock_mhz),
-                                  -static_cast<double>(state.memory_clock_mhz),
-                                  static_cast<double>(state.temperature_c)};
-    constexpr std::size_t kBits = 32;
-    for (std::size_t bit = 0; bit < kBits; ++bit)
-      values.push_back(static_cast<double>(state.throttle_reasons >> bit & 1U));
-    team_.active->reduce_max(values);
-    if (values[0] > 0) return std::nullopt;
-    DeviceState worst = {std::llround(-values[1]), std::llround(-values[2]), std::llround(values[3]), 0};
-    for (std::size_t bit = 0; bit < kBits; ++bit)
-      worst.throttle_reasons |= static_cast<std::uint64_t>(values[4 + bit]) << bit;
+    const Control& ranks = *team_.active;
+    if (ranks.min(std::int64_t{own ? 1 : 0}) == 0) return std::nullopt;
+    DeviceState worst = *own;
+    worst.sm_clock_mhz = ranks.min(own->sm_clock_mhz);
+    worst.memory_clock_mhz = ranks.min(own->memory_clock_mhz);
+    worst.temperature_c = ranks.max(own->temperature_c);
+    ranks.reduce_or({&worst.throttle_reasons, 1});
     return worst;
   }
 
@@ -200,23 +195,14 @@ class CaseRun {
 
   // The largest over the ranks, as the rank with most decides whether a case fits.
   void count_memory() {
+    const Control& ranks = *team_.active;
     MemoryByCategory counted = machine_->backend().memory().at_peak();
-    std::vector<double> bytes(counted.bytes.begin(), counted.bytes.end());
-    const double unknown = -1;
-    bytes.push_back(static_cast<double>(outcome_.process_base_rss.value_or(-1)));
-    bytes.push_back(peak_is_reset_ ? static_cast<double>(peak_resident_bytes().value_or(-1)) : unknown);
-    bytes.push_back(static_cast<double>(outcome_.device_base.value_or(-1)));
-    bytes.push_back(static_cast<double>(device_bytes_in_use().value_or(-1)));
-    team_.active->reduce_max(bytes);
-    for (std::size_t i = 0; i < kCategoryCount; ++i) counted.bytes[i] = std::llround(bytes[i]);
+    ranks.reduce_max(counted.bytes);
     outcome_.memory = counted;
-    outcome_.process_base_rss = known(bytes[kCategoryCount]);
-    outcome_.process_peak_rss = known(bytes[kCategoryCount + 1]);
-    outcome_.device_base = known(bytes[kCategoryCount + 2]);
-    outcome_.device_in_use = known(bytes[kCategoryCount + 3]);
-  }
-  static std::optional<std::int64_t> known(double bytes) {
-    return bytes < 0 ? std::nullopt : std::optional<std::int64_t>(std::llround(bytes));
+    outcome_.process_base_rss = ranks.max(outcome_.process_base_rss);
+    outcome_.process_peak_rss = ranks.max(peak_is_reset_ ? peak_resident_bytes() : std::nullopt);
+    outcome_.device_base = ranks.max(outcome_.device_base);
+    outcome_.device_in_use = ranks.max(device_bytes_in_use());
   }
 
   const Case& point_;

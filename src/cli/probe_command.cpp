@@ -60,6 +60,7 @@ EnvironmentInputs inputs_of(const CommandLine& line, const Launch& launch, const
   inputs.ranks = facts.ranks;
   inputs.hosts = facts.hosts;
   inputs.components = facts.components;
+  inputs.node_of_host = facts.node_of_host;
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
   inputs.noise = facts.noise;

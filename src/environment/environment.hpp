@@ -14,7 +14,7 @@ namespace tpbench {
 /// Where one rank runs.
 struct RankPlace {
   std::int64_t world_rank = 0;
-  std::string host;  ///< the `name` of one of the hosts
+  std::string host;  ///< the `name` of one of the hosts, which no other has
   std::int64_t pid = 0;
   std::vector<std::int64_t> cpus;  ///< CPUs it may run on
   std::int64_t threads = 1;        ///< BLAS threads it uses
@@ -39,6 +39,9 @@ struct EnvironmentInputs {
   std::vector<Json> hosts;  ///< host_to_json(), once per host
   /// By host: mpi_components() of its first rank. Where it is absent, those of rank 0 stand for all.
   std::vector<Json> components;
+  /// By host: what MPI takes for one node, inside which messages go through memory. Where it is absent, each
+  /// host is one.
+  std::vector<int> node_of_host;
   std::string launcher = "none";              ///< Launch::launcher
   std::optional<std::int64_t> launcher_size;  ///< the number of ranks by the launcher's account
   Json noise;                                 ///< result of the fixed-work noise probe; null when not run
@@ -50,6 +53,9 @@ Json describe_environment(const EnvironmentInputs& inputs);
 
 /// What is wrong with the machine or the launch, one sentence each with its remedy; empty when nothing is.
 std::vector<std::string> environment_problems(const EnvironmentInputs& inputs);
+
+/// Whether MPI takes two of the hosts for one node.
+bool on_one_node(const EnvironmentInputs& inputs, std::size_t first, std::size_t second);
 
 /// What the data of a collective travels over, as far as can be told: "all ranks are on one host: ...".
 std::vector<std::string> data_path_remarks(const EnvironmentInputs& inputs);

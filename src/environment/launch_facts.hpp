@@ -18,7 +18,8 @@ struct LaunchFacts {
   std::vector<std::string> machine_of;  ///< by world rank: equal where two "hosts" are one running kernel
   std::vector<std::int64_t> cores_of;   ///< by world rank: physical cores of its node
   std::vector<std::int64_t> bound_cores_of;  ///< by world rank: physical cores that it may run on
-  std::vector<Json> hosts;                   ///< one description per host
+  std::vector<Json> hosts;                   ///< one description per host, each of another name
+  std::vector<int> node_of_host;             ///< by host: Hosts::node_of
   std::vector<Json> components;              ///< by host: mpi_components() of its first rank
   double worst_noise = 0;                    ///< largest NoiseResult::relative() over the ranks
   Json noise;                                ///< that of rank 0
@@ -27,6 +28,9 @@ struct LaunchFacts {
 
 /// Cores of the node divided by its ranks, and no more than this rank may run on; at least 1.
 std::int64_t default_threads(std::int64_t node_cores, std::int64_t ranks_of_node, std::int64_t bound_cores);
+
+/// Host names that are told apart: the second host called "node" is "node#2".
+std::vector<std::string> distinct_names(std::vector<std::string> names);
 
 /// Collective over the world. Complete on rank 0; on the others only `threads_per_rank` is set.
 LaunchFacts gather_launch_facts(const Session& session);

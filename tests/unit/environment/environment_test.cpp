@@ -9,6 +9,7 @@
 #include "base/json_schema.hpp"
 #include "comm/mpi_info.hpp"
 #include "environment/host.hpp"
+#include "environment/launch_facts.hpp"
 #include "environment/transport.hpp"
 
 namespace tpbench {
@@ -267,7 +268,29 @@ TEST(DataPath, TwoHostsNameTheWire) {
   EXPECT_TRUE(mentions(remarks, "TCP (btl tcp), restricted to 10.0.0.0/24"));
   EXPECT_FALSE(mentions(remarks, "emulated"));
   inputs.hosts[1]["boot_id_hash"] = inputs.hosts[0]["boot_id_hash"];
+  EXPECT_TRUE(mentions(data_path_remarks(inputs), "a and b are one kernel"));
   EXPECT_TRUE(mentions(data_path_remarks(inputs), "emulated"));
+  inputs.hosts.push_back(host_named("c", "1111111111111111"));
+  EXPECT_TRUE(mentions(data_path_remarks(inputs), "a and b are one kernel")) << "whatever else there is";
+}
+
+// Containers that one daemon of the launcher started: two hosts, and MPI sends through the node's memory.
+TEST(DataPath, TwoHostsOnOneNodeOfMpi) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.mpi = mpi_of({"self", "tcp", "vader"});
+  inputs.hosts.push_back(host_named("b", "0123456789abcdef"));
+  inputs.ranks[1].host = "b";
+  EXPECT_TRUE(mentions(data_path_remarks(inputs), "TCP"));
+  EXPECT_EQ(find_transport(inputs, 0, 1).component, "tcp");
+  inputs.node_of_host = {0, 0};
+  EXPECT_FALSE(mentions(data_path_remarks(inputs), "TCP"));
+  EXPECT_EQ(find_transport(inputs, 0, 1).component, "vader");
+  EXPECT_EQ(find_transport(inputs, 0, 1).loopback, true);
+}
+
+TEST(LaunchFacts, HostsOfOneNameAreToldApart) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(distinct_names({"node", "a", "node", "node"}), (Names{"node", "a", "node#2", "node#3"}));
 }
 
 TEST(DataPath, AnIdleInfinibandPortIsNamed) {
