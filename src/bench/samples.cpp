@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "bench/event_table.hpp"
+#include "measure/statistics.hpp"
 
 namespace tpbench {
 namespace {
@@ -301,6 +302,11 @@ void append_host_steps(const Trace& trace, const Team& team, Samples& samples) {
 }
 
 }  // namespace
+
+bool is_above_error(const std::vector<double>& samples_s, std::int64_t differences, double error_s) {
+  if (samples_s.empty() || differences == 0) return true;
+  return summarise(samples_s).median >= kErrorsOfANumber * static_cast<double>(differences) * error_s;
+}
 
 void reduce_steps(const Trace& trace, const Team& team, Samples& samples) {
   constexpr std::size_t kValues = std::size_t{1} << 20;  // of an array, about

@@ -43,6 +43,10 @@ struct Samples {
   std::int64_t starts = 0, late_starts = 0;
 };
 
+/// Whether the median of `samples_s`, each a sum of so many differences between clocks of different hosts that are known
+/// to each other to `error_s`, is at least three times what may be wrong with it.
+bool is_above_error(const std::vector<double>& samples_s, std::int64_t differences, double error_s);
+
 /// Reduces the steps that `trace` holds over the ranks of the team and appends them to `samples`. Ranks of a group may
 /// have different events: they are matched by their keys. Collective over the team's active ranks.
 void reduce_steps(const Trace& trace, const Team& team, Samples& samples);

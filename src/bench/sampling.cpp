@@ -7,7 +7,6 @@ namespace tpbench {
 namespace {
 
 constexpr std::size_t kLargestBatch = 256;
-constexpr std::size_t kMostEvents = std::size_t{1} << 21;  // 32 MiB of them are held on a rank
 
 // The steps that `trace` holds from `first` on, in seconds: each as long as on its slowest rank, by that rank's clock.
 std::vector<double> own_steps(const Trace& trace, std::size_t first) {
@@ -23,31 +22,25 @@ double median_of(std::vector<double> values) {
   return *middle;
 }
 
-// Offsets are measured again when clocks may have drifted, but for no more than a tenth of the time.
-class ClockCare {
- public:
-  explicit ClockCare(const Team& team) : team_(team) {}
-
-  void look() {
-    if (team_.clock->is_one_clock()) return;
-    constexpr double kSeldom_s = 1;
-    const bool due = since_.elapsed_s() > std::max(kSeldom_s, 10 * took_s_);
-    if (team_.active->broadcast(std::int64_t{due ? 1 : 0}) == 1) measure();
-  }
-  void measure() {
-    const Stopwatch stopwatch;
-    team_.clock->measure();
-    took_s_ = stopwatch.elapsed_s();
-    since_.restart();
-  }
-
- private:
-  const Team& team_;
-  Stopwatch since_;
-  double took_s_ = 0;
-};
-
 }  // namespace
+
+void ClockCare::look() {
+  if (team_.clock->is_one_clock()) return;
+  constexpr double kSeldom_s = 1;
+  const bool due = since_.elapsed_s() > std::max(kSeldom_s, 10 * took_s_);
+  if (team_.active->broadcast(std::int64_t{due ? 1 : 0}) == 1) measure();
+}
+
+void ClockCare::measure() {
+  const Stopwatch stopwatch;
+  team_.clock->measure();
+  took_s_ = stopwatch.elapsed_s();
+  since_.restart();
+}
+
+bool holds_many_events(const Trace& trace) {
+  return trace.steps().size() * trace.events().size() * sizeof(EventSpan) > std::size_t{32} << 20;
+}
 
 void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace) {
   StepStart& start = *team.start;
@@ -59,10 +52,7 @@ void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Tr
     if (more) trace.prepare_step();
     trace.heartbeat().beat(Activity::synchronise);
     const bool in_time = more ? start.agree() : start.conclude();
-    if (running && !in_time) {
-      trace.drop_step();
-      trace.prepare_step();
-    }
+    if (running && !in_time) trace.drop_step();
     if (!more) {
       running = false;
       if (in_time) break;
@@ -101,10 +91,10 @@ Samples sample(const StepRunner& runner, const StopSettings& settings, double ex
                Trace& trace) {
   Samples samples;
   StopRule rule(settings);
-  const Stopwatch stopwatch;
   const std::int64_t starts = team.start->starts(), late_starts = team.start->late_starts();
   ClockCare clocks(team);
   clocks.measure();
+  const Stopwatch stopwatch;
   for (;;) {
     // One rank decides, as clocks differ.
     const auto steps = static_cast<std::size_t>(team.active->broadcast(
@@ -119,7 +109,7 @@ Samples sample(const StepRunner& runner, const StopSettings& settings, double ex
     rule.add(step_s);
     if (runner.after_batch) runner.after_batch(steps);
     clocks.look();
-    if (trace.steps().size() * trace.events().size() > kMostEvents) {
+    if (holds_many_events(trace)) {
       clocks.measure();
       reduce_steps(trace, team, samples);
       trace.forget();

@@ -18,8 +18,26 @@ struct StepRunner {
   std::function<void(std::size_t steps)> after_batch = {};
 };
 
+/// Has the clocks of a team measured again while it samples: they may drift otherwise than in a straight line.
+class ClockCare {
+ public:
+  explicit ClockCare(const Team& team) : team_(team) {}
+  /// Measures where the last time is a second ago, and for no more than a tenth of the time. Collective.
+  void look();
+  /// Measures. Collective.
+  void measure();
+
+ private:
+  const Team& team_;
+  Stopwatch since_;
+  double took_s_ = 0;
+};
+
 /// Runs steps until `trace` holds `steps` more that all ranks began in time. Collective over the team's active ranks.
 void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace);
+
+/// Whether what is held takes so much memory (32 MiB) that it is to be reduced and forgotten.
+bool holds_many_events(const Trace& trace);
 
 /// What one step takes, in seconds, for planning: the median of the slowest rank, and the mean wall time of a sample
 /// with all that belongs to it.
