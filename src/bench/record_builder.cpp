@@ -6,6 +6,7 @@ namespace tpbench {
 namespace {
 
 void append(Quantity& quantity, const std::vector<double>& samples_s) {
+  if (samples_s.empty()) return;
   quantity.samples_s.insert(quantity.samples_s.end(), samples_s.begin(), samples_s.end());
   quantity.epoch_medians_s.push_back(summarise(samples_s).median);
   quantity.summary = summarise(quantity.samples_s);

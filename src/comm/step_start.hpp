@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "comm/common_clock.hpp"
 #include "comm/control.hpp"
@@ -35,10 +37,9 @@ class StepStart {
   [[nodiscard]] std::int64_t starts() const { return starts_; }
   [[nodiscard]] std::int64_t late_starts() const { return late_starts_; }
   /// From the moment at which the last rank had come to the one that is named, now.
-  [[nodiscard]] double margin_s() const { return margin_ns() * 1e-9; }
+  [[nodiscard]] double margin_s() const { return margin_ns_ * 1e-9; }
 
  private:
-  [[nodiscard]] double margin_ns() const;
   // How the ranks heard of the moment named before: all in time, and the last one so long after it was named.
   struct Hearing {
     bool in_time = true;
@@ -47,17 +48,22 @@ class StepStart {
   Hearing meet(std::int64_t margin_ns);
   void rehearse();
   void learn(const Hearing& hearing);
+  void choose_margin();
 
   Control ranks_;
   const CommonClock& clock_;
   std::int64_t start_ns_ = 0;
+  std::int64_t moment_ns_ = 0;   // the same on the common clock
   std::int64_t hearing_ns_ = 0;  // of this rank, of the moment named last
   bool late_ = false;            // it was over by then
   bool named_ = false;           // a step was to begin at it
   std::int64_t starts_ = 0, late_starts_ = 0;
-  // How long the last rank to hear usually takes, and by how much more than that the margin is.
-  double usual_hearing_ns_ = 0;  // 0: not yet rehearsed
-  double allowance_ = 3;
+
+  // The last of them, the oldest overwritten: how long the last rank to hear took, in nanoseconds.
+  static constexpr std::size_t kRemembered = 128;
+  std::vector<double> hearings_ns_;
+  double step_ns_ = 0;  // from a moment until all ranks had come again, as is usual
+  double margin_ns_ = 0;
   double widened_ = 1;  // after a late start, until one is in time
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <numeric>
 
 namespace tpbench {
 namespace {
@@ -21,6 +22,35 @@ std::int64_t on_line(const ClockAnchor& from, double slope, std::int64_t at_ns) 
 std::int64_t duration(const RoundTrip& trip) { return trip.received_ns - trip.sent_ns; }
 std::int64_t middle(const RoundTrip& trip) { return trip.sent_ns + duration(trip) / 2; }
 
+// A straight line by its height in the middle of its points: least squares. Clocks drift while they are compared.
+struct Line {
+  double middle = 0;
+  double height = 0;
+  double slope = 0;
+};
+
+Line fit(const std::vector<double>& at, const std::vector<double>& values) {
+  const auto count = static_cast<double>(at.size());
+  Line line = {std::reduce(at.begin(), at.end()) / count, std::reduce(values.begin(), values.end()) / count, 0};
+  double squares = 0, products = 0;
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    squares += (at[i] - line.middle) * (at[i] - line.middle);
+    products += (at[i] - line.middle) * (values[i] - line.height);
+  }
+  if (squares > 0) line.slope = products / squares;
+  return line;
+}
+
+double spread_around(const Line& line, const std::vector<double>& at, const std::vector<double>& values) {
+  double lowest = std::numeric_limits<double>::infinity(), highest = -lowest;
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    const double beside = values[i] - line.height - line.slope * (at[i] - line.middle);
+    lowest = std::min(lowest, beside);
+    highest = std::max(highest, beside);
+  }
+  return highest - lowest;
+}
+
 }  // namespace
 
 ClockAnchor estimate_offset(std::span<const RoundTrip> trips) {
@@ -34,19 +64,17 @@ ClockAnchor estimate_offset(std::span<const RoundTrip> trips) {
 
   // Relative to the fastest, as whole times do not fit a double.
   const std::int64_t at_ns = middle(fastest.front()), offset_ns = at_ns - fastest.front().answered_ns;
-  double at_sum = 0, offset_sum = 0, lowest = std::numeric_limits<double>::infinity(), highest = -lowest;
+  std::vector<double> at, offset;
   for (const RoundTrip& trip : fastest) {
-    const double offset = as_double(middle(trip) - trip.answered_ns - offset_ns);
-    at_sum += as_double(middle(trip) - at_ns);
-    offset_sum += offset;
-    lowest = std::min(lowest, offset);
-    highest = std::max(highest, offset);
+    at.push_back(as_double(middle(trip) - at_ns));
+    offset.push_back(as_double(middle(trip) - trip.answered_ns - offset_ns));
   }
-  // No clock is read more closely than this.
-  constexpr double kReading_ns = 50;
-  return {at_ns + std::llround(at_sum / as_double(static_cast<std::int64_t>(count))),
-          offset_ns + std::llround(offset_sum / as_double(static_cast<std::int64_t>(count))),
-          highest - lowest + kReading_ns, as_double(duration(fastest.front())) / 2};
+  const Line line = fit(at, offset);
+  // No clock is read more closely than this, and no two ways are quite alike.
+  constexpr double kReading_ns = 50, kUnlike = 1.0 / 32;
+  const double half_ns = as_double(duration(fastest.front())) / 2;
+  return {at_ns + std::llround(line.middle), offset_ns + std::llround(line.height),
+          spread_around(line, at, offset) + kUnlike * half_ns + kReading_ns, half_ns};
 }
 
 std::int64_t ClockMap::offset_ns(std::int64_t own_ns) const {

@@ -22,8 +22,9 @@ struct ClockAnchor {
   double worst_case_ns = 0;    ///< half the fastest round trip: holds whatever the ways take
 };
 
-/// The offset by the fastest tenth of the round trips (at least five of them): its mean, with the spread of the
-/// offset over them as the error. A message that was held up on one of its ways makes its trip slow and its offset
+/// The offset by the fastest tenth of the round trips (at least five of them): the middle of a straight
+/// line through them, with the spread of the offset around that line as the error, and a thirty-second of
+/// half the fastest trip, as no two ways are quite alike. A message that was held up on one of its ways makes its trip slow and its offset
 /// wrong by half of that; among the fastest none was held up for long. At least one trip.
 ClockAnchor estimate_offset(std::span<const RoundTrip> trips);
 
