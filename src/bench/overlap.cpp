@@ -38,7 +38,7 @@ void OverlapVariants::sample(std::size_t steps) {
 }
 
 void OverlapVariants::reduce(Variant& variant) {
-  reduce_steps(variant.trace, team_, variant.samples);
+  reduce_steps(variant.trace.held(), team_, variant.samples);
   variant.trace.forget();
 }
 

@@ -141,14 +141,14 @@ class PathProbe {
   void take(SizeState& size) {
     const auto calls = static_cast<double>(size.rounds * exercise_->calls_per_round());
     if (is_ping_pong_) {
-      for (std::size_t k = 0; k < size.trace.steps().size(); ++k) {
-        const EventSpan& span = size.trace.spans_of(k).front();
+      for (std::size_t k = 0; k < size.trace.held().steps.size(); ++k) {
+        const EventSpan& span = size.trace.held().spans_of(k).front();
         size.call_s.push_back(static_cast<double>(span.end_ns - span.start_ns) * 1e-9 / calls);
       }
       return;
     }
     Samples samples;
-    reduce_steps(size.trace, team_, samples);
+    reduce_steps(size.trace.held(), team_, samples);
     clock_ = team_.clock->quality();
     if (!samples.communication_known) return;
     const bool tells = is_above_error(samples.communication_s, samples.differences, clock_.error_s);

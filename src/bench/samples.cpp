@@ -51,9 +51,9 @@ std::size_t index_of(const std::vector<EventKey>& kinds, const EventKey& key) {
 // Some steps of one group. Arrays are [steps, columns] and reduced as a whole.
 class GroupReduction {
  public:
-  GroupReduction(const Trace& trace, const Control& group, const CommonClock& clock, const EventTable& table,
+  GroupReduction(const TracedSteps& traced, const Control& group, const CommonClock& clock, const EventTable& table,
                  std::size_t first, std::size_t count, bool common_time)
-      : trace_(trace),
+      : traced_(traced),
         group_(group),
         clock_(clock),
         table_(table),
@@ -74,8 +74,8 @@ class GroupReduction {
   }
 
  private:
-  [[nodiscard]] const StepSpan& step(std::size_t k) const { return trace_.steps()[first_ + k]; }
-  [[nodiscard]] std::span<const EventSpan> spans(std::size_t k) const { return trace_.spans_of(first_ + k); }
+  [[nodiscard]] const StepSpan& step(std::size_t k) const { return traced_.steps[first_ + k]; }
+  [[nodiscard]] std::span<const EventSpan> spans(std::size_t k) const { return traced_.spans_of(first_ + k); }
   [[nodiscard]] std::size_t at(std::size_t k, std::size_t column) const { return k * columns_ + column; }
 
   // Seconds since the step began. Clocks that are not aligned each have a beginning of their own.
@@ -128,7 +128,7 @@ class GroupReduction {
         last_end_s_[at(k, table_.column_of(i))] = since_begin_s(k, spans(k)[i].end_ns);
       }
     }
-    if (trace_.is_of_device()) find_device_errors();
+    if (traced_.of_device) find_device_errors();
     for (const EventTable::Scope& scope : table_.scopes()) add_scope(scope);
     add_waits();
   }
@@ -152,7 +152,7 @@ class GroupReduction {
     std::vector<double> transfer_s(start_s.size());
     for (std::size_t i = 0; i < transfer_s.size(); ++i)
       transfer_s[i] = start_s[i] == kNever ? 0 : end_s[i] - start_s[i];
-    if (trace_.is_of_device()) take_own_durations(scope, own_start_s, own_end_s, start_s, transfer_s);
+    if (traced_.of_device) take_own_durations(scope, own_start_s, own_end_s, start_s, transfer_s);
     if (!scope.is_whole) group_.reduce_max(transfer_s);
     for (std::size_t k = 0; k < count_; ++k) {
       double* parts = batch_.parts_of(k);
@@ -219,7 +219,7 @@ class GroupReduction {
     return packed;
   }
 
-  const Trace& trace_;
+  const TracedSteps& traced_;
   const Control& group_;
   const CommonClock& clock_;
   const EventTable& table_;
@@ -294,9 +294,9 @@ void count_differences(const EventTable& table, const Team& team, Samples& sampl
   }
 }
 
-void append_host_steps(const Trace& trace, const Team& team, Samples& samples) {
+void append_host_steps(const TracedSteps& traced, const Team& team, Samples& samples) {
   std::vector<double> host_step_s;
-  for (const StepSpan& step : trace.steps()) host_step_s.push_back(static_cast<double>(step.host_ns) * 1e-9);
+  for (const StepSpan& step : traced.steps) host_step_s.push_back(static_cast<double>(step.host_ns) * 1e-9);
   team.active->reduce_max(host_step_s);
   samples.host_step_s.insert(samples.host_step_s.end(), host_step_s.begin(), host_step_s.end());
 }
@@ -308,23 +308,23 @@ bool is_above_error(const std::vector<double>& samples_s, std::int64_t differenc
   return summarise(samples_s).median >= kErrorsOfANumber * static_cast<double>(differences) * error_s;
 }
 
-void reduce_steps(const Trace& trace, const Team& team, Samples& samples) {
+void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples) {
   constexpr std::size_t kValues = std::size_t{1} << 20;  // of an array, about
   const CommonClock& clock = *team.clock;
-  const EventTable table(trace.events(), *team.group, clock);
+  const EventTable table(traced.events, *team.group, clock);
   const bool common_time =
       team.active->max(std::int64_t{table.has_one_clock() || clock.is_aligned() ? 0 : 1}) == 0;
   samples.communication_known = common_time || table.scopes().empty();
-  if (trace.is_of_device()) append_host_steps(trace, team, samples);
+  if (traced.of_device) append_host_steps(traced, team, samples);
   if (samples.step_s.empty()) count_differences(table, team, samples);
   const std::size_t chunk = std::max<std::size_t>(1, kValues / std::max<std::size_t>(1, table.keys().size()));
-  for (std::size_t first = 0; first < trace.steps().size(); first += chunk) {
-    const std::size_t count = std::min(chunk, trace.steps().size() - first);
-    GroupReduction reduction(trace, *team.group, clock, table, first, count, common_time);
+  for (std::size_t first = 0; first < traced.steps.size(); first += chunk) {
+    const std::size_t count = std::min(chunk, traced.steps.size() - first);
+    GroupReduction reduction(traced, *team.group, clock, table, first, count, common_time);
     GroupBatch batch = reduction.run();
     samples.own_durations += team.active->max(batch.own_durations);
     if (team.groups.size() > 1) take_slowest_group(team, batch);
-    append(batch, samples.communication_known, trace.is_of_device(), samples);
+    append(batch, samples.communication_known, traced.of_device, samples);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bench/team.hpp"
-#include "measure/trace.hpp"
+#include "measure/event.hpp"
 
 namespace tpbench {
 
@@ -47,8 +47,8 @@ struct Samples {
 /// to each other to `error_s`, is at least three times what may be wrong with it.
 bool is_above_error(const std::vector<double>& samples_s, std::int64_t differences, double error_s);
 
-/// Reduces the steps that `trace` holds over the ranks of the team and appends them to `samples`. Ranks of a group may
+/// Reduces the steps of this rank over the ranks of the team and appends them to `samples`. Ranks of a group may
 /// have different events: they are matched by their keys. Collective over the team's active ranks.
-void reduce_steps(const Trace& trace, const Team& team, Samples& samples);
+void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples);
 
 }  // namespace tpbench

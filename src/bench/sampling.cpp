@@ -1,6 +1,7 @@
 #include "bench/sampling.hpp"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 namespace tpbench {
@@ -11,7 +12,7 @@ constexpr std::size_t kLargestBatch = 256;
 // The steps that `trace` holds from `first` on, in seconds: each as long as on its slowest rank, by that rank's clock.
 std::vector<double> own_steps(const Trace& trace, std::size_t first) {
   std::vector<double> step_s;
-  for (const StepSpan& step : trace.steps().subspan(first))
+  for (const StepSpan& step : std::span(trace.held().steps).subspan(first))
     step_s.push_back(static_cast<double>(step.end_ns - step.start_ns) * 1e-9);
   return step_s;
 }
@@ -39,15 +40,15 @@ void ClockCare::measure() {
 }
 
 bool holds_many_events(const Trace& trace) {
-  return trace.steps().size() * trace.events().size() * sizeof(EventSpan) > std::size_t{32} << 20;
+  return trace.held().steps.size() * trace.held().events.size() * sizeof(EventSpan) > std::size_t{32} << 20;
 }
 
 void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace) {
   StepStart& start = *team.start;
-  const std::size_t wanted = trace.steps().size() + steps;
+  const std::size_t wanted = trace.held().steps.size() + steps;
   trace.reserve(steps);
   for (bool running = false;;) {  // a step that is not yet known to have begun in time
-    const bool more = trace.steps().size() < wanted;
+    const bool more = trace.held().steps.size() < wanted;
     if (more && runner.before_step) runner.before_step();
     if (more) trace.prepare_step();
     trace.heartbeat().beat(Activity::synchronise);
@@ -100,7 +101,7 @@ Samples sample(const StepRunner& runner, const StopSettings& settings, double ex
     const auto steps = static_cast<std::size_t>(team.active->broadcast(
         static_cast<std::int64_t>(rule.next_batch(stopwatch.elapsed_s(), expected_sample_s))));
     if (steps == 0) break;
-    const std::size_t before = trace.steps().size();
+    const std::size_t before = trace.held().steps.size();
     run_batch(runner, steps, team, trace);
     // The clocks are known only as they were before: what all see is taken over the ranks when they have been
     // measured after, too.
@@ -111,12 +112,12 @@ Samples sample(const StepRunner& runner, const StopSettings& settings, double ex
     clocks.look();
     if (holds_many_events(trace)) {
       clocks.measure();
-      reduce_steps(trace, team, samples);
+      reduce_steps(trace.held(), team, samples);
       trace.forget();
     }
   }
   clocks.measure();
-  reduce_steps(trace, team, samples);
+  reduce_steps(trace.held(), team, samples);
   trace.forget();
   samples.converged = rule.converged();
   samples.starts = team.start->starts() - starts;

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "base/direction.hpp"
 #include "measure/heartbeat.hpp"
@@ -38,6 +41,18 @@ struct StepSpan {
   /// queued until the last one was seen, by the host's clock.
   std::int64_t place_error_ns = 0;
   std::int64_t host_ns = 0;
+};
+
+/// Steps of one rank, all with the same list of events.
+struct TracedSteps {
+  std::vector<EventKey> events;
+  std::vector<StepSpan> steps;
+  std::vector<EventSpan> spans;  ///< [steps, events]
+  bool of_device = false;        ///< taken by a device's clock
+
+  [[nodiscard]] std::span<const EventSpan> spans_of(std::size_t step) const {
+    return std::span(spans).subspan(step * events.size(), events.size());
+  }
 };
 
 }  // namespace tpbench

@@ -6,18 +6,18 @@
 namespace tpbench {
 
 void Trace::reserve(std::size_t steps) {
-  steps_.reserve(steps_.size() + steps);
-  spans_.reserve(spans_.size() + steps * keys_.size());
+  held_.steps.reserve(held_.steps.size() + steps);
+  held_.spans.reserve(held_.spans.size() + steps * held_.events.size());
 }
 
 void Trace::forget() {
-  steps_.clear();
-  spans_.clear();
+  held_.steps.clear();
+  held_.spans.clear();
 }
 
 void Trace::drop_step() {
-  steps_.pop_back();
-  spans_.resize(spans_.size() - keys_.size());
+  held_.steps.pop_back();
+  held_.spans.resize(held_.spans.size() - held_.events.size());
 }
 
 void Trace::prepare_step() {
@@ -25,7 +25,7 @@ void Trace::prepare_step() {
   last_ = Activity::none;
   direction_ = Direction::forward;
   // What a step that was not ended had left goes.
-  spans_.resize((steps_.size() + 1) * keys_.size());
+  held_.spans.resize((held_.steps.size() + 1) * held_.events.size());
   step_ = {};
   if (device_ != nullptr) place_device();
   prepared_ = true;
@@ -33,10 +33,10 @@ void Trace::prepare_step() {
 
 // Only in the first step of a case, which is never timed.
 void Trace::open_new(const EventKey& key) {
-  if (events_ != keys_.size() || known_)
+  if (events_ != held_.events.size() || known_)
     throw std::logic_error("Trace: a step ran another list of events than the one before it");
-  keys_.push_back(key);
-  spans_.emplace_back();
+  held_.events.push_back(key);
+  held_.spans.emplace_back();
   marks_of_.emplace_back();
   ++events_;
 }
@@ -67,7 +67,7 @@ void Trace::begin_device_step(std::int64_t now) {
 void Trace::end_device_step() {
   const std::size_t last = mark();
   for (std::size_t i = 0; i < events_; ++i) {
-    heartbeat_.beat(keys_[i].kind);
+    heartbeat_.beat(held_.events[i].kind);
     device_->wait(marks_of_[i].to);
   }
   heartbeat_.beat(Activity::none);
@@ -76,19 +76,19 @@ void Trace::end_device_step() {
   const auto placed = [this](std::size_t mark) {
     return anchor_ns_ + std::llround(device_->seconds_between(anchor_, mark) * 1e9);
   };
-  const std::size_t first = spans_.size() - keys_.size();
+  const std::size_t first = held_.spans.size() - held_.events.size();
   for (std::size_t i = 0; i < events_; ++i)
-    spans_[first + i] = {placed(marks_of_[i].from), placed(marks_of_[i].to)};
+    held_.spans[first + i] = {placed(marks_of_[i].from), placed(marks_of_[i].to)};
   step_.start_ns = placed(first_mark_);
   step_.end_ns = placed(last);
   store_step();
 }
 
 void Trace::store_step() {
-  if (events_ != keys_.size())
+  if (events_ != held_.events.size())
     throw std::logic_error("Trace: a step ran fewer events than the one before it");
   known_ = true;
-  steps_.push_back(step_);
+  held_.steps.push_back(step_);
 }
 
 }  // namespace tpbench

@@ -28,7 +28,9 @@ namespace tpbench {
 class Trace {
  public:
   explicit Trace(Heartbeat& heartbeat, DeviceClock* device = nullptr)
-      : heartbeat_(heartbeat), device_(device) {}
+      : heartbeat_(heartbeat), device_(device) {
+    held_.of_device = device != nullptr;
+  }
 
   /// Makes room for `steps` more: nothing is allocated while they are timed.
   void reserve(std::size_t steps);
@@ -76,14 +78,8 @@ class Trace {
     store_step();
   }
 
-  /// The events of a step, in order; known after the first step.
-  [[nodiscard]] std::span<const EventKey> events() const { return keys_; }
-  [[nodiscard]] std::span<const StepSpan> steps() const { return steps_; }
-  /// Of step k: [events].
-  [[nodiscard]] std::span<const EventSpan> spans_of(std::size_t k) const {
-    return std::span(spans_).subspan(k * keys_.size(), keys_.size());
-  }
-  [[nodiscard]] bool is_of_device() const { return device_ != nullptr; }
+  /// What is held; the list of events is known after the first step.
+  [[nodiscard]] const TracedSteps& held() const { return held_; }
   [[nodiscard]] Heartbeat& heartbeat() { return heartbeat_; }
 
  private:
@@ -91,9 +87,9 @@ class Trace {
     std::size_t from = 0, to = 0;
   };
 
-  EventSpan& span() { return spans_[spans_.size() - keys_.size() + events_ - 1]; }
+  EventSpan& span() { return held_.spans[held_.spans.size() - held_.events.size() + events_ - 1]; }
   void open(const EventKey& key) {
-    if (events_ == keys_.size() || keys_[events_] != key) return open_new(key);
+    if (events_ == held_.events.size() || held_.events[events_] != key) return open_new(key);
     ++events_;
   }
   void open_new(const EventKey& key);
@@ -108,9 +104,7 @@ class Trace {
 
   Heartbeat& heartbeat_;
   DeviceClock* device_ = nullptr;
-  std::vector<EventKey> keys_;
-  std::vector<EventSpan> spans_;  // [steps, events], the step under way included
-  std::vector<StepSpan> steps_;
+  TracedSteps held_;  // its spans are also those of the step under way
   StepSpan step_;  // under way
   std::size_t events_ = 0;
   bool prepared_ = false;
