@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/units.hpp"
@@ -13,6 +14,7 @@
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
 #include "layers/layer.hpp"
+#include "tensor/memory_limit.hpp"
 #include "workload/backend_workspace.hpp"
 
 namespace tpbench {
@@ -57,7 +59,10 @@ class CaseRun {
           cost = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
         });
         outcome_.device_before = device_state();
+        const std::optional<Throttling> throttled_before = read_throttling();
         phase(Phase::sampling, "sampling", [&] { sample_steps(cost.sample_s, trace); });
+        outcome_.throttling = worst_throttling(throttled_before, read_throttling());
+        outcome_.slowest = slowest_rank();
         outcome_.device_after = device_state();
       }
       count_memory();
@@ -96,6 +101,7 @@ class CaseRun {
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
+    if (device == nullptr) check_memory_limit(needed / static_cast<double>(ranks));
     const double shortage = team_.active->max(needed - available);
     if (shortage <= 0) return;
     // The place that lacks most speaks.
@@ -106,6 +112,20 @@ class CaseRun {
         ranks, ranks == 1 ? "" : "s", device == nullptr ? host_name() : "one GPU of " + host_name(),
         ranks == 1 ? "s" : "", format_bytes(needed), format_bytes(available));
     throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));
+  }
+
+  // A limit of the process binds where the host has plenty.
+  void check_memory_limit(double needed) const {
+    const std::optional<MemoryLimit> limit = tightest_memory_limit();
+    std::optional<std::string> words;
+    if (limit && needed > static_cast<double>(limit->left_bytes)) {
+      words = fmt::format(
+          "a rank on {} needs {} and {} leaves it {}; raise that limit, or take a larger tp_degree or "
+          "smaller shapes",
+          host_name(), format_bytes(needed), limit->name,
+          format_bytes(static_cast<double>(limit->left_bytes)));
+    }
+    if (const auto agreed = team_.active->agree(words)) throw MemoryShort(*agreed);
   }
 
   void make_machine() {
@@ -164,6 +184,38 @@ class CaseRun {
     worst.temperature_c = ranks.max(own->temperature_c);
     ranks.reduce_or({&worst.throttle_reasons, 1});
     return worst;
+  }
+
+  // Ranks of one host share its quota and its counters.
+  [[nodiscard]] std::optional<Throttling> worst_throttling(const std::optional<Throttling>& before,
+                                                           const std::optional<Throttling>& after) const {
+    const bool known = before && after;
+    std::vector<double> grown = {known ? static_cast<double>(after->periods - before->periods) : -1.0,
+                                 known ? after->seconds - before->seconds : -1.0};
+    team_.active->reduce_max(grown);
+    if (grown[0] < 0) return std::nullopt;
+    return Throttling{std::llround(grown[0]), grown[1]};
+  }
+
+  [[nodiscard]] std::optional<SlowestRank> slowest_rank() const {
+    const Control& ranks = *team_.active;
+    const double own = outcome_.samples.own_compute_s;
+    std::vector<double> sum = {own};
+    ranks.reduce_sum(sum);
+    SlowestRank slowest;
+    slowest.compute_s = ranks.max(own);
+    if (ranks.size() < 2 || slowest.compute_s <= 0) return std::nullopt;
+    // Of ranks that are equally slow, the first.
+    const std::int64_t nobody = ranks.size();
+    const std::int64_t first = ranks.min(own == slowest.compute_s ? std::int64_t{ranks.rank()} : nobody);
+    // Active ranks stand in the order of the world.
+    std::vector<int> world_ranks;
+    for (const std::vector<int>& group : team_.groups)
+      world_ranks.insert(world_ranks.end(), group.begin(), group.end());
+    std::sort(world_ranks.begin(), world_ranks.end());
+    slowest.world_rank = world_ranks[static_cast<std::size_t>(first)];
+    slowest.others_s = (sum[0] - slowest.compute_s) / (ranks.size() - 1);
+    return slowest;
   }
 
   static std::string what_differs(const VerificationResult& found) {

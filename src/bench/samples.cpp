@@ -294,6 +294,15 @@ void count_differences(const EventTable& table, const Team& team, Samples& sampl
   }
 }
 
+double compute_of_this_rank(const TracedSteps& traced) {
+  std::int64_t sum_ns = 0;
+  for (std::size_t i = 0; i < traced.spans.size(); ++i) {
+    if (traced.events[i % traced.events.size()].is_compute())
+      sum_ns += traced.spans[i].end_ns - traced.spans[i].start_ns;
+  }
+  return static_cast<double>(sum_ns) * 1e-9;
+}
+
 void append_host_steps(const TracedSteps& traced, const Team& team, Samples& samples) {
   std::vector<double> host_step_s;
   for (const StepSpan& step : traced.steps) host_step_s.push_back(static_cast<double>(step.host_ns) * 1e-9);
@@ -315,6 +324,7 @@ void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples)
   const bool common_time =
       team.active->max(std::int64_t{table.has_one_clock() || clock.is_aligned() ? 0 : 1}) == 0;
   samples.communication_known = common_time || table.scopes().empty();
+  samples.own_compute_s += compute_of_this_rank(traced);
   if (traced.of_device) append_host_steps(traced, team, samples);
   if (samples.step_s.empty()) count_differences(table, team, samples);
   const std::size_t chunk = std::max<std::size_t>(1, kValues / std::max<std::size_t>(1, table.keys().size()));

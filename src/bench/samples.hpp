@@ -10,7 +10,8 @@
 
 namespace tpbench {
 
-/// Samples of one case, in seconds, reduced over the ranks (docs/methodology.md, section 1); the same on all ranks.
+/// Samples of one case, in seconds, reduced over the ranks (docs/methodology.md, section 1); the same on all ranks
+/// but for own_compute_s.
 /// Per sample: step = compute + communication + other.
 struct Samples {
   std::vector<double> step_s, compute_s, communication_s, other_s;
@@ -39,6 +40,7 @@ struct Samples {
   /// Transfers between devices that were too short for that: the last starter's own duration stands for them.
   std::int64_t own_durations = 0;
   bool converged = false;
+  double own_compute_s = 0;  ///< of this rank alone, over all samples: the one value that differs between ranks
   /// Steps that were to begin at one moment, and those of them that some rank heard of too late: run again.
   std::int64_t starts = 0, late_starts = 0;
 };
