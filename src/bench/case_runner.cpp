@@ -42,6 +42,7 @@ class CaseRun {
   CaseOutcome run() {
     try {
       phase(Phase::setup, "setup", [&] {
+        team_.clock->restart();
         make_machine();
         method_ = choose_method(settings_.verify, machine_->layer(), shape_, team_);
         machine_->operations().on = checks_operations(method_, shape_.dtype);
@@ -52,14 +53,14 @@ class CaseRun {
         team_.together([&] { machine_->layer().settle(); });
         peak_is_reset_ = reset_peak_resident();
         Trace trace(heartbeat_, machine_->backend().device_clock());
-        double expected_step_s = 0;
+        StepCost cost;
         const auto warm_up_steps = static_cast<std::size_t>(settings_.measure.warmup_steps);
         phase(Phase::warm_up, "warm_up", [&] {
-          expected_step_s = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
+          cost = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
         });
         outcome_.device_before = device_state();
         const std::optional<Throttling> throttled_before = read_throttling();
-        phase(Phase::sampling, "sampling", [&] { sample_steps(expected_step_s, trace); });
+        phase(Phase::sampling, "sampling", [&] { sample_steps(cost.sample_s, trace); });
         outcome_.throttling = worst_throttling(throttled_before, read_throttling());
         outcome_.slowest = slowest_rank();
         outcome_.device_after = device_state();
@@ -157,15 +158,18 @@ class CaseRun {
     fail(Status::failed, ReasonCode::verification, what_differs(outcome_.verification));
   }
 
-  void sample_steps(double expected_step_s, Trace& trace) {
+  void sample_steps(double sample_s, Trace& trace) {
     StepRunner stepping = runner();
     std::optional<OverlapVariants> variants;
     if (shape_.overlaps()) {
       variants.emplace(*machine_, stepping, team_, heartbeat_);
+      sample_s += variants->sample_s();
       stepping.after_batch = [&](std::size_t steps) { variants->sample(steps); };
     }
-    outcome_.samples = sample(stepping, stop_settings(), expected_step_s, team_, trace);
-    if (variants) outcome_.overlap = variants->result(outcome_.samples);
+    outcome_.samples = sample(stepping, stop_settings(), sample_s, team_, trace);
+    if (variants) outcome_.overlap = variants->finish(outcome_.samples);
+    outcome_.clock = team_.clock->quality();
+    outcome_.start_margin_s = team_.start->margin_s();
   }
 
   // The slowest clocks of the active ranks' devices, and every reason that any of them gives.

@@ -10,6 +10,7 @@ namespace tpbench {
 namespace {
 
 void append(Quantity& quantity, const std::vector<double>& samples_s) {
+  if (samples_s.empty()) return;
   quantity.samples_s.insert(quantity.samples_s.end(), samples_s.begin(), samples_s.end());
   quantity.epoch_medians_s.push_back(summarise(samples_s).median);
   quantity.summary = summarise(quantity.samples_s);
@@ -30,7 +31,7 @@ double median_of(CollectiveResult& collective, const Record& record, const Sampl
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
   const std::int64_t part = collective.ranks == record.point.tp_degree ? 0 : collective.ranks;
-  const Segment kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
+  const EventKey kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
   for (const Samples::OfCollective& measured : samples.collectives) {
     if (measured.kind == kind)
       collective.epoch_medians_s.push_back(summarise(measured.communication_s).median);

@@ -29,7 +29,7 @@ void StopRule::add(std::span<const double> step_s) {
   std::inplace_merge(sorted_s_.begin(), sorted_s_.begin() + middle, sorted_s_.end());
 }
 
-std::size_t StopRule::next_batch(double elapsed_s, double expected_step_s) {
+std::size_t StopRule::next_batch(double elapsed_s, double expected_sample_s) {
   const std::size_t taken = step_s_.size();
   if (taken > 0 && (taken >= settings_.max_samples || elapsed_s >= settings_.max_seconds)) return 0;
   if (taken < settings_.min_samples) {
@@ -41,9 +41,9 @@ std::size_t StopRule::next_batch(double elapsed_s, double expected_step_s) {
   }
 
   const std::size_t wanted = next_look_ - taken;
-  const double step_s = taken > 0 ? quantile_of_sorted(sorted_s_, 0.5) : expected_step_s;
+  const double sample_s = taken > 0 ? elapsed_s / static_cast<double>(taken) : expected_sample_s;
   const double affordable =
-      step_s > 0 ? (settings_.max_seconds - elapsed_s) / step_s : static_cast<double>(wanted);
+      sample_s > 0 ? (settings_.max_seconds - elapsed_s) / sample_s : static_cast<double>(wanted);
   const auto in_time =
       static_cast<std::size_t>(std::clamp(affordable, 1.0, static_cast<double>(kLargestBatch)));
   return std::min({wanted, in_time, kLargestBatch, settings_.max_samples - taken});
