@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "base/json.hpp"
+#include "base/fields.hpp"
 #include "base/text.hpp"
 #include "sweep/model_families.hpp"
 #include "sweep/schema_check.hpp"
@@ -354,8 +354,50 @@ ModelFile parse_model_file(std::string_view text, const std::string& place) {
   ModelFile file = Reader(document, place).read();
   file.model.name = place;
   file.model.source = place;
+  file.parameters = count_parameters(file.model).total();
   file.hash = fmt::format("fnv1a64:{:016x}", stable_hash(text));
   return file;
+}
+
+Json model_file_to_json(const ModelFile& file) { return write_object(fields_of<ModelFile>(), file); }
+
+ModelFile model_file_from_json(const Json& object) {
+  ModelFile file;
+  read_object(fields_of<ModelFile>(), object, file);
+  return file;
+}
+
+template <>
+std::span<const Field<Model>> fields_of() {
+  static const std::vector<Field<Model>> kRows = {
+      field("name", &Model::name, {}),
+      field("title", &Model::title, {}),
+      field("hidden_size", &Model::hidden_size, {.least = 1}),
+      field("ffn_hidden_size", &Model::ffn_hidden_size, {.least = 1}),
+      field("num_heads", &Model::num_heads, {.least = 1}),
+      field("num_kv_heads", &Model::num_kv_heads, {.least = 1}),
+      field("head_dim", &Model::head_dim, {.least = 1}),
+      field("num_layers", &Model::num_layers, {.least = 1}),
+      field("vocabulary", &Model::vocabulary, {.least = 1}),
+      field("ties_embeddings", &Model::ties_embeddings, {}),
+      field("norm", &Model::norm, {}),
+      field("activation", &Model::activation, {}),
+      field("source", &Model::source, {}),
+      field("not_run", &Model::not_run, {}),
+  };
+  return kRows;
+}
+
+template <>
+std::span<const Field<ModelFile>> fields_of() {
+  static const std::vector<Field<ModelFile>> kRows = {
+      field("hash", &ModelFile::hash, {.least = 1}),
+      field("model_type", &ModelFile::family, {}),
+      field("torch_dtype", &ModelFile::dtype, {}),
+      field("parameters", &ModelFile::parameters, {.least = 1}),
+      field("shape", &ModelFile::model, {}),
+  };
+  return kRows;
 }
 
 }  // namespace tpbench
