@@ -42,7 +42,11 @@ void Ledger::add(Record record) {
 
 void Ledger::open(const std::string& id, const Case& point) {
   if (index_.contains(id)) return;
-  Record record = start_record(id, point);
+  Record record = start_record(id, point, run_.sweep.model_of(point));
+  if (const ModelFile* file = run_.sweep.model_file_of(point)) {
+    record.model->hash = file->hash;
+    record.model->parameters = file->parameters;
+  }
   record.label = run_.label;
   record.environment = run_.environment_file;
   record.started_at = utc_timestamp();

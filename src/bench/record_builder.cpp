@@ -129,10 +129,13 @@ void drop_times(Record& record) {
 
 }  // namespace
 
-Record start_record(const std::string& id, const Case& point) {
+Record start_record(const std::string& id, const Case& point, const Model* model) {
   Record record;
   record.id = id;
   record.point = point;
+  if (model != nullptr)
+    record.model =
+        ModelInfo{model->title, model->source, {}, count_parameters(*model).total(), model->not_run};
   const Workload& workload = point.workload_row();
   const Shape shape = point.shape();
   if (why_impossible(workload, shape)) return record;
@@ -152,7 +155,7 @@ Record start_record(const std::string& id, const Case& point) {
                                     {}});
     }
   }
-  record.model_memory = model_memory_of_case(workload, shape, point.model_row());
+  record.model_memory = model_memory_of_case(workload, shape, model);
   record.memory->unsharded_peak = cost_of(point, 1).memory.total();
   return record;
 }

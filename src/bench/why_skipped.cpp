@@ -74,7 +74,7 @@ std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
     return Skip{ReasonCode::combination, *reason};
   }
   if (const auto reason = why_not_divisible(workload, point.shape())) {
-    return Skip{ReasonCode::divisibility, *reason};
+    return Skip{ReasonCode::divisibility, *reason + about_default_heads(point)};
   }
   if (point.tp_degree > world) {
     return Skip{ReasonCode::ranks,

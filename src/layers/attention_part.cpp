@@ -77,8 +77,8 @@ class AttentionPart final : public RegionPart {
                      kv_heads_.begin * d);
       backend().fill(values_of(key_value_[l].view()), weight_key(context_.seed, TensorName::value, layer, h),
                      0, kv_heads_.begin * d);
-      backend().fill(out_[l].view(), weight_key(context_.seed, TensorName::out, layer, h), heads_.begin * d,
-                     0);
+      backend().fill(out_[l].view(), weight_key(context_.seed, TensorName::out, layer, shape().query_width()),
+                     heads_.begin * d, 0);
       heartbeat.beat(Activity::compute);
       if (shape().context_length > 0) fill_caches(layer, heartbeat);
     }
