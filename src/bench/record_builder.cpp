@@ -25,7 +25,7 @@ Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(
 double median_of(CollectiveResult& collective, const Record& record, const Samples& samples) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
-  const std::int64_t part = collective.ranks == record.point.tp_degree ? 0 : collective.ranks;
+  const std::int64_t part = collective.ranks == record.point.layout.tp ? 0 : collective.ranks;
   const Segment kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
   for (const Samples::OfCollective& measured : samples.collectives) {
     if (measured.kind == kind)
@@ -143,7 +143,7 @@ Record start_record(const std::string& id, const Case& point) {
     }
   }
   record.model_memory = model_memory_of_case(workload, shape, point.model_row());
-  record.memory->unsharded_peak = point.cost(1).memory.total();
+  record.memory->unsharded_peak = point.cost(Layout{}).memory.total();
   return record;
 }
 

@@ -35,10 +35,10 @@ std::filesystem::path sweep_file(const CommandLine& line) {
                              : std::filesystem::path(line.config);
 }
 
-std::int64_t largest_degree(const std::vector<Case>& cases) {
-  std::int64_t degree = 1;
-  for (const Case& point : cases) degree = std::max(degree, point.tp_degree);
-  return degree;
+std::int64_t most_ranks(const std::vector<Case>& cases) {
+  std::int64_t ranks = 1;
+  for (const Case& point : cases) ranks = std::max(ranks, point.layout.ranks());
+  return ranks;
 }
 
 struct Selected {
@@ -187,7 +187,7 @@ void on_first_rank(const Control& world, Work&& work) {
 void check_launch(const Launch& launch, long world_size, const std::vector<Case>& cases,
                   const CommandLine& line) {
   if (const auto problem =
-          why_launch_cannot_run(launch, world_size, static_cast<long>(largest_degree(cases)), line.typed)) {
+          why_launch_cannot_run(launch, world_size, static_cast<long>(most_ranks(cases)), line.typed)) {
     throw EnvironmentError(*problem);
   }
 }
@@ -324,7 +324,7 @@ ExitStatus validate_command(const CommandLine& line, const Launch& launch) {
   const Sweep sweep = load_sweep(line.config, line.overrides, built_in_availability());
   for (const std::string& remark : sweep.remarks) log::warning(remark);
   fmt::print("{}: valid, {}, up to {}\n", line.config, counted(sweep.cases.size(), "case"),
-             counted(static_cast<std::size_t>(largest_degree(sweep.cases)), "rank"));
+             counted(static_cast<std::size_t>(most_ranks(sweep.cases)), "rank"));
   return ExitStatus::ok;
 }
 

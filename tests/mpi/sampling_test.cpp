@@ -53,7 +53,7 @@ TEST_P(EveryCase, ClosesAndCountsItsMemory) {
   for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
     SCOPED_TRACE(testing::Message() << "degree " << degree);
     Case point = make_case(GetParam(), {12, 60, 132, 6, 12, 4});
-    point.tp_degree = degree;
+    point.layout.tp = degree;
     point.num_layers = 2;
     normalise_case(point);
     if (!can_split(point)) continue;
@@ -85,7 +85,7 @@ TEST(Groups, RunAtTheSameTimeAsReplicas) {
   point.groups = Groups::all;
   for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
     SCOPED_TRACE(testing::Message() << "degree " << degree);
-    point.tp_degree = degree;
+    point.layout.tp = degree;
     const Team& team = team_for(point);
     const auto groups = static_cast<std::size_t>(world().size() / degree);
     EXPECT_EQ(team.groups.size(), groups);
@@ -115,7 +115,7 @@ TEST(Groups, FollowThePlacement) {
   for (const Placement placement : {Placement::packed, Placement::spread}) {
     Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
     point.placement = placement;
-    point.tp_degree = world().size();
+    point.layout.tp = world().size();
     const Team& team = team_for(point);
     const std::vector<int>& group = team.groups.front();
     ASSERT_EQ(group.size(), static_cast<std::size_t>(world().size()));
@@ -173,7 +173,7 @@ TEST(ReduceBatch, TakesMaximaAndMinimaOverRanks) {
 TEST(ReduceBatch, TakesTheSlowestOfSeveralGroups) {
   Case point = make_case({"gemm"}, {12, 60, 132, 6, 12, 12});
   point.groups = Groups::all;
-  point.tp_degree = 1;
+  point.layout.tp = 1;
   const Team& team = team_for(point);
   Heartbeat heartbeat;
   Trace trace(heartbeat);
