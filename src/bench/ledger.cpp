@@ -139,7 +139,7 @@ void Ledger::save(const std::string& id) {
   const std::vector<std::size_t>& series = series_.at(series_id(records_[saved]));
   const Record* baseline = nullptr;
   for (const std::size_t index : series) {
-    if (is_timed(records_[index]) && records_[index].point.tp_degree == 1) baseline = &records_[index];
+    if (is_timed(records_[index]) && records_[index].point.layout.ranks() == 1) baseline = &records_[index];
   }
   for (const std::size_t index : series) {
     const bool changed = rescale(records_[index], baseline);

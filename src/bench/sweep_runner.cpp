@@ -275,7 +275,7 @@ double watchdog_limit_s(double base_s, const Case& point) {
   }
   // One weight set, unsharded, is made anew between two signs of life of verification; so are the inputs.
   const double made_anew =
-      static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.tp_degree) +
+      static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.layout.tp) +
       static_cast<double>(cost.memory.total() - cost.memory[Category::weights]);
   return base_s + cost.flop() / layers / kFlopPerSecond + largest_call / kBytesPerSecond +
          made_anew / kFillBytesPerSecond;

@@ -12,9 +12,7 @@ constexpr std::string_view kNotMeasured = "not measured: skipped, or failed earl
 
 Rows<Quantity> quantity_rows() {
   const auto of_summary = [](std::string_view key, auto Summary::*member, const FieldText& text) {
-    const Field<Summary> row = field(key, member, text);
-    return Field<Quantity>{key, text, [row](const Quantity& q) { return row.get(q.summary); },
-                           [row](Quantity& q, const Json& json) { row.set(q.summary, json); }, row.type};
+    return within(&Quantity::summary, field(key, member, text));
   };
   return {
       of_summary("median", &Summary::median,
