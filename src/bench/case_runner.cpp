@@ -8,6 +8,7 @@
 #include "bench/case_machine.hpp"
 #include "bench/overlap.hpp"
 #include "bench/process_memory.hpp"
+#include "bench/reference_look.hpp"
 #include "bench/verification.hpp"
 #include "comm/device_side.hpp"
 #include "compute/backend.hpp"
@@ -48,6 +49,8 @@ class CaseRun {
       phase(Phase::verification, "verification", [&] { verify(); });
       if (outcome_.status == Status::ok) {
         team_.together([&] { machine_->layer().settle(); });
+        // Before the warm-up, which brings the case's own data back into the caches.
+        const auto before = look();
         peak_is_reset_ = reset_peak_resident();
         Trace trace(heartbeat_, machine_->backend().device_clock());
         double expected_step_s = 0;
@@ -58,6 +61,7 @@ class CaseRun {
         outcome_.device_before = device_state();
         phase(Phase::sampling, "sampling", [&] { sample_steps(expected_step_s, trace); });
         outcome_.device_after = device_state();
+        if (before) outcome_.reference = {*before, *look()};
       }
       count_memory();
     } catch (const MemoryShort& shortage) {
@@ -74,7 +78,15 @@ class CaseRun {
     heartbeat_.enter(phase);
     const Stopwatch stopwatch;
     work();
-    outcome_.phases_s[name] = stopwatch.elapsed_s();
+    outcome_.phases_s[name] += stopwatch.elapsed_s();
+  }
+
+  // A host's work says nothing of a device, whose clocks are in the record.
+  std::optional<ReferenceTimes> look() {
+    if (settings_.reference == nullptr || machine_->backend().device() != nullptr) return std::nullopt;
+    std::optional<ReferenceTimes> times;
+    phase(Phase::reference, "reference", [&] { times = look_at_machine(*settings_.reference, team_); });
+    return times;
   }
 
   void fail(Status status, ReasonCode code, const std::string& reason) {
@@ -112,7 +124,7 @@ class CaseRun {
       machine_.emplace(point_, team_, parts_, heartbeat_);
       outcome_.backend_threads = machine_->backend().threads();
       reset_peak_resident();
-      outcome_.process_base_rss = resident_bytes();
+      outcome_.process_base_rss = of_the_case(resident_bytes());
       outcome_.device_base = device_bytes_in_use();
     });
     check_memory();
@@ -204,7 +216,8 @@ class CaseRun {
     std::vector<double> bytes(counted.bytes.begin(), counted.bytes.end());
     const double unknown = -1;
     bytes.push_back(static_cast<double>(outcome_.process_base_rss.value_or(-1)));
-    bytes.push_back(peak_is_reset_ ? static_cast<double>(peak_resident_bytes().value_or(-1)) : unknown);
+    bytes.push_back(peak_is_reset_ ? static_cast<double>(of_the_case(peak_resident_bytes()).value_or(-1))
+                                   : unknown);
     bytes.push_back(static_cast<double>(outcome_.device_base.value_or(-1)));
     bytes.push_back(static_cast<double>(device_bytes_in_use().value_or(-1)));
     team_.active->reduce_max(bytes);
@@ -214,6 +227,11 @@ class CaseRun {
     outcome_.process_peak_rss = known(bytes[kCategoryCount + 1]);
     outcome_.device_base = known(bytes[kCategoryCount + 2]);
     outcome_.device_in_use = known(bytes[kCategoryCount + 3]);
+  }
+  // The reference work keeps its memory for the whole launch.
+  [[nodiscard]] std::optional<std::int64_t> of_the_case(std::optional<std::int64_t> resident) const {
+    if (resident && settings_.reference != nullptr) *resident -= kReferenceBytes;
+    return resident;
   }
   static std::optional<std::int64_t> known(double bytes) {
     return bytes < 0 ? std::nullopt : std::optional<std::int64_t>(std::llround(bytes));

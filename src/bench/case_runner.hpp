@@ -11,9 +11,12 @@
 #include "compute/backend.hpp"
 #include "measure/heartbeat.hpp"
 #include "result/record.hpp"
+#include "result/reference_times.hpp"
 #include "sweep/settings.hpp"
 
 namespace tpbench {
+
+class ReferenceWork;
 
 /// What one execution of a case brought; the same on all active ranks.
 struct CaseOutcome {
@@ -27,6 +30,7 @@ struct CaseOutcome {
   /// Of the device's memory, in use by all its processes: before the case allocated, and with the case.
   std::optional<std::int64_t> device_base, device_in_use;
   std::optional<DeviceState> device_before, device_after;  ///< around sampling
+  std::optional<ReferenceResult> reference;                ///< of an ok case on the host
   DataPath data_path = DataPath::host;
   VerificationResult verification;
   std::int64_t backend_threads = 0;
@@ -38,6 +42,8 @@ struct CaseOutcome {
 struct CaseSettings {
   MeasureSettings measure;
   VerifyMode verify = VerifyMode::automatic;
+  /// Timed before the warm-up and after the samples of a case whose tensors are on the host; may be none.
+  ReferenceWork* reference = nullptr;
 };
 
 /// The active ranks, this one among them, that share its host and its device: free memory is shared among

@@ -123,6 +123,16 @@ Message noisy_machine(const WarningInputs& in) {
       format_percent(in.facts.worst_noise));
 }
 
+Message machine_drift(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return drift(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
+Message busy_neighbour(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return neighbour(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
 Message not_converged(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.record.converged.value_or(true)) return std::nullopt;
   const Summary& step = in.record.time->step.summary;
@@ -282,6 +292,8 @@ constexpr Row kWarnings[] = {
     {"loopback", loopback},
     {"placement_without_effect", placement_without_effect},
     {"noisy_machine", noisy_machine},
+    {"machine_drift", machine_drift},
+    {"busy_neighbour", busy_neighbour},
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},

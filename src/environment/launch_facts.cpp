@@ -17,12 +17,12 @@ std::int64_t default_threads(std::int64_t node_cores, std::int64_t ranks_of_node
                                 std::min(node_cores / std::max<std::int64_t>(1, ranks_of_node), bound_cores));
 }
 
-LaunchFacts gather_launch_facts(const Session& session) {
+LaunchFacts gather_launch_facts(const Session& session, ReferenceWork& reference) {
   const HostFacts host = read_host_facts();
   const std::vector<std::int64_t> cpus = allowed_cpus();
   const std::int64_t bound = count_cores(cpus), cores = core_count();
   session.world().barrier();  // all ranks work at once, as they will in a step
-  const NoiseResult noise = probe_noise();
+  const NoiseResult noise = probe_noise(reference);
 
   LaunchFacts facts;
   facts.worst_noise = session.world().max(noise.relative());

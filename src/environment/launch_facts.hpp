@@ -12,6 +12,8 @@
 
 namespace tpbench {
 
+class ReferenceWork;
+
 /// What the ranks of a launch tell rank 0 about themselves when the run starts.
 struct LaunchFacts {
   std::vector<RankPlace> ranks;         ///< by world rank
@@ -29,6 +31,6 @@ struct LaunchFacts {
 std::int64_t default_threads(std::int64_t node_cores, std::int64_t ranks_of_node, std::int64_t bound_cores);
 
 /// Collective over the world. Complete on rank 0; on the others only `threads_per_rank` is set.
-LaunchFacts gather_launch_facts(const Session& session);
+LaunchFacts gather_launch_facts(const Session& session, ReferenceWork& reference);
 
 }  // namespace tpbench
