@@ -6,6 +6,8 @@
 #include <span>
 #include <string>
 
+#include "base/enum_names.hpp"
+
 namespace tpbench {
 
 /// How much time passed between the launches of two sides that are compared.
@@ -43,3 +45,6 @@ double detectable_log(double round_variance, double rounds, Design design, doubl
 std::optional<std::size_t> rounds_to_detect(double difference, double round_variance, Design design);
 
 }  // namespace tpbench
+
+TPBENCH_ENUM_NAMES(tpbench::Design, {tpbench::Design::alternated, "alternated"},
+                   {tpbench::Design::separate, "separate"});
