@@ -36,6 +36,7 @@ void print_facts(const Json& facts, int depth) {
 }
 
 EnvironmentInputs here(const Launch& launch) {
+  const HostFacts host = read_host_facts();
   EnvironmentInputs inputs;
   inputs.started_at = utc_timestamp();
   inputs.mpi = describe_mpi();
@@ -45,8 +46,10 @@ EnvironmentInputs here(const Launch& launch) {
                    .host = host_name(),
                    .pid = getpid(),
                    .cpus = allowed_cpus(),
-                   .threads = default_threads(core_count(), 1, count_cores(allowed_cpus()))}};
-  inputs.hosts = {host_to_json(read_host_facts())};
+                   .threads = default_threads(core_count(), 1, count_cores(allowed_cpus()), host.cpu_quota)}};
+  inputs.blas_problem = why_blas_cannot_start(static_cast<int>(inputs.ranks.front().threads));
+  if (!inputs.blas_problem) inputs.ranks.front().rates = measure_core_rates();
+  inputs.hosts = {describe_this_host(host)};
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
   return inputs;
@@ -82,7 +85,7 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
     throw EnvironmentError(*problem);
   }
   open_backends({line.backend}, session);
-  ReferenceWork reference;
+  ReferenceWork reference = take_reference_work(session);
   const LaunchFacts facts = gather_launch_facts(session, reference);
   const auto backend = find_backend(line.backend)->make(static_cast<int>(facts.threads_per_rank));
   const SelfCheck check = run_selfcheck(session, facts, *backend);

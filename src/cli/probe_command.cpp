@@ -61,8 +61,10 @@ EnvironmentInputs inputs_of(const CommandLine& line, const Launch& launch, const
   inputs.ranks = facts.ranks;
   inputs.hosts = facts.hosts;
   inputs.components = facts.components;
+  inputs.node_of_host = facts.node_of_host;
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
+  inputs.blas_problem = facts.blas_problem;
   inputs.noise = facts.noise;
   return inputs;
 }
@@ -105,7 +107,7 @@ ExitStatus probe_in_session(const CommandLine& line, const Launch& launch, const
   const Control& world = session.world();
   const ProbeSettings settings = settings_of(line);
   const ProbePlan plan = plan_probe(session.host_of(), settings.most);
-  ReferenceWork reference;
+  ReferenceWork reference = take_reference_work(session);
   const LaunchFacts facts = gather_launch_facts(session, reference);
   EnvironmentInputs inputs;
   if (world.rank() == 0) inputs = inputs_of(line, launch, facts);

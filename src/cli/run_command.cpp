@@ -139,8 +139,10 @@ Json describe_launch(const std::string& label, const Launch& launch, const Launc
   inputs.ranks = facts.ranks;
   inputs.hosts = facts.hosts;
   inputs.components = facts.components;
+  inputs.node_of_host = facts.node_of_host;
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
+  inputs.blas_problem = facts.blas_problem;
   inputs.noise = facts.noise;
   return describe_environment(inputs);
 }
@@ -252,12 +254,13 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
   check_launch(launch, world.size(), mine ? mine->cases : std::vector<Case>(), line);
   const Selected selected = share_sweep(std::move(mine), world);
   keep_heap_small();
-  ReferenceWork reference;
+  ReferenceWork reference = take_reference_work(session);
   const LaunchFacts facts = gather_launch_facts(session, reference);
 
   std::optional<Output> output;
   SweepRun run(selected.sweep, selected.cases);
-  run.reference = &reference;
+  // Without BLAS there is no product to time.
+  if (!facts.blas_problem) run.reference = &reference;
   run.devices = open_backends(backends_of(selected.cases), session);
   const std::vector<Json> devices = describe_devices(run.devices, session);
   on_first_rank(world, [&] {

@@ -1,10 +1,13 @@
 #include "compute/reference_work.hpp"
 
 #include <cblas.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "base/error.hpp"
+#include "base/units.hpp"
 #include "measure/clock.hpp"
 #include "tensor/tracked_memory.hpp"
 
@@ -27,7 +30,14 @@ void time_each(std::span<double> seconds, const Work& work) {
 
 }  // namespace
 
-ReferenceWork::ReferenceWork() : memory_(take_host_pages(kReferenceBytes)) {
+ReferenceWork::ReferenceWork() {
+  try {
+    memory_ = take_host_pages(kReferenceBytes);
+  } catch (const CaseError& error) {
+    throw EnvironmentError(fmt::format(
+        "the fixed work beside the cases takes {}: {}; see ulimit -v, ulimit -d and the memory in use",
+        format_bytes(kReferenceBytes), error.what()));
+  }
   // No page of zeros and no subnormal number.
   auto* values = static_cast<float*>(memory_.get());
   std::fill(values, values + kReferenceBytes / 4, 1.0F / kSize);

@@ -11,7 +11,7 @@ namespace tpbench {
 /// once: the resident set of the process is larger by kReferenceBytes from then on.
 class ReferenceWork {
  public:
-  /// Throws CaseError when the memory is not to be had.
+  /// Throws EnvironmentError when the memory is not to be had.
   ReferenceWork();
 
   /// Writes the seconds of each of several products [64, 1024] x [1024, 1024] in f32, on one thread, by the

@@ -99,7 +99,8 @@ Json rank_to_json(const RankPlace& place) {
           {"host", place.host},
           {"pid", place.pid},
           {"cpus", place.cpus},
-          {"threads", place.threads}};
+          {"threads", place.threads},
+          {"core_rates", place.rates ? core_rates_to_json(*place.rates) : Json(nullptr)}};
 }
 
 Json build_to_json(const BuildInfo& build) {

@@ -17,19 +17,27 @@ Json summary_to_json(const Summary& work_s) {
 
 }  // namespace
 
-double NoiseResult::relative() const { return std::max(relative_of(gemm_s), relative_of(copy_s)); }
+double NoiseResult::relative() const {
+  return std::max(gemm_s ? relative_of(*gemm_s) : 0, relative_of(copy_s));
+}
 
-NoiseResult probe_noise(ReferenceWork& work, int repetitions) {
-  std::vector<double> warm_up(3), products(static_cast<std::size_t>(repetitions)), copies(products);
-  work.time_products(warm_up);  // the library takes its buffers at the first call
-  work.time_products(products);
-  work.time_copies(copies);
-  return {summarise(products), summarise(copies)};
+NoiseResult probe_noise(ReferenceWork& work, bool can_multiply) {
+  constexpr std::size_t kRepetitions = 16;
+  std::vector<double> warm_up(3), seconds(kRepetitions);
+  NoiseResult noise;
+  if (can_multiply) {
+    work.time_products(warm_up);  // the library takes its buffers at the first call
+    work.time_products(seconds);
+    noise.gemm_s = summarise(seconds);
+  }
+  work.time_copies(seconds);
+  noise.copy_s = summarise(seconds);
+  return noise;
 }
 
 Json noise_to_json(const NoiseResult& noise) {
-  return {{"repetitions", noise.gemm_s.samples},
-          {"gemm", summary_to_json(noise.gemm_s)},
+  return {{"repetitions", noise.copy_s.samples},
+          {"gemm", noise.gemm_s ? summary_to_json(*noise.gemm_s) : Json(nullptr)},
           {"copy", summary_to_json(noise.copy_s)},
           {"relative", noise.relative()}};
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "base/json_fwd.hpp"
 #include "measure/statistics.hpp"
 
@@ -9,13 +11,14 @@ class ReferenceWork;
 
 /// How long the same work takes, again and again, on this core: what differs is not the work.
 struct NoiseResult {
-  Summary gemm_s, copy_s;  ///< seconds of one repetition of the reference work
+  std::optional<Summary> gemm_s;  ///< seconds of one repetition of the reference work
+  Summary copy_s;
   /// (95th percentile - minimum) / minimum, of the product or of the copy, whichever is more: 0 is quiet.
   [[nodiscard]] double relative() const;
 };
 
-/// Repeats the reference work: about 40 ms.
-NoiseResult probe_noise(ReferenceWork& work, int repetitions = 16);
+/// Repeats the reference work: about 40 ms. Where BLAS cannot multiply, the copy alone.
+NoiseResult probe_noise(ReferenceWork& work, bool can_multiply);
 
 /// Beyond this the records carry a warning.
 inline constexpr double kNoisyMachine = 0.10;
