@@ -73,7 +73,7 @@ Json document_of(const ProbeSettings& settings, const ProbePlan& plan, const Env
                  const std::vector<ProbedPath>& paths, double duration_s) {
   Json list = Json::array();
   for (const ProbedPath& path : paths) list.push_back(probed_path_to_json(path));
-  return {{"schema", "tpbench.probe/1"},
+  return {{"schema", "tpbench.probe/2"},
           {"label", inputs.label},
           {"started_at", inputs.started_at},
           {"duration_s", duration_s},

@@ -51,7 +51,7 @@ struct EnvironmentInputs {
   std::vector<std::string> variables = process_variables();
 };
 
-/// environment.json, `tpbench.environment/1`; valid against docs/environment.schema.json.
+/// environment.json, `tpbench.environment/2`; valid against docs/environment.schema.json.
 Json describe_environment(const EnvironmentInputs& inputs);
 
 /// What is wrong with the machine or the launch, one sentence each with its remedy; empty when nothing is.

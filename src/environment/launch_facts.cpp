@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/error.hpp"
 #include "base/json.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/blas_kernels.hpp"

@@ -50,7 +50,14 @@ double level_of(const Record& record, double share) {
 }
 
 bool have_reference(const CaseLaunches& launches) {
-  const auto has = [](const Record* record) { return !record->reference.empty(); };
+  const auto is_measured = [](const ReferenceResult& look) {
+    return std::min({look.before.gemm_slowest_s, look.after.gemm_slowest_s, look.before.copy_slowest_s,
+                     look.after.copy_slowest_s}) > 0;
+  };
+  const auto has = [&](const Record* record) {
+    return !record->reference.empty() &&
+           std::all_of(record->reference.begin(), record->reference.end(), is_measured);
+  };
   return std::all_of(launches.base.begin(), launches.base.end(), has) &&
          std::all_of(launches.other.begin(), launches.other.end(), has);
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "result/student.hpp"
@@ -55,6 +57,32 @@ LaunchTest test_pairs(const std::vector<double>& first, const std::vector<double
   return test;
 }
 
+// Depends on the number of launches alone, which most cells of a comparison share.
+double critical_t(double level, double freedom) {
+  thread_local std::map<std::pair<double, double>, double> known;
+  const auto [found, is_new] = known.try_emplace({level, freedom});
+  if (is_new) found->second = student_quantile(level, freedom);
+  return found->second;
+}
+
+// In standard errors.
+double find_detectable_shift(double level, double freedom) {
+  const double t = critical_t(level, freedom);
+  double low = 0, high = 2 * t + 4;  // by halving
+  for (int i = 0; i < 40; ++i) {
+    const double middle = (low + high) / 2;
+    (moved_student_p_value(t, freedom, middle) < kPower ? low : high) = middle;
+  }
+  return high;
+}
+
+double detectable_shift(double level, double freedom) {
+  thread_local std::map<std::pair<double, double>, double> known;
+  const auto [found, is_new] = known.try_emplace({level, freedom});
+  if (is_new) found->second = find_detectable_shift(level, freedom);
+  return found->second;
+}
+
 double freedom_of(double rounds, Design design) {
   return design == Design::alternated ? rounds - 1 : 2 * (rounds - 1);
 }
@@ -92,30 +120,22 @@ std::optional<LaunchTest> test_launches(std::span<const double> first, std::span
 }
 
 double detectable_log(double round_variance, double rounds, Design design, double level) {
-  const double freedom = freedom_of(rounds, design), t = student_quantile(level, freedom);
-  double low = 0, high = 2 * t + 4;  // in standard errors; by halving
-  for (int i = 0; i < 40; ++i) {
-    const double middle = (low + high) / 2;
-    (moved_student_p_value(t, freedom, middle) < kPower ? low : high) = middle;
-  }
-  return high * std::sqrt(round_variance / rounds);
+  return detectable_shift(level, freedom_of(rounds, design)) * std::sqrt(round_variance / rounds);
 }
 
 std::optional<std::size_t> rounds_to_detect(double difference, double round_variance, Design design) {
-  constexpr std::size_t kMost = 10000;
-  const auto is_enough = [&](std::size_t count) {
+  constexpr std::size_t kMost = 10000, kFewest = 2;
+  // No fewer than if the variance were known.
+  const double known = 1.959964 + 1.281552, change = std::log1p(difference);
+  const double least = round_variance * known * known / (change * change);
+  if (!(least <= static_cast<double>(kMost))) return std::nullopt;
+  for (std::size_t count = std::max(kFewest, static_cast<std::size_t>(least)); count <= kMost; ++count) {
     const double rounds = static_cast<double>(count), freedom = freedom_of(rounds, design);
-    const double errors = std::log1p(difference) / std::sqrt(round_variance / rounds);
-    return round_variance <= 0 ||
-           moved_student_p_value(student_quantile(kLevel, freedom), freedom, errors) >= kPower;
-  };
-  if (!is_enough(kMost)) return std::nullopt;
-  std::size_t too_few = 1, enough = kMost;
-  while (enough - too_few > 1) {
-    const std::size_t middle = (too_few + enough) / 2;
-    (is_enough(middle) ? enough : too_few) = middle;
+    if (round_variance <= 0) return count;
+    const double errors = change / std::sqrt(round_variance / rounds);
+    if (moved_student_p_value(critical_t(kLevel, freedom), freedom, errors) >= kPower) return count;
   }
-  return enough;
+  return std::nullopt;
 }
 
 }  // namespace tpbench

@@ -139,7 +139,7 @@ TEST(DescribeEnvironment, IsValidAgainstThePublishedSchema) {
   for (const SchemaFault& fault : schema_faults(document)) {
     ADD_FAILURE() << fault.pointer << ": " << fault.description;
   }
-  EXPECT_EQ(document.at("schema"), "tpbench.environment/1");
+  EXPECT_EQ(document.at("schema"), "tpbench.environment/2");
   EXPECT_EQ(document.at("ranks").size(), 2U);
   EXPECT_TRUE(document.at("gpu").is_null());
 }
