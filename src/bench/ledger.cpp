@@ -80,7 +80,9 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
   Record& record = records_[index_.at(id)];
   record.duration_s += case_stopwatch_.elapsed_s();
   // An epoch that failed makes the case a failed one, whatever the next ones bring.
-  if (!record.reason) {
+  if (!record.reason && outcome.status == Status::skipped && is_timed(record)) {
+    skip_record(record, *outcome.reason_code, *outcome.reason);
+  } else if (!record.reason) {
     add_outcome(record, outcome, team, facts_);
     record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, history_,
                                      record, devices_of(run_.devices, record.point.backend)});

@@ -10,7 +10,8 @@ namespace tpbench {
 /// `id` is that of the case as the sweep gives it.
 Record start_record(const std::string& id, const Case& point);
 
-/// Marks a case that is not run.
+/// Marks a case that is not run. What earlier epochs of it have measured stays as it is, and a warning says what is
+/// missing.
 void skip_record(Record& record, ReasonCode code, const std::string& reason);
 
 /// Marks a case that could not be ended in order; what an earlier epoch measured goes.

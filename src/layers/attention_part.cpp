@@ -117,7 +117,9 @@ class AttentionPart final : public RegionPart {
   void sum_copied_gradients(std::int64_t layer, Trace& trace) override {
     if (!copies_) return;
     const MatrixView& gradient = key_value_gradient_[index(layer)].view();
-    trace.begin(Activity::all_reduce, gradient.elements() * shape().element_size(), extent_.kv_copies);
+    // Where one key/value head serves the whole group it is a collective of the group like any other.
+    const std::int64_t part = extent_.kv_copies < shape().tp_degree ? extent_.kv_copies : 0;
+    trace.begin(Activity::all_reduce, gradient.elements() * shape().element_size(), part);
     copies_->all_reduce_sum(gradient.data, gradient.elements(), gradient.dtype);
     trace.end();
   }

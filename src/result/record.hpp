@@ -80,7 +80,8 @@ struct CollectiveResult {
   std::int64_t ranks = 1;                ///< that take part in one call
   std::optional<double> algbw_gb_per_s;  ///< empty on one rank
   std::optional<double> busbw_gb_per_s;
-  /// Times of all calls of a step, one median per epoch of this run; not in the JSON form.
+  /// Times of all calls of a step, one median per finished epoch; empty where the step has one kind of
+  /// collective.
   std::vector<double> epoch_medians_s = {};
 };
 

@@ -208,6 +208,12 @@ Rows<CollectiveResult> collective_rows() {
             {.meaning =
                  "that take part in one call: tp_degree, or those that hold copies of one key/value head",
              .least = 1}),
+      field("epoch_medians_s", &CollectiveResult::epoch_medians_s,
+            {.meaning = "time of all its calls in a step, one median for each finished epoch",
+             .unit = "s",
+             .null = "not timed by itself: with one kind of collective `time_s.communication` is its time",
+             .least = 0,
+             .since = 2}),
       field("algbw_gb_per_s", &CollectiveResult::algbw_gb_per_s,
             {.meaning = "bytes over time",
              .unit = "1e9 bytes/s",

@@ -9,7 +9,6 @@
 
 #include "base/fields.hpp"
 #include "base/text.hpp"
-#include "workload/backend_workspace.hpp"
 
 namespace tpbench {
 namespace {
@@ -142,9 +141,7 @@ std::span<const ModelField> model_fields() { return kModelFields; }
 Cost Case::cost(std::int64_t degree) const {
   Shape at_degree = shape();
   at_degree.tp_degree = degree;
-  Cost cost = workload_row().cost(at_degree);
-  cost.memory[Category::workspace] += backend_workspace(backend);
-  return cost;
+  return workload_row().cost(at_degree);
 }
 
 const Workload& Case::workload_row() const {
@@ -178,7 +175,6 @@ Shape Case::shape() const {
       .combine = combine.value_or(Combine::all_gather),
       .pass = pass,
       .sequence_parallel = sequence_parallel,
-      .scores_bytes = backend_scores(backend),
       .overlap_chunks = overlap_chunks,
   };
 }
@@ -206,7 +202,7 @@ void normalise_case(Case& point) {
   // Families of models: GPT has GELU and layer norms, Llama has SwiGLU and RMS norms.
   if (!point.norm) point.norm = point.activation == Activation::swiglu ? Norm::rms_norm : Norm::layer_norm;
   const UsedFields& uses = point.workload_row().uses;
-  if (!uses.training) {  // a probe has no other pass, and no rows to split
+  if (point.workload_row().kind != WorkloadKind::layer) {
     point.pass = Pass::forward;
     point.sequence_parallel = false;
   }

@@ -51,7 +51,8 @@ struct Case {
   [[nodiscard]] std::int64_t tokens() const { return batch_size * sequence_length; }
   [[nodiscard]] Shape shape() const;
   [[nodiscard]] const Workload& workload_row() const;
-  /// What this point costs at this degree: the formulas of its workload, and the workspace of its backend.
+  /// What this point costs at this degree by the formulas of its workload alone; with what its backend adds:
+  /// cost_of() in bench/case_cost.hpp.
   [[nodiscard]] Cost cost(std::int64_t degree) const;
   [[nodiscard]] Cost cost() const { return cost(tp_degree); }
   /// nullptr without a model. Throws std::runtime_error when it is none of this build.

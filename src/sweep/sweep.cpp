@@ -124,13 +124,20 @@ void check_samples(const Json& sweep, const MeasureSettings& measure, std::vecto
 
 // -- files
 
+constexpr const char* kStandardInput = "-";
+
+std::string name_of_source(const std::filesystem::path& path) {
+  return path == kStandardInput ? "standard input" : path.string();
+}
+
 std::string read_file(const std::filesystem::path& path) {
   const auto refuse = [&](const std::string& rule) {
-    throw UsageError({Fault{path.string(), "", "", rule}});
+    throw UsageError({Fault{name_of_source(path), "", "", rule}});
   };
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) refuse("is a folder, not a sweep file");
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  std::FILE* const opened = path == kStandardInput ? stdin : std::fopen(path.c_str(), "rb");
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(opened, std::fclose);
   if (!file) refuse(fmt::format("cannot be opened: {}", std::strerror(errno)));
   // One byte more than is allowed shows that the file is too large, whatever its size and kind.
   std::string text(kMaxTextBytes + 1, '\0');
@@ -161,16 +168,22 @@ Sweep parse_sweep(std::string_view text, const std::string& place, std::span<con
   const SweepDocument document(text, place, overrides);
   document.refuse_if(check_document(document.json(), available));
 
-  Sweep sweep;
-  sweep.resolved = resolve_sweep(document.json());
-  sweep.measure = measure_from(sweep.resolved["measure"]);
+  Sweep sweep = checked_sweep(resolve_sweep(document.json()), {});
   Expansion expansion = expand_sweep(sweep.resolved);
   check_samples(document.json(), sweep.measure, expansion.faults);
   document.refuse_if(expansion.faults);
 
-  sweep.name = sweep.resolved["name"].get<std::string>();
   sweep.cases = std::move(expansion.cases);
   sweep.remarks = std::move(expansion.remarks);
+  return sweep;
+}
+
+Sweep checked_sweep(Json resolved, std::vector<Case> cases) {
+  Sweep sweep;
+  sweep.resolved = std::move(resolved);
+  sweep.cases = std::move(cases);
+  sweep.name = sweep.resolved["name"].get<std::string>();
+  sweep.measure = measure_from(sweep.resolved["measure"]);
   sweep.verify = enum_from_name<VerifyMode>(sweep.resolved["verify"].get<std::string>()).value();
   sweep.efficiency_floor = sweep.resolved["efficiency_floor"].get<double>();
   sweep.seed = sweep.resolved["seed"].get<std::uint64_t>();
@@ -179,7 +192,7 @@ Sweep parse_sweep(std::string_view text, const std::string& place, std::span<con
 
 Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
                  const Availability& available) {
-  return parse_sweep(read_file(path), path.string(), overrides, available);
+  return parse_sweep(read_file(path), name_of_source(path), overrides, available);
 }
 
 }  // namespace tpbench

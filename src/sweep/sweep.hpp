@@ -38,9 +38,12 @@ Json resolve_sweep(const Json& sweep);
 Sweep parse_sweep(std::string_view text, const std::string& place, std::span<const std::string> overrides,
                   const Availability& available);
 
-/// The same from a file. Throws UsageError also when the file cannot be read.
+/// The same from a file, or from standard input when its path is "-". Throws UsageError also when the file cannot be read.
 Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
                  const Availability& available);
+
+/// A sweep as rank 0 has checked and expanded it, from its `resolved` and `cases`: nothing is checked again.
+Sweep checked_sweep(Json resolved, std::vector<Case> cases);
 
 /// Keeps the cases that match every filter, each "key=value[,value...]" over the fields of a case.
 /// Throws UsageError on an unknown key, a malformed filter, or when nothing is left.

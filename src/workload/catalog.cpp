@@ -53,4 +53,9 @@ const Workload* find_workload(std::string_view name) {
   return nullptr;
 }
 
+bool probes_fabric(std::string_view workload) {
+  const Workload* row = find_workload(workload);
+  return row != nullptr && row->kind == WorkloadKind::fabric_probe;
+}
+
 }  // namespace tpbench
