@@ -4,9 +4,8 @@ import csv
 import io
 import json
 import shutil
-import unittest
 
-from harness import FAULTY, E2eTest, read_records
+from harness import FAULTY, E2eTest, main, read_records
 
 SLEEP = "slow:ms=20"
 
@@ -217,4 +216,4 @@ class Export(WithFolders):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -3,9 +3,8 @@
 import csv
 import io
 import json
-import unittest
 
-from harness import E2eTest, read_records
+from harness import E2eTest, main, read_records
 
 LAYERS = ["gemm", "all_reduce", "all_gather", "reduce_scatter", "column_linear", "row_linear", "mlp"]
 
@@ -169,4 +168,4 @@ class Options(E2eTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
