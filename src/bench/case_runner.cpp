@@ -202,14 +202,14 @@ class CaseRun {
     slowest.compute_s = ranks.max(own);
     if (ranks.size() < 2 || slowest.compute_s <= 0) return std::nullopt;
     // Of ranks that are equally slow, the first.
-    const int nobody = ranks.size();
-    const double first = ranks.min(own == slowest.compute_s ? ranks.rank() : nobody);
+    const std::int64_t nobody = ranks.size();
+    const std::int64_t first = ranks.min(own == slowest.compute_s ? std::int64_t{ranks.rank()} : nobody);
     // Active ranks stand in the order of the world.
     std::vector<int> world_ranks;
     for (const std::vector<int>& group : team_.groups)
       world_ranks.insert(world_ranks.end(), group.begin(), group.end());
     std::sort(world_ranks.begin(), world_ranks.end());
-    slowest.world_rank = world_ranks[static_cast<std::size_t>(std::lround(first))];
+    slowest.world_rank = world_ranks[static_cast<std::size_t>(first)];
     slowest.others_s = (sum[0] - slowest.compute_s) / (ranks.size() - 1);
     return slowest;
   }
