@@ -13,11 +13,13 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "bench/case_cost.hpp"
 #include "bench/idle_ranks.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/sweep_runner.hpp"
 #include "bench/why_skipped.hpp"
 #include "cli/commands.hpp"
+#include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
 #include "environment/environment.hpp"
@@ -76,12 +78,17 @@ Selected read_sweep(const CommandLine& line) {
 }
 
 Selected share_sweep(std::optional<Selected> mine, const Control& world) {
-  const Json shared = mine ? Json{{"sweep", mine->sweep.resolved}, {"filters", mine->filters}} : Json();
+  Json shared = Json::object();
+  if (mine) {
+    shared["sweep"] = mine->sweep.resolved;
+    for (const Case& point : mine->cases) shared["cases"].push_back(case_to_json(point));
+  }
   const std::string text = world.broadcast(mine ? shared.dump() : "");
   if (mine) return std::move(*mine);
   const Json received = Json::parse(text);
-  return select(parse_sweep(received.at("sweep").dump(), "the sweep of rank 0", {}, built_in_availability()),
-                received.at("filters").get<std::vector<std::string>>());
+  std::vector<Case> cases;
+  for (const Json& point : received.at("cases")) cases.push_back(case_from_json(point));
+  return {checked_sweep(received.at("sweep"), cases), {}, cases};
 }
 
 ResultFolder new_folder(const CommandLine& line, const Sweep& sweep) {
@@ -111,14 +118,6 @@ std::set<std::string> backends_of(const std::vector<Case>& cases) {
   return names;
 }
 
-// What the ranks have taken of devices, beside what the library says of itself.
-Json describe_gpu(const Sweep& sweep, const std::vector<Json>& devices) {
-  if (!backends_of(sweep.cases).contains("cuda")) return nullptr;
-  Json gpu = find_backend("cuda")->describe();
-  gpu["ranks"] = devices;
-  return gpu;
-}
-
 void say_devices(const std::vector<Json>& devices) {
   for (const Json& device : devices) {
     log::info(fmt::format("rank {} on GPU {} of {}: {}, {}", device.value("rank", 0),
@@ -129,20 +128,16 @@ void say_devices(const std::vector<Json>& devices) {
 
 Json describe_launch(const std::string& label, const Launch& launch, const LaunchFacts& facts,
                      const std::vector<Json>& devices, const Sweep& sweep) {
-  EnvironmentInputs inputs;
+  EnvironmentInputs inputs = launch_inputs(launch, facts);
   inputs.label = label;
-  inputs.started_at = utc_timestamp();
-  inputs.mpi = describe_mpi();
-  inputs.blas = find_backend("cpu")->describe();
-  inputs.gpu = describe_gpu(sweep, devices);
-  inputs.ranks = facts.ranks;
-  inputs.hosts = facts.hosts;
-  inputs.components = facts.components;
-  inputs.node_of_host = facts.node_of_host;
-  inputs.launcher = launch.launcher;
-  if (launch.size) inputs.launcher_size = *launch.size;
-  inputs.blas_problem = facts.blas_problem;
-  inputs.noise = facts.noise;
+  // Those of the host's libraries also where only devices compute: references and checks run there.
+  std::set<std::string> backends = backends_of(sweep.cases);
+  backends.insert(host_backend());
+  inputs.backends = describe_backends(backends);
+  for (const std::string& name : backends) {
+    const BackendEntry* entry = find_backend(name);
+    if (entry->on_device) inputs.backends[std::string(entry->described_as)]["ranks"] = devices;
+  }
   return describe_environment(inputs);
 }
 
@@ -165,23 +160,6 @@ Output open_output(const CommandLine& line, const Launch& launch, const LaunchFa
   std::string environment_file =
       folder.write_environment(describe_launch(label, launch, facts, devices, sweep));
   return {std::move(folder), std::move(environment_file), label};
-}
-
-// Runs `work` on rank 0; what it throws is thrown on every rank, so that all leave together.
-template <typename Work>
-void on_first_rank(const Control& world, Work&& work) {
-  std::optional<std::string> usage, environment;
-  if (world.rank() == 0) {
-    try {
-      work();
-    } catch (const UsageError& error) {
-      usage = error.what();
-    } catch (const std::exception& error) {
-      environment = error.what();
-    }
-  }
-  if (const auto agreed = world.agree(usage)) throw UsageError(*agreed);
-  if (const auto agreed = world.agree(environment)) throw EnvironmentError(*agreed);
 }
 
 void check_launch(const Launch& launch, long world_size, const std::vector<Case>& cases,
@@ -301,7 +279,9 @@ ExitStatus run_command(const CommandLine& line, const Launch& launch, const Part
   std::optional<Selected> selected;
   if (first) selected = read_sweep(line);
   if (line.dry_run) {
-    if (first) print_results(render_plan(line.format, selected->cases, why_never_run), "");
+    if (first) print_results(render_plan(line.format, selected->cases, why_never_run,
+                                         [](const Case& point, std::int64_t degree) { return cost_of(point, degree); }),
+                             "");
     return ExitStatus::ok;
   }
   if (launch.launcher == "none") check_launch(launch, 1, selected->cases, line);

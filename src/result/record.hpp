@@ -4,11 +4,12 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/enum_names.hpp"
-#include "base/json_fwd.hpp"
+#include "base/field.hpp"
 #include "measure/statistics.hpp"
 #include "sweep/case.hpp"
 #include "workload/memory.hpp"
@@ -16,6 +17,10 @@
 #include "workload/workload.hpp"
 
 namespace tpbench {
+
+/// `tpbench.record/2`. Within a schema keys may be added; it rises when one is removed or changes its
+/// meaning.
+inline constexpr int kRecordSchema = 2;
 
 enum class Status { ok, skipped, failed };
 
@@ -74,7 +79,8 @@ struct CollectiveResult {
   std::int64_t ranks = 1;                ///< that take part in one call
   std::optional<double> algbw_gb_per_s;  ///< empty on one rank
   std::optional<double> busbw_gb_per_s;
-  /// Times of all calls of a step, one median per epoch of this run; not in the JSON form.
+  /// Times of all calls of a step, one median per finished epoch; empty where the step has one kind of
+  /// collective.
   std::vector<double> epoch_medians_s = {};
 };
 
@@ -128,6 +134,15 @@ struct Warning {
   bool operator==(const Warning&) const = default;
 };
 
+/// The model whose shape a case has.
+struct ModelInfo {
+  std::string title;                ///< for people, or the family that a file names
+  std::string source;               ///< where its numbers stand: publications, or the path of its file
+  std::optional<std::string> hash;  ///< of the file's bytes; empty for a preset
+  std::int64_t parameters = 0;      ///< of the whole model, by formula
+  std::vector<std::string> not_run;  ///< Model::not_run
+};
+
 struct RankInfo {
   std::int64_t world = 0;
   std::vector<std::int64_t> group;              ///< world ranks of the (first) group
@@ -138,6 +153,7 @@ struct RankInfo {
 
 /// The result of one case, whatever its outcome. docs/record.md describes every key of its JSON form.
 struct Record {
+  int schema = kRecordSchema;  ///< that it was measured and written by; what is newer is not in its JSON form
   std::string id;
   Status status = Status::failed;
   std::optional<ReasonCode> reason_code;
@@ -148,6 +164,7 @@ struct Record {
       earlier_environments;            ///< those of epochs before a resumed launch found another one
   std::string started_at;              ///< UTC
   double duration_s = 0;               ///< wall time of the case, all phases
+  std::optional<ModelInfo> model;      ///< of a case that has one
   Case point;                          ///< `case` in JSON; threads_per_rank resolved
   std::optional<TimeResult> time;      ///< only of a case that is ok
   std::optional<MemoryResult> memory;  ///< predicted parts also for a skipped case
@@ -176,12 +193,16 @@ struct Record {
 /// The case ran to its end and has times.
 inline bool is_timed(const Record& record) { return record.status == Status::ok && record.time.has_value(); }
 
-/// `tpbench.record/1`; valid against docs/record.schema.json. A number that is not finite becomes null where
-/// the schema allows null; elsewhere std::invalid_argument is thrown with the key, and nothing false is ever
-/// written.
-Json record_to_json(const Record& record);
-/// Throws std::runtime_error naming the key when the document is not such a record.
-Record record_from_json(const Json& document);
+/// Every key of a record but `schema`, in the order of the file: the one description of it.
+std::span<const Field<Record>> record_fields();
+
+/// `tpbench.record/N` of `Record::schema`; valid against docs/record.schema.json where that is kRecordSchema.
+/// A number that is not finite becomes null where the schema allows null; elsewhere std::invalid_argument is
+/// thrown with the key, and nothing false is ever written.
+Json record_to_json(const Record& record, std::span<const Field<Record>> rows = record_fields());
+/// Reads this schema and older ones; what these did not know has its default. Throws std::runtime_error
+/// naming the key when the document is not such a record.
+Record record_from_json(const Json& document, std::span<const Field<Record>> rows = record_fields());
 
 }  // namespace tpbench
 
