@@ -83,8 +83,7 @@ unpack_valijson() {
   [[ $needs_valijson == true ]] || return 0
   printf 'Unpacking the headers of valijson into %s\n' "$valijson" >&2
   local folder
-  mkdir --parents build
-  folder="$(mktemp --directory build/valijson-XXXXXX)"
+  mkdir --parents build && folder="$(mktemp --directory build/valijson-XXXXXX)" || return
   if (cd -- "$folder" && apt-get --option APT::Sandbox::User=root download libvalijson-dev >&2 &&
       dpkg-deb --extract libvalijson-dev_*.deb . && rm -- libvalijson-dev_*.deb); then
     rm -rf -- "$valijson"
