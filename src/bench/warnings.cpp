@@ -102,6 +102,16 @@ Message noisy_machine(const WarningInputs& in) {
       format_percent(in.facts.worst_noise));
 }
 
+Message machine_drift(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return drift(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
+Message busy_neighbour(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return neighbour(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
 // The active ranks that `is_one` says yes to, as words: "rank 3 (n2)", "ranks 3 (n2) and 12 more".
 template <typename Predicate>
 std::optional<std::string> ranks_that(const WarningInputs& in, const Predicate& is_one) {
@@ -273,7 +283,7 @@ Message shared_gpu(const WarningInputs& in) {
 }
 
 Message staged(const WarningInputs& in) {
-  if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
+  if (in.record.status != Status::ok || in.point.layout.tp == 1 ||
       in.record.data_path != name_of(DataPath::staged))
     return std::nullopt;
   std::vector<std::string> direct;
@@ -372,6 +382,8 @@ constexpr Row kWarnings[] = {
     {"cpu_governor", cpu_governor},
     {"small_pages", small_pages},
     {"noisy_machine", noisy_machine},
+    {"machine_drift", machine_drift},
+    {"busy_neighbour", busy_neighbour},
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},
