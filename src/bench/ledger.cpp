@@ -88,8 +88,9 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
     skip_record(record, *outcome.reason_code, *outcome.reason);
   } else if (!record.reason) {
     add_outcome(record, outcome, team, facts_);
-    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, record,
-                                     devices_of(run_.devices, record.point.backend)});
+    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, history_,
+                                     record, devices_of(run_.devices, record.point.backend)});
+    if (outcome.reference) history_.add(active_ranks(team), *outcome.reference);
   }
   save(id);
 }

@@ -118,6 +118,7 @@ DeviceMoment moment_of(const DeviceState& state) {
 void drop_times(Record& record) {
   record.device.reset();
   record.overlap.reset();
+  record.reference.clear();
   record.time.reset();
   record.gflops_per_rank.reset();
   record.converged.reset();
@@ -214,6 +215,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
   if (outcome.status == Status::ok) {
     add_times(record, outcome.samples);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
+    if (outcome.reference) record.reference.push_back(*outcome.reference);
     if (outcome.device_before && outcome.device_after)
       record.device = {moment_of(*outcome.device_before), moment_of(*outcome.device_after)};
     if (!record.collectives.empty()) record.data_path = name_of(outcome.data_path);

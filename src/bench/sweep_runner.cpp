@@ -201,8 +201,8 @@ class SweepLoop {
     const std::vector<int> device_of = devices_of(run_.devices, point.backend);
     const RanksBeside beside = {ranks_at(team, session_.host_of()), ranks_at(team, device_of)};
     try {
-      return run_case(point, {run_.sweep.measure, run_.sweep.verify}, team, parts_, session_.heartbeat(),
-                      beside);
+      return run_case(point, {run_.sweep.measure, run_.sweep.verify, run_.reference}, team, parts_,
+                      session_.heartbeat(), beside);
     } catch (const std::exception& error) {
       // A rank that failed inside timed steps, or a communicator that failed: the others wait where nothing
       // can reach them, and their next call would go wrong.

@@ -25,6 +25,12 @@ std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> 
   return cut_groups(order, static_cast<int>(point.layout.ranks()), point.groups == Groups::all);
 }
 
+std::size_t active_ranks(const Team& team) {
+  std::size_t ranks = 0;
+  for (const std::vector<int>& group : team.groups) ranks += group.size();
+  return ranks;
+}
+
 Team whole_world(const Session& session) {
   std::vector<int> ranks(static_cast<std::size_t>(session.world().size()));
   std::iota(ranks.begin(), ranks.end(), 0);

@@ -22,6 +22,7 @@
 #include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
+#include "compute/reference_work.hpp"
 #include "environment/environment.hpp"
 #include "environment/launch_facts.hpp"
 #include "measure/clock.hpp"
@@ -231,10 +232,13 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
   check_launch(launch, world.size(), mine ? mine->cases : std::vector<Case>(), line);
   const Selected selected = share_sweep(std::move(mine), world);
   keep_heap_small();
-  const LaunchFacts facts = gather_launch_facts(session);
+  ReferenceWork reference = take_reference_work(session);
+  const LaunchFacts facts = gather_launch_facts(session, reference);
 
   std::optional<Output> output;
   SweepRun run(selected.sweep, selected.cases);
+  // Without BLAS there is no product to time.
+  if (!facts.blas_problem) run.reference = &reference;
   run.devices = open_backends(backends_of(selected.cases), session);
   const std::vector<Json> devices = describe_devices(run.devices, session);
   on_first_rank(world, [&] {

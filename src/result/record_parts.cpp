@@ -327,6 +327,23 @@ Rows<DeviceMoment> moment_rows() {
   };
 }
 
+Rows<ReferenceTimes> reference_rows() {
+  return {
+      field("gemm_s", &ReferenceTimes::gemm_s,
+            {.meaning =
+                 "one product [64, 1024] x [1024, 1024] in f32 on one thread: of each rank the median of "
+                 "five, of these the median",
+             .unit = "s",
+             .least = 0}),
+      field("gemm_slowest_s", &ReferenceTimes::gemm_slowest_s,
+            {.meaning = "the same of the slowest rank", .unit = "s", .least = 0}),
+      field("copy_s", &ReferenceTimes::copy_s,
+            {.meaning = "one copy of 12 MiB, likewise", .unit = "s", .least = 0}),
+      field("copy_slowest_s", &ReferenceTimes::copy_slowest_s,
+            {.meaning = "the same of the slowest rank", .unit = "s", .least = 0}),
+  };
+}
+
 Rows<RankInfo> rank_rows() {
   return {
       field("world", &RankInfo::world, {.meaning = "ranks of the launch", .least = 0}),
@@ -364,6 +381,11 @@ TPBENCH_ROWS(DeviceResult,
              (Rows<DeviceResult>{
                  field("before", &DeviceResult::before, {.meaning = "right before the first of them"}),
                  field("after", &DeviceResult::after, {.meaning = "right after the last"})}))
+TPBENCH_ROWS(ReferenceTimes, reference_rows())
+TPBENCH_ROWS(ReferenceResult,
+             (Rows<ReferenceResult>{
+                 field("before", &ReferenceResult::before, {.meaning = "before the warm-up"}),
+                 field("after", &ReferenceResult::after, {.meaning = "after the samples"})}))
 TPBENCH_ROWS(RankInfo, rank_rows())
 
 }  // namespace tpbench
