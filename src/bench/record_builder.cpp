@@ -30,7 +30,7 @@ Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(
 double median_of(CollectiveResult& collective, const Record& record, const Samples& samples) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
-  const std::int64_t part = collective.ranks == record.point.tp_degree ? 0 : collective.ranks;
+  const std::int64_t part = collective.ranks == record.point.layout.tp ? 0 : collective.ranks;
   const EventKey kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
   for (const Samples::OfCollective& measured : samples.collectives) {
     if (measured.kind == kind)
@@ -130,10 +130,13 @@ void drop_times(Record& record) {
 
 }  // namespace
 
-Record start_record(const std::string& id, const Case& point) {
+Record start_record(const std::string& id, const Case& point, const Model* model) {
   Record record;
   record.id = id;
   record.point = point;
+  if (model != nullptr)
+    record.model =
+        ModelInfo{model->title, model->source, {}, count_parameters(*model).total(), model->not_run};
   const Workload& workload = point.workload_row();
   const Shape shape = point.shape();
   if (why_impossible(workload, shape)) return record;
@@ -153,8 +156,8 @@ Record start_record(const std::string& id, const Case& point) {
                                     {}});
     }
   }
-  record.model_memory = model_memory_of_case(workload, shape, point.model_row());
-  record.memory->unsharded_peak = cost_of(point, 1).memory.total();
+  record.model_memory = model_memory_of_case(workload, shape, model);
+  record.memory->unsharded_peak = cost_of(point, Layout{}).memory.total();
   return record;
 }
 

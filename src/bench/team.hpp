@@ -78,7 +78,7 @@ class TeamCache {
 
  private:
   const Session& session_;
-  std::map<std::tuple<std::int64_t, Placement, Groups>, std::unique_ptr<Team>> teams_;
+  std::map<std::tuple<Layout, Placement, Groups>, std::unique_ptr<Team>> teams_;
 };
 
 }  // namespace tpbench

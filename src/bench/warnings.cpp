@@ -283,7 +283,7 @@ Message shared_gpu(const WarningInputs& in) {
 }
 
 Message staged(const WarningInputs& in) {
-  if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
+  if (in.record.status != Status::ok || in.point.layout.tp == 1 ||
       in.record.data_path != name_of(DataPath::staged))
     return std::nullopt;
   std::vector<std::string> direct;

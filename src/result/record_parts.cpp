@@ -12,9 +12,7 @@ constexpr std::string_view kNotMeasured = "not measured: skipped, or failed earl
 
 Rows<Quantity> quantity_rows() {
   const auto of_summary = [](std::string_view key, auto Summary::*member, const FieldText& text) {
-    const Field<Summary> row = field(key, member, text);
-    return Field<Quantity>{key, text, [row](const Quantity& q) { return row.get(q.summary); },
-                           [row](Quantity& q, const Json& json) { row.set(q.summary, json); }, row.type};
+    return within(&Quantity::summary, field(key, member, text));
   };
   return {
       of_summary("median", &Summary::median,
@@ -193,6 +191,18 @@ Rows<ModelMemory> model_memory_rows() {
   };
 }
 
+Rows<ModelInfo> model_info_rows() {
+  return {
+      field("title", &ModelInfo::title, {.meaning = "its name for people, or the family that its file names"}),
+      field("source", &ModelInfo::source, {.meaning = "where its numbers stand"}),
+      field("hash", &ModelInfo::hash,
+            {.meaning = "of the file's bytes; files of one shape are one case", .null = "a preset"}),
+      field("parameters", &ModelInfo::parameters,
+            {.meaning = "of the whole model, by formula, with embeddings and norms", .least = 1}),
+      field("not_run", &ModelInfo::not_run, {.meaning = "what of it was left out, or run as something else"}),
+  };
+}
+
 Rows<CollectiveResult> collective_rows() {
   constexpr std::string_view kNoBandwidth = "one rank, not measured, or it overlaps with compute";
   return {
@@ -360,6 +370,7 @@ Rows<RankInfo> rank_rows() {
 TPBENCH_ROWS(Quantity, quantity_rows())
 TPBENCH_ROWS(MemoryResult, memory_rows())
 TPBENCH_ROWS(ModelMemory, model_memory_rows())
+TPBENCH_ROWS(ModelInfo, model_info_rows())
 TPBENCH_ROWS(CollectiveResult, collective_rows())
 TPBENCH_ROWS(ScalingResult, scaling_rows())
 TPBENCH_ROWS(OverlapResult, overlap_rows())

@@ -55,7 +55,7 @@ TEST_P(EveryCase, ClosesAndCountsItsMemory) {
   for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
     SCOPED_TRACE(testing::Message() << "degree " << degree);
     Case point = make_case(GetParam(), {12, 60, 132, 6, 12, 4});
-    point.tp_degree = degree;
+    point.layout.tp = degree;
     point.num_layers = 2;
     normalise_case(point);
     if (!can_split(point)) continue;
@@ -112,7 +112,7 @@ TEST(Groups, RunAtTheSameTimeAsReplicas) {
   point.groups = Groups::all;
   for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
     SCOPED_TRACE(testing::Message() << "degree " << degree);
-    point.tp_degree = degree;
+    point.layout.tp = degree;
     const Team& team = team_for(point);
     const auto groups = static_cast<std::size_t>(world().size() / degree);
     EXPECT_EQ(team.groups.size(), groups);
@@ -142,7 +142,7 @@ TEST(Groups, FollowThePlacement) {
   for (const Placement placement : {Placement::packed, Placement::spread}) {
     Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
     point.placement = placement;
-    point.tp_degree = world().size();
+    point.layout.tp = world().size();
     const Team& team = team_for(point);
     const std::vector<int>& group = team.groups.front();
     ASSERT_EQ(group.size(), static_cast<std::size_t>(world().size()));
@@ -187,7 +187,7 @@ TEST(Sampling, RepeatsWhatARankBeganTooLate) {
 TEST(Sampling, ARankThatComputesLongerIsNoCommunication) {
   if (world().size() < 2) GTEST_SKIP() << "needs another rank";
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   InjectedFault slow;
   slow.kind = FaultKind::slow;
   slow.milliseconds = 100;

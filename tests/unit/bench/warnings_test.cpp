@@ -19,7 +19,7 @@ Case make_case(std::int64_t degree, const std::string& workload) {
   point.workload = workload;
   point.hidden_size = 4096;
   point.sequence_length = 128;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   normalise_case(point);
   point.threads_per_rank = 2;
   return point;
