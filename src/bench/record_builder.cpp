@@ -10,6 +10,7 @@ namespace tpbench {
 namespace {
 
 void append(Quantity& quantity, const std::vector<double>& samples_s) {
+  if (samples_s.empty()) return;
   quantity.samples_s.insert(quantity.samples_s.end(), samples_s.begin(), samples_s.end());
   quantity.epoch_medians_s.push_back(summarise(samples_s).median);
   quantity.summary = summarise(quantity.samples_s);
@@ -29,8 +30,8 @@ Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(
 double median_of(CollectiveResult& collective, const Record& record, const Samples& samples) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
-  const std::int64_t part = collective.ranks == record.point.tp_degree ? 0 : collective.ranks;
-  const Segment kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
+  const std::int64_t part = collective.ranks == record.point.layout.tp ? 0 : collective.ranks;
+  const EventKey kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
   for (const Samples::OfCollective& measured : samples.collectives) {
     if (measured.kind == kind)
       collective.epoch_medians_s.push_back(summarise(measured.communication_s).median);
@@ -117,6 +118,7 @@ DeviceMoment moment_of(const DeviceState& state) {
 void drop_times(Record& record) {
   record.device.reset();
   record.overlap.reset();
+  record.reference.clear();
   record.time.reset();
   record.gflops_per_rank.reset();
   record.converged.reset();
@@ -128,10 +130,13 @@ void drop_times(Record& record) {
 
 }  // namespace
 
-Record start_record(const std::string& id, const Case& point) {
+Record start_record(const std::string& id, const Case& point, const Model* model) {
   Record record;
   record.id = id;
   record.point = point;
+  if (model != nullptr)
+    record.model =
+        ModelInfo{model->title, model->source, {}, count_parameters(*model).total(), model->not_run};
   const Workload& workload = point.workload_row();
   const Shape shape = point.shape();
   if (why_impossible(workload, shape)) return record;
@@ -151,8 +156,8 @@ Record start_record(const std::string& id, const Case& point) {
                                     {}});
     }
   }
-  record.model_memory = model_memory_of_case(workload, shape, point.model_row());
-  record.memory->unsharded_peak = cost_of(point, 1).memory.total();
+  record.model_memory = model_memory_of_case(workload, shape, model);
+  record.memory->unsharded_peak = cost_of(point, Layout{}).memory.total();
   return record;
 }
 
@@ -210,6 +215,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
   if (outcome.status == Status::ok) {
     add_times(record, outcome.samples);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
+    if (outcome.reference) record.reference.push_back(*outcome.reference);
     if (outcome.device_before && outcome.device_after)
       record.device = {moment_of(*outcome.device_before), moment_of(*outcome.device_after)};
     if (!record.collectives.empty()) record.data_path = name_of(outcome.data_path);

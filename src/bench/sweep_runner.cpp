@@ -39,6 +39,7 @@ class SweepLoop {
     for (const Case& point : run.cases) {
       skips_.push_back(why_skipped(
           point, {session.host_of(), devices_of(run.devices, point.backend), session.threads_may_communicate()}));
+      if (!skips_.back()) skips_.back() = why_not_multiplied(point.backend);
     }
   }
 
@@ -122,29 +123,11 @@ class SweepLoop {
     return options;
   }
 
-<<<<<<< HEAD
   // Of cases and epochs, those that will be tried.
   [[nodiscard]] std::size_t runs_left(const std::vector<std::int64_t>& done) const {
     std::size_t left = 0;
     for (std::size_t index = 0; index < done.size(); ++index) {
       if (!skips_[index]) left += static_cast<std::size_t>(run_.sweep.measure.epochs - done[index]);
-=======
-  // Returns, on every rank, whether the case is ok so far.
-  bool run_one(const Case& asked, Guard& guard, Progress& progress) {
-    current_id_ = case_id(asked);
-    Case point = asked;
-    if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
-    const std::vector<int> device_of = devices_of(run_.devices, point.backend);
-    auto skip = why_skipped(point, {session_.host_of(), device_of});
-    if (!skip) skip = why_not_multiplied(point.backend);
-    std::optional<std::string> problem;
-    if (ledger_) {
-      problem = report([&] {
-        ledger_->open(current_id_, point);
-        if (skip) ledger_->skip(current_id_, *skip);
-        progress.start(current_id_);
-      });
->>>>>>> main
     }
     return left;
   }
@@ -218,8 +201,8 @@ class SweepLoop {
     const std::vector<int> device_of = devices_of(run_.devices, point.backend);
     const RanksBeside beside = {ranks_at(team, session_.host_of()), ranks_at(team, device_of)};
     try {
-      return run_case(point, {run_.sweep.measure, run_.sweep.verify}, team, parts_, session_.heartbeat(),
-                      beside);
+      return run_case(point, {run_.sweep.measure, run_.sweep.verify, run_.reference}, team, parts_,
+                      session_.heartbeat(), beside);
     } catch (const std::exception& error) {
       // A rank that failed inside timed steps, or a communicator that failed: the others wait where nothing
       // can reach them, and their next call would go wrong.
@@ -292,7 +275,7 @@ double watchdog_limit_s(double base_s, const Case& point) {
   }
   // One weight set, unsharded, is made anew between two signs of life of verification; so are the inputs.
   const double made_anew =
-      static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.tp_degree) +
+      static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.layout.tp) +
       static_cast<double>(cost.memory.total() - cost.memory[Category::weights]);
   return base_s + cost.flop() / layers / kFlopPerSecond + largest_call / kBytesPerSecond +
          made_anew / kFillBytesPerSecond;

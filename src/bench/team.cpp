@@ -15,9 +15,20 @@ void Team::settle(const std::optional<std::string>& problem) const {
   if (const auto agreed = active->agree(mine)) throw AgreedError(*agreed);
 }
 
+void Team::share_a_clock(const std::string& domain) {
+  clock = std::make_shared<CommonClock>(*active, domain);
+  start = std::make_shared<StepStart>(*active, *clock);
+}
+
 std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of) {
   const std::vector<int> order = rank_order(host_of, point.placement == Placement::spread);
-  return cut_groups(order, static_cast<int>(point.tp_degree), point.groups == Groups::all);
+  return cut_groups(order, static_cast<int>(point.layout.ranks()), point.groups == Groups::all);
+}
+
+std::size_t active_ranks(const Team& team) {
+  std::size_t ranks = 0;
+  for (const std::vector<int>& group : team.groups) ranks += group.size();
+  return ranks;
 }
 
 Team whole_world(const Session& session) {
@@ -27,11 +38,12 @@ Team whole_world(const Session& session) {
   team.groups = {ranks};
   team.active = session.make_group(ranks, 1);
   team.group = session.make_group(ranks, 2);
+  team.share_a_clock();
   return team;
 }
 
 const Team& TeamCache::team_for(const Case& point) {
-  std::unique_ptr<Team>& slot = teams_[{point.tp_degree, point.placement, point.groups}];
+  std::unique_ptr<Team>& slot = teams_[{point.layout, point.placement, point.groups}];
   if (slot) return *slot;
 
   slot = std::make_unique<Team>();
@@ -42,6 +54,7 @@ const Team& TeamCache::team_for(const Case& point) {
     if (std::find(group.begin(), group.end(), session_.world().rank()) == group.end()) continue;
     slot->active = session_.make_group(active, 1);
     slot->group = session_.make_group(group, 2);
+    slot->share_a_clock();
   }
   return *slot;
 }

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "comm/common_clock.hpp"
 #include "comm/control.hpp"
 #include "comm/session.hpp"
+#include "comm/step_start.hpp"
 #include "sweep/case.hpp"
 
 namespace tpbench {
@@ -27,8 +29,13 @@ struct Team {
   std::vector<std::vector<int>> groups;  ///< world ranks; all groups that run at the same time
   std::optional<Control> group;          ///< the ranks that share this rank's layer; empty when it has none
   std::optional<Control> active;         ///< the ranks of all groups; empty when this rank is not among them
+  std::shared_ptr<CommonClock> clock;    ///< of the active ranks
+  std::shared_ptr<StepStart> start;      ///< of the active ranks
 
   [[nodiscard]] bool member() const { return group.has_value(); }
+
+  /// Makes clock and start, for the active ranks that are there. Collective over these.
+  void share_a_clock(const std::string& domain = clock_domain());
 
   /// Runs `work`, which communicates only through ranks that agree (AgreeingCommunicator), and has all active
   /// ranks hear of an exception on any of them: then every rank throws AgreedError with the first failing
@@ -55,6 +62,9 @@ struct Team {
 /// World ranks of the groups that run `point` at the same time; host_of[r] is the host of world rank r.
 std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of);
 
+/// How many ranks work on the case, in all groups together.
+std::size_t active_ranks(const Team& team);
+
 /// All ranks of the launch as one group. Collective over the world.
 Team whole_world(const Session& session);
 
@@ -68,7 +78,7 @@ class TeamCache {
 
  private:
   const Session& session_;
-  std::map<std::tuple<std::int64_t, Placement, Groups>, std::unique_ptr<Team>> teams_;
+  std::map<std::tuple<Layout, Placement, Groups>, std::unique_ptr<Team>> teams_;
 };
 
 }  // namespace tpbench

@@ -102,6 +102,16 @@ Message noisy_machine(const WarningInputs& in) {
       format_percent(in.facts.worst_noise));
 }
 
+Message machine_drift(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return drift(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
+Message busy_neighbour(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return neighbour(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
 // The active ranks that `is_one` says yes to, as words: "rank 3 (n2)", "ranks 3 (n2) and 12 more".
 template <typename Predicate>
 std::optional<std::string> ranks_that(const WarningInputs& in, const Predicate& is_one) {
@@ -216,14 +226,17 @@ Message short_step(const WarningInputs& in) {
          "the cost)";
 }
 
-// Which rank the others wait for, where it is one that computes longer than they do.
-std::string slow_rank(const WarningInputs& in) {
-  constexpr double kClearly = 1.1;
+// By sums over all samples: a rank that is stopped now and then leaves the medians as they are.
+Message slow_rank(const WarningInputs& in) {
+  constexpr double kClearly = 1.25;
   const auto& slowest = in.outcome.slowest;
-  if (!slowest || slowest->compute_s < kClearly * slowest->others_s) return "";
-  return fmt::format(", and rank {} ({}) computed {} longer than the others did", slowest->world_rank,
-                     in.facts.ranks[static_cast<std::size_t>(slowest->world_rank)].host,
-                     format_percent(slowest->compute_s / slowest->others_s - 1));
+  if (!slowest || slowest->compute_s < kClearly * slowest->others_s) return std::nullopt;
+  return fmt::format(
+      "rank {} ({}) computed {} longer than the other ranks did, over all samples: a slower core, another "
+      "program "
+      "there, or its binding",
+      slowest->world_rank, in.facts.ranks[static_cast<std::size_t>(slowest->world_rank)].host,
+      format_percent(slowest->compute_s / slowest->others_s - 1));
 }
 
 Message imbalance(const WarningInputs& in) {
@@ -231,9 +244,9 @@ Message imbalance(const WarningInputs& in) {
   const double wait = in.record.time->wait.summary.median, step = in.record.time->step.summary.median;
   if (wait <= 0.1 * step) return std::nullopt;
   return fmt::format(
-      "the ranks' waits at the collectives, added up, are {} of the step{}: unequal cores, binding or "
+      "the ranks' waits at the collectives, added up, are {} of the step: unequal cores, binding or "
       "other programs",
-      format_percent(wait / step), slow_rank(in));
+      format_percent(wait / step));
 }
 
 Message unexplained(const WarningInputs& in) {
@@ -270,7 +283,7 @@ Message shared_gpu(const WarningInputs& in) {
 }
 
 Message staged(const WarningInputs& in) {
-  if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
+  if (in.record.status != Status::ok || in.point.layout.tp == 1 ||
       in.record.data_path != name_of(DataPath::staged))
     return std::nullopt;
   std::vector<std::string> direct;
@@ -369,9 +382,12 @@ constexpr Row kWarnings[] = {
     {"cpu_governor", cpu_governor},
     {"small_pages", small_pages},
     {"noisy_machine", noisy_machine},
+    {"machine_drift", machine_drift},
+    {"busy_neighbour", busy_neighbour},
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},
+    {"slow_rank", slow_rank},
     {"unexplained", unexplained},
     {"mixed_launches", mixed_launches},
     {"shared_gpu", shared_gpu},

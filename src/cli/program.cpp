@@ -108,6 +108,11 @@ void flush_results(ExitStatus& status, std::string& message) {
 // that leave so give it time; when it leaves they are ended with it.
 int leave(ExitStatus status, long rank) {
   if (status != ExitStatus::ok && rank != 0) std::this_thread::sleep_for(std::chrono::seconds(3));
+  // A thread of OpenBLAS that cannot have its buffer asks for ever, and the library waits for it at its end.
+  if (tightest_memory_limit()) {
+    std::fflush(nullptr);
+    _exit(static_cast<int>(status));
+  }
   return static_cast<int>(status);
 }
 

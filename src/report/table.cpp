@@ -178,7 +178,7 @@ struct WarningOrder {
 };
 
 double active_ranks(const Record& record) {
-  return static_cast<double>(record.point.tp_degree * record.ranks.replicas);
+  return static_cast<double>(record.point.layout.ranks() * record.ranks.replicas);
 }
 
 constexpr WarningOrder kWarningOrders[] = {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
 #include "result/scaling.hpp"
@@ -31,9 +32,8 @@ std::vector<Series> series_of(std::span<const Record* const> records) {
     all[place->second].push_back(record);
   }
   for (Series& series : all) {
-    std::stable_sort(series.begin(), series.end(), [](const Record* a, const Record* b) {
-      return a->point.tp_degree < b->point.tp_degree;
-    });
+    std::stable_sort(series.begin(), series.end(),
+                     [](const Record* a, const Record* b) { return a->point.layout < b->point.layout; });
   }
   return all;
 }
@@ -89,7 +89,7 @@ Stop stop_of(ReasonCode code) {
 
 // The part whose excess over ideal scaling is the largest, and that excess over the step.
 std::pair<Stop, double> largest_excess(const Record& baseline, const Record& record) {
-  const double degree = static_cast<double>(record.point.tp_degree);
+  const double degree = static_cast<double>(record.point.layout.ranks());
   const auto excess = [&](Quantity TimeResult::*part) {
     return ((*record.time).*part).summary.median - ((*baseline.time).*part).summary.median / degree;
   };
@@ -107,47 +107,65 @@ std::pair<Stop, double> largest_excess(const Record& baseline, const Record& rec
 
 // What the intervals of both medians leave open; empty where there are too few samples for one.
 std::optional<std::array<double, 2>> efficiency_interval(const Record& baseline, const Record& record) {
-  const auto degree = static_cast<double>(record.point.tp_degree);
+  const auto degree = static_cast<double>(record.point.layout.ranks());
   if (&baseline == &record) return {{1, 1}};
   const auto &one = baseline.time->step.summary.ci95, &all = record.time->step.summary.ci95;
   if (!one || !all || (*all)[0] <= 0) return std::nullopt;
   return {{(*one)[0] / (degree * (*all)[1]), (*one)[1] / (degree * (*all)[0])}};
 }
 
-// Why it is not certain that `record` reaches the floor, or does not; empty where it is.
-std::optional<std::string> doubt(const Record& baseline, const Record& record, double efficiency_floor) {
-  const auto interval = efficiency_interval(baseline, record);
-  if (!interval)
-    return fmt::format("there are too few samples for an interval of TP {}", record.point.tp_degree);
-  if ((*interval)[0] >= efficiency_floor || (*interval)[1] < efficiency_floor) return std::nullopt;
-  return fmt::format("the efficiency of TP {} is from {:.2f} to {:.2f}", record.point.tp_degree,
-                     (*interval)[0], (*interval)[1]);
+// Degrees of which it is not certain whether they reach the floor, and what leaves it open.
+void find_doubts(const Series& series, double efficiency_floor, UsefulDegree& result) {
+  std::vector<std::string> reasons, unknown;
+  const bool has_scale = series.front()->time->step.summary.ci95.has_value();
+  if (!has_scale) unknown.emplace_back("TP 1");
+  for (const Record* record : series) {
+    if (!is_timed(*record)) continue;
+    const std::int64_t degree = record->point.layout.ranks();
+    const auto interval = efficiency_interval(*series.front(), *record);
+    if (interval && ((*interval)[0] >= efficiency_floor || (*interval)[1] < efficiency_floor)) continue;
+    result.doubtful.push_back(degree);
+    if (interval) {
+      reasons.push_back(fmt::format("{} TP {} {} {:.2f} to {:.2f}", reasons.empty() ? "the efficiency of" : "that of",
+                                    degree, reasons.empty() ? "is from" : "from", (*interval)[0], (*interval)[1]));
+    } else if (has_scale) {
+      unknown.push_back(fmt::format("TP {}", degree));
+    }
+  }
+  if (result.doubtful.empty()) return;
+  result.doubt = join_words(reasons);
+  if (unknown.empty()) return;
+  if (!reasons.empty()) result.doubt += "; ";
+  result.doubt += "there are too few independent samples for an interval of " + join_words(unknown);
 }
 
-// The first doubt about the degree that was found, or the one behind it.
-std::optional<std::string> doubt_of(const UsefulDegree& result, const Series& series,
-                                    double efficiency_floor) {
+// Degrees under the largest useful one that are not useful: people who read "up to" have to know.
+void find_gaps(const Series& series, double efficiency_floor, UsefulDegree& result) {
+  std::vector<std::string> below;
   for (const Record* record : series) {
-    const std::int64_t degree = record->point.tp_degree;
-    if (!is_timed(*record) || (degree != result.degree && degree != result.next)) continue;
-    if (auto found = doubt(*series.front(), *record, efficiency_floor)) return found;
+    const std::int64_t degree = record->point.layout.ranks();
+    if (degree >= result.degree.value_or(0) || !is_timed(*record)) continue;
+    const double efficiency = record->scaling.efficiency.value_or(0);
+    if (efficiency >= efficiency_floor) continue;
+    result.below_floor.push_back(degree);
+    below.push_back(fmt::format("TP {} ({:.2f})", degree, efficiency));
   }
-  return std::nullopt;
+  if (!below.empty()) result.gap = join_words(below) + (below.size() == 1 ? " is" : " are") + " below the floor";
 }
 
 void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& result) {
   for (const Record* record : series) {
     if (is_timed(*record) && record->scaling.efficiency.value_or(-1) >= efficiency_floor) {
-      result.degree = record->point.tp_degree;
+      result.degree = record->point.layout.ranks();
       result.efficiency = record->scaling.efficiency;
     }
   }
   const auto next = std::find_if(series.begin(), series.end(), [&](const Record* record) {
-    return record->point.tp_degree > result.degree.value_or(0);
+    return record->point.layout.ranks() > result.degree.value_or(0);
   });
   if (next == series.end()) return;
   const Record& stopped = **next;
-  result.next = stopped.point.tp_degree;
+  result.next = stopped.point.layout.ranks();
   if (!is_timed(stopped)) {
     result.stop = stopped.reason_code ? stop_of(*stopped.reason_code) : Stop::error;
     return;
@@ -170,7 +188,7 @@ std::string what_stops(const UsefulDegree& result, const Series& series) {
                        name_of(*result.stop), share_text(*result.stop, share));
   }
   const auto next = std::find_if(series.begin(), series.end(), [&](const Record* record) {
-    return record->point.tp_degree == *result.next;
+    return record->point.layout.ranks() == *result.next;
   });
   return fmt::format("TP {} {}, stopped by {} ({})", *result.next,
                      (*next)->status == Status::skipped ? "was skipped" : "failed", name_of(*result.stop),
@@ -182,14 +200,15 @@ std::string say(const UsefulDegree& result, const Series& series, double efficie
   if (series.size() == 1) return "TP 1 is the only degree tried.";
   const std::string useful =
       fmt::format("useful up to TP {} (efficiency {:.2f})", *result.degree, *result.efficiency);
-  if (!result.next) return useful + ", the largest degree tried.";
-  return useful + "; " + what_stops(result, series) + ".";
+  const std::string gap = result.gap.empty() ? "" : ", but " + result.gap;
+  if (!result.next) return useful + ", the largest degree tried" + gap + ".";
+  return useful + gap + "; " + what_stops(result, series) + ".";
 }
 
 std::string say_no_baseline(const Series& series) {
   std::string text = "no useful degree can be stated without a tp_degree 1 case";
   const Record& first = *series.front();
-  if (first.point.tp_degree == 1) text += fmt::format(" that is ok (it is {})", name_of(first.status));
+  if (first.point.layout.ranks() == 1) text += fmt::format(" that is ok (it is {})", name_of(first.status));
   return text + ".";
 }
 
@@ -203,16 +222,15 @@ std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double
     UsefulDegree result;
     result.series = series_id(*series.front());
     result.name = names.name(series.front()->point);
-    const bool has_baseline = series.front()->point.tp_degree == 1 && is_timed(*series.front());
-    if (has_baseline) find_degrees(series, efficiency_floor, result);
+    const bool has_baseline = series.front()->point.layout.ranks() == 1 && is_timed(*series.front());
+    if (has_baseline) {
+      find_degrees(series, efficiency_floor, result);
+      find_gaps(series, efficiency_floor, result);
+      find_doubts(series, efficiency_floor, result);
+    }
     result.sentence =
         result.name + ": " + (has_baseline ? say(result, series, efficiency_floor) : say_no_baseline(series));
-    if (has_baseline) {
-      if (const auto found = doubt_of(result, series, efficiency_floor)) {
-        result.is_certain = false;
-        result.sentence += " Not certain: " + *found + ".";
-      }
-    }
+    if (!result.doubtful.empty()) result.sentence += " Not certain: " + result.doubt + ".";
     results.push_back(std::move(result));
   }
   return results;

@@ -11,6 +11,7 @@
 #include "base/enum_names.hpp"
 #include "base/field.hpp"
 #include "measure/statistics.hpp"
+#include "result/reference_times.hpp"
 #include "sweep/case.hpp"
 #include "workload/memory.hpp"
 #include "workload/model_memory.hpp"
@@ -134,6 +135,15 @@ struct Warning {
   bool operator==(const Warning&) const = default;
 };
 
+/// The model whose shape a case has.
+struct ModelInfo {
+  std::string title;                ///< for people, or the family that a file names
+  std::string source;               ///< where its numbers stand: publications, or the path of its file
+  std::optional<std::string> hash;  ///< of the file's bytes; empty for a preset
+  std::int64_t parameters = 0;      ///< of the whole model, by formula
+  std::vector<std::string> not_run;  ///< Model::not_run
+};
+
 struct RankInfo {
   std::int64_t world = 0;
   std::vector<std::int64_t> group;              ///< world ranks of the (first) group
@@ -155,6 +165,7 @@ struct Record {
       earlier_environments;            ///< those of epochs before a resumed launch found another one
   std::string started_at;              ///< UTC
   double duration_s = 0;               ///< wall time of the case, all phases
+  std::optional<ModelInfo> model;      ///< of a case that has one
   Case point;                          ///< `case` in JSON; threads_per_rank resolved
   std::optional<TimeResult> time;      ///< only of a case that is ok
   std::optional<MemoryResult> memory;  ///< predicted parts also for a skipped case
@@ -168,6 +179,7 @@ struct Record {
       data_path;  ///< "host", "staged", "device"; empty without collectives or when not run
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
+  std::vector<ReferenceResult> reference;  ///< one per epoch; empty where it was not run beside the case
   std::optional<DeviceResult> device;    ///< of a case on devices that tell
   std::optional<OverlapResult> overlap;  ///< of an ok case that overlaps
   VerificationResult verification;

@@ -165,6 +165,8 @@ Rows<Record> result_rows() {
   return {
       time_row("time_s", summary_rows(),
                {.meaning = "times of a step: see \"Times\"", .unit = "s", .null = "the case is not ok"}),
+      field("model", &Record::model,
+            {.meaning = "the model whose shape the case has", .null = "the case has no model", .since = 2}),
       field("memory_bytes", &Record::memory,
             {.meaning = "bytes on one rank", .null = "the case failed before anything was known of it"}),
       field(
@@ -191,6 +193,12 @@ Rows<Record> result_rows() {
       group<Record>("communication", communication_rows()),
       field("scaling", &Record::scaling,
             {.meaning = "against the case of one rank, of the same sweep: its baseline"}),
+      field("reference", &Record::reference,
+            {.meaning =
+                 "fixed work beside the case, all its ranks at once, one entry per epoch: what changes its "
+                 "time is the machine (docs/methodology.md, \"The machine\")",
+             .null = "tensors are on a device, or the case is not ok",
+             .since = 2}),
       timed_field(
           "device", &Record::device,
           {.meaning =

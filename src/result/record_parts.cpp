@@ -12,9 +12,7 @@ constexpr std::string_view kNotMeasured = "not measured: skipped, or failed earl
 
 Rows<Quantity> quantity_rows() {
   const auto of_summary = [](std::string_view key, auto Summary::*member, const FieldText& text) {
-    const Field<Summary> row = field(key, member, text);
-    return Field<Quantity>{key, text, [row](const Quantity& q) { return row.get(q.summary); },
-                           [row](Quantity& q, const Json& json) { row.set(q.summary, json); }, row.type};
+    return within(&Quantity::summary, field(key, member, text));
   };
   return {
       of_summary("median", &Summary::median,
@@ -193,6 +191,18 @@ Rows<ModelMemory> model_memory_rows() {
   };
 }
 
+Rows<ModelInfo> model_info_rows() {
+  return {
+      field("title", &ModelInfo::title, {.meaning = "its name for people, or the family that its file names"}),
+      field("source", &ModelInfo::source, {.meaning = "where its numbers stand"}),
+      field("hash", &ModelInfo::hash,
+            {.meaning = "of the file's bytes; files of one shape are one case", .null = "a preset"}),
+      field("parameters", &ModelInfo::parameters,
+            {.meaning = "of the whole model, by formula, with embeddings and norms", .least = 1}),
+      field("not_run", &ModelInfo::not_run, {.meaning = "what of it was left out, or run as something else"}),
+  };
+}
+
 Rows<CollectiveResult> collective_rows() {
   constexpr std::string_view kNoBandwidth = "one rank, not measured, or it overlaps with compute";
   return {
@@ -317,6 +327,23 @@ Rows<DeviceMoment> moment_rows() {
   };
 }
 
+Rows<ReferenceTimes> reference_rows() {
+  return {
+      field("gemm_s", &ReferenceTimes::gemm_s,
+            {.meaning =
+                 "one product [64, 1024] x [1024, 1024] in f32 on one thread: of each rank the median of "
+                 "five, of these the median",
+             .unit = "s",
+             .least = 0}),
+      field("gemm_slowest_s", &ReferenceTimes::gemm_slowest_s,
+            {.meaning = "the same of the slowest rank", .unit = "s", .least = 0}),
+      field("copy_s", &ReferenceTimes::copy_s,
+            {.meaning = "one copy of 12 MiB, likewise", .unit = "s", .least = 0}),
+      field("copy_slowest_s", &ReferenceTimes::copy_slowest_s,
+            {.meaning = "the same of the slowest rank", .unit = "s", .least = 0}),
+  };
+}
+
 Rows<RankInfo> rank_rows() {
   return {
       field("world", &RankInfo::world, {.meaning = "ranks of the launch", .least = 0}),
@@ -343,6 +370,7 @@ Rows<RankInfo> rank_rows() {
 TPBENCH_ROWS(Quantity, quantity_rows())
 TPBENCH_ROWS(MemoryResult, memory_rows())
 TPBENCH_ROWS(ModelMemory, model_memory_rows())
+TPBENCH_ROWS(ModelInfo, model_info_rows())
 TPBENCH_ROWS(CollectiveResult, collective_rows())
 TPBENCH_ROWS(ScalingResult, scaling_rows())
 TPBENCH_ROWS(OverlapResult, overlap_rows())
@@ -353,6 +381,11 @@ TPBENCH_ROWS(DeviceResult,
              (Rows<DeviceResult>{
                  field("before", &DeviceResult::before, {.meaning = "right before the first of them"}),
                  field("after", &DeviceResult::after, {.meaning = "right after the last"})}))
+TPBENCH_ROWS(ReferenceTimes, reference_rows())
+TPBENCH_ROWS(ReferenceResult,
+             (Rows<ReferenceResult>{
+                 field("before", &ReferenceResult::before, {.meaning = "before the warm-up"}),
+                 field("after", &ReferenceResult::after, {.meaning = "after the samples"})}))
 TPBENCH_ROWS(RankInfo, rank_rows())
 
 }  // namespace tpbench

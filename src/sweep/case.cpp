@@ -20,12 +20,20 @@ bool when(const UsedFields& uses) {
   return uses.*used;
 }
 
+CaseField axis(Field<Case> row, std::string_view title, bool (*applies)(const UsedFields&) = always) {
+  row.text.column = "*";
+  return {std::move(row), title, applies};
+}
+
 template <typename T>
 CaseField row(std::string_view key, std::string_view title, T Case::*member, const FieldText& text,
               bool (*applies)(const UsedFields&) = always) {
-  FieldText with_column = text;
-  with_column.column = "*";
-  return {field(key, member, with_column), title, applies};
+  return axis(field(key, member, text), title, applies);
+}
+
+CaseField layout_row(std::string_view key, std::string_view title, std::int64_t Layout::*degree,
+                     const FieldText& text) {
+  return axis(within(&Case::layout, field(key, degree, text)), title);
 }
 
 Json workload_names() {
@@ -41,6 +49,22 @@ CaseField workload_row() {
   return workload;
 }
 
+Json usual_head_dim(const Case& point) {
+  const std::int64_t heads = point.num_heads.value_or(0);
+  return heads == 0 || point.hidden_size % heads != 0 ? Json(nullptr) : Json(point.hidden_size / heads);
+}
+
+CaseField head_dim_row() {
+  CaseField head_dim = row("head_dim", "d", &Case::head_dim,
+                           {.meaning = "elements of a head's queries, keys and values",
+                            .null = "all but `attention` and `block`",
+                            .least = 1,
+                            .since = 2},
+                           when<&UsedFields::num_heads>);
+  head_dim.implicit = usual_head_dim;
+  return head_dim;
+}
+
 std::vector<CaseField> make_rows() {
   return {
       workload_row(),
@@ -50,8 +74,8 @@ std::vector<CaseField> make_rows() {
       row("dtype", "dtype", &Case::dtype, {.meaning = "element type of every tensor"}),
       row("model", "model", &Case::model,
           {.meaning =
-               "the preset that set hidden_size, ffn_hidden_size, num_heads, num_kv_heads, activation and "
-               "norm; those stand in the case too",
+               "the preset, or the model's own file, that set hidden_size, ffn_hidden_size, num_heads, "
+               "num_kv_heads, head_dim, activation and norm; those stand in the case too",
            .null = "the case has no model",
            .least = 1}),
       row("hidden_size", "h", &Case::hidden_size, {.meaning = "h", .least = 1}),
@@ -64,6 +88,7 @@ std::vector<CaseField> make_rows() {
       row("num_kv_heads", "kv", &Case::num_kv_heads,
           {.meaning = "key/value heads", .null = "all but `attention` and `block`", .least = 1},
           when<&UsedFields::num_heads>),
+      head_dim_row(),
       row("num_layers", "layers", &Case::num_layers,
           {.meaning = "distinct weight sets in a step", .null = "the workload has no weights", .least = 1},
           when<&UsedFields::num_layers>),
@@ -79,7 +104,7 @@ std::vector<CaseField> make_rows() {
            .null = "all but `attention` and `block`",
            .least = 0},
           when<&UsedFields::num_heads>),
-      row("tp_degree", "TP", &Case::tp_degree, {.meaning = "t, ranks that share one layer", .least = 1}),
+      layout_row("tp_degree", "TP", &Layout::tp, {.meaning = "t, ranks that share one layer", .least = 1}),
       row("algorithm", "algorithm", &Case::algorithm,
           {.meaning = "what carried the collectives", .null = "the workload has no collective", .least = 1},
           when<&UsedFields::algorithm>),
@@ -130,6 +155,7 @@ constexpr std::array kModelFields = {
     model_field<&Case::ffn_hidden_size, &Model::ffn_hidden_size>("ffn_hidden_size"),
     model_field<&Case::num_heads, &Model::num_heads>("num_heads"),
     model_field<&Case::num_kv_heads, &Model::num_kv_heads>("num_kv_heads"),
+    model_field<&Case::head_dim, &Model::head_dim>("head_dim"),
     model_field<&Case::activation, &Model::activation>("activation"),
     model_field<&Case::norm, &Model::norm>("norm"),
 };
@@ -138,10 +164,10 @@ constexpr std::array kModelFields = {
 
 std::span<const ModelField> model_fields() { return kModelFields; }
 
-Cost Case::cost(std::int64_t degree) const {
-  Shape at_degree = shape();
-  at_degree.tp_degree = degree;
-  return workload_row().cost(at_degree);
+Cost Case::cost(const Layout& at) const {
+  Shape in_layout = shape();
+  in_layout.layout = at;
+  return workload_row().cost(in_layout);
 }
 
 const Workload& Case::workload_row() const {
@@ -152,7 +178,7 @@ const Workload& Case::workload_row() const {
 }
 
 const Model* Case::model_row() const {
-  if (!model) return nullptr;
+  if (!model || is_model_file(*model)) return nullptr;
   const Model* row = find_model(*model);
   if (row == nullptr) throw std::runtime_error(fmt::format("\"{}\" is not a model of this build", *model));
   return row;
@@ -167,8 +193,9 @@ Shape Case::shape() const {
       .ffn_hidden_size = ffn_hidden_size.value_or(0),
       .num_heads = num_heads.value_or(0),
       .num_kv_heads = num_kv_heads.value_or(0),
+      .head_dim = head_dim.value_or(0),
       .num_layers = num_layers.value_or(1),
-      .tp_degree = tp_degree,
+      .layout = layout,
       .dtype = dtype,
       .activation = activation.value_or(Activation::gelu),
       .norm = norm.value_or(Norm::layer_norm),
@@ -181,23 +208,45 @@ Shape Case::shape() const {
 
 namespace {
 
-// Heads of 128, the usual size (Llama, GPT-3, Megatron's examples), or the next larger that divides.
+constexpr std::int64_t kUsualHeadSize = 128;  // Llama, GPT-3, Megatron's examples
+
+// Heads of the usual size, or of the next larger that divides.
 std::int64_t usual_heads(std::int64_t hidden_size) {
-  constexpr std::int64_t kHeadSize = 128;
-  std::int64_t heads = std::max<std::int64_t>(1, hidden_size / kHeadSize);
+  std::int64_t heads = std::max<std::int64_t>(1, hidden_size / kUsualHeadSize);
   while (hidden_size % heads != 0) --heads;
   return heads;
 }
 
 }  // namespace
 
-void normalise_case(Case& point) {
-  if (const Model* model = point.model_row()) {
+bool is_model_file(std::string_view model) { return model.ends_with(".json"); }
+
+bool Case::has_odd_default_heads() const {
+  return !model && num_heads == usual_heads(hidden_size) && hidden_size % kUsualHeadSize != 0 &&
+         hidden_size > kUsualHeadSize;
+}
+
+std::string about_default_heads(const Case& point) {
+  if (!point.num_heads || !point.has_odd_default_heads()) return "";
+  return fmt::format(
+      "; num_heads {} is the default: 128 does not divide hidden_size {}, so heads have {}; num_heads or "
+      "head_dim sets others",
+      *point.num_heads, point.hidden_size, point.hidden_size / *point.num_heads);
+}
+
+void normalise_case(Case& point, std::span<const Model> of_files) {
+  const Model* model = point.model_row();
+  for (const Model& of_file : of_files) {
+    if (point.model == of_file.name) model = &of_file;
+  }
+  if (model != nullptr) {
     for (const ModelField& row : kModelFields) row.set(point, *model);
   }
   if (!point.ffn_hidden_size) point.ffn_hidden_size = 4 * point.hidden_size;
   if (!point.num_heads) point.num_heads = usual_heads(point.hidden_size);
   if (!point.num_kv_heads) point.num_kv_heads = point.num_heads;
+  if (!point.head_dim && point.hidden_size % *point.num_heads == 0)
+    point.head_dim = point.hidden_size / *point.num_heads;
   if (!point.activation) point.activation = Activation::gelu;
   // Families of models: GPT has GELU and layer norms, Llama has SwiGLU and RMS norms.
   if (!point.norm) point.norm = point.activation == Activation::swiglu ? Norm::rms_norm : Norm::layer_norm;
@@ -233,19 +282,22 @@ std::string case_id(const Case& point) {
   std::string text;
   for (const CaseField& field : rows()) {
     const Json value = field.get(point);
-    const bool is_implicit = field.implicit && value == field.implicit(point);
+    // Two files of one shape are one case: what the file set is in the id, and where it lies is not.
+    const bool is_implicit = (field.implicit && value == field.implicit(point)) ||
+                             (field.key == "model" && point.model && is_model_file(*point.model));
     if (!value.is_null() && !is_implicit) text += fmt::format("{}={};", field.key, value.dump());
   }
   // 48 bits: 100,000 cases that differ only in the hash still have distinct ids but for 2 sweeps in 100,000.
   constexpr std::uint64_t kHashMask = (std::uint64_t{1} << 48U) - 1;
-  const std::string shape = point.model.value_or(fmt::format("h{}", point.hidden_size));
-  return fmt::format("{}-{}-b{}-s{}-tp{}-{:012x}", point.workload, shape, point.batch_size,
-                     point.sequence_length, point.tp_degree, stable_hash(text) & kHashMask);
+  const bool is_preset = point.model && !is_model_file(*point.model);
+  const std::string shape = is_preset ? *point.model : fmt::format("h{}", point.hidden_size);
+  return fmt::format("{}-{}-b{}-s{}-{}-{:012x}", point.workload, shape, point.batch_size,
+                     point.sequence_length, point.layout.id(), stable_hash(text) & kHashMask);
 }
 
-std::string case_id_at_degree(const Case& point, std::int64_t tp_degree) {
+std::string case_id_in(const Case& point, const Layout& layout) {
   Case other = point;
-  other.tp_degree = tp_degree;
+  other.layout = layout;
   return case_id(other);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/json.hpp"
 #include "sweep/case.hpp"
+#include "sweep/model_file.hpp"
 #include "sweep/settings.hpp"
 
 namespace tpbench {
@@ -18,11 +19,18 @@ struct Sweep {
   std::string name;
   Json resolved;            ///< every key present; itself a valid sweep file; equal for equal sweeps
   std::vector<Case> cases;  ///< in the order of the file; normalised; no two with one id
+  std::vector<ModelFile> model_files;  ///< of models that cases name by their own files
   MeasureSettings measure;
   VerifyMode verify = VerifyMode::automatic;
   double efficiency_floor = 0.5;
   std::uint64_t seed = 1;
-  std::vector<std::string> remarks;  ///< what is legal and yet looks like a slip: "exclude/0 matches no case"
+  /// What is legal and yet looks like a slip ("exclude/0 matches no case"), and what of a model is not run.
+  std::vector<std::string> remarks;
+
+  /// The model of a case: a preset, or that of its file; nullptr where it has none.
+  [[nodiscard]] const Model* model_of(const Case& point) const;
+  /// What stands in its file; nullptr where its model is none of a file.
+  [[nodiscard]] const ModelFile* model_file_of(const Case& point) const;
 };
 
 /// The sweep schema (docs/sweep.schema.json, compiled in).

@@ -30,8 +30,9 @@ std::optional<std::string> why_impossible(const Workload& workload, const Shape&
     return fmt::format("overlap_chunks {} is for sums of whole outputs: sequence_parallel leaves none",
                        s.overlap_chunks);
   if (!workload.uses.num_heads) return std::nullopt;
-  if (s.hidden_size % s.num_heads != 0)
-    return fmt::format("hidden_size {} is not divisible by num_heads {}", s.hidden_size, s.num_heads);
+  if (s.head_dim == 0 && s.hidden_size % s.num_heads != 0)
+    return fmt::format("hidden_size {} is not divisible by num_heads {}, and no head_dim is given", s.hidden_size,
+                       s.num_heads);
   if (s.num_heads % s.num_kv_heads != 0)
     return fmt::format("num_heads {} is not divisible by num_kv_heads {}", s.num_heads, s.num_kv_heads);
   if (s.context_length > 0 && s.trains())
@@ -41,7 +42,7 @@ std::optional<std::string> why_impossible(const Workload& workload, const Shape&
 }
 
 std::optional<std::string> why_not_divisible(const Workload& workload, const Shape& shape) {
-  return why_not_divisible(workload.split(shape), shape.tp_degree);
+  return why_not_divisible(workload.split(shape), shape.layout.tp);
 }
 
 std::span<const Workload* const> all_workloads() { return kCatalog; }

@@ -51,7 +51,8 @@ bool can_split(const TransformerShape& model, std::int64_t tp_degree) {
                        .ffn_hidden_size = model.ffn_hidden_size,
                        .num_heads = model.num_heads,
                        .num_kv_heads = model.num_kv_heads,
-                       .tp_degree = tp_degree};
+                       .head_dim = model.head_dim,
+                       .layout = {.tp = tp_degree}};
   return !why_impossible(block_workload, block) && !why_not_divisible(block_workload, block);
 }
 
@@ -62,6 +63,7 @@ TransformerShape transformer_of(const Model& model) {
           .ffn_hidden_size = model.ffn_hidden_size,
           .num_heads = model.num_heads,
           .num_kv_heads = model.num_kv_heads,
+          .head_dim = model.head_dim,
           .num_layers = model.num_layers,
           .gated = model.activation == Activation::swiglu};
 }
@@ -71,6 +73,7 @@ TransformerShape transformer_of(const Shape& shape) {
           .ffn_hidden_size = shape.ffn_hidden_size,
           .num_heads = shape.num_heads,
           .num_kv_heads = shape.num_kv_heads,
+          .head_dim = shape.head_dim,
           .num_layers = shape.num_layers,
           .gated = shape.gated()};
 }
@@ -78,9 +81,11 @@ TransformerShape transformer_of(const Shape& shape) {
 std::int64_t parameters_per_layer(const TransformerShape& shape) { return parameters_per_layer(shape, 1); }
 
 std::int64_t parameters_per_layer(const TransformerShape& shape, std::int64_t tp_degree) {
-  const std::int64_t h = shape.hidden_size, head_size = h / shape.num_heads;
+  const std::int64_t h = shape.hidden_size;
+  const std::int64_t head_size = shape.head_dim != 0 ? shape.head_dim : h / shape.num_heads;
   const std::int64_t kv_heads = std::max<std::int64_t>(1, shape.num_kv_heads / tp_degree);
-  const std::int64_t attention = 2 * h * (h / tp_degree) + 2 * h * kv_heads * head_size;
+  const std::int64_t attention =
+      2 * h * (shape.num_heads * head_size / tp_degree) + 2 * h * kv_heads * head_size;
   return attention + (shape.gated ? 3 : 2) * h * (shape.ffn_hidden_size / tp_degree);
 }
 
@@ -137,11 +142,11 @@ std::optional<ModelMemory> model_memory_of_case(const Workload& workload, const 
                                                 const Model* model) {
   if (model == nullptr && &workload != &block_workload) return std::nullopt;
   const TransformerShape transformer = model == nullptr ? transformer_of(shape) : transformer_of(*model);
-  if (!can_split(transformer, shape.tp_degree)) return std::nullopt;
+  if (!can_split(transformer, shape.layout.tp)) return std::nullopt;
   std::optional<ModelMemory> memory =
       estimate_model_memory(transformer, {.sequence_length = shape.context_length + shape.sequence_length,
                                           .microbatch = shape.batch_size(),
-                                          .tp_degree = shape.tp_degree});
+                                          .tp_degree = shape.layout.tp});
   if (memory && model != nullptr) {
     memory->embedding_parameters = (model->ties_embeddings ? 1 : 2) * model->vocabulary * model->hidden_size;
   }

@@ -89,9 +89,8 @@ std::map<std::tuple<std::string, Direction, std::int64_t>, std::int64_t> collect
 
 std::map<std::tuple<std::string, Direction, std::int64_t>, std::int64_t> collectives_of(const Trace& trace) {
   std::map<std::tuple<std::string, Direction, std::int64_t>, std::int64_t> calls;
-  for (const Segment& segment : trace.segments()) {
-    if (segment.activity != Activity::compute)
-      ++calls[{std::string(name_of(segment.activity)), segment.direction, segment.bytes}];
+  for (const EventKey& event : trace.held().events) {
+    if (!event.is_compute()) ++calls[{std::string(name_of(event.kind)), event.direction, event.bytes}];
   }
   return calls;
 }
@@ -128,7 +127,7 @@ class CheckedStep {
     if (extent.gradients) extent.output_rows = rows_from(0, shape_.tokens);
     reference_ = layer_->make_reference(extent, heartbeat_);
 
-    trace_.start_batch(1);
+    trace_.reserve(1);
     trace_.begin_step();
     for (std::int64_t l = 0; l < shape_.num_layers; ++l) check_half(l, Direction::forward);
     const auto forward = static_cast<double>(layer_.executed().flop);
@@ -137,8 +136,8 @@ class CheckedStep {
     for (std::int64_t l = shape_.num_layers; shape_.trains() && l-- > 0;) check_half(l, Direction::backward);
     trace_.end_step();
     EXPECT_EQ(static_cast<double>(layer_.executed().flop) - forward, cost_.flop_backward);
-    if (!shape_.overlaps()) {  // what overlaps shows in one segment, as far as it shows
-      EXPECT_EQ(collectives_of(trace_), collectives_of(cost_)) << "a collective is not a segment of its own";
+    if (!shape_.overlaps()) {  // what overlaps shows in one event, as far as it shows
+      EXPECT_EQ(collectives_of(trace_), collectives_of(cost_)) << "a collective is not an event of its own";
     }
     expect_bytes_are(layer_.executed(), cost_);
     EXPECT_EQ(layer_.backend().memory().at_peak(), cost_.memory) << "a step allocates";
@@ -177,7 +176,7 @@ void check_case(const Case& point, const Team& team, const Carrier& carrier) {
 }
 
 // The algorithm that takes no part in what the other tests are about.
-Carrier by_mpi(const Case& point) { return all_carriers(static_cast<int>(point.tp_degree)).front(); }
+Carrier by_mpi(const Case& point) { return all_carriers(static_cast<int>(point.layout.tp)).front(); }
 
 class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
  protected:
@@ -196,7 +195,7 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
         for (const std::int64_t layers : {1, 3}) {
           Case point = make_case(variant(), sizes);
           point.dtype = std::get<1>(GetParam());
-          point.tp_degree = degree;
+          point.layout.tp = degree;
           point.num_layers = layers;
           normalise_case(point);
           if (!can_split(point)) continue;
@@ -256,7 +255,7 @@ TEST_P(EveryLayer, HasTheTextbooksReference) {
   if (world().size() > 4) GTEST_SKIP() << "the same at every number of ranks";
   for_all_cases([&](const Case& point, const Team& team, const Carrier& carrier) {
     if (carrier.name != "mpi") return;  // a reference communicates nothing
-    if (point.tp_degree != 1 && point.tp_degree != world().size()) return;
+    if (point.layout.tp != 1 && point.layout.tp != world().size()) return;
     CountedLayer layer(point, team, carrier);
     const Shape shape = point.shape();
     const std::int64_t last = shape.num_layers - 1;
@@ -285,7 +284,7 @@ INSTANTIATE_TEST_SUITE_P(All, EveryLayer,
 Case attention_case(const Sizes& sizes, std::int64_t degree) {
   Case point = make_case({"attention"}, sizes);
   point.dtype = DType::f64;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   return point;
 }
 
@@ -308,7 +307,7 @@ TEST(OverlappingLayers, EqualTheirReferences) {
         Case point = make_case(variant, form.sizes);
         point.overlap_chunks = form.chunks;
         point.num_layers = 2;
-        point.tp_degree = world().size();
+        point.layout.tp = world().size();
         normalise_case(point);
         if (!can_split(point)) continue;
         for (const Carrier& carrier : all_carriers(static_cast<int>(world().size()))) {

@@ -10,7 +10,6 @@
 #include <set>
 
 #include "base/json.hpp"
-#include "comm/clock_offset.hpp"
 #include "comm/mpi_info.hpp"
 #include "world.hpp"
 
@@ -92,16 +91,6 @@ TEST(Session, MakesAGroupWithoutTheOthers) {
     const Control group = session().make_group(alone, 9);
     EXPECT_EQ(group.size(), 1);
     EXPECT_EQ(group.agree("x"), "x");
-  }
-}
-
-TEST(ClockOffset, IsNothingOnOneHost) {
-  const ClockOffset offset = measure_clock_offset(world());
-  EXPECT_GE(offset.error_s, 0);
-  EXPECT_TRUE(std::isfinite(offset.error_s));
-  // All ranks of a host read one clock: the answer lies between question and receipt.
-  if (session().host_count() == 1) {
-    EXPECT_LE(std::abs(offset.offset_s), offset.error_s + 1e-12);
   }
 }
 

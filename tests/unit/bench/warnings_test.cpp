@@ -19,7 +19,7 @@ Case make_case(std::int64_t degree, const std::string& workload) {
   point.workload = workload;
   point.hidden_size = 4096;
   point.sequence_length = 128;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   normalise_case(point);
   point.threads_per_rank = 2;
   return point;
@@ -59,6 +59,9 @@ struct Quiet {
     outcome.process_peak_rss = 1 << 28;
     outcome.throttling = Throttling{};
     outcome.slowest = SlowestRank{0, 0.2, 0.199};
+    const ReferenceTimes look = {1e-3, 1.02e-3, 2e-3, 2.1e-3};
+    outcome.reference = {look, look};
+    for (int i = 0; i < 8; ++i) history.add(static_cast<std::size_t>(degree), *outcome.reference);
     team.groups = {{}};
     for (std::int64_t rank = 0; rank < degree; ++rank) add_rank(rank);
   }
@@ -82,7 +85,7 @@ struct Quiet {
   }
 
   [[nodiscard]] std::vector<Warning> warnings() const {
-    std::vector<Warning> found = find_warnings({facts, point, team, outcome, measure, record});
+    std::vector<Warning> found = find_warnings({facts, point, team, outcome, measure, history, record});
     // The build of the tests may itself be one to complain about.
     if (!build_info().optimised) {
       EXPECT_FALSE(found.empty() || found.front().code != "debug_build");
@@ -107,6 +110,7 @@ struct Quiet {
   Team team;
   CaseOutcome outcome;
   MeasureSettings measure;
+  MachineHistory history;
   Record record;
 };
 
@@ -209,12 +213,17 @@ TEST(Warnings, WrongThreads) {
   EXPECT_HAS(machine.only("thread_mismatch"), "2 BLAS threads share 1 core(s) on rank 1");
 }
 
-TEST(Warnings, SlowRank) {
+TEST(Warnings, Imbalance) {
   Quiet machine(4);
   machine.record.time->wait = ten_of(9e-4);
-  EXPECT_HAS(machine.only("imbalance"), "of the step: unequal cores");
+  EXPECT_HAS(machine.only("imbalance"), "37 % of the step");
+}
+
+TEST(Warnings, SlowRank) {
+  Quiet machine(4);
   machine.outcome.slowest = SlowestRank{3, 0.3, 0.2};
-  EXPECT_HAS(machine.only("imbalance"), "rank 3 (n0) computed 50 % longer than the others did");
+  EXPECT_TRUE(
+      machine.only("slow_rank").starts_with("rank 3 (n0) computed 50 % longer than the other ranks did"));
 }
 
 TEST(Warnings, Loopback) {
@@ -230,7 +239,7 @@ TEST(Warnings, NothingOfTimesForACaseWithoutAny) {
   machine.outcome.throttling = Throttling{35, 1.5};
   machine.record.status = Status::skipped;
   EXPECT_EQ(find_warnings({machine.facts, machine.point, machine.team, machine.outcome, machine.measure,
-                           machine.record})
+                           machine.history, machine.record})
                 .size(),
             0U);
 }
@@ -241,9 +250,25 @@ TEST(Warnings, NothingOfKernelsAndCoresWhereADeviceComputes) {
   machine.facts.compute_of[1].core = "Haswell";
   machine.facts.compute_of[1].rates->f32.gemm_gflops = 1;
   machine.facts.hosts[0]["transparent_huge_pages"] = "never";
-  const WarningInputs inputs = {machine.facts,   machine.point,  machine.team, machine.outcome,
-                                machine.measure, machine.record, {0, 1}};
+  const WarningInputs inputs = {machine.facts,   machine.point,   machine.team,   machine.outcome,
+                                machine.measure, machine.history, machine.record, {0, 1}};
   for (const Warning& warning : find_warnings(inputs)) EXPECT_EQ(warning.code, "debug_build");
+}
+
+TEST(Warnings, OfAMachineThatDrifts) {
+  Quiet machine(2);
+  machine.outcome.reference->before.gemm_s = machine.outcome.reference->after.gemm_s = 1.4e-3;
+  machine.outcome.reference->before.gemm_slowest_s = machine.outcome.reference->after.gemm_slowest_s = 1.4e-3;
+  EXPECT_NE(machine.only("machine_drift")
+                .find("1.40 ms beside this case and 1.00 ms beside those before it (40 % more)"),
+            std::string::npos);
+}
+
+TEST(Warnings, OfABusyNeighbour) {
+  Quiet machine(2);
+  machine.outcome.reference->after.copy_s = machine.outcome.reference->after.copy_slowest_s = 4e-3;
+  EXPECT_NE(machine.only("busy_neighbour").find("another program uses the caches or the memory"),
+            std::string::npos);
 }
 
 }  // namespace

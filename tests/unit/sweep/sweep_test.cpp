@@ -1,5 +1,6 @@
 #include "sweep/sweep.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -117,7 +118,7 @@ TEST(Sweep, APointTakesFromTheSweepWhatItDoesNotName) {
     EXPECT_EQ(sweep.cases[i].hidden_size, 96);
     EXPECT_EQ(sweep.cases[i].dtype, DType::f64);
     EXPECT_EQ(sweep.cases[i].seed, 5U);
-    EXPECT_EQ(sweep.cases[i].tp_degree, static_cast<std::int64_t>(i - 1));
+    EXPECT_EQ(sweep.cases[i].layout.tp, static_cast<std::int64_t>(i - 1));
   }
 }
 
@@ -136,7 +137,7 @@ TEST(Sweep, ExcludeRemovesFromProductAndPoints) {
                                 "cases": [{"hidden_size": 256, "tp_degree": 4}],
                                 "exclude": [{"tp_degree": [4, 8]}, {"hidden_size": 64, "tp_degree": 2}]})");
   std::vector<std::pair<std::int64_t, std::int64_t>> left;
-  for (const Case& point : sweep.cases) left.emplace_back(point.hidden_size, point.tp_degree);
+  for (const Case& point : sweep.cases) left.emplace_back(point.hidden_size, point.layout.tp);
   EXPECT_EQ(left, (std::vector<std::pair<std::int64_t, std::int64_t>>{{64, 1}, {128, 1}, {128, 2}}));
 }
 
@@ -224,6 +225,36 @@ TEST(SweepModels, SetTheShape) {
   EXPECT_TRUE(sweep.resolved["hidden_size"].is_null());
 }
 
+// A sweep of a model's own file, as it would be started from another folder.
+TEST(SweepModels, OfFilesAreReadBesideTheSweepFile) {
+  const std::string place = std::string(TPBENCH_SOURCE_DIR) + "/tests/corpus/models/sweep.json";
+  const auto parse_at = [](const char* model, const std::string& where) {
+    return parse_sweep(fmt::format(R"({{"name": "files", "workload": "block", "model": {}}})", model), where,
+                       {}, test::cpu_build());
+  };
+  const Sweep sweep = parse_at(R"(["qwen3-4b.json", "llama-3-8b.json"])", place);
+  ASSERT_EQ(sweep.cases.size(), 2U);
+  const Case& qwen = sweep.cases.front();
+  EXPECT_EQ(qwen.hidden_size, 2560);
+  EXPECT_EQ(qwen.num_heads, 32);
+  EXPECT_EQ(qwen.head_dim, 128);
+  EXPECT_EQ(sweep.model_of(qwen)->num_layers, 36);
+  ASSERT_EQ(sweep.remarks.size(), 1U);
+  EXPECT_NE(sweep.remarks.front().find("norms of queries and keys"), std::string::npos);
+
+  // The resolved sweep has the shape and goes on without the file.
+  const Sweep again = parse_sweep(sweep.resolved.dump(), "/nowhere/sweep.json", {}, test::cpu_build());
+  EXPECT_EQ(again.cases, sweep.cases);
+  EXPECT_EQ(again.resolved, sweep.resolved);
+
+  // Two files of one shape are one case, and where the file lies is not in the id.
+  EXPECT_EQ(parse_at(R"(["llama-3-8b.json", "quantised.json"])", place).cases.size(), 1U);
+  EXPECT_EQ(case_id(parse_at(R"("../models/qwen3-4b.json")", place).cases.front()), case_id(qwen));
+
+  EXPECT_THROW(parse_at(R"("nowhere.json")", place), UsageError);
+  EXPECT_THROW(parse_at(R"("mixtral-8x7b.json")", place), UsageError);
+}
+
 TEST(SweepModels, StandBesideOtherAxes) {
   const Sweep sweep =
       parse(R"({"model": "llama3-8b", "workload": "block", "num_layers": [1, 2], "tp_degree": [1, 2],
@@ -236,7 +267,7 @@ TEST(SweepModels, OfAPointStandInPlaceOfTheShapeOfTheSweep) {
                                 "cases": [{"model": "llama3-8b", "tp_degree": 2}]})");
   ASSERT_EQ(sweep.cases.size(), 5U);  // the point is not expanded over shapes that are not its own
   EXPECT_EQ(sweep.cases[4].hidden_size, 4096);
-  EXPECT_EQ(sweep.cases[4].tp_degree, 2);
+  EXPECT_EQ(sweep.cases[4].layout.tp, 2);
   EXPECT_EQ(sweep.cases[0].model, std::nullopt);
 }
 
@@ -246,7 +277,7 @@ TEST(SweepModels, OfTheSweepAreThoseOfItsPoints) {
   ASSERT_EQ(sweep.cases.size(), 5U);
   EXPECT_EQ(sweep.cases[2].model, "llama3-8b");
   EXPECT_EQ(sweep.cases[3].model, "gpt3-13b");
-  EXPECT_EQ(sweep.cases[3].tp_degree, 2);
+  EXPECT_EQ(sweep.cases[3].layout.tp, 2);
   EXPECT_EQ(sweep.cases[4].model, std::nullopt);
   EXPECT_EQ(sweep.cases[4].hidden_size, 96);
 }
