@@ -142,7 +142,8 @@ void expect_every_key_required(Json& record, Json& object) {
   for (const std::string& key : keys) {
     const Json copy = object;
     object.erase(key);
-    EXPECT_FALSE(is_valid(record)) << key;
+    const bool is_newer = key == "effective_samples";  // than the oldest schema that is read
+    EXPECT_EQ(is_valid(record), is_newer) << key;
     object = copy;
     if (object[key].is_object() && key != "phases_s") expect_every_key_required(record, object[key]);
   }
