@@ -208,14 +208,22 @@ Message not_converged(const WarningInputs& in) {
         "sampling met a cap in an epoch before its interval was narrow enough ({} samples in {} epochs): {}",
         step.samples, in.record.epochs_done, remedy);
   }
-  if (!step.ci95)
+  constexpr std::size_t kFewestForInterval = 6;
+  if (!step.ci95 && step.samples < kFewestForInterval)
     return fmt::format("{} {} too few for an interval: {}", counted(step.samples, "sample"),
                        step.samples == 1 ? "is" : "are", remedy);
+  if (!step.ci95)
+    return fmt::format(
+        "neighbouring samples are alike: {} are worth {} independent, too few for an interval: {}, or use a quieter "
+        "machine",
+        step.samples, step.effective_samples.value_or(0), remedy);
+  const double half_width = ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median;
+  if (half_width <= measure.target_ci)
+    return fmt::format("{} samples cannot tell whether they are independent: {}", step.samples, remedy);
   return fmt::format(
       "the step's interval is +-{:.1f} % of its median after {} samples (measure.target_ci: +-{:.1f} %): {} or "
       "use a quieter machine",
-      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, 100 * measure.target_ci,
-      remedy);
+      100 * half_width, step.samples, 100 * measure.target_ci, remedy);
 }
 
 Message short_step(const WarningInputs& in) {
