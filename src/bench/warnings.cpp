@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "environment/host.hpp"
+#include "environment/launch.hpp"
 #include "environment/noise.hpp"
 
 namespace tpbench {
@@ -58,8 +59,8 @@ Message shared_core(const WarningInputs& in) {
     // purpose.
     if (static_cast<std::int64_t>(cpus.size()) < size && size <= in.facts.cores_of[ranks.front()]) {
       return fmt::format(
-          "{} ranks are bound to {} CPU(s) of {}: start mpirun with --bind-to none or --map-by core", size,
-          cpus.size(), in.facts.ranks[ranks.front()].host);
+          "{} ranks are bound to {} CPU(s) of {}: start them with {} or {}", size, cpus.size(),
+          in.facts.ranks[ranks.front()].host, unbound_to_type(), core_each_to_type());
     }
   }
   return std::nullopt;
@@ -79,8 +80,8 @@ Message thread_mismatch(const WarningInputs& in) {
       if (used > bound) {
         return fmt::format(
             "{} BLAS threads share {} core(s) on rank {}: lower threads_per_rank or bind wider "
-            "(mpirun --bind-to none)",
-            used, bound, rank);
+            "({})",
+            used, bound, rank, unbound_to_type());
       }
       if (used > std::max<std::int64_t>(1, share)) {
         return fmt::format(
@@ -240,8 +241,8 @@ Message no_spare_core(const WarningInputs& in) {
       if (cores > in.outcome.backend_threads) continue;
       return fmt::format(
           "rank {} computes on {} thread(s), communicates on one more and has {} core(s): lower "
-          "threads_per_rank or bind wider (mpirun --bind-to none)",
-          rank, in.outcome.backend_threads, cores);
+          "threads_per_rank or bind wider ({})",
+          rank, in.outcome.backend_threads, cores, unbound_to_type());
     }
   }
   return std::nullopt;

@@ -8,6 +8,7 @@
 #include "bench/team.hpp"
 #include "comm/communicator.hpp"
 #include "compute/backend.hpp"
+#include "environment/launch.hpp"
 #include "workload/workload.hpp"
 
 namespace tpbench {
@@ -77,8 +78,8 @@ std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
   }
   if (point.tp_degree > world) {
     return Skip{ReasonCode::ranks,
-                fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with mpirun -n {}",
-                            point.tp_degree, point.tp_degree, world, point.tp_degree)};
+                fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with {}", point.tp_degree,
+                            point.tp_degree, world, start_to_type(static_cast<long>(point.tp_degree)))};
   }
   if (const auto skip = why_not_computed(point)) return skip;
   return why_not_placed(point, places);

@@ -44,7 +44,7 @@ EnvironmentInputs here(const Launch& launch) {
                    .host = host_name(),
                    .pid = getpid(),
                    .cpus = allowed_cpus(),
-                   .threads = default_threads(core_count(), 1, count_cores(allowed_cpus()))}};
+                   .threads = default_threads(core_count(), 1, usable_cores(allowed_cpus(), 1))}};
   inputs.hosts = {host_to_json(read_host_facts())};
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
@@ -52,6 +52,12 @@ EnvironmentInputs here(const Launch& launch) {
 }
 
 }  // namespace
+
+Session start_session(const Launch& launch, const CommandLine& line) {
+  if (const auto problem = why_mpi_cannot_start(launch, line.typed, mpi_speaks_pmi()))
+    throw EnvironmentError(*problem);
+  return Session(launch.launcher == "none");
+}
 
 ExitStatus info_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
@@ -76,7 +82,7 @@ ExitStatus info_command(const CommandLine& line, const Launch& launch) {
 ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
   if (find_backend(line.backend) == nullptr)
     throw UsageError(fmt::format("--backend: {}: must be cpu or cuda", line.backend));
-  Session session(launch.launcher == "none");
+  Session session = start_session(launch, line);
   if (const auto problem = why_launch_cannot_run(launch, session.world().size(), 1, "tpbench selfcheck")) {
     throw EnvironmentError(*problem);
   }

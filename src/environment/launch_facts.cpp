@@ -8,6 +8,7 @@
 #include "base/json.hpp"
 #include "comm/mpi_info.hpp"
 #include "environment/host.hpp"
+#include "environment/launch.hpp"
 #include "environment/noise.hpp"
 
 namespace tpbench {
@@ -17,10 +18,19 @@ std::int64_t default_threads(std::int64_t node_cores, std::int64_t ranks_of_node
                                 std::min(node_cores / std::max<std::int64_t>(1, ranks_of_node), bound_cores));
 }
 
+std::int64_t usable_cores(std::span<const std::int64_t> cpus, std::int64_t ranks_of_node) {
+  const std::int64_t bound = count_cores(cpus);
+  const std::optional<std::int64_t> allocated = slurm_cpus_per_rank(ranks_of_node);
+  if (!allocated) return bound;
+  // Slurm counts hardware threads.
+  const auto threads_of_core = static_cast<std::int64_t>(cpus.size()) / bound;
+  return std::clamp<std::int64_t>((*allocated + threads_of_core - 1) / threads_of_core, 1, bound);
+}
+
 LaunchFacts gather_launch_facts(const Session& session) {
   const HostFacts host = read_host_facts();
   const std::vector<std::int64_t> cpus = allowed_cpus();
-  const std::int64_t bound = count_cores(cpus), cores = core_count();
+  const std::int64_t bound = usable_cores(cpus, session.host().size()), cores = core_count();
   session.world().barrier();  // all ranks work at once, as they will in a step
   const NoiseResult noise = probe_noise();
 
