@@ -78,7 +78,7 @@ find_build() {
   [[ -x $build_dir/tpbench ]] && return
   say "building in build/release"
   scripts/install-dependencies.sh --bundle
-  configure release -D TPBENCH_TESTS=OFF -D TPBENCH_WERROR=OFF
+  configure release -D TPBENCH_TESTS=OFF
   build release
 }
 

@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
-# Two hosts on one machine: network namespaces, each with its host name, joined by a link of a given rate.
+# Two hosts on one machine: network namespaces, each with its host name and clock, joined by a link of a given rate and
+# latency.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 Usage: scripts/fabric-rig.sh [--name NAME] COMMAND
 
-Builds two hosts on this machine, joined by a link whose rate is set, to try out what tpbench does over a network.
-Ranks of different hosts reach each other by TCP over that link alone. Needs root, and ip and tc (package iproute2).
+Builds two hosts on this machine, joined by a link whose rate and latency are set, to try out what tpbench does over a
+network. Ranks of different hosts reach each other by TCP over that link alone. The second host has a boot id and a
+monotonic clock of its own, as another machine would. Needs root, and ip and tc (package iproute2); with --delay also
+a C++ compiler (CXX, or c++) and /dev/net/tun.
 
-  up RATE                     make the two hosts; RATE as tc writes it (1gbit, 200mbit), or "none": not limited
-  rate RATE                   another rate for the hosts that are there
+  up RATE [--delay TIME]      make the two hosts; RATE as tc writes it (1gbit, 200mbit), or "none": not limited.
+                              TIME: what each frame is held on its way, in each direction, 100us to 1000ms
+  rate RATE                   another rate for the hosts that are there; the delay stays
   run RANKS [MPIRUN-ARGUMENT...] PROGRAM [ARGUMENT...]
                               mpirun over both hosts, RANKS ranks on each; what comes next is given to mpirun
   bytes                       bytes that each host has sent over the link so far, a line each
   down                        end what runs on the two hosts, and remove them
   down --stale                remove rigs named pid-N or pid-N-WORD whose process N is gone: left by a killed program
-  check                       can this machine do it? Makes two hosts, removes them, and says why not on stderr
+  check [--delay TIME]        can this machine do it? Makes two hosts, removes them, and says why not on stderr
 
   --name NAME                 several rigs may stand side by side [main]; a-z, 0-9 and -
 
@@ -26,10 +30,14 @@ Exit status: 0 done; 2 the command line is wrong; 3 this machine cannot do it; r
 TEXT
 }
 
+scripts="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
+readonly scripts
 readonly prefix=tpbench-rig
 readonly device=fabric0  # in both namespaces, and never in the machine's own
 readonly network=10.77.0
+readonly clock_ahead_s=123456  # of the second host's monotonic clock
 name=main
+delay_us=''
 
 fail() {
   printf 'fabric-rig.sh: %s\n' "$2" >&2
@@ -44,7 +52,7 @@ require_tools() {
   ((EUID == 0)) || fail 3 'network namespaces need root'
   local tool
   for tool in ip tc unshare hostname; do
-    command -v "$tool" >/dev/null 2>&1 || fail 3 "no program $tool: install iproute2"
+    command -v "$tool" >/dev/null 2>&1 || fail 3 "no program $tool: install iproute2, util-linux and hostname"
   done
 }
 
@@ -52,6 +60,8 @@ require_up() {
   if ! exists "$(host 0)" || ! exists "$(host 1)"; then
     fail 3 "rig $name is not up; --name $name up 1gbit makes it"
   fi
+  ip -n "$(host 0)" link show dev "$device" >/dev/null 2>&1 ||
+    fail 3 "the link of rig $name is gone: the program that delayed its frames has ended; down, and up again"
 }
 
 check_rate() {
@@ -59,7 +69,19 @@ check_rate() {
     fail 2 "rate $1: must be a whole number with kbit, mbit or gbit (1gbit, 200mbit), or none"
 }
 
-# Bandwidth alone: many kernels have no netem, and a burst passes at full speed whatever the rate.
+# read_delay [--delay TIME]: into delay_us, which is left empty when nothing is given.
+read_delay() {
+  (($# > 0)) || return 0
+  (($# == 2)) && [[ $1 == --delay ]] || { usage >&2; exit 2; }
+  if [[ $2 =~ ^([1-9][0-9]{0,6})(us|ms)$ ]]; then
+    delay_us="${BASH_REMATCH[1]}"
+    [[ $2 == *us ]] || delay_us=$((delay_us * 1000))
+  fi
+  ((delay_us >= 100 && delay_us <= 1000000)) ||
+    fail 2 "delay $2: must be a whole number with us or ms (500us, 1ms), from 100us to 1000ms"
+}
+
+# A burst passes at full speed whatever the rate.
 shape() {
   local i
   for i in 0 1; do
@@ -71,6 +93,18 @@ shape() {
   done
 }
 
+# A link that holds every frame for delay_us. The program that does it lives in the second host, and so ends
+# with it; its file is gone as soon as it runs.
+join_delayed() {
+  local compiler="${CXX:-c++}" folder status=0
+  command -v "$compiler" >/dev/null 2>&1 || fail 3 "no program $compiler: --delay needs a C++ compiler"
+  folder="$(mktemp --directory)"
+  "$compiler" -std=c++20 -O2 -Wall -Wextra -Wconversion -Wshadow -o "$folder/fabric-delay" "$scripts/fabric-delay.cpp" &&
+    "$folder/fabric-delay" "$(host 0)" "$(host 1)" "$device" "$delay_us" || status=3
+  rm --recursive "$folder"
+  return "$status"
+}
+
 # The namespaces are made first, the link inside them: it goes with them, and no name of the machine's is used.
 up() {
   exists "$(host 0)" || exists "$(host 1)" && fail 3 "rig $name is there already; --name $name down removes it"
@@ -79,13 +113,20 @@ up() {
   for i in 0 1; do
     ip netns add "$(host "$i")"
   done
-  ip link add "$device" netns "$(host 0)" type veth peer name "$device" netns "$(host 1)"
+  if [[ -n $delay_us ]]; then
+    join_delayed
+  else
+    ip link add "$device" netns "$(host 0)" type veth peer name "$device" netns "$(host 1)"
+  fi
   for i in 0 1; do
     ip -n "$(host "$i")" address add "$network.$((i + 1))/24" dev "$device"
     ip -n "$(host "$i")" link set lo up
     ip -n "$(host "$i")" link set "$device" up
   done
   shape "$1"
+  for i in 0 1; do
+    (on_host "$i" true)
+  done
   trap - EXIT
 }
 
@@ -125,19 +166,40 @@ check() {
   local problem
   name="pid-$$"
   # As a program of its own: `set -e` does not hold inside a condition.
-  if ! problem="$("${BASH_SOURCE[0]}" --name "$name" up 1gbit 2>&1)"; then
-    fail 3 "this kernel, or this container, does not let two namespaces be joined and shaped: ${problem//$'\n'/; }"
+  if ! problem="$("${BASH_SOURCE[0]}" --name "$name" up 1gbit "$@" 2>&1)"; then
+    fail 3 "this kernel, or this container, does not let two such hosts be joined: ${problem//$'\n'/; }"
   fi
   down
 }
 
-# on_host I COMMAND...: with the network and the host name of that host; replaces this process.
+# A boot id for the second host, the same in all that runs there.
+boot_id() {
+  md5sum <<<"$(</proc/sys/kernel/random/boot_id) $(host 1)" |
+    sed --regexp-extended 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/'
+}
+
+# on_host I COMMAND...: with the network and the host name of that host, on the second with its boot id and clock too;
+# replaces this process.
 on_host() {
-  local at
+  local at own=(--uts) id=''
   at="$(host "$1")"
+  if [[ $1 == 1 ]]; then
+    own+=(--mount --time --monotonic "$clock_ahead_s" --boottime "$clock_ahead_s")
+    id="$(boot_id)"
+  fi
   shift
+  # What stays mounted needs no name.
   # shellcheck disable=SC2016  # expanded there
-  exec ip netns exec "$at" unshare --uts sh -c 'hostname "$0" && exec "$@"' "$at" "$@"
+  exec ip netns exec "$at" unshare "${own[@]}" sh -c '
+    hostname "$0" || exit 3
+    id="$1"
+    shift
+    if [ -n "$id" ]; then
+      file="$(mktemp)" && echo "$id" >"$file" && chmod a+r "$file" || exit 3
+      mount --bind "$file" /proc/sys/kernel/random/boot_id || { rm "$file"; exit 3; }
+      rm "$file"
+    fi
+    exec "$@"' "$at" "$id" "$@"
 }
 
 # What mpirun calls in place of ssh: ADDRESS WORD..., where the words are for a shell.
@@ -162,7 +224,7 @@ run() {
   done
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
   # By its name: mpirun cuts the agent at blanks, and a folder may have some in it.
-  PATH="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd):$PATH"
+  PATH="$scripts:$PATH"
   local hosts="$network.1:$ranks,$network.2:$ranks"
   on_host 0 "${TPBENCH_MPIEXEC:-mpirun}" --host "$hosts" -n $((2 * ranks)) --bind-to none "$@"
 }
@@ -194,7 +256,7 @@ case "$command" in
 esac
 
 case "$command" in
-  up) need 1 1 $#; check_rate "$1"; up "$1" ;;
+  up) need 1 3 $#; check_rate "$1"; read_delay "${@:2}"; up "$1" ;;
   rate) need 1 1 $#; check_rate "$1"; require_up; shape "$1" ;;
   run)
     need 2 999999 $#
@@ -211,7 +273,7 @@ case "$command" in
       *) usage >&2; exit 2 ;;
     esac
     ;;
-  check) need 0 0 $#; check ;;
+  check) need 0 2 $#; read_delay "$@"; check "$@" ;;
   agent) agent "$@" ;;
   *) usage >&2; exit 2 ;;
 esac

@@ -4,12 +4,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/install-dependencies.sh [--tests] [--bundle] [--check] [--help]
+Usage: scripts/install-dependencies.sh [--tests] [--ci] [--bundle] [--check] [--help]
 
 Installs the Debian packages that tpbench needs, when they are missing. As root it does so; as another user it
 names the command that root has to type, and fails. With everything in place it changes nothing and needs no root.
 
   --tests   also what the test suite needs
+  --ci      also what CI needs: Slurm
   --bundle  also what scripts/bundle.sh needs
   --check   install nothing: succeed when nothing is missing, otherwise say what is, and fail
 TEXT
@@ -19,11 +20,13 @@ packages=(g++ cmake ninja-build git pkg-config openmpi-bin libopenmpi-dev libope
           nlohmann-json3-dev libspdlog-dev libfmt-dev libvalijson-dev libhwloc-dev)
 bundle_packages=(patchelf binutils)
 test_packages=(libgtest-dev python3 iproute2 "${bundle_packages[@]}")
+ci_packages=(slurmctld slurmd slurm-client munge libpmi2-0 procps)
 check_only=false
 
 while (($# > 0)); do
   case "$1" in
     --tests) packages+=("${test_packages[@]}") ;;
+    --ci) packages+=("${test_packages[@]}" "${ci_packages[@]}") ;;
     --bundle) packages+=("${bundle_packages[@]}") ;;
     --check) check_only=true ;;
     -h | --help) usage; exit 0 ;;

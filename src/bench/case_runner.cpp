@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/units.hpp"
@@ -13,6 +14,7 @@
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
 #include "layers/layer.hpp"
+#include "tensor/memory_limit.hpp"
 #include "workload/backend_workspace.hpp"
 
 namespace tpbench {
@@ -56,7 +58,10 @@ class CaseRun {
           expected_step_s = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
         });
         outcome_.device_before = device_state();
+        const std::optional<Throttling> throttled_before = read_throttling();
         phase(Phase::sampling, "sampling", [&] { sample_steps(expected_step_s, trace); });
+        outcome_.throttling = worst_throttling(throttled_before, read_throttling());
+        outcome_.slowest = slowest_rank();
         outcome_.device_after = device_state();
       }
       count_memory();
@@ -95,6 +100,7 @@ class CaseRun {
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
+    if (device == nullptr) check_memory_limit(needed / static_cast<double>(ranks));
     const double shortage = team_.active->max(needed - available);
     if (shortage <= 0) return;
     // The place that lacks most speaks.
@@ -105,6 +111,20 @@ class CaseRun {
         ranks, ranks == 1 ? "" : "s", device == nullptr ? host_name() : "one GPU of " + host_name(),
         ranks == 1 ? "s" : "", format_bytes(needed), format_bytes(available));
     throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));
+  }
+
+  // A limit of the process binds where the host has plenty.
+  void check_memory_limit(double needed) const {
+    const std::optional<MemoryLimit> limit = tightest_memory_limit();
+    std::optional<std::string> words;
+    if (limit && needed > static_cast<double>(limit->left_bytes)) {
+      words = fmt::format(
+          "a rank on {} needs {} and {} leaves it {}; raise that limit, or take a larger tp_degree or "
+          "smaller shapes",
+          host_name(), format_bytes(needed), limit->name,
+          format_bytes(static_cast<double>(limit->left_bytes)));
+    }
+    if (const auto agreed = team_.active->agree(words)) throw MemoryShort(*agreed);
   }
 
   void make_machine() {
@@ -152,19 +172,46 @@ class CaseRun {
   std::optional<DeviceState> device_state() {
     if (machine_->backend().device() == nullptr) return std::nullopt;
     const auto own = find_backend(point_.backend)->device_state();
-    const DeviceState state = own.value_or(DeviceState{});
-    std::vector<double> values = {own ? 0.0 : 1.0, -static_cast<double>(state.sm_clock_mhz),
-                                  -static_cast<double>(state.memory_clock_mhz),
-                                  static_cast<double>(state.temperature_c)};
-    constexpr std::size_t kBits = 32;
-    for (std::size_t bit = 0; bit < kBits; ++bit)
-      values.push_back(static_cast<double>(state.throttle_reasons >> bit & 1U));
-    team_.active->reduce_max(values);
-    if (values[0] > 0) return std::nullopt;
-    DeviceState worst = {std::llround(-values[1]), std::llround(-values[2]), std::llround(values[3]), 0};
-    for (std::size_t bit = 0; bit < kBits; ++bit)
-      worst.throttle_reasons |= static_cast<std::uint64_t>(values[4 + bit]) << bit;
+    const Control& ranks = *team_.active;
+    if (ranks.min(std::int64_t{own ? 1 : 0}) == 0) return std::nullopt;
+    DeviceState worst = *own;
+    worst.sm_clock_mhz = ranks.min(own->sm_clock_mhz);
+    worst.memory_clock_mhz = ranks.min(own->memory_clock_mhz);
+    worst.temperature_c = ranks.max(own->temperature_c);
+    ranks.reduce_or({&worst.throttle_reasons, 1});
     return worst;
+  }
+
+  // Ranks of one host share its quota and its counters.
+  [[nodiscard]] std::optional<Throttling> worst_throttling(const std::optional<Throttling>& before,
+                                                           const std::optional<Throttling>& after) const {
+    const bool known = before && after;
+    std::vector<double> grown = {known ? static_cast<double>(after->periods - before->periods) : -1.0,
+                                 known ? after->seconds - before->seconds : -1.0};
+    team_.active->reduce_max(grown);
+    if (grown[0] < 0) return std::nullopt;
+    return Throttling{std::llround(grown[0]), grown[1]};
+  }
+
+  [[nodiscard]] std::optional<SlowestRank> slowest_rank() const {
+    const Control& ranks = *team_.active;
+    const double own = outcome_.samples.own_compute_s;
+    std::vector<double> sum = {own};
+    ranks.reduce_sum(sum);
+    SlowestRank slowest;
+    slowest.compute_s = ranks.max(own);
+    if (ranks.size() < 2 || slowest.compute_s <= 0) return std::nullopt;
+    // Of ranks that are equally slow, the first.
+    const std::int64_t nobody = ranks.size();
+    const std::int64_t first = ranks.min(own == slowest.compute_s ? std::int64_t{ranks.rank()} : nobody);
+    // Active ranks stand in the order of the world.
+    std::vector<int> world_ranks;
+    for (const std::vector<int>& group : team_.groups)
+      world_ranks.insert(world_ranks.end(), group.begin(), group.end());
+    std::sort(world_ranks.begin(), world_ranks.end());
+    slowest.world_rank = world_ranks[static_cast<std::size_t>(first)];
+    slowest.others_s = (sum[0] - slowest.compute_s) / (ranks.size() - 1);
+    return slowest;
   }
 
   static std::string what_differs(const VerificationResult& found) {
@@ -200,23 +247,14 @@ class CaseRun {
 
   // The largest over the ranks, as the rank with most decides whether a case fits.
   void count_memory() {
+    const Control& ranks = *team_.active;
     MemoryByCategory counted = machine_->backend().memory().at_peak();
-    std::vector<double> bytes(counted.bytes.begin(), counted.bytes.end());
-    const double unknown = -1;
-    bytes.push_back(static_cast<double>(outcome_.process_base_rss.value_or(-1)));
-    bytes.push_back(peak_is_reset_ ? static_cast<double>(peak_resident_bytes().value_or(-1)) : unknown);
-    bytes.push_back(static_cast<double>(outcome_.device_base.value_or(-1)));
-    bytes.push_back(static_cast<double>(device_bytes_in_use().value_or(-1)));
-    team_.active->reduce_max(bytes);
-    for (std::size_t i = 0; i < kCategoryCount; ++i) counted.bytes[i] = std::llround(bytes[i]);
+    ranks.reduce_max(counted.bytes);
     outcome_.memory = counted;
-    outcome_.process_base_rss = known(bytes[kCategoryCount]);
-    outcome_.process_peak_rss = known(bytes[kCategoryCount + 1]);
-    outcome_.device_base = known(bytes[kCategoryCount + 2]);
-    outcome_.device_in_use = known(bytes[kCategoryCount + 3]);
-  }
-  static std::optional<std::int64_t> known(double bytes) {
-    return bytes < 0 ? std::nullopt : std::optional<std::int64_t>(std::llround(bytes));
+    outcome_.process_base_rss = ranks.max(outcome_.process_base_rss);
+    outcome_.process_peak_rss = ranks.max(peak_is_reset_ ? peak_resident_bytes() : std::nullopt);
+    outcome_.device_base = ranks.max(outcome_.device_base);
+    outcome_.device_in_use = ranks.max(device_bytes_in_use());
   }
 
   const Case& point_;

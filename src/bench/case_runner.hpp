@@ -9,11 +9,19 @@
 #include "bench/team.hpp"
 #include "comm/communicator.hpp"
 #include "compute/backend.hpp"
+#include "environment/throttling.hpp"
 #include "measure/heartbeat.hpp"
 #include "result/record.hpp"
 #include "sweep/settings.hpp"
 
 namespace tpbench {
+
+/// The rank that computed longest while a case was sampled.
+struct SlowestRank {
+  int world_rank = 0;
+  double compute_s = 0;  ///< over all samples
+  double others_s = 0;   ///< the mean of the other active ranks
+};
 
 /// What one execution of a case brought; the same on all active ranks.
 struct CaseOutcome {
@@ -27,6 +35,9 @@ struct CaseOutcome {
   /// Of the device's memory, in use by all its processes: before the case allocated, and with the case.
   std::optional<std::int64_t> device_base, device_in_use;
   std::optional<DeviceState> device_before, device_after;  ///< around sampling
+  /// What CPU quotas did while it was sampled, on the host where they did most; empty where nothing counts.
+  std::optional<Throttling> throttling;
+  std::optional<SlowestRank> slowest;  ///< of a case that computes, on two ranks or more
   DataPath data_path = DataPath::host;
   VerificationResult verification;
   std::int64_t backend_threads = 0;

@@ -7,8 +7,6 @@
 namespace tpbench {
 namespace {
 
-constexpr std::int64_t kCopied = 0;  // what is gathered is not rounded
-
 class CheckedCommunicator final : public ForwardingCommunicator {
  public:
   CheckedCommunicator(std::unique_ptr<Communicator> inner, const Control& group, Backend& backend,

@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "bench/factored_sums.hpp"
 
 namespace tpbench {
+
+/// Additions behind an entry of an operation whose results are rounded no more: a copy, or what is gathered.
+inline constexpr std::int64_t kCopied = 0;
 
 inline constexpr double kNotANumber = std::numeric_limits<double>::infinity();
 

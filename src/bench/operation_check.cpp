@@ -30,9 +30,6 @@ double silu_slope(double x) {
 // vectors is good to a few units, and its argument is rounded as often as it is large.
 constexpr std::int64_t kEntryLength = 256;
 
-// Stores of an operation whose results are rounded no more.
-constexpr std::int64_t kCopied = 0;
-
 using Values = std::vector<double>;
 
 // What a row should become, and how large the terms are that it is made of.

@@ -101,6 +101,15 @@ void take_slowest_part(const Trace& trace, const Control& group, std::vector<dou
   }
 }
 
+double compute_of_this_rank(const Trace& trace) {
+  const auto segments = trace.segments();
+  double sum_s = 0;
+  for (std::size_t i = 0; i < trace.segment_s().size(); ++i) {
+    if (segments[i % segments.size()].activity == Activity::compute) sum_s += trace.segment_s()[i];
+  }
+  return sum_s;
+}
+
 GroupBatch reduce_group(const Trace& trace, const Control& group) {
   GroupBatch batch;
   const auto segments = trace.segments();
@@ -135,13 +144,13 @@ void take_slowest_group(const Team& team, GroupBatch& batch) {
   std::vector<double> own = batch.step_s;
   team.active->reduce_max(batch.step_s);
   // Of groups that are equally slow, the first rank of the first one speaks.
-  std::vector<double> speaker(own.size());
-  const auto nobody = static_cast<double>(team.active->size());
+  std::vector<std::int64_t> speaker(own.size());
+  const std::int64_t nobody = team.active->size();
   for (std::size_t k = 0; k < own.size(); ++k) {
     const bool slowest = team.group->rank() == 0 && own[k] == batch.step_s[k];
-    speaker[k] = slowest ? static_cast<double>(team.active->rank()) : nobody;
+    speaker[k] = slowest ? team.active->rank() : nobody;
   }
-  std::vector<double> chosen = speaker;
+  std::vector<std::int64_t> chosen = speaker;
   team.active->reduce_min(chosen);
   for (std::size_t i = 0; i < batch.part_s.size(); ++i) {
     const std::size_t k = i / batch.width();
@@ -156,6 +165,7 @@ void reduce_batch(const Trace& trace, const Team& team, Samples& samples) {
   std::vector<double> host_step_s(trace.host_step_s().begin(), trace.host_step_s().end());
   if (!host_step_s.empty()) team.active->reduce_max(host_step_s);
   samples.host_step_s.insert(samples.host_step_s.end(), host_step_s.begin(), host_step_s.end());
+  samples.own_compute_s += compute_of_this_rank(trace);
   GroupBatch batch = reduce_group(trace, *team.group);
   if (team.groups.size() > 1) take_slowest_group(team, batch);
   if (samples.collectives.empty()) {

@@ -14,7 +14,8 @@
 
 namespace tpbench {
 
-/// Samples of one case, in seconds, reduced over the ranks; the same on all ranks.
+/// Samples of one case, in seconds, reduced over the ranks; the same on all ranks but for
+/// own_compute_s.
 /// Per sample: step = compute + communication + other.
 struct Samples {
   std::vector<double> step_s, compute_s, communication_s, wait_s, other_s;
@@ -29,6 +30,7 @@ struct Samples {
   };
   std::vector<OfCollective> collectives;
   bool converged = false;
+  double own_compute_s = 0;  ///< of this rank alone, over all samples: the one value that differs between ranks
 };
 
 /// What the sampler runs: one whole step. Knows nothing of layers, so that an empty step can be sampled too.

@@ -88,7 +88,15 @@ class SweepLoop {
   void warm_libraries() {
     std::set<std::string> names;
     for (const Case& point : run_.cases) names.insert(point.backend);
-    for (const std::string& name : names) warm_library(name);
+    for (const std::string& name : names) {
+      if (!why_not_multiplied(name)) warm_library(name);
+    }
+  }
+
+  // Products on the host are BLAS's, and without its buffers it would never return.
+  [[nodiscard]] std::optional<Skip> why_not_multiplied(const std::string& backend) const {
+    if (!facts_.blas_problem || find_backend(backend)->on_device) return std::nullopt;
+    return Skip{ReasonCode::memory, *facts_.blas_problem};
   }
 
   void warm_library(const std::string& name) {
@@ -144,7 +152,8 @@ class SweepLoop {
     Case point = asked;
     if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
     const std::vector<int> device_of = devices_of(run_.devices, point.backend);
-    const auto skip = why_skipped(point, {session_.host_of(), device_of});
+    auto skip = why_skipped(point, {session_.host_of(), device_of});
+    if (!skip) skip = why_not_multiplied(point.backend);
     std::optional<std::string> problem;
     if (ledger_) {
       problem = report([&] {

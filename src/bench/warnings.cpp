@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/build_info.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "environment/host.hpp"
@@ -124,6 +125,91 @@ Message noisy_machine(const WarningInputs& in) {
       format_percent(in.facts.worst_noise));
 }
 
+// The active ranks that `is_one` says yes to, as words: "rank 3 (n2)", "ranks 3 (n2) and 12 more".
+template <typename Predicate>
+std::optional<std::string> ranks_that(const WarningInputs& in, const Predicate& is_one) {
+  std::optional<std::size_t> first;
+  std::size_t count = 0;
+  for (const auto& [machine, ranks] : active_by_machine(in)) {
+    for (const std::size_t rank : ranks) {
+      if (rank >= in.facts.compute_of.size() || !is_one(in.facts.compute_of[rank])) continue;
+      first = std::min(first.value_or(rank), rank);
+      ++count;
+    }
+  }
+  if (!first) return std::nullopt;
+  const std::string name = fmt::format("{} ({})", *first, in.facts.ranks[*first].host);
+  return count == 1 ? "rank " + name : fmt::format("ranks {} and {} more", name, count - 1);
+}
+
+// Products on a device are none of BLAS's.
+Message slow_blas(const WarningInputs& in) {
+  if (!in.device_of.empty()) return std::nullopt;
+  std::string advice;
+  const auto who = ranks_that(in, [&](const RankCompute& compute) {
+    if (compute.advice && advice.empty()) advice = *compute.advice;
+    return compute.advice.has_value();
+  });
+  if (!who) return std::nullopt;
+  return fmt::format("{}: {}", *who, advice);
+}
+
+Message slow_compute(const WarningInputs& in) {
+  if (!in.device_of.empty()) return std::nullopt;
+  Message worst;
+  double least = kSlowCompute;
+  const auto who = ranks_that(in, [&](const RankCompute& compute) {
+    const auto rate = compute.rates ? compute.rates->of(in.point.dtype) : std::nullopt;
+    if (!rate || rate->share() >= kSlowCompute) return false;
+    if (rate->share() < least) worst = why_slow(in.point.dtype, *rate);
+    least = std::min(least, rate->share());
+    return true;
+  });
+  if (!who) return std::nullopt;
+  return fmt::format("{}: {}", *who, worst.value_or(""));
+}
+
+Message mixed_kernels(const WarningInputs& in) {
+  if (!in.device_of.empty()) return std::nullopt;
+  std::map<std::string, std::string> host_of_core;
+  for (const auto& [machine, ranks] : active_by_machine(in)) {
+    for (const std::size_t rank : ranks) {
+      if (rank < in.facts.compute_of.size())
+        host_of_core.emplace(in.facts.compute_of[rank].core, in.facts.ranks[rank].host);
+    }
+  }
+  if (host_of_core.size() < 2) return std::nullopt;
+  return mixed_kernels_problem(host_of_core);
+}
+
+Message throttled_cpu(const WarningInputs& in) {
+  const auto& throttling = in.outcome.throttling;
+  if (!throttling || throttling->periods <= 0) return std::nullopt;
+  return fmt::format(
+      "the CPU quota of a cgroup stopped the ranks in {} while they were sampled, {} in all: means and "
+      "medians are "
+      "those of the quota; raise it (cpu.max, cpu.cfs_quota_us), or use fewer ranks and threads",
+      counted(static_cast<std::size_t>(throttling->periods), "period"), format_seconds(throttling->seconds));
+}
+
+// What the machine is set to, of the hosts with active ranks.
+Message of_hosts(const WarningInputs& in, std::optional<std::string> (*problem_of)(const Json&)) {
+  std::set<std::string> names;
+  for (const auto& [machine, ranks] : active_by_machine(in)) {
+    for (const std::size_t rank : ranks) names.insert(in.facts.ranks[rank].host);
+  }
+  for (const Json& host : in.facts.hosts) {
+    const std::string name = host.value("name", "unknown");
+    if (!names.contains(name)) continue;
+    if (const auto problem = problem_of(host)) return fmt::format("{}: {}", name, *problem);
+  }
+  return std::nullopt;
+}
+Message cpu_governor(const WarningInputs& in) { return of_hosts(in, governor_problem); }
+Message small_pages(const WarningInputs& in) {
+  return in.device_of.empty() ? of_hosts(in, huge_pages_problem) : std::nullopt;
+}
+
 Message not_converged(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.record.converged.value_or(true)) return std::nullopt;
   const Summary& step = in.record.time->step.summary;
@@ -151,14 +237,24 @@ Message short_step(const WarningInputs& in) {
          "the cost)";
 }
 
+// Which rank the others wait for, where it is one that computes longer than they do.
+std::string slow_rank(const WarningInputs& in) {
+  constexpr double kClearly = 1.1;
+  const auto& slowest = in.outcome.slowest;
+  if (!slowest || slowest->compute_s < kClearly * slowest->others_s) return "";
+  return fmt::format(", and rank {} ({}) computed {} longer than the others did", slowest->world_rank,
+                     in.facts.ranks[static_cast<std::size_t>(slowest->world_rank)].host,
+                     format_percent(slowest->compute_s / slowest->others_s - 1));
+}
+
 Message imbalance(const WarningInputs& in) {
   if (in.record.status != Status::ok) return std::nullopt;
   const double wait = in.record.time->wait.summary.median, step = in.record.time->step.summary.median;
   if (wait <= 0.1 * step) return std::nullopt;
   return fmt::format(
-      "the ranks' waits at the collectives, added up, are {} of the step: unequal cores, binding or other "
-      "programs",
-      format_percent(wait / step));
+      "the ranks' waits at the collectives, added up, are {} of the step{}: unequal cores, binding or "
+      "other programs",
+      format_percent(wait / step), slow_rank(in));
 }
 
 Message unexplained(const WarningInputs& in) {
@@ -277,11 +373,17 @@ struct Row {
 
 constexpr Row kWarnings[] = {
     {"debug_build", debug_build},
+    {"slow_blas", slow_blas},
+    {"slow_compute", slow_compute},
+    {"mixed_kernels", mixed_kernels},
     {"oversubscribed", oversubscribed},
     {"shared_core", shared_core},
     {"thread_mismatch", thread_mismatch},
     {"loopback", loopback},
     {"placement_without_effect", placement_without_effect},
+    {"throttled_cpu", throttled_cpu},
+    {"cpu_governor", cpu_governor},
+    {"small_pages", small_pages},
     {"noisy_machine", noisy_machine},
     {"not_converged", not_converged},
     {"short_step", short_step},

@@ -137,6 +137,11 @@ void add_watchdog_option(CLI::App& app, CommandLine& line, const char* what) {
       ->type_name("SECONDS");
 }
 
+void add_kernel_option(CLI::App& app, CommandLine& line) {
+  app.add_flag("--keep-blas-kernels", line.keep_blas_kernels,
+               "Multiply with the kernels that OpenBLAS chose, however slow they are for this CPU");
+}
+
 void add_probe_options(CLI::App& app, CommandLine& line) {
   app.add_option_function<std::string>(
          "--max-bytes", [&line](const std::string& text) { line.max_bytes = message_size_named(text); },
@@ -148,6 +153,7 @@ void add_probe_options(CLI::App& app, CommandLine& line) {
       ->type_name("FILE")
       ->check(not_empty());
   app.add_option("--label", line.label, "Name of the fabric under test")->type_name("NAME");
+  add_kernel_option(app, line);
   add_watchdog_option(app, line, "End the job when nothing has moved for this long [60]");
   app.add_flag("-q,--quiet", line.quiet, "No progress, only warnings and errors");
 }
@@ -191,6 +197,7 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
       ->type_name("N")
       ->check(not_empty());
   app.add_flag("--no-verify", shorthands.no_verify, "The same as --set verify=off, and not beside another");
+  add_kernel_option(app, line);
   app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
   add_watchdog_option(
       app, line,
@@ -334,10 +341,12 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   CLI::App* info = app.add_subcommand(
       "info", "Show machine, libraries, backends and binding, and what is wrong with them");
   info->add_flag("--json", line.json, "As JSON");
+  add_kernel_option(*info, line);
   CLI::App* selfcheck = app.add_subcommand("selfcheck", "Measure what tpbench itself costs (under mpirun)");
   selfcheck->add_flag("--json", line.json, "As JSON");
   selfcheck->add_option("--backend", line.backend, "Whose empty step and clock: cpu or cuda [cpu]")
       ->type_name("NAME");
+  add_kernel_option(*selfcheck, line);
   CLI::App* probe = app.add_subcommand(
       "probe", "Measure what a message costs by its size, inside hosts and between them (under mpirun)");
   add_probe_options(*probe, line);

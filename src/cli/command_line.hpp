@@ -34,6 +34,7 @@ struct CommandLine {
   bool verbose = false;
   bool json = false;            ///< models, info, selfcheck and probe
   std::string backend = "cpu";  ///< selfcheck
+  bool keep_blas_kernels = false;  ///< run, info, selfcheck and probe
   double watchdog_s = 60;
   std::int64_t max_bytes = std::int64_t{16} << 20;  ///< probe: the largest message
   bool quick = false;                               ///< probe

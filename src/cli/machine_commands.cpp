@@ -35,6 +35,7 @@ void print_facts(const Json& facts, int depth) {
 }
 
 EnvironmentInputs here(const Launch& launch) {
+  const HostFacts host = read_host_facts();
   EnvironmentInputs inputs;
   inputs.started_at = utc_timestamp();
   inputs.mpi = describe_mpi();
@@ -44,8 +45,10 @@ EnvironmentInputs here(const Launch& launch) {
                    .host = host_name(),
                    .pid = getpid(),
                    .cpus = allowed_cpus(),
-                   .threads = default_threads(core_count(), 1, usable_cores(allowed_cpus(), 1))}};
-  inputs.hosts = {host_to_json(read_host_facts())};
+                   .threads = default_threads(core_count(), 1, usable_cores(allowed_cpus(), 1), host.cpu_quota)}};
+  inputs.blas_problem = why_blas_cannot_start(static_cast<int>(inputs.ranks.front().threads));
+  if (!inputs.blas_problem) inputs.ranks.front().rates = measure_core_rates();
+  inputs.hosts = {describe_this_host(host)};
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
   return inputs;

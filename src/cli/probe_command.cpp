@@ -57,8 +57,10 @@ EnvironmentInputs inputs_of(const CommandLine& line, const Launch& launch, const
   inputs.ranks = facts.ranks;
   inputs.hosts = facts.hosts;
   inputs.components = facts.components;
+  inputs.node_of_host = facts.node_of_host;
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
+  inputs.blas_problem = facts.blas_problem;
   inputs.noise = facts.noise;
   return inputs;
 }
@@ -67,7 +69,7 @@ Json document_of(const ProbeSettings& settings, const ProbePlan& plan, const Env
                  const std::vector<ProbedPath>& paths, double duration_s) {
   Json list = Json::array();
   for (const ProbedPath& path : paths) list.push_back(probed_path_to_json(path));
-  return {{"schema", "tpbench.probe/1"},
+  return {{"schema", "tpbench.probe/2"},
           {"label", inputs.label},
           {"started_at", inputs.started_at},
           {"duration_s", duration_s},

@@ -13,7 +13,11 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "base/units.hpp"
 #include "cli/commands.hpp"
+#include "cli/start_again.hpp"
+#include "compute/blas_kernels.hpp"
+#include "tensor/memory_limit.hpp"
 
 namespace tpbench {
 namespace {
@@ -47,9 +51,44 @@ void configure_log(const CommandLine& line, long rank) {
   log::configure(level, rank == 0 ? "tpbench" : fmt::format("tpbench rank {}", rank));
 }
 
-}  // namespace
+// The others only read and write files.
+bool uses_machine(const CommandLine& line) {
+  return (line.command == Command::run && !line.dry_run) || line.command == Command::selfcheck ||
+         line.command == Command::probe || line.command == Command::info;
+}
 
-namespace {
+// Open MPI ends with a segmentation fault where it cannot load its components: measured, some 30 MB.
+void check_memory_limit() {
+  constexpr std::int64_t kToStart = std::int64_t{64} << 20;
+  if (!tightest_memory_limit()) return;
+  // OpenBLAS's threads, which were started with the library, take their buffers by now.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const std::optional<MemoryLimit> limit = tightest_memory_limit();
+  if (!limit || limit->left_bytes >= kToStart) return;
+  throw EnvironmentError(fmt::format(
+      "{} leaves this process {} of memory, and MPI alone needs {} to start: raise that limit", limit->name,
+      format_bytes(static_cast<double>(limit->left_bytes)), format_bytes(static_cast<double>(kToStart))));
+}
+
+// OpenBLAS chooses its kernels when it is loaded, before `main`: to choose others is to start again, and must
+// come before MPI is. The first rank speaks; environment.json has every host's.
+void choose_blas_kernels(const CommandLine& line, bool speaks) {
+  const BlasKernels& kernels = blas_kernels();
+  if (kernels.missing) {
+    throw EnvironmentError(fmt::format(
+        "OpenBLAS was told to multiply with its kernels for {} ({}), and this CPU has no {}: unset {}",
+        kernels.core, kernels.reason, *kernels.missing, kCoreVariable));
+  }
+  if (speaks && kernels.chosen_by == KernelChooser::tpbench) log::info(kernels.reason);
+  const auto variables = variables_for_faster_kernels(kernels);
+  if (!variables || line.keep_blas_kernels) return;
+  const std::string why = start_again({{kCoreVariable, variables->core}, {kKernelMark, variables->mark}});
+  if (speaks) {
+    log::warning(fmt::format(
+        "OpenBLAS chose slow kernels, and this program could not start itself again with {}={}: {}",
+        kCoreVariable, variables->core, why));
+  }
+}
 
 // A file that is opened while one of these is closed would take its number, and get what is meant for the
 // terminal.
@@ -89,6 +128,10 @@ int run_program(int argc, const char* const* argv, const Parts& parts) {
   ExitStatus status = ExitStatus::ok;
   std::string message;
   try {
+    if (uses_machine(*parsed.command_line)) {
+      choose_blas_kernels(*parsed.command_line, rank == 0);
+      check_memory_limit();
+    }
     status = execute(*parsed.command_line, launch, parts);
   } catch (const UsageError& error) {
     status = ExitStatus::bad_usage;

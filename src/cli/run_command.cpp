@@ -158,8 +158,10 @@ Json describe_launch(const std::string& label, const Launch& launch, const Launc
   inputs.ranks = facts.ranks;
   inputs.hosts = facts.hosts;
   inputs.components = facts.components;
+  inputs.node_of_host = facts.node_of_host;
   inputs.launcher = launch.launcher;
   if (launch.size) inputs.launcher_size = *launch.size;
+  inputs.blas_problem = facts.blas_problem;
   inputs.noise = facts.noise;
   return describe_environment(inputs);
 }

@@ -16,11 +16,16 @@ namespace {
 
 int to_int(std::size_t size) { return static_cast<int>(size); }
 
-void reduce(std::span<double> values, MPI_Op op, MPI_Comm comm) {
+MPI_Datatype type_of(double) { return MPI_DOUBLE; }
+MPI_Datatype type_of(std::int64_t) { return MPI_INT64_T; }
+MPI_Datatype type_of(std::uint64_t) { return MPI_UINT64_T; }
+
+template <typename T>
+void reduce(std::span<T> values, MPI_Op op, MPI_Comm comm) {
   constexpr std::size_t kPiece = std::size_t{1} << 24;
   for (std::size_t at = 0; at < values.size(); at += kPiece) {
     const std::size_t count = std::min(kPiece, values.size() - at);
-    TPBENCH_MPI(MPI_Allreduce(MPI_IN_PLACE, values.data() + at, to_int(count), MPI_DOUBLE, op, comm));
+    TPBENCH_MPI(MPI_Allreduce(MPI_IN_PLACE, values.data() + at, to_int(count), type_of(T()), op, comm));
   }
 }
 
@@ -51,17 +56,40 @@ Control::Control(std::shared_ptr<MpiHandle> handle) : handle_(std::move(handle))
   TPBENCH_MPI(MPI_Comm_size(handle_->comm, &size_));
 }
 
-void Control::reduce_max(std::span<double> values) const { reduce(values, MPI_MAX, handle_->comm); }
-void Control::reduce_min(std::span<double> values) const { reduce(values, MPI_MIN, handle_->comm); }
-void Control::reduce_sum(std::span<double> values) const { reduce(values, MPI_SUM, handle_->comm); }
+using Doubles = std::span<double>;
+using Integers = std::span<std::int64_t>;
+
+void Control::reduce_max(Doubles values) const { reduce(values, MPI_MAX, handle_->comm); }
+void Control::reduce_max(Integers values) const { reduce(values, MPI_MAX, handle_->comm); }
+void Control::reduce_min(Doubles values) const { reduce(values, MPI_MIN, handle_->comm); }
+void Control::reduce_min(Integers values) const { reduce(values, MPI_MIN, handle_->comm); }
+void Control::reduce_sum(Doubles values) const { reduce(values, MPI_SUM, handle_->comm); }
+void Control::reduce_sum(Integers values) const { reduce(values, MPI_SUM, handle_->comm); }
+void Control::reduce_or(std::span<std::uint64_t> sets) const { reduce(sets, MPI_BOR, handle_->comm); }
 
 double Control::max(double value) const {
-  reduce_max({&value, 1});
+  reduce_max(Doubles(&value, 1));
   return value;
 }
 
+std::int64_t Control::max(std::int64_t value) const {
+  reduce_max(Integers(&value, 1));
+  return value;
+}
+
+std::optional<std::int64_t> Control::max(std::optional<std::int64_t> value) const {
+  const bool known = min(std::int64_t{value ? 1 : 0}) == 1;
+  const std::int64_t largest = max(value.value_or(0));
+  return known ? std::optional(largest) : std::nullopt;
+}
+
 double Control::min(double value) const {
-  reduce_min({&value, 1});
+  reduce_min(Doubles(&value, 1));
+  return value;
+}
+
+std::int64_t Control::min(std::int64_t value) const {
+  reduce_min(Integers(&value, 1));
   return value;
 }
 
@@ -133,19 +161,29 @@ Control Control::split(int colour) const {
 
 void Control::barrier() const { TPBENCH_MPI(MPI_Barrier(handle_->comm)); }
 
-std::vector<int> hosts_of(const Control& group) {
+namespace {
+
+// Ranks that are together are known by the first of them.
+std::vector<int> number_parts(const Control& group, const Control& part) {
+  const auto first = static_cast<int>(part.broadcast(std::int64_t{group.rank()}));
+  std::vector<int> parts(static_cast<std::size_t>(group.size()));
+  TPBENCH_MPI(MPI_Allgather(&first, 1, MPI_INT, parts.data(), 1, MPI_INT, group.handle()->comm));
+  std::map<int, int> number;
+  for (int& at : parts) at = number.try_emplace(at, static_cast<int>(number.size())).first->second;
+  return parts;
+}
+
+}  // namespace
+
+Hosts find_hosts(const Control& group, const std::string& identity) {
   MPI_Comm shared = MPI_COMM_NULL;
   TPBENCH_MPI(
       MPI_Comm_split_type(group.handle()->comm, MPI_COMM_TYPE_SHARED, group.rank(), MPI_INFO_NULL, &shared));
-  const MpiHandle held(shared, true);
-  // A host is known by the rank of its first rank.
-  int first = group.rank();
-  TPBENCH_MPI(MPI_Bcast(&first, 1, MPI_INT, 0, shared));
-  std::vector<int> hosts(static_cast<std::size_t>(group.size()));
-  TPBENCH_MPI(MPI_Allgather(&first, 1, MPI_INT, hosts.data(), 1, MPI_INT, group.handle()->comm));
-  std::map<int, int> number;
-  for (int& host : hosts) host = number.try_emplace(host, static_cast<int>(number.size())).first->second;
-  return hosts;
+  const Control node(std::make_shared<MpiHandle>(shared, true));
+  const std::vector<std::string> identities = node.all_gather(identity);
+  const auto equal = std::find(identities.begin(), identities.end(), identity);
+  const Control host = node.split(static_cast<int>(equal - identities.begin()));
+  return {number_parts(group, host), number_parts(group, node)};
 }
 
 }  // namespace tpbench

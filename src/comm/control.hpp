@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/host_identity.hpp"
+
 namespace tpbench {
 
 /// An MPI communicator, held so that no other room sees <mpi.h>.
@@ -24,10 +26,19 @@ class Control {
 
   /// Element-wise over ranks; every rank gets the result in `values`. All ranks pass the same length.
   void reduce_max(std::span<double> values) const;
+  void reduce_max(std::span<std::int64_t> values) const;
   void reduce_min(std::span<double> values) const;
+  void reduce_min(std::span<std::int64_t> values) const;
   void reduce_sum(std::span<double> values) const;
+  void reduce_sum(std::span<std::int64_t> values) const;
+  /// The union of bit sets.
+  void reduce_or(std::span<std::uint64_t> sets) const;
   [[nodiscard]] double max(double value) const;
+  [[nodiscard]] std::int64_t max(std::int64_t value) const;
+  /// Nothing as soon as one rank has nothing.
+  [[nodiscard]] std::optional<std::int64_t> max(std::optional<std::int64_t> value) const;
   [[nodiscard]] double min(double value) const;
+  [[nodiscard]] std::int64_t min(std::int64_t value) const;
 
   /// Every rank gets rank 0's value.
   [[nodiscard]] std::int64_t broadcast(std::int64_t value) const;
@@ -59,7 +70,15 @@ class Control {
   int size_ = 1;
 };
 
-/// [r] numbers the host of rank r of `group`, in order of first appearance. Collective.
-std::vector<int> hosts_of(const Control& group);
+/// Where the ranks of a group are, [r] for rank r; hosts and nodes are numbered in order of first appearance.
+struct Hosts {
+  std::vector<int> host_of;
+  /// What MPI takes for one node: its ranks share memory. A node has several hosts where a launcher starts ranks
+  /// in containers of their own.
+  std::vector<int> node_of;
+};
+
+/// Hosts are told apart by `identity`, equal on ranks of one host, and never span nodes. Collective.
+Hosts find_hosts(const Control& group, const std::string& identity = host_identity());
 
 }  // namespace tpbench

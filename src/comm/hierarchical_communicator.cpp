@@ -159,7 +159,7 @@ class HierarchicalCommunicator final : public Communicator {
 }  // namespace
 
 std::unique_ptr<Communicator> make_hierarchical_communicator(const Control& group) {
-  return make_hierarchical_communicator(group, hosts_of(group));
+  return make_hierarchical_communicator(group, find_hosts(group).host_of);
 }
 
 std::unique_ptr<Communicator> make_hierarchical_communicator(const Control& group,

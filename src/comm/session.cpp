@@ -23,11 +23,11 @@ Session::Session(bool alone) {
         "MPI_Init_thread failed: is this the mpirun of the MPI library that tpbench was built with?");
   }
   world_ = std::make_unique<Control>(std::make_shared<MpiHandle>(MPI_COMM_WORLD, false));
-  host_of_ = hosts_of(*world_);
-  host_count_ = 1 + *std::max_element(host_of_.begin(), host_of_.end());
-  host_ = std::make_unique<Control>(world_->split(host_of_[static_cast<std::size_t>(world_->rank())]));
+  hosts_ = find_hosts(*world_);
+  host_count_ = 1 + *std::max_element(host_of().begin(), host_of().end());
+  host_ = std::make_unique<Control>(world_->split(host_of()[static_cast<std::size_t>(world_->rank())]));
   share_heartbeats();
-  lifeline_ = std::make_unique<Lifeline>(*world_, host_of_);
+  lifeline_ = std::make_unique<Lifeline>(*world_, host_of());
 }
 
 Session::~Session() {

@@ -26,8 +26,11 @@ class Session {
   [[nodiscard]] const Control& world() const { return *world_; }
   /// The ranks of this host, in world order.
   [[nodiscard]] const Control& host() const { return *host_; }
-  /// host_of()[r] numbers the host of world rank r, in order of first appearance.
-  [[nodiscard]] std::span<const int> host_of() const { return host_of_; }
+  /// host_of()[r] numbers the host of world rank r, in order of first appearance. Hosts have kernels or names of
+  /// their own.
+  [[nodiscard]] std::span<const int> host_of() const { return hosts_.host_of; }
+  /// The same for what MPI takes for one node (Hosts).
+  [[nodiscard]] std::span<const int> node_of() const { return hosts_.node_of; }
   [[nodiscard]] int host_count() const { return host_count_; }
 
   /// This rank's heartbeat, and those of all ranks of this host (its own among them), in shared memory.
@@ -45,7 +48,7 @@ class Session {
 
   std::unique_ptr<Control> world_;
   std::unique_ptr<Control> host_;
-  std::vector<int> host_of_;
+  Hosts hosts_;
   int host_count_ = 1;
   std::shared_ptr<void> window_;  // the shared memory of the heartbeats
   Heartbeat* heartbeat_ = nullptr;

@@ -105,9 +105,9 @@ void together(const Control& group, Work&& work) {
 
 SharedMemory::SharedMemory(const Control& group, std::int64_t bytes) {
   const std::int64_t page = sysconf(_SC_PAGESIZE);
-  const double largest = std::max(1.0, group.max(static_cast<double>(bytes)));
-  check_amount(largest * group.size());
-  segment_bytes_ = (static_cast<std::int64_t>(largest) + page - 1) / page * page;
+  const std::int64_t largest = std::max<std::int64_t>(1, group.max(bytes));
+  check_amount(static_cast<double>(largest) * group.size());
+  segment_bytes_ = (largest + page - 1) / page * page;
   bytes_ = segment_bytes_ * group.size();
 
   Descriptor file;

@@ -3,8 +3,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 #include <new>
+#include <numeric>
 #include <string>
 
 #include "base/error.hpp"
@@ -21,15 +24,11 @@ int cpus_of(const Control& group) {
   cpu_set_t mine;
   CPU_ZERO(&mine);
   if (sched_getaffinity(0, sizeof mine, &mine) != 0) CPU_SET(group.rank() % CPU_SETSIZE, &mine);
-  cpu_set_t all;
-  CPU_ZERO(&all);
-  for (const std::string& text :
-       group.all_gather(std::string(reinterpret_cast<const char*>(&mine), sizeof mine))) {
-    cpu_set_t one;
-    std::memcpy(&one, text.data(), sizeof one);
-    CPU_OR(&all, &all, &one);
-  }
-  return CPU_COUNT(&all);
+  std::array<std::uint64_t, sizeof mine / sizeof(std::uint64_t)> words = {};
+  std::memcpy(words.data(), &mine, sizeof mine);
+  group.reduce_or(words);
+  return std::accumulate(words.begin(), words.end(), 0,
+                         [](int count, std::uint64_t word) { return count + std::popcount(word); });
 }
 
 inline void pause_core() {

@@ -13,6 +13,7 @@
 #include "base/json.hpp"
 #include "base/vectorise.hpp"
 #include "compute/activation.hpp"
+#include "compute/blas_kernels.hpp"
 #include "compute/norm.hpp"
 #include "compute/softmax.hpp"
 #include "compute/thread_pool.hpp"
@@ -271,11 +272,12 @@ std::unique_ptr<Backend> make_cpu_backend(int threads) { return std::make_unique
 Json describe_openblas() {
   const char* const kThreading[] = {"sequential", "pthreads", "openmp"};
   const int parallel = openblas_get_parallel();
-  return {{"library", "OpenBLAS"},
-          {"config", openblas_get_config()},
-          {"core", openblas_get_corename()},
-          {"threading", parallel >= 0 && parallel < 3 ? kThreading[parallel] : "unknown"},
-          {"max_threads", openblas_get_num_procs()}};
+  Json described = {{"library", "OpenBLAS"},
+                    {"config", openblas_get_config()},
+                    {"threading", parallel >= 0 && parallel < 3 ? kThreading[parallel] : "unknown"},
+                    {"max_threads", openblas_get_num_procs()}};
+  described.update(kernels_to_json(blas_kernels()));
+  return described;
 }
 
 }  // namespace tpbench

@@ -99,7 +99,8 @@ Json rank_to_json(const RankPlace& place) {
           {"host", place.host},
           {"pid", place.pid},
           {"cpus", place.cpus},
-          {"threads", place.threads}};
+          {"threads", place.threads},
+          {"core_rates", place.rates ? core_rates_to_json(*place.rates) : Json(nullptr)}};
 }
 
 Json build_to_json(const BuildInfo& build) {
@@ -133,7 +134,7 @@ Json describe_environment(const EnvironmentInputs& inputs) {
   Json ranks = Json::array(), hosts = Json::array();
   for (const RankPlace& place : inputs.ranks) ranks.push_back(rank_to_json(place));
   for (const Json& host : inputs.hosts) hosts.push_back(host);
-  return {{"schema", "tpbench.environment/1"},
+  return {{"schema", "tpbench.environment/2"},
           {"label", inputs.label},
           {"started_at", inputs.started_at},
           {"tool", {{"name", "tpbench"}, {"version", build.version}, {"git_revision", build.git_revision}}},

@@ -8,16 +8,18 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "compute/core_rate.hpp"
 
 namespace tpbench {
 
 /// Where one rank runs.
 struct RankPlace {
   std::int64_t world_rank = 0;
-  std::string host;  ///< the `name` of one of the hosts
+  std::string host;  ///< the `name` of one of the hosts, which no other has
   std::int64_t pid = 0;
-  std::vector<std::int64_t> cpus;  ///< CPUs it may run on
-  std::int64_t threads = 1;        ///< BLAS threads it uses
+  std::vector<std::int64_t> cpus;       ///< CPUs it may run on
+  std::int64_t threads = 1;             ///< BLAS threads it uses
+  std::optional<CoreRates> rates = {};  ///< what one core of it multiplies; empty when not measured
 };
 
 /// The variables of this process, each as "NAME=value".
@@ -39,17 +41,29 @@ struct EnvironmentInputs {
   std::vector<Json> hosts;  ///< host_to_json(), once per host
   /// By host: mpi_components() of its first rank. Where it is absent, those of rank 0 stand for all.
   std::vector<Json> components;
+  /// By host: what MPI takes for one node, inside which messages go through memory. Where it is absent, each
+  /// host is one.
+  std::vector<int> node_of_host;
   std::string launcher = "none";              ///< Launch::launcher
   std::optional<std::int64_t> launcher_size;  ///< the number of ranks by the launcher's account
+  std::optional<std::string> blas_problem;    ///< why_blas_cannot_start(), of the first rank that cannot
   Json noise;                                 ///< result of the fixed-work noise probe; null when not run
   std::vector<std::string> variables = process_variables();
 };
 
-/// environment.json, `tpbench.environment/1`; valid against docs/environment.schema.json.
+/// environment.json, `tpbench.environment/2`; valid against docs/environment.schema.json.
 Json describe_environment(const EnvironmentInputs& inputs);
 
 /// What is wrong with the machine or the launch, one sentence each with its remedy; empty when nothing is.
 std::vector<std::string> environment_problems(const EnvironmentInputs& inputs);
+
+/// Whether MPI takes two of the hosts for one node.
+bool on_one_node(const EnvironmentInputs& inputs, std::size_t first, std::size_t second);
+/// Of one host, as host_to_json() describes it.
+std::optional<std::string> governor_problem(const Json& host);
+std::optional<std::string> huge_pages_problem(const Json& host);
+/// Hosts that multiply with different kernels; one host's name for each core.
+std::string mixed_kernels_problem(const std::map<std::string, std::string>& host_of_core);
 
 /// What the data of a collective travels over, as far as can be told: "all ranks are on one host: ...".
 std::vector<std::string> data_path_remarks(const EnvironmentInputs& inputs);

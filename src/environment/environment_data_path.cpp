@@ -1,10 +1,11 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <map>
 #include <set>
 #include <string_view>
 
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "environment/environment.hpp"
 
 namespace tpbench {
@@ -27,14 +28,25 @@ std::set<std::string> components_of(const EnvironmentInputs& inputs, const std::
   return names;
 }
 
-bool is_one_machine(const EnvironmentInputs& inputs) {
-  std::set<std::string> boot_ids;
+// Names of the hosts that share a kernel with another, kernel by kernel.
+std::vector<std::vector<std::string>> hosts_of_one_kernel(const EnvironmentInputs& inputs) {
+  std::map<std::string, std::vector<std::string>> names;
   for (const Json& host : inputs.hosts) {
-    const auto id = optional_from<std::string>(host, "boot_id_hash");
-    if (!id) return false;
-    boot_ids.insert(*id);
+    if (const auto id = optional_from<std::string>(host, "boot_id_hash"))
+      names[*id].push_back(host.value("name", "unknown"));
   }
-  return inputs.hosts.size() > 1 && boot_ids.size() == 1;
+  std::vector<std::vector<std::string>> shared;
+  for (auto& [id, list] : names) {
+    if (list.size() > 1) shared.push_back(std::move(list));
+  }
+  return shared;
+}
+
+bool is_one_node(const EnvironmentInputs& inputs) {
+  for (std::size_t host = 1; host < inputs.hosts.size(); ++host) {
+    if (!on_one_node(inputs, 0, host)) return false;
+  }
+  return true;
 }
 
 std::vector<std::string> active_infiniband_ports(const EnvironmentInputs& inputs) {
@@ -72,6 +84,9 @@ const Wire* wire_in_effect(const EnvironmentInputs& inputs) {
 }
 
 std::string describe_wire(const EnvironmentInputs& inputs, std::size_t hosts) {
+  if (is_one_node(inputs))
+    return fmt::format("{} hosts that MPI takes for one node: messages between them go through its memory",
+                       hosts);
   const Wire* const wire = wire_in_effect(inputs);
   if (wire == nullptr) return fmt::format("{} hosts: what MPI uses between them cannot be told", hosts);
   std::string remark = fmt::format("{} hosts: messages between them go over {}", hosts, wire->description);
@@ -85,6 +100,11 @@ std::string describe_wire(const EnvironmentInputs& inputs, std::size_t hosts) {
 
 }  // namespace
 
+bool on_one_node(const EnvironmentInputs& inputs, std::size_t first, std::size_t second) {
+  return first == second ||
+         (!inputs.node_of_host.empty() && inputs.node_of_host.at(first) == inputs.node_of_host.at(second));
+}
+
 std::vector<std::string> data_path_remarks(const EnvironmentInputs& inputs) {
   const std::set<std::string> hosts = hosts_with_ranks(inputs);
   if (inputs.ranks.size() < 2) return {};
@@ -92,8 +112,9 @@ std::vector<std::string> data_path_remarks(const EnvironmentInputs& inputs) {
     return {"all ranks are on one host: messages go through its memory, not through a network"};
   }
   std::vector<std::string> remarks = {describe_wire(inputs, hosts.size())};
-  if (is_one_machine(inputs)) {
-    remarks.push_back("these hosts are one machine (equal boot ids): the network between them is emulated");
+  for (const std::vector<std::string>& names : hosts_of_one_kernel(inputs)) {
+    remarks.push_back(fmt::format("{} are one kernel (equal boot ids): the network between them is emulated",
+                                  join_words(names)));
   }
   const Wire* const wire = wire_in_effect(inputs);
   const std::vector<std::string> ports = active_infiniband_ports(inputs);

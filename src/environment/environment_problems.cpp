@@ -57,18 +57,12 @@ void check_build(Problems& problems) {
 
 void check_host(const Json& host, Problems& problems) {
   const std::string name = text_or(host, "name", "unknown");
-  const std::string governor = text_or(host, "governor", "performance");
-  if (governor != "performance") {
-    problems.push_back(
-        fmt::format("{}: the CPU governor is {}: clocks change while measuring; as root: cpupower "
-                    "frequency-set -g performance",
-                    name, governor));
-  }
-  if (text_or(host, "transparent_huge_pages", "") == "never") {
-    problems.push_back(
-        fmt::format("{}: transparent huge pages are off: large matrices pay for small pages; as root: "
-                    "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
-                    name));
+  if (const auto governor = governor_problem(host))
+    problems.push_back(fmt::format("{}: {}", name, *governor));
+  if (const auto pages = huge_pages_problem(host)) problems.push_back(fmt::format("{}: {}", name, *pages));
+  if (host.contains("blas")) {
+    if (const auto advice = optional_from<std::string>(host.at("blas"), "advice"))
+      problems.push_back(fmt::format("{}: {}", name, *advice));
   }
   if (const auto quota = optional_from<double>(host, "cpu_quota"); quota) {
     const double cores = static_cast<double>(optional_from<std::int64_t>(host, "cores").value_or(0));
@@ -156,6 +150,32 @@ void check_launcher(const EnvironmentInputs& inputs, Problems& problems) {
       "install openmpi-bin");
 }
 
+// One rank speaks for all that are as slow: a thousand sentences help nobody.
+void check_compute(const EnvironmentInputs& inputs, Problems& problems) {
+  if (inputs.blas_problem) problems.push_back(*inputs.blas_problem);
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const RankPlace* worst = nullptr;
+    std::int64_t slow = 0;
+    for (const RankPlace& place : inputs.ranks) {
+      if (!place.rates || !why_slow(dtype, *place.rates->of(dtype))) continue;
+      ++slow;
+      if (worst == nullptr || place.rates->of(dtype)->share() < worst->rates->of(dtype)->share())
+        worst = &place;
+    }
+    if (worst == nullptr) continue;
+    const std::string others = slow > 1 ? fmt::format(" (and {} more)", slow - 1) : "";
+    problems.push_back(fmt::format("{}, rank {}{}: {}", worst->host, worst->world_rank, others,
+                                   *why_slow(dtype, *worst->rates->of(dtype))));
+  }
+  std::map<std::string, std::string> host_of_core;
+  for (const Json& host : inputs.hosts) {
+    if (!host.contains("blas")) continue;
+    std::string& names = host_of_core[text_or(host.at("blas"), "core", "unknown")];
+    if (names.empty()) names = text_or(host, "name", "unknown");
+  }
+  if (host_of_core.size() > 1) problems.push_back(mixed_kernels_problem(host_of_core));
+}
+
 void check_mpi(const EnvironmentInputs& inputs, Problems& problems) {
   if (!inputs.mpi.is_object()) return;
   const std::string implementation = text_or(inputs.mpi, "implementation", "Open MPI");
@@ -166,6 +186,30 @@ void check_mpi(const EnvironmentInputs& inputs, Problems& problems) {
 
 }  // namespace
 
+std::string mixed_kernels_problem(const std::map<std::string, std::string>& host_of_core) {
+  std::vector<std::string> words;
+  for (const auto& [core, host] : host_of_core) words.push_back(fmt::format("{} on {}", core, host));
+  return fmt::format(
+      "hosts multiply with different kernels ({}): ranks do not compute alike; use hosts of one kind, or "
+      "name one core "
+      "for all by mpirun -x OPENBLAS_CORETYPE=...",
+      fmt::join(words, ", "));
+}
+
+std::optional<std::string> governor_problem(const Json& host) {
+  const std::string governor = text_or(host, "governor", "performance");
+  if (governor == "performance") return std::nullopt;
+  return fmt::format(
+      "the CPU governor is {}: clocks change while measuring; as root: cpupower frequency-set -g performance",
+      governor);
+}
+
+std::optional<std::string> huge_pages_problem(const Json& host) {
+  if (text_or(host, "transparent_huge_pages", "") != "never") return std::nullopt;
+  return "transparent huge pages are off: large matrices pay for small pages; as root: echo madvise > "
+         "/sys/kernel/mm/transparent_hugepage/enabled";
+}
+
 std::vector<std::string> environment_problems(const EnvironmentInputs& inputs) {
   Problems problems;
   check_build(problems);
@@ -174,6 +218,7 @@ std::vector<std::string> environment_problems(const EnvironmentInputs& inputs) {
   for (const Json& host : inputs.hosts) check_host(host, problems);
   for (const Machine& machine : machines_of(inputs)) check_machine(machine, problems);
   check_thread_variables(inputs, problems);
+  check_compute(inputs, problems);
   return problems;
 }
 

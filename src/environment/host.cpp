@@ -137,18 +137,7 @@ std::optional<bool> read_virtualised(const std::optional<std::string>& cpuinfo) 
   return std::find(words.begin(), words.end(), "hypervisor") != words.end();
 }
 
-std::optional<std::string> read_boot_id_hash(const fs::path& root) {
-  const auto boot_id = read_line(root / "proc/sys/kernel/random/boot_id");
-  if (!boot_id) return std::nullopt;
-  return fmt::format("{:016x}", stable_hash(*boot_id));
-}
-
 }  // namespace
-
-std::string host_name() {
-  struct utsname names {};
-  return uname(&names) == 0 && names.nodename[0] != '\0' ? names.nodename : "unknown";
-}
 
 std::vector<std::int64_t> allowed_cpus() {
   // A machine with more CPUs than the set has bits refuses the call: ask again with a larger set.
@@ -200,7 +189,7 @@ HostFacts read_host_facts(const fs::path& root) {
   HostFacts host;
   const std::optional<std::string> cpuinfo = read_text(root / "proc/cpuinfo");
   host.name = host_name();
-  host.boot_id_hash = read_boot_id_hash(root);
+  host.boot_id_hash = boot_id_hash(root);
   host.cpu_model = read_cpu_model(cpuinfo);
   host.packages = count_objects(HWLOC_OBJ_PACKAGE);
   host.cores = count_objects(HWLOC_OBJ_CORE);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/host_identity.hpp"
 #include "base/json_fwd.hpp"
 
 // One host, described by hwloc, /proc and /sys. A fact that cannot be had is empty (null in JSON), never an
@@ -61,9 +62,6 @@ HostFacts read_host_facts(const std::filesystem::path& root = "/");
 
 /// An element of `hosts` in environment.json (docs/environment.schema.json).
 Json host_to_json(const HostFacts& host);
-
-/// Name of this host, "unknown" when the kernel does not say.
-std::string host_name();
 
 /// CPUs this process may run on, ascending. Never empty.
 std::vector<std::int64_t> allowed_cpus();

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "environment/host_files.hpp"
+#include "environment/throttling.hpp"
 
 namespace tpbench::host_files {
 namespace {
@@ -113,6 +114,20 @@ std::optional<double> quota_in(const fs::path& folder, bool version2) {
   return quota / period;
 }
 
+// Version 1 counts nanoseconds as "throttled_time", version 2 microseconds as "throttled_usec".
+std::optional<Throttling> throttling_in(const fs::path& folder, bool version2) {
+  const std::string statistics = read_text(folder / "cpu.stat").value_or("");
+  const auto periods = value_of_key(statistics, "nr_throttled", ' ');
+  const auto time = value_of_key(statistics, version2 ? "throttled_usec" : "throttled_time", ' ');
+  if (!periods || !time) return std::nullopt;
+  Throttling throttling;
+  double ticks = 0;
+  std::istringstream(*periods) >> throttling.periods;
+  std::istringstream(*time) >> ticks;
+  throttling.seconds = ticks * (version2 ? 1e-6 : 1e-9);
+  return throttling;
+}
+
 template <typename Number>
 std::optional<Number> smallest_above(const fs::path& root, std::string_view controller,
                                      std::optional<Number> (*read)(const fs::path&, bool)) {
@@ -137,3 +152,21 @@ std::optional<double> cgroup_cpu_quota(const fs::path& root) {
 }
 
 }  // namespace tpbench::host_files
+
+namespace tpbench {
+
+std::optional<Throttling> read_throttling(const std::filesystem::path& root) {
+  std::optional<Throttling> sum;
+  for (const auto& group : host_files::groups_of_process(root, "cpu")) {
+    for (const auto& folder : host_files::folders_up(group)) {
+      const auto here = host_files::throttling_in(folder, group.version2);
+      if (!here) continue;
+      if (!sum) sum.emplace();
+      sum->periods += here->periods;
+      sum->seconds += here->seconds;
+    }
+  }
+  return sum;
+}
+
+}  // namespace tpbench

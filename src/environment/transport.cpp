@@ -19,17 +19,17 @@ constexpr std::size_t kMostListed = 64;
 // What a byte transfer layer reaches; one that is not here may reach anything.
 struct Reach {
   std::string_view btl;
-  bool own_host;
-  bool other_hosts;
+  bool own_node;
+  bool other_nodes;
 };
 constexpr Reach kReaches[] = {
     {"self", false, false},  {"vader", true, false}, {"sm", true, false},
     {"smcuda", true, false}, {"usnic", false, true},
 };
 
-bool reaches(const std::string& btl, bool one_host) {
+bool reaches(const std::string& btl, bool one_node) {
   for (const Reach& row : kReaches) {
-    if (row.btl == btl) return one_host ? row.own_host : row.other_hosts;
+    if (row.btl == btl) return one_node ? row.own_node : row.other_nodes;
   }
   return true;
 }
@@ -81,12 +81,11 @@ std::string preferred(const EnvironmentInputs& inputs, const Names& candidates) 
   return best;
 }
 
-void settle_btl(const EnvironmentInputs& inputs, const Json& first, const Json& second,
+void settle_btl(const EnvironmentInputs& inputs, const Json& first, const Json& second, bool one_node,
                 Transport& transport) {
-  const bool one_host = transport.hosts.size() == 1;
   transport.framework = "btl";
   for (const std::string& name : in_effect(first, second, "btl")) {
-    if (reaches(name, one_host) && !is_stub(inputs, name)) transport.candidates.push_back(name);
+    if (reaches(name, one_node) && !is_stub(inputs, name)) transport.candidates.push_back(name);
   }
   const Names& candidates = transport.candidates;
   if (candidates.empty()) {
@@ -131,14 +130,15 @@ void settle_single(const char* framework, const Names& candidates, Transport& tr
     transport.reason += "; what it sends through in turn is its own choice and not told";
 }
 
-void settle(const EnvironmentInputs& inputs, const Json& first, const Json& second, Transport& transport) {
+void settle(const EnvironmentInputs& inputs, const Json& first, const Json& second, bool one_node,
+            Transport& transport) {
   if (!first.is_object() || !second.is_object()) {
     transport.reason = "the library does not show which components are in effect";
     return;
   }
   const Names layers = in_effect(first, second, "pml");
   if (layers == Names{"ob1"})
-    settle_btl(inputs, first, second, transport);
+    settle_btl(inputs, first, second, one_node, transport);
   else if (layers == Names{"cm"})
     settle_single("mtl", in_effect(first, second, "mtl"), transport);
   else
@@ -186,7 +186,8 @@ Transport find_transport(const EnvironmentInputs& inputs, std::size_t first, std
     transport.hosts.push_back(inputs.hosts.at(second).value("name", "unknown"));
     transport.loopback = are_one_kernel(inputs.hosts[first], inputs.hosts[second]);
   }
-  settle(inputs, components_of_host(inputs, first), components_of_host(inputs, second), transport);
+  settle(inputs, components_of_host(inputs, first), components_of_host(inputs, second),
+         on_one_node(inputs, first, second), transport);
   return transport;
 }
 

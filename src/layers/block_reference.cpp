@@ -10,13 +10,12 @@
 namespace tpbench {
 namespace {
 
-constexpr std::size_t kHalves = 2;
-
 template <typename T>
 class BlockReference final : public Reference {
  public:
   using Real = WiderThan<T>;
   using Rows = ReferenceRows<Real>;
+  static constexpr std::size_t kHalves = 2;
 
   BlockReference(const LayerContext& context, const ReferenceExtent& extent, Heartbeat& heartbeat)
       : context_(context),

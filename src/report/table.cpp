@@ -41,7 +41,7 @@ bool probes_fabric(const Record& record) {
 }
 
 // The collective of a step that has one kind of it, where it was timed by itself.
-const CollectiveResult* only_collective(const Record& record) {
+const CollectiveResult* only_measured_collective(const Record& record) {
   const bool is_one = record.collectives.size() == 1 && record.collectives.front().busbw_gb_per_s;
   return is_one ? &record.collectives.front() : nullptr;
 }
@@ -66,13 +66,13 @@ struct ResultColumn {
 constexpr ResultColumn kResultColumns[] = {
     {"bytes/call", Align::right,
      [](const Record& r) {
-       const CollectiveResult* collective = only_collective(r);
+       const CollectiveResult* collective = only_measured_collective(r);
        return collective ? format_bytes(static_cast<double>(collective->bytes)) : std::string("-");
      },
      probes_fabric},
     {"busbw", Align::right,
      [](const Record& r) {
-       const CollectiveResult* collective = only_collective(r);
+       const CollectiveResult* collective = only_measured_collective(r);
        return collective ? format_bytes(*collective->busbw_gb_per_s * 1e9) + "/s" : std::string("-");
      },
      probes_fabric},

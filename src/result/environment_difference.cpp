@@ -10,8 +10,8 @@ namespace tpbench {
 namespace {
 
 // At every depth.
-constexpr std::string_view kIgnoredKeys[] = {"started_at", "pid", "memory_available_bytes", "boot_id_hash",
-                                             "memory_bytes"};
+constexpr std::string_view kIgnoredKeys[] = {"started_at",   "pid",          "memory_available_bytes",
+                                             "boot_id_hash", "memory_bytes", "core_rates"};
 // What a launcher tells its own processes about this one job, and where it was started.
 constexpr std::string_view kIgnoredVariables[] = {"OMPI_MCA_ess", "OMPI_MCA_orte", "OMPI_MCA_initial_wdir",
                                                   "TPBENCH_E2E"};
@@ -78,7 +78,12 @@ void erase_job_variables(Json& variables) {
 }
 
 std::vector<JsonDifference> environment_differences(const Json& first, const Json& second) {
-  return differences(comparable(first), comparable(second));
+  std::vector<JsonDifference> found = differences(comparable(first), comparable(second));
+  // Kernels that differ explain more than anything that follows.
+  std::stable_partition(found.begin(), found.end(), [](const JsonDifference& difference) {
+    return difference.pointer.ends_with("/blas/core");
+  });
+  return found;
 }
 
 }  // namespace tpbench

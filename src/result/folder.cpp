@@ -28,6 +28,7 @@
 #include "result/record_tables.hpp"
 #include "result/running.hpp"
 #include "result/scaling.hpp"
+#include "sweep/sweep.hpp"
 
 namespace tpbench {
 namespace {
@@ -180,11 +181,11 @@ void check_consistent(const Record& record, const std::string& name) {
   if (!record.verification.passed.value_or(true))
     throw std::runtime_error("status is \"ok\" and verification.passed is false");
   if (record.time->step.samples_s.empty()) throw std::runtime_error("samples_s.step is null");
-  for (const auto& [quantity_name, member] : kQuantities) {
-    const Quantity& quantity = (*record.time).*member;
+  for (const QuantityRow& row : kQuantities) {
+    const Quantity& quantity = (*record.time).*row.member;
     if (quantity.samples_s.empty()) continue;
-    check_same_samples(record.time->step, quantity, quantity_name);
-    check_summary(quantity, quantity_name);
+    check_same_samples(record.time->step, quantity, row.name);
+    check_summary(quantity, row.name);
   }
 }
 
@@ -193,6 +194,12 @@ std::optional<Json> read_json(const fs::path& path) {
   if (!fs::exists(path)) return std::nullopt;
   Json json = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
   return json.is_discarded() ? std::nullopt : std::optional<Json>(std::move(json));
+}
+
+// A sweep of an older version lacks the keys that have been added since.
+Json as_known_today(const Json& sweep) {
+  const bool is_sweep = sweep.is_object() && sweep.value("measure", Json::object()).is_object();
+  return is_sweep ? resolve_sweep(sweep) : sweep;
 }
 
 std::string environment_name(int number) {
@@ -255,7 +262,7 @@ void check_same_sweep(const fs::path& path, const Json& resolved_sweep) {
   check_can_be_resumed(path);
   const std::optional<Json> earlier = read_json(path / "sweep.json");
   if (!earlier) throw UsageError(fmt::format("--resume {}: its sweep.json is not JSON", path.string()));
-  const auto differing = differences(*earlier, resolved_sweep);
+  const auto differing = differences(as_known_today(*earlier), as_known_today(resolved_sweep));
   if (differing.empty()) return;
   std::string text = fmt::format(
       "--resume {}: the folder was made from another sweep; choose another --output, or "

@@ -4,11 +4,12 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/enum_names.hpp"
-#include "base/json_fwd.hpp"
+#include "base/field.hpp"
 #include "measure/statistics.hpp"
 #include "sweep/case.hpp"
 #include "workload/memory.hpp"
@@ -16,6 +17,10 @@
 #include "workload/workload.hpp"
 
 namespace tpbench {
+
+/// `tpbench.record/2`. Within a schema keys may be added; it rises when one is removed or changes its
+/// meaning.
+inline constexpr int kRecordSchema = 2;
 
 enum class Status { ok, skipped, failed };
 
@@ -138,6 +143,7 @@ struct RankInfo {
 
 /// The result of one case, whatever its outcome. docs/record.md describes every key of its JSON form.
 struct Record {
+  int schema = kRecordSchema;  ///< that it was measured and written by; what is newer is not in its JSON form
   std::string id;
   Status status = Status::failed;
   std::optional<ReasonCode> reason_code;
@@ -176,12 +182,16 @@ struct Record {
 /// The case ran to its end and has times.
 inline bool is_timed(const Record& record) { return record.status == Status::ok && record.time.has_value(); }
 
-/// `tpbench.record/1`; valid against docs/record.schema.json. A number that is not finite becomes null where
-/// the schema allows null; elsewhere std::invalid_argument is thrown with the key, and nothing false is ever
-/// written.
-Json record_to_json(const Record& record);
-/// Throws std::runtime_error naming the key when the document is not such a record.
-Record record_from_json(const Json& document);
+/// Every key of a record but `schema`, in the order of the file: the one description of it.
+std::span<const Field<Record>> record_fields();
+
+/// `tpbench.record/N` of `Record::schema`; valid against docs/record.schema.json where that is kRecordSchema.
+/// A number that is not finite becomes null where the schema allows null; elsewhere std::invalid_argument is
+/// thrown with the key, and nothing false is ever written.
+Json record_to_json(const Record& record, std::span<const Field<Record>> rows = record_fields());
+/// Reads this schema and older ones; what these did not know has its default. Throws std::runtime_error
+/// naming the key when the document is not such a record.
+Record record_from_json(const Json& document, std::span<const Field<Record>> rows = record_fields());
 
 }  // namespace tpbench
 

@@ -13,7 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kEnvironmentSchema = "tpbench.environment/1";
+// The one that is written, and those that are read.
+constexpr std::string_view kEnvironmentSchemas[] = {"\"tpbench.environment/2\"", "\"tpbench.environment/1\""};
 
 void check_is_folder(const fs::path& folder) {
   std::error_code error;
@@ -57,8 +58,9 @@ void read_environments(const fs::path& folder, ResultSet& set, std::vector<Fault
       continue;
     }
     const std::string schema = json.value("schema", Json(nullptr)).dump();
-    if (schema != fmt::format("\"{}\"", kEnvironmentSchema)) {
-      faults.push_back({place, "/schema", schema, fmt::format("must be \"{}\"", kEnvironmentSchema)});
+    if (std::ranges::find(kEnvironmentSchemas, schema) == std::end(kEnvironmentSchemas)) {
+      faults.push_back(
+          {place, "/schema", schema, fmt::format("must be {} or older", kEnvironmentSchemas[0])});
       continue;
     }
     set.environments[name] = std::move(json);

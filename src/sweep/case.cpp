@@ -4,73 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <concepts>
 #include <stdexcept>
-#include <type_traits>
-#include <utility>
+#include <vector>
 
-#include "base/json.hpp"
+#include "base/fields.hpp"
 #include "base/text.hpp"
 #include "workload/backend_workspace.hpp"
 
 namespace tpbench {
 namespace {
-
-// -- one member of a case <-> one JSON value
-
-Json to_json(std::int64_t value) { return value; }
-Json to_json(std::uint64_t value) { return value; }
-Json to_json(bool value) { return value; }
-Json to_json(const std::string& value) { return value; }
-
-template <typename Enum>
-requires std::is_enum_v<Enum> Json to_json(Enum value) { return std::string(name_of(value)); }
-
-template <typename T>
-Json to_json(const std::optional<T>& value) {
-  return value ? to_json(*value) : Json(nullptr);
-}
-
-void from_json(const Json& json, bool& value) { value = json.get<bool>(); }
-void from_json(const Json& json, std::string& value) { value = json.get<std::string>(); }
-
-template <std::integral Integer>
-void from_json(const Json& json, Integer& value) {
-  // get<Integer>() would cut fractions and wrap numbers that do not fit.
-  const bool fits = json.is_number_unsigned()
-                        ? std::in_range<Integer>(json.get<std::uint64_t>())
-                        : json.is_number_integer() && std::in_range<Integer>(json.get<std::int64_t>());
-  if (!fits) throw std::runtime_error("is not a whole number");
-  value = json.is_number_unsigned() ? static_cast<Integer>(json.get<std::uint64_t>())
-                                    : static_cast<Integer>(json.get<std::int64_t>());
-}
-
-template <typename Enum>
-requires std::is_enum_v<Enum>
-void from_json(const Json& json, Enum& value) {
-  const auto known = enum_from_name<Enum>(json.get<std::string>());
-  if (!known) throw std::runtime_error("is not a known word");
-  value = *known;
-}
-
-template <typename T>
-void from_json(const Json& json, std::optional<T>& value) {
-  if (json.is_null()) {
-    value.reset();
-  } else {
-    from_json(json, value.emplace());
-  }
-}
-
-template <auto member>
-Json get(const Case& point) {
-  return to_json(point.*member);
-}
-
-template <auto member>
-void set(Case& point, const Json& json) {
-  from_json(json, point.*member);
-}
 
 bool always(const UsedFields&) { return true; }
 
@@ -79,43 +21,103 @@ bool when(const UsedFields& uses) {
   return uses.*used;
 }
 
-template <auto member>
-constexpr CaseField field(std::string_view key, std::string_view title,
-                          bool (*applies)(const UsedFields&) = always) {
-  return {key, title, get<member>, set<member>, applies};
+template <typename T>
+CaseField row(std::string_view key, std::string_view title, T Case::*member, const FieldText& text,
+              bool (*applies)(const UsedFields&) = always) {
+  FieldText with_column = text;
+  with_column.column = "*";
+  return {field(key, member, with_column), title, applies};
 }
 
-constexpr std::array kFields = {
-    field<&Case::workload>("workload", "workload"),
-    field<&Case::pass>("pass", "pass"),
-    field<&Case::backend>("backend", "backend"),
-    field<&Case::dtype>("dtype", "dtype"),
-    field<&Case::model>("model", "model"),
-    field<&Case::hidden_size>("hidden_size", "h"),
-    field<&Case::ffn_hidden_size>("ffn_hidden_size", "f", when<&UsedFields::ffn_hidden_size>),
-    field<&Case::num_heads>("num_heads", "heads", when<&UsedFields::num_heads>),
-    field<&Case::num_kv_heads>("num_kv_heads", "kv", when<&UsedFields::num_heads>),
-    field<&Case::num_layers>("num_layers", "layers", when<&UsedFields::num_layers>),
-    field<&Case::batch_size>("batch_size", "batch"),
-    field<&Case::sequence_length>("sequence_length", "seq"),
-    field<&Case::context_length>("context_length", "context", when<&UsedFields::num_heads>),
-    field<&Case::tp_degree>("tp_degree", "TP"),
-    field<&Case::algorithm>("algorithm", "algorithm", when<&UsedFields::algorithm>),
-    field<&Case::combine>("combine", "combine", when<&UsedFields::combine>),
-    field<&Case::sequence_parallel>("sequence_parallel", "SP"),
-    field<&Case::overlap_chunks>("overlap_chunks", "chunks"),
-    field<&Case::placement>("placement", "placement"),
-    field<&Case::groups>("groups", "groups"),
-    field<&Case::threads_per_rank>("threads_per_rank", "threads"),
-    field<&Case::activation>("activation", "act", when<&UsedFields::activation>),
-    field<&Case::norm>("norm", "norm", when<&UsedFields::norm>),
-    field<&Case::cache>("cache", "cache"),
-    field<&Case::seed>("seed", "seed"),
-};
+Json workload_names() {
+  Json names = Json::array();
+  for (const Workload* workload : all_workloads()) names.push_back(workload->name);
+  return {{"enum", std::move(names)}};
+}
+
+CaseField workload_row() {
+  CaseField workload =
+      row("workload", "workload", &Case::workload, {.meaning = "which layer was run", .least = 1});
+  workload.type = workload_names;
+  return workload;
+}
+
+std::vector<CaseField> make_rows() {
+  return {
+      workload_row(),
+      row("pass", "pass", &Case::pass, {.meaning = "what one step is"}),
+      row("backend", "backend", &Case::backend,
+          {.meaning = "where tensors lie and compute runs", .least = 1}),
+      row("dtype", "dtype", &Case::dtype, {.meaning = "element type of every tensor"}),
+      row("model", "model", &Case::model,
+          {.meaning =
+               "the preset that set hidden_size, ffn_hidden_size, num_heads, num_kv_heads, activation and "
+               "norm; those stand in the case too",
+           .null = "the case has no model",
+           .least = 1}),
+      row("hidden_size", "h", &Case::hidden_size, {.meaning = "h", .least = 1}),
+      row("ffn_hidden_size", "f", &Case::ffn_hidden_size,
+          {.meaning = "f", .null = "all but `mlp` and `block`", .least = 1},
+          when<&UsedFields::ffn_hidden_size>),
+      row("num_heads", "heads", &Case::num_heads,
+          {.meaning = "attention heads", .null = "all but `attention` and `block`", .least = 1},
+          when<&UsedFields::num_heads>),
+      row("num_kv_heads", "kv", &Case::num_kv_heads,
+          {.meaning = "key/value heads", .null = "all but `attention` and `block`", .least = 1},
+          when<&UsedFields::num_heads>),
+      row("num_layers", "layers", &Case::num_layers,
+          {.meaning = "distinct weight sets in a step", .null = "the workload has no weights", .least = 1},
+          when<&UsedFields::num_layers>),
+      row("batch_size", "batch", &Case::batch_size,
+          {.meaning = "sequences of a step, the same total at every degree", .least = 1}),
+      row("sequence_length", "seq", &Case::sequence_length,
+          {.meaning = "tokens of a sequence; T = batch_size x sequence_length",
+           .unit = "tokens",
+           .least = 1}),
+      row("context_length", "context", &Case::context_length,
+          {.meaning = "earlier tokens of each sequence whose keys and values were in a cache; 0: none",
+           .unit = "tokens",
+           .null = "all but `attention` and `block`",
+           .least = 0},
+          when<&UsedFields::num_heads>),
+      row("tp_degree", "TP", &Case::tp_degree, {.meaning = "t, ranks that share one layer", .least = 1}),
+      row("algorithm", "algorithm", &Case::algorithm,
+          {.meaning = "what carried the collectives", .null = "the workload has no collective", .least = 1},
+          when<&UsedFields::algorithm>),
+      row("combine", "combine", &Case::combine,
+          {.meaning = "how the output was assembled", .null = "all but `column_linear`"},
+          when<&UsedFields::combine>),
+      row("sequence_parallel", "SP", &Case::sequence_parallel,
+          {.meaning = "an all-gather and a reduce-scatter in place of each all-reduce"}),
+      row("overlap_chunks", "chunks", &Case::overlap_chunks,
+          {.meaning = "pieces of a row-parallel output whose sums overlap with compute; 1: no overlap",
+           .least = 1}),
+      row("placement", "placement", &Case::placement,
+          {.meaning = "ranks of a group: neighbours, or as far apart as the world allows"}),
+      row("groups", "groups", &Case::groups,
+          {.meaning = "one group alone, or as many as fit at the same time"}),
+      row("threads_per_rank", "threads", &Case::threads_per_rank,
+          {.meaning = "BLAS threads of a rank, as it ran",
+           .null = "the case did not run and none was asked for",
+           .least = 1}),
+      row("activation", "act", &Case::activation,
+          {.meaning = "activation of the mlp", .null = "all but `mlp` and `block`"},
+          when<&UsedFields::activation>),
+      row("norm", "norm", &Case::norm, {.meaning = "the normalisation that ran", .null = "all but `block`"},
+          when<&UsedFields::norm>),
+      row("cache", "cache", &Case::cache, {.meaning = "whether each step found its data in the caches"}),
+      row("seed", "seed", &Case::seed, {.meaning = "of the data", .least = 0}),
+  };
+}
+
+const std::vector<CaseField>& rows() {
+  static const std::vector<CaseField> kRows = make_rows();
+  return kRows;
+}
 
 }  // namespace
 
-std::span<const CaseField> case_fields() { return kFields; }
+std::span<const CaseField> case_fields() { return rows(); }
 
 namespace {
 
@@ -209,29 +211,22 @@ void normalise_case(Case& point) {
     point.sequence_parallel = false;
   }
   if (!uses.overlap) point.overlap_chunks = 1;
-  for (const CaseField& row : kFields) {
-    if (!row.applies(uses)) row.set(point, nullptr);
+  for (const CaseField& field : rows()) {
+    if (!field.applies(uses)) field.set(point, nullptr);
   }
 }
 
-Json case_to_json(const Case& point) {
-  Json object = Json::object();
-  for (const CaseField& row : kFields) object[std::string(row.key)] = row.get(point);
-  return object;
-}
+Json case_to_json(const Case& point) { return write_object(rows(), point); }
 
 Case case_from_json(const Json& object) {
-  if (!object.is_object()) throw std::runtime_error("a case must be an object");
   Case point;
-  for (const CaseField& row : kFields) {
-    const auto found = object.find(row.key);
-    if (found == object.end())
-      throw std::runtime_error(fmt::format("case: the key \"{}\" is missing", row.key));
-    try {
-      row.set(point, *found);
-    } catch (const std::exception& error) {
-      throw std::runtime_error(fmt::format("case: \"{}\": {}", row.key, error.what()));
-    }
+  read_object(rows(), object, point);
+  // What was no axis yet when this was written.
+  const Workload* workload = find_workload(point.workload);
+  for (const CaseField& field : rows()) {
+    if (!field.implicit || object.contains(field.key)) continue;
+    const bool applies = workload == nullptr || field.applies(workload->uses);
+    field.set(point, applies ? field.implicit(point) : Json(nullptr));
   }
   return point;
 }
@@ -240,9 +235,10 @@ std::string case_id(const Case& point) {
   // What is empty stays out: threads_per_rank, when left to the machine, must not bring the machine into the
   // id, and a field that workloads of a later version use leaves the ids of the others as they are.
   std::string text;
-  for (const CaseField& row : kFields) {
-    const Json value = row.get(point);
-    if (!value.is_null()) text += fmt::format("{}={};", row.key, value.dump());
+  for (const CaseField& field : rows()) {
+    const Json value = field.get(point);
+    const bool is_implicit = field.implicit && value == field.implicit(point);
+    if (!value.is_null() && !is_implicit) text += fmt::format("{}={};", field.key, value.dump());
   }
   // 48 bits: 100,000 cases that differ only in the hash still have distinct ids but for 2 sweeps in 100,000.
   constexpr std::uint64_t kHashMask = (std::uint64_t{1} << 48U) - 1;

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/dtype.hpp"
-#include "base/json_fwd.hpp"
+#include "base/field.hpp"
 #include "workload/models.hpp"
 #include "workload/shape.hpp"
 #include "workload/workload.hpp"
@@ -59,14 +59,14 @@ struct Case {
   bool operator==(const Case&) const = default;
 };
 
-/// One field of a case: the one place that knows its key, its title in tables and how it becomes JSON. Adding
-/// an axis is a member of Case, a row here and an entry in docs/sweep.schema.json.
-struct CaseField {
-  std::string_view key;    ///< in the sweep file and in the record
-  std::string_view title;  ///< column heading, a few letters: "h", "TP"
-  Json (*get)(const Case&);
-  void (*set)(Case&, const Json&);     ///< the value has passed the schema
-  bool (*applies)(const UsedFields&);  ///< false: workloads that do not use it leave it empty
+/// One field of a case: the one place that knows its key, its title in tables, what it means and how it
+/// becomes JSON. Adding an axis is a member of Case, a row here and an entry in docs/sweep.schema.json.
+struct CaseField : Field<Case> {
+  std::string_view title;                   ///< column heading, a few letters: "h", "TP"
+  bool (*applies)(const UsedFields&) = {};  ///< false: workloads that do not use it leave it empty
+  /// What cases had before this axis was one. That value stays out of the id and may be absent in a record,
+  /// so that old and new records of one case meet. Empty: an axis of the first schema.
+  Json (*implicit)(const Case&) = {};
 };
 
 /// All fields, in the order of the record.
@@ -86,6 +86,7 @@ std::span<const ModelField> model_fields();
 void normalise_case(Case& point);
 
 Json case_to_json(const Case& point);
+/// Throws FieldFault.
 Case case_from_json(const Json& object);
 
 /// Stable name of a case: readable front, hash behind. Depends on what is measured and on nothing else: not

@@ -100,22 +100,6 @@ Json with_defaults(const Json& object, const Json& schema, bool fill) {
   return result;
 }
 
-// One form for equal sweeps: every key, in the schema's order, each axis a list.
-Json resolve(const Json& sweep) {
-  const Json& schema = sweep_schema();
-  Json resolved = with_defaults(sweep, schema, true);
-  resolved["measure"] = with_defaults(resolved["measure"], schema["properties"]["measure"], true);
-  for (auto& [key, value] : resolved.items()) {
-    const bool is_axis = schema["properties"][key].contains("then");
-    const bool no_product = key == "hidden_size" && value.is_null();
-    if (is_axis && !value.is_array() && !no_product) value = Json::array({value});
-  }
-  for (Json& point : resolved["cases"]) point = with_defaults(point, schema["definitions"]["point"], false);
-  for (Json& pattern : resolved["exclude"])
-    pattern = with_defaults(pattern, schema["definitions"]["pattern"], false);
-  return resolved;
-}
-
 MeasureSettings measure_from(const Json& measure) {
   return {
       .warmup_steps = measure["warmup_steps"].get<std::int64_t>(),
@@ -157,13 +141,28 @@ std::string read_file(const std::filesystem::path& path) {
 
 }  // namespace
 
+Json resolve_sweep(const Json& sweep) {
+  const Json& schema = sweep_schema();
+  Json resolved = with_defaults(sweep, schema, true);
+  resolved["measure"] = with_defaults(resolved["measure"], schema["properties"]["measure"], true);
+  for (auto& [key, value] : resolved.items()) {
+    const bool is_axis = schema["properties"][key].contains("then");
+    const bool no_product = key == "hidden_size" && value.is_null();
+    if (is_axis && !value.is_array() && !no_product) value = Json::array({value});
+  }
+  for (Json& point : resolved["cases"]) point = with_defaults(point, schema["definitions"]["point"], false);
+  for (Json& pattern : resolved["exclude"])
+    pattern = with_defaults(pattern, schema["definitions"]["pattern"], false);
+  return resolved;
+}
+
 Sweep parse_sweep(std::string_view text, const std::string& place, std::span<const std::string> overrides,
                   const Availability& available) {
   const SweepDocument document(text, place, overrides);
   document.refuse_if(check_document(document.json(), available));
 
   Sweep sweep;
-  sweep.resolved = resolve(document.json());
+  sweep.resolved = resolve_sweep(document.json());
   sweep.measure = measure_from(sweep.resolved["measure"]);
   Expansion expansion = expand_sweep(sweep.resolved);
   check_samples(document.json(), sweep.measure, expansion.faults);

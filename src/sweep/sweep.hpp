@@ -28,6 +28,10 @@ struct Sweep {
 /// The sweep schema (docs/sweep.schema.json, compiled in).
 const Json& sweep_schema();
 
+/// One form for equal sweeps: every key, in the schema's order, each axis a list. What an older version wrote
+/// gets the defaults of keys that it did not know.
+Json resolve_sweep(const Json& sweep);
+
 /// Reads and checks a sweep. `overrides` are the texts of `--set key=value`, applied in order: the value is
 /// JSON, or else a comma-separated list, or else a string; a key may be dotted (measure.max_seconds). `place`
 /// names the source in messages ("sweep.json"). Throws UsageError with every fault found.

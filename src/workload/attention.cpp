@@ -6,7 +6,7 @@ namespace {
 
 // Y [T, h] = sum over ranks of heads_i(X Wq_i, X Wk_i, X Wv_i) Wo_i: query heads are split over the ranks,
 // Wq_i [h, a/t d], Wo_i [a/t d, h]; so are key/value heads as long as there are enough of them.
-Cost cost(const Shape& s) { return region_cost(s, add_attention); }
+Cost attention_cost(const Shape& s) { return region_cost(s, add_attention); }
 
 }  // namespace
 
@@ -20,7 +20,7 @@ const Workload attention_workload = {
         [](const Shape& s) {
           return with_rows(s, {{"num_heads", s.num_heads}, {"num_kv_heads", s.num_kv_heads, true}});
         },
-    .cost = cost,
+    .cost = attention_cost,
 };
 
 }  // namespace tpbench

@@ -5,7 +5,7 @@ namespace tpbench {
 namespace {
 
 // R = X + attention(norm(X)), Y = R + mlp(norm(R)); the Y of one weight set is the X of the next.
-Cost cost(const Shape& s) {
+Cost block_cost(const Shape& s) {
   constexpr std::int64_t kHalves = 2;  // attention and mlp, which use the same buffers one after the other
   const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
   Cost cost;
@@ -44,7 +44,7 @@ const Workload block_workload = {
                                {"num_kv_heads", s.num_kv_heads, true},
                                {"ffn_hidden_size", s.ffn_hidden_size}});
         },
-    .cost = cost,
+    .cost = block_cost,
 };
 
 }  // namespace tpbench

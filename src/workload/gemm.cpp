@@ -5,7 +5,7 @@ namespace tpbench {
 namespace {
 
 // Y [T, h/t] = X [T, h] W [h, h/t]
-Cost cost(const Shape& s) {
+Cost gemm_cost(const Shape& s) {
   const std::int64_t h = s.hidden_size, columns = h / s.tp_degree;
   Cost cost;
   add_product(cost, s, h, columns);
@@ -25,7 +25,7 @@ const Workload gemm_workload = {
         [](const Shape& s) {
           return std::vector<SplitDimension>{{"hidden_size", s.hidden_size}};
         },
-    .cost = cost,
+    .cost = gemm_cost,
 };
 
 }  // namespace tpbench

@@ -6,7 +6,7 @@ namespace {
 
 // Y [T, h] = sum over ranks of act(X A_i) B_i, A_i [h, f/t], B_i [f/t, h]. The gated form has two A_i side by
 // side.
-Cost cost(const Shape& s) { return region_cost(s, add_mlp); }
+Cost mlp_cost(const Shape& s) { return region_cost(s, add_mlp); }
 
 }  // namespace
 
@@ -23,7 +23,7 @@ const Workload mlp_workload = {
         [](const Shape& s) {
           return with_rows(s, {{"ffn_hidden_size", s.ffn_hidden_size}});
         },
-    .cost = cost,
+    .cost = mlp_cost,
 };
 
 }  // namespace tpbench

@@ -6,9 +6,53 @@ import json
 import shutil
 import unittest
 
-from harness import FAULTY, E2eTest, read_records
+from harness import FAULTY, SOURCE_DIR, E2eTest, read_records
 
 SLEEP = "slow:ms=20"
+
+
+OLD = SOURCE_DIR / "tests" / "corpus" / "records-1"
+
+
+class OldAndNew(E2eTest):
+    """Folders of the first schema, and runs of today of the same sweeps."""
+
+    def test_cases_of_an_old_and_a_new_run_meet(self):
+        for name in ("linear", "training", "collectives"):
+            with self.subTest(sweep=name):
+                self.run_tpbench("--config", OLD / name / "sweep.json", "--output", name, ranks=2)
+                comparison, = json.loads(
+                    self.run_tpbench("compare", OLD / name, name, "--format", "json").stdout)["comparisons"]
+                old, new = read_records(OLD / name), read_records(self.folder / name)
+                self.assertEqual(set(old), set(new))
+                self.assertEqual({r["schema"] for r in new.values()}, {"tpbench.record/2"})
+                timed = {id for id, r in old.items() if r["status"] == "ok"}
+                self.assertEqual({c["id"] for c in comparison["cases"]}, timed)
+                for case in comparison["cases"]:
+                    self.assertGreater(case["step"]["ratio"], 0)
+
+    def test_an_old_folder_goes_on(self):
+        folder = self.folder / "old"
+        shutil.copytree(OLD / "linear", folder)
+        before = read_records(folder)
+        gone = next(id for id, r in before.items() if r["case"]["tp_degree"] == 2 and r["status"] == "ok")
+        (folder / "records" / f"{gone}.json").unlink()
+        # A key that sweeps of that time did not have.
+        sweep = json.loads((folder / "sweep.json").read_text())
+        del sweep["overlap_chunks"]
+        (folder / "sweep.json").write_text(json.dumps(sweep))
+        self.run_tpbench("--resume", folder, ranks=2)
+        after = read_records(folder)
+        self.assertEqual(set(after), set(before))
+        self.assertEqual(after[gone]["schema"], "tpbench.record/2")
+        for id in set(before) - {gone}:
+            self.assertEqual(after[id]["schema"], "tpbench.record/1")
+            self.assertEqual(after[id]["samples_s"], before[id]["samples_s"])
+
+    def test_old_folders_export(self):
+        for folder in filter(lambda path: path.is_dir(), OLD.iterdir()):
+            for form in ("table", "csv", "jsonl"):
+                self.assertTrue(self.run_tpbench("export", folder, "--to", form).stdout)
 
 
 class WithFolders(E2eTest):

@@ -6,6 +6,8 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
@@ -13,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from harness import LIMIT_S, E2eTest  # noqa: E402
 from rig import SCRIPT, Rig, end_orderly, script, why_not  # noqa: E402
 
+PEER = str(pathlib.Path(__file__).resolve().parent / "peer.py")
 MIB = 1 << 20
 BURST_BYTES = 256 * 1024  # passes unshaped; fabric-rig.sh
 rig = None  # while the tests run; set below
@@ -56,13 +59,10 @@ class TwoRates(FabricTest):
         self.assertEqual([host["name"] for host in environment["hosts"]], rig.hosts)
         self.assertIn("tcp", environment["mpi"]["components"]["btl"])
         for record in records.values():
-            codes = [warning["code"] for warning in record["quality"]["warnings"]]
+            self.assertNotIn("loopback", [warning["code"] for warning in record["quality"]["warnings"]])
             if record["case"]["tp_degree"] == 1:
-                self.assertNotIn("loopback", codes)
                 continue
             self.assertEqual(self.hosts_of(record), rig.hosts)
-            # Two names of one kernel: it cannot know that there is a network in between, and says so.
-            self.assertIn("loopback", codes)
             # No load makes a link faster than it is: the least that a step can take, and no time is asserted.
             collective = record["communication"]["collectives"][0]
             least_s = (collective["bytes"] - BURST_BYTES) * 8 / self.BITS_PER_S[rate]
@@ -111,8 +111,15 @@ class TwoRanksOnEach(FabricTest):
         self.assertTrue(record["verification"]["passed"])
         host_of = [0, 0, 1, 1] if case["placement"] == "packed" else [0, 1, 0, 1]
         self.assertEqual(record["ranks"]["hosts"], [rig.hosts[i] for i in host_of[:case["tp_degree"]]])
-        codes = [warning["code"] for warning in record["quality"]["warnings"]]
-        self.assertEqual("loopback" in codes, not one_host)
+
+    def test_two_names_of_one_kernel_are_no_network(self):
+        # Without the boot id that the rig has put over it.
+        bare = ["sh", "-c", "umount /proc/sys/kernel/random/boot_id; exec \"$@\"", "sh"]
+        sweep = self.sweep(workload="all_reduce", tp_degree=[2, 4], placement="packed", threads_per_rank=1)
+        self.run_tpbench("--config", sweep, "--output", "out", wrapper=rig.mpirun(2) + bare)
+        for record in self.assert_valid(self.folder / "out", cases=2).values():
+            codes = [warning["code"] for warning in record["quality"]["warnings"]]
+            self.assertEqual("loopback" in codes, record["case"]["tp_degree"] == 4)
 
 
 class Wire(FabricTest):
@@ -153,11 +160,96 @@ class Wire(FabricTest):
             self.assertLess(arrays, 0.02)
 
 
-class TheRig(unittest.TestCase):
-    def namespaces(self):
-        listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
-        return {line.split()[0] for line in listed.splitlines()}
+def peers(link, ranks_per_host, *arguments):
+    """What peer.py saw on each rank, by rank."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*link.mpirun(ranks_per_host), sys.executable, PEER, folder, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return [json.loads(pathlib.Path(folder, f"{rank}.json").read_text()) for rank in range(2 * ranks_per_host)]
 
+
+class TwoMachines(unittest.TestCase):
+    def test_boot_ids_and_clocks(self):
+        first, also_first, second, also_second = peers(rig, 2)
+        for one, other in ((first, also_first), (second, also_second)):
+            self.assertEqual([one[key] for key in ("host", "boot_id")], [other[key] for key in ("host", "boot_id")])
+            self.assertLess(abs(one["monotonic_s"] - other["monotonic_s"]), LIMIT_S)
+            self.assertLess(abs(one["boottime_s"] - other["boottime_s"]), LIMIT_S)
+        self.assertEqual([first["host"], second["host"]], rig.hosts)
+        self.assertEqual(first["boot_id"], pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        self.assertNotEqual(first["boot_id"], second["boot_id"])
+        self.assertRegex(second["boot_id"], "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+        for clock in ("monotonic_s", "boottime_s"):
+            self.assertGreater(second[clock] - first[clock], 100 * LIMIT_S)
+        self.assertLess(abs(second["realtime_s"] - first["realtime_s"]), LIMIT_S)
+
+
+class Delayed(FabricTest):
+    """A link with latency; the delay is what times are held against."""
+
+    DELAY_S = 2e-3
+
+    def setUp(self):
+        super().setUp()
+        if reason := why_not("--delay", "2ms"):
+            self.skipTest(reason)
+        self.link = Rig("none", delay="2ms", word="late")
+        self.enterContext(self.link)
+
+    def test_round_trips_and_rate(self):
+        trip_s = peers(self.link, 1, 200)[0]["round_trip_s"]
+        self.assertGreaterEqual(trip_s["min"], 2 * self.DELAY_S)
+        # What other programs on these cores add is in some of them, never in all.
+        self.assertLess(trip_s["min"], 2.5 * self.DELAY_S)
+        self.assertLess(trip_s["median"], 4 * self.DELAY_S)
+        # Both together: what takes long on the wire takes as long with the delay, which a new rate leaves alone.
+        self.link.set_rate("200mbit")
+        seen = peers(self.link, 1, 20, 4 * MIB)[0]
+        self.assertGreaterEqual(seen["round_trip_s"]["min"], 2 * self.DELAY_S)
+        self.assertGreater(seen["stream_s"], 0.8 * (4 * MIB - BURST_BYTES) * 8 / 200e6)
+
+    def test_a_sweep_and_a_probe(self):
+        sweep = self.sweep(workload="all_reduce", tp_degree=[1, 2], hidden_size=64, batch_size=[1, 1024],
+                           threads_per_rank=1)
+        self.run_tpbench("--config", sweep, "--output", "out", wrapper=self.link.mpirun(1))
+        self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
+        job = self.run_tpbench("probe", "--quick", "--max-bytes", "1024", "--json", wrapper=self.link.mpirun(1))
+        (ping_pong,) = (path for path in json.loads(job.stdout)["paths"] if path["operation"] == "ping_pong")
+        for point in ping_pong["points"]:
+            self.assertGreaterEqual(point["time_s"]["min"], self.DELAY_S)
+            self.assertLess(point["time_s"]["min"], 1.5 * self.DELAY_S)
+
+    def test_a_link_whose_program_has_ended_is_reported(self):
+        (program,) = self.link.programs(1)
+        os.kill(program, signal.SIGKILL)
+        for _ in range(100):
+            done = script("--name", self.link.name, "run", "1", "true", check=False)
+            if "is gone" in done.stderr:
+                break
+            time.sleep(0.1)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("the link of rig", done.stderr)
+
+    def test_nothing_is_left(self):
+        (program,) = self.link.programs(1)
+        self.assertEqual(self.link.programs(0), [])
+        self.link("down")
+        for _ in range(100):
+            if not pathlib.Path(f"/proc/{program}").exists():
+                break
+            time.sleep(0.1)
+        self.assertFalse(pathlib.Path(f"/proc/{program}").exists())
+        self.assertEqual([n for n in namespaces() if self.link.name in n], [])
+
+
+def namespaces():
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    return {line.split()[0] for line in listed.splitlines()}
+
+
+class TheRig(unittest.TestCase):
     def other(self, word):
         """The name of a rig beside the one of all tests; gone when the test is over."""
         name = f"pid-{os.getpid()}-{word}"
@@ -168,24 +260,26 @@ class TheRig(unittest.TestCase):
         done = script("--name", rig.name, "up", "1gbit", check=False)
         self.assertEqual(done.returncode, 3)
         self.assertIn("is there already", done.stderr)
-        self.assertLessEqual(set(rig.hosts), self.namespaces())
+        self.assertLessEqual(set(rig.hosts), namespaces())
 
     def test_a_wrong_command_line_makes_nothing(self):
         name = self.other("wrong")
         for arguments in (["up", "fast"], ["up", "-1gbit"], ["up"], ["rate", "1gbyte"], ["run", "0", "true"],
-                          ["run", "2"], ["down", "all"], ["sideways"], []):
+                          ["run", "2"], ["down", "all"], ["sideways"], [], ["up", "none", "--delay"],
+                          ["up", "none", "--delay", "1"], ["up", "none", "--delay", "99us"],
+                          ["up", "none", "--delay", "1001ms"], ["up", "none", "--late", "1ms"], ["check", "1ms"]):
             with self.subTest(arguments):
                 self.assertEqual(script("--name", name, *arguments, check=False).returncode, 2)
         self.assertEqual(script("--name", "../x", "up", "1gbit", check=False).returncode, 2)
         self.assertEqual(script("--name", name, "bytes", check=False).returncode, 3)
-        self.assertEqual([n for n in self.namespaces() if name in n], [])
+        self.assertEqual([n for n in namespaces() if name in n], [])
 
     def test_half_a_rig_is_taken_down_again(self):
         # The link cannot be shaped so: by then everything else is there.
         name = self.other("half")
         done = script("--name", name, "up", "999999999999999999999gbit", check=False)
         self.assertNotEqual(done.returncode, 0)
-        self.assertEqual([n for n in self.namespaces() if name in n], [])
+        self.assertEqual([n for n in namespaces() if name in n], [])
 
     def test_down_ends_what_runs_there(self):
         name = self.other("busy")
@@ -204,25 +298,26 @@ class TheRig(unittest.TestCase):
         script("--name", name, "down")
         for job in jobs:
             job.wait(LIMIT_S)
-        self.assertEqual([n for n in self.namespaces() if name in n], [])
+        self.assertEqual([n for n in namespaces() if name in n], [])
 
     def test_what_a_killed_program_left_goes_with_the_next(self):
         program = ("import sys, time; sys.path.insert(0, sys.argv[1]); from rig import Rig, end_orderly; end_orderly()\n"
-                   "with Rig('none'): print('up', flush=True); time.sleep(float(sys.argv[2]))")
+                   "with Rig('none', *sys.argv[3:]): print('up', flush=True); time.sleep(float(sys.argv[2]))")
         start = [sys.executable, "-c", program, str(pathlib.Path(__file__).resolve().parent)]
-        for number, left in ((signal.SIGKILL, 2), (signal.SIGTERM, 0)):
-            with self.subTest(number.name):
-                with subprocess.Popen([*start, "1000"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        delays = [[]] if why_not("--delay", "1ms") else [[], ["1ms"]]
+        for number, left, delay in ((n, l, d) for n, l in ((signal.SIGKILL, 2), (signal.SIGTERM, 0)) for d in delays):
+            with self.subTest(number.name, delay=delay):
+                with subprocess.Popen([*start, "1000", *delay], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                       text=True) as owner:
                     self.addCleanup(script, "--name", f"pid-{owner.pid}", "down")
                     self.assertEqual(owner.stdout.readline(), "up\n")
                     owner.send_signal(number)
                     owner.wait(LIMIT_S)
-                hosts = {n for n in self.namespaces() if n.startswith(f"tpbench-rig-pid-{owner.pid}-")}
+                hosts = {n for n in namespaces() if n.startswith(f"tpbench-rig-pid-{owner.pid}-")}
                 self.assertEqual(len(hosts), left)
                 subprocess.run([*start, "0"], check=True, stdout=subprocess.DEVNULL)
-                self.assertEqual(hosts & self.namespaces(), set())
-                self.assertLessEqual(set(rig.hosts), self.namespaces())
+                self.assertEqual(hosts & namespaces(), set())
+                self.assertLessEqual(set(rig.hosts), namespaces())
 
 
 if __name__ == "__main__":

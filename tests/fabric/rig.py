@@ -15,9 +15,9 @@ def script(*arguments, check=True):
     return done
 
 
-def why_not():
-    """Why this machine cannot have the two hosts; empty when it can."""
-    done = script("check", check=False)
+def why_not(*delay):
+    """Why this machine cannot have the two hosts, with "--delay", TIME between them; empty when it can."""
+    done = script("check", *delay, check=False)
     return "" if done.returncode == 0 else done.stderr.strip()
 
 
@@ -32,17 +32,18 @@ def end_orderly():
 
 
 class Rig:
-    """Named after this process, so that what a killed one leaves can be told from what is in use."""
+    """Named after this process, so that what a killed one leaves can be told from what is in use. `delay` as the script
+    takes it; `word` tells several rigs of one process apart."""
 
-    def __init__(self, rate):
-        self.name = f"pid-{os.getpid()}"
+    def __init__(self, rate, delay=None, word=None):
+        self.name = f"pid-{os.getpid()}" + (f"-{word}" if word else "")
         self.hosts = [f"tpbench-rig-{self.name}-{i}" for i in (0, 1)]
-        self.rate = rate
+        self.link = [rate, "--delay", delay] if delay else [rate]
 
     def __enter__(self):
         script("down", "--stale")
         try:
-            self("up", self.rate)
+            self("up", *self.link)
         except BaseException:
             self("down")
             raise
@@ -60,6 +61,11 @@ class Rig:
     def mpirun(self, ranks_per_host):
         """The words before a program that start it on both hosts."""
         return [SCRIPT, "--name", self.name, "run", str(ranks_per_host)]
+
+    def programs(self, host):
+        """Process ids of what runs on a host; on the second of a rig with delay also the link itself."""
+        done = subprocess.run(["ip", "netns", "pids", self.hosts[host]], capture_output=True, text=True, check=True)
+        return [int(pid) for pid in done.stdout.split()]
 
     def sent_bytes(self):
         """What each host has sent over the link, as the interface counts it."""

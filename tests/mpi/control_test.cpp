@@ -4,6 +4,9 @@
 
 #include <array>
 #include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
 #include <thread>
 
 #include "world.hpp"
@@ -33,13 +36,44 @@ TEST(Control, ReducesElementByElement) {
   EXPECT_EQ(largest, (std::array<double, 3>{static_cast<double>(n), -1, 5}));
   EXPECT_EQ(smallest, (std::array<double, 3>{1, static_cast<double>(-n), 5}));
   EXPECT_EQ(sum, (std::array<double, 3>{sum_to(n), -sum_to(n), 5.0 * n}));
-  EXPECT_EQ(world().max(r), n - 1);
-  EXPECT_EQ(world().min(r), 0);
+  EXPECT_EQ(world().max(r * 0.5), (n - 1) * 0.5);
+  EXPECT_EQ(world().min(r * 0.5), 0);
+}
+
+// Values that no double holds.
+TEST(Control, ReducesIntegersAsWhatTheyAre) {
+  constexpr std::int64_t kOdd = (std::int64_t{1} << 60) + 1;
+  const std::int64_t r = world().rank(), n = world().size();
+  const auto values = [&] { return std::array<std::int64_t, 2>{kOdd + 2 * r, -kOdd - 2 * r}; };
+  auto largest = values(), smallest = values();
+  world().reduce_max(largest);
+  world().reduce_min(smallest);
+  EXPECT_EQ(largest, (std::array<std::int64_t, 2>{kOdd + 2 * (n - 1), -kOdd}));
+  EXPECT_EQ(smallest, (std::array<std::int64_t, 2>{kOdd, -kOdd - 2 * (n - 1)}));
+  std::array<std::int64_t, 1> sum = {(std::int64_t{1} << 55) + 1};
+  world().reduce_sum(sum);
+  EXPECT_EQ(sum[0], n * ((std::int64_t{1} << 55) + 1));
+  EXPECT_EQ(world().max(kOdd + r), kOdd + n - 1);
+  EXPECT_EQ(world().min(kOdd + r), kOdd);
+}
+
+TEST(Control, UnitesBitSets) {
+  const auto r = static_cast<unsigned>(world().rank()), n = static_cast<unsigned>(world().size());
+  std::array<std::uint64_t, 2> sets = {std::uint64_t{1} << r, std::uint64_t{1} << 63};
+  world().reduce_or(sets);
+  EXPECT_EQ(sets, (std::array<std::uint64_t, 2>{(std::uint64_t{1} << n) - 1, std::uint64_t{1} << 63}));
+}
+
+TEST(Control, KnowsTheLargestOnlyWhenEachRankKnowsItsOwn) {
+  using Known = std::optional<std::int64_t>;
+  const std::int64_t r = world().rank(), last = world().size() - 1;
+  EXPECT_EQ(world().max(Known(-5 - r)), Known(-5)) << "a negative number is one like any other";
+  EXPECT_EQ(world().max(r == last ? Known() : Known(r)), Known());
 }
 
 TEST(Control, ReducesNothing) {
-  world().reduce_max({});
-  world().reduce_sum({});
+  world().reduce_max(std::span<double>());
+  world().reduce_sum(std::span<std::int64_t>());
 }
 
 TEST(Control, BroadcastsFromRankZero) {

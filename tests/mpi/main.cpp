@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,7 +56,7 @@ int run_on_all_ranks() {
   if (world().rank() != 0) delete listeners.Release(listeners.default_result_printer());
   auto* listener = new RankListener;
   listeners.Append(listener);  // owned by the list from here on
-  const int mine = RUN_ALL_TESTS();
+  const std::int64_t mine = RUN_ALL_TESTS();
   const bool failed = world().max(mine) > 0;
   for (const std::string& verdict : listener->verdicts()) fmt::print("{}\n", verdict);
   if (world().rank() == 0) fmt::print("{} on {} rank(s)\n", failed ? "FAILED" : "passed", world().size());

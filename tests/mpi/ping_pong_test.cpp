@@ -18,7 +18,7 @@ std::optional<Control> first_two() {
 }
 
 // Less than a word, a word, odd, around the limits under which MPI sends at once, and far above them.
-constexpr std::int64_t kSizes[] = {1, 7, 8, 9, 4095, 4096, 65536, 1000003};
+constexpr std::int64_t kMessageSizes[] = {1, 7, 8, 9, 4095, 4096, 65536, 1000003};
 constexpr std::int64_t kLargest = 1000003;
 
 TEST(PingPong, BringsEveryByteThereAndBack) {
@@ -26,7 +26,7 @@ TEST(PingPong, BringsEveryByteThereAndBack) {
   if (!pair) return;
   PingPong ping_pong(*pair, kLargest);
   std::uint64_t stamp = 0;
-  for (const std::int64_t bytes : kSizes) {
+  for (const std::int64_t bytes : kMessageSizes) {
     for (const std::int64_t rounds : {1, 3}) {
       ping_pong.prepare(bytes, ++stamp);
       ping_pong.run(rounds);
@@ -39,7 +39,7 @@ TEST(PingPong, SeesThatNothingArrived) {
   const auto pair = first_two();
   if (!pair) return;
   PingPong ping_pong(*pair, kLargest);
-  for (const std::int64_t bytes : kSizes) {
+  for (const std::int64_t bytes : kMessageSizes) {
     ping_pong.prepare(bytes, 5);
     ping_pong.run(1);
     ping_pong.prepare(bytes, 5);
@@ -52,7 +52,7 @@ TEST(PingPong, SeesOneWrongByteAnywhereOnBothRanks) {
   const auto pair = first_two();
   if (!pair) return;
   PingPong ping_pong(*pair, kLargest);
-  for (const std::int64_t bytes : kSizes) {
+  for (const std::int64_t bytes : kMessageSizes) {
     for (const std::int64_t place : {std::int64_t{0}, bytes / 2, bytes - 1}) {
       ping_pong.prepare(bytes, 9);
       if (pair->rank() == 0) ping_pong.payload()[static_cast<std::size_t>(place)] ^= std::byte{1};

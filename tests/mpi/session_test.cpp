@@ -27,6 +27,19 @@ TEST(Session, KnowsTheHostOfEachRank) {
             std::count(hosts.begin(), hosts.end(), hosts[static_cast<std::size_t>(world().rank())]));
 }
 
+// One machine that pretends to be several: what MPI takes for a node is cut by kernel and name.
+TEST(Hosts, AreToldApartByKernelAndName) {
+  const auto size = static_cast<std::size_t>(world().size());
+  const std::vector<int> one(size, 0);
+  std::vector<int> in_turn(size);
+  for (std::size_t r = 0; r < size; ++r) in_turn[r] = static_cast<int>(r % 2);
+  const bool odd = world().rank() % 2 == 1;
+  EXPECT_EQ(find_hosts(world()).host_of, one);
+  EXPECT_EQ(find_hosts(world(), odd ? "kernel1 node" : "kernel2 node").host_of, in_turn) << "one name";
+  EXPECT_EQ(find_hosts(world(), odd ? "kernel1 b" : "kernel1 a").host_of, in_turn) << "one kernel";
+  EXPECT_EQ(find_hosts(world(), odd ? "kernel1 b" : "kernel1 a").node_of, one);
+}
+
 TEST(Session, SharesHeartbeatsWithTheRanksOfTheHost) {
   const auto heartbeats = session().host_heartbeats();
   ASSERT_EQ(static_cast<int>(heartbeats.size()), session().host().size());
@@ -68,8 +81,8 @@ TEST(Session, MakesDisjointGroupsAtTheSameTime) {
   }
   const Control group = session().make_group(members, 8);
   EXPECT_EQ(group.size(), static_cast<int>(members.size()));
-  EXPECT_EQ(group.max(world().rank()), members.back());
-  EXPECT_EQ(group.min(world().rank()), members.front());
+  EXPECT_EQ(group.max(std::int64_t{world().rank()}), members.back());
+  EXPECT_EQ(group.min(std::int64_t{world().rank()}), members.front());
 }
 
 // A group is made by its members alone: the others do not take part in anything.

@@ -9,6 +9,7 @@
 #include "base/json_schema.hpp"
 #include "comm/mpi_info.hpp"
 #include "environment/host.hpp"
+#include "environment/launch_facts.hpp"
 #include "environment/transport.hpp"
 
 namespace tpbench {
@@ -138,7 +139,7 @@ TEST(DescribeEnvironment, IsValidAgainstThePublishedSchema) {
   for (const SchemaFault& fault : schema_faults(document)) {
     ADD_FAILURE() << fault.pointer << ": " << fault.description;
   }
-  EXPECT_EQ(document.at("schema"), "tpbench.environment/1");
+  EXPECT_EQ(document.at("schema"), "tpbench.environment/2");
   EXPECT_EQ(document.at("ranks").size(), 2U);
   EXPECT_TRUE(document.at("gpu").is_null());
 }
@@ -166,7 +167,7 @@ TEST(DescribeEnvironment, TheSchemaRefusesWhatIsWrong) {
     bad[Json::json_pointer(pointer)] = value;
     return !schema_faults(bad).empty();
   };
-  EXPECT_TRUE(refused("/schema", "tpbench.environment/2"));
+  EXPECT_TRUE(refused("/schema", "tpbench.environment/3"));
   EXPECT_TRUE(refused("/surplus", 1));
   EXPECT_TRUE(refused("/started_at", "yesterday"));
   EXPECT_TRUE(refused("/hosts/0/cores", 0)) << "what does not exist is null, not 0";
@@ -202,6 +203,39 @@ TEST(EnvironmentProblems, CpuQuota) {
   EXPECT_TRUE(mentions(problems_of(inputs), "1.5 cores' worth"));
   inputs.hosts[0]["cpu_quota"] = 2.0;
   EXPECT_TRUE(problems_of(inputs).empty());
+}
+
+TEST(EnvironmentProblems, Kernels) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.hosts.push_back(host_named("b", "fedcba9876543210"));
+  inputs.hosts[0]["blas"] = {{"core", "Prescott"},
+                             {"advice", "OpenBLAS multiplies with its kernels for Prescott"}};
+  inputs.hosts[1]["blas"] = {{"core", "Prescott"}, {"advice", nullptr}};
+  EXPECT_TRUE(mentions(problems_of(inputs), "a: OpenBLAS multiplies with its kernels for Prescott"));
+  EXPECT_FALSE(mentions(problems_of(inputs), "different kernels"));
+  inputs.hosts[1]["blas"]["core"] = "SkylakeX";
+  EXPECT_TRUE(mentions(problems_of(inputs), "different kernels (Prescott on a, SkylakeX on b)"));
+}
+
+TEST(EnvironmentProblems, SlowCores) {
+  EnvironmentInputs inputs = good_inputs();
+  for (RankPlace& place : inputs.ranks) place.rates = CoreRates{{100, 118}, {50, 59}};
+  EXPECT_TRUE(problems_of(inputs).empty());
+  inputs.ranks[1].rates->f64.gemm_gflops = 12;
+  const auto problems = problems_of(inputs);
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_TRUE(problems[0].starts_with("a, rank 1: a product of 256 x 256 matrices in f64")) << problems[0];
+  inputs.blas_problem = "the buffers of OpenBLAS";
+  EXPECT_TRUE(mentions(problems_of(inputs), "the buffers of OpenBLAS"));
+}
+
+TEST(DefaultThreads, FollowCoresBindingAndQuota) {
+  EXPECT_EQ(default_threads(8, 2, 8, std::nullopt), 4);
+  EXPECT_EQ(default_threads(8, 2, 1, std::nullopt), 1);
+  EXPECT_EQ(default_threads(8, 2, 8, 4.0), 2);
+  EXPECT_EQ(default_threads(8, 2, 8, 3.9), 1) << "a share of a core is none";
+  EXPECT_EQ(default_threads(8, 1, 8, 0.25), 1);
+  EXPECT_EQ(default_threads(8, 16, 8, 16.0), 1);
 }
 
 TEST(EnvironmentProblems, MoreRanksThanCores) {
@@ -267,7 +301,29 @@ TEST(DataPath, TwoHostsNameTheWire) {
   EXPECT_TRUE(mentions(remarks, "TCP (btl tcp), restricted to 10.0.0.0/24"));
   EXPECT_FALSE(mentions(remarks, "emulated"));
   inputs.hosts[1]["boot_id_hash"] = inputs.hosts[0]["boot_id_hash"];
+  EXPECT_TRUE(mentions(data_path_remarks(inputs), "a and b are one kernel"));
   EXPECT_TRUE(mentions(data_path_remarks(inputs), "emulated"));
+  inputs.hosts.push_back(host_named("c", "1111111111111111"));
+  EXPECT_TRUE(mentions(data_path_remarks(inputs), "a and b are one kernel")) << "whatever else there is";
+}
+
+// Containers that one daemon of the launcher started: two hosts, and MPI sends through the node's memory.
+TEST(DataPath, TwoHostsOnOneNodeOfMpi) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.mpi = mpi_of({"self", "tcp", "vader"});
+  inputs.hosts.push_back(host_named("b", "0123456789abcdef"));
+  inputs.ranks[1].host = "b";
+  EXPECT_TRUE(mentions(data_path_remarks(inputs), "TCP"));
+  EXPECT_EQ(find_transport(inputs, 0, 1).component, "tcp");
+  inputs.node_of_host = {0, 0};
+  EXPECT_FALSE(mentions(data_path_remarks(inputs), "TCP"));
+  EXPECT_EQ(find_transport(inputs, 0, 1).component, "vader");
+  EXPECT_EQ(find_transport(inputs, 0, 1).loopback, true);
+}
+
+TEST(LaunchFacts, HostsOfOneNameAreToldApart) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(distinct_names({"node", "a", "node", "node"}), (Names{"node", "a", "node#2", "node#3"}));
 }
 
 TEST(DataPath, AnIdleInfinibandPortIsNamed) {

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/json.hpp"
+#include "environment/throttling.hpp"
 
 namespace tpbench {
 namespace {
@@ -169,6 +170,30 @@ TEST_F(HostTree, CpuQuota) {
   EXPECT_FALSE(read_host_facts(root_).cpu_quota);
   write("sys/fs/cgroup/cpu.max", "150000 100000\n");
   EXPECT_EQ(read_host_facts(root_).cpu_quota, 1.5);
+}
+
+TEST_F(HostTree, ThrottlingOfACgroupAndThoseAboveIt) {
+  write("proc/self/cgroup", "0::/job/step\n");
+  write("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+  EXPECT_FALSE(read_throttling(root_));
+  write("sys/fs/cgroup/job/cpu.stat",
+        "usage_usec 9\nnr_periods 40\nnr_throttled 32\nthrottled_usec 528807\n");
+  write("sys/fs/cgroup/job/step/cpu.stat",
+        "usage_usec 9\nnr_periods 0\nnr_throttled 3\nthrottled_usec 1000000\n");
+  const auto throttling = read_throttling(root_);
+  ASSERT_TRUE(throttling);
+  EXPECT_EQ(throttling->periods, 35);
+  EXPECT_NEAR(throttling->seconds, 1.528807, 1e-9);
+}
+
+TEST_F(HostTree, ThrottlingInVersion1) {
+  write("proc/self/cgroup", "3:cpu,cpuacct:/job\n0::/\n");
+  write("proc/self/mountinfo", "36 30 0:33 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n");
+  write("sys/fs/cgroup/cpu/job/cpu.stat", "nr_periods 40\nnr_throttled 32\nthrottled_time 528807639\n");
+  const auto throttling = read_throttling(root_);
+  ASSERT_TRUE(throttling);
+  EXPECT_EQ(throttling->periods, 32);
+  EXPECT_NEAR(throttling->seconds, 0.528807639, 1e-12);
 }
 
 }  // namespace

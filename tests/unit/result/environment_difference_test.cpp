@@ -46,6 +46,20 @@ TEST(EnvironmentDifferences, NameEachValueByItsPlace) {
   EXPECT_EQ(found[2].second, "absent");
 }
 
+TEST(EnvironmentDifferences, SayKernelsFirst) {
+  Json first = environment(), second = environment();
+  first["blas"] = {{"core", "Prescott"}, {"config", "OpenBLAS Prescott"}};
+  second["blas"] = {{"core", "SkylakeX"}, {"config", "OpenBLAS SkylakeX"}};
+  first["hosts"][0]["blas"] = {{"core", "Prescott"}};
+  second["hosts"][0]["blas"] = {{"core", "SkylakeX"}};
+  second["a"] = 1;
+  first["ranks"][0]["core_rates"] = {{"f32", 100}};  // no two launches share them
+  const auto found = environment_differences(first, second);
+  ASSERT_EQ(found.size(), 4U);
+  EXPECT_TRUE(found[0].pointer.ends_with("/blas/core")) << found[0].pointer;
+  EXPECT_TRUE(found[1].pointer.ends_with("/blas/core")) << found[1].pointer;
+}
+
 TEST(EnvironmentDifferences, TellALongerListFromAShorterOne) {
   Json other = environment();
   other["ranks"].push_back({{"rank", 1}, {"host", "n2"}});

@@ -1,0 +1,21 @@
+// regenerate_docs: writes what of docs/ follows from the table of a record's keys (docs/architecture.md).
+#include <fmt/format.h>
+
+#include <exception>
+
+#include "record_docs.hpp"
+
+int main() {
+  using namespace tpbench;
+  const std::string docs = TPBENCH_SOURCE_DIR "/docs/";
+  try {
+    const Json schema = record_docs::schema(Json::parse(record_docs::read_file(docs + "record.schema.json")));
+    const std::string page = record_docs::page(record_docs::read_file(docs + "record.md"), schema);
+    std::ofstream(docs + "record.schema.json") << record_docs::pretty(schema) << '\n';
+    std::ofstream(docs + "record.md") << page;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "regenerate_docs: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}
