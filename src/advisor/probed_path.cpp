@@ -56,6 +56,7 @@ Json probed_path_to_json(const ProbedPath& path) {
           {"hosts", path.hosts},
           {"ranks", path.ranks},
           {"problem", json_or_null(path.problem)},
+          {"clock_error_s", json_or_null(path.clock_error_s)},
           {"eager_limit_bytes", json_or_null(path.eager_limit_bytes)},
           {"cut", path.pieces.empty() ? Json(nullptr) : Json(name_of(path.cut))},
           {"pieces", pieces},

@@ -39,7 +39,8 @@ struct ProbedPath {
   std::vector<int> ranks;                         ///< of the world
   Json transport;                                 ///< transport_to_json(); null for more than two hosts
   std::optional<std::int64_t> eager_limit_bytes;  ///< of what carries messages there; empty when unknown
-  std::optional<std::string> problem;  ///< what was wrong with the bytes that arrived: then no points
+  std::optional<std::string> problem;  ///< with the bytes that arrived, or with the clocks: then no points
+  std::optional<double> clock_error_s = {};  ///< of all-reduces between hosts: what may be wrong with a time
   std::vector<ProbePoint> points;      ///< in ascending order of size
   CutRule cut = CutRule::search;
   std::vector<CostPiece> pieces;

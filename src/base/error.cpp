@@ -1,5 +1,7 @@
 #include "base/error.hpp"
 
+#include <string_view>
+
 namespace tpbench {
 namespace {
 
@@ -12,6 +14,23 @@ std::string join_lines(const std::vector<Fault>& faults) {
   return text;
 }
 
+// A carriage return at the end of a line, say, is wrong and cannot be seen.
+std::string visible(const std::string& text) {
+  constexpr std::string_view kNamed = "\t\n\r", kNames = "tnr";
+  std::string shown;
+  for (const char letter : text) {
+    const std::size_t named = kNamed.find(letter);
+    const auto code = static_cast<unsigned char>(letter);
+    if (named != std::string_view::npos)
+      shown += {'\\', kNames[named]};
+    else if (code < 0x20 || code == 0x7f)
+      shown += {'\\', 'x', "0123456789abcdef"[code >> 4U], "0123456789abcdef"[code & 0xfU]};
+    else
+      shown += letter;
+  }
+  return shown;
+}
+
 }  // namespace
 
 std::string Fault::to_string() const {
@@ -19,7 +38,7 @@ std::string Fault::to_string() const {
   for (const std::string* part : {&place, &pointer, &value}) {
     if (!part->empty()) text += *part + ": ";
   }
-  return text + rule;
+  return visible(text + rule);
 }
 
 UsageError::UsageError(std::vector<Fault> faults)

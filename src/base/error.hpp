@@ -12,8 +12,7 @@ enum class ExitStatus : int {
   case_failed = 1,  ///< at least one case failed
   bad_usage = 2,    ///< the command line or the sweep file is wrong
   environment = 3,  ///< this machine or launch cannot do it
-  interrupted = 130,
-  interrupted_in_slurm = 143  ///< see interrupted_status()
+  interrupted = 130
 };
 
 /// One thing that is wrong with what the user gave: where it stands, what it says, which rule it breaks.

@@ -1,11 +1,12 @@
 #include "bench/case_machine.hpp"
 
 #include "bench/agreeing_communicator.hpp"
+#include "bench/case_cost.hpp"
 
 namespace tpbench {
 
 CaseMachine::CaseMachine(const Case& point, const Team& team, const Parts& parts, Heartbeat& heartbeat)
-    : point_(point), team_(team), parts_(parts), heartbeat_(heartbeat), shape_(point.shape()) {
+    : point_(point), team_(team), parts_(parts), heartbeat_(heartbeat), shape_(shape_of(point)) {
   backend_ = make_checked_backend(
       parts.make_backend(point.backend, static_cast<int>(point.threads_per_rank.value_or(1))), operations_,
       heartbeat);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/units.hpp"
+#include "bench/case_cost.hpp"
 #include "bench/case_machine.hpp"
 #include "bench/overlap.hpp"
 #include "bench/process_memory.hpp"
@@ -15,7 +16,6 @@
 #include "environment/host.hpp"
 #include "layers/layer.hpp"
 #include "tensor/memory_limit.hpp"
-#include "workload/backend_workspace.hpp"
 
 namespace tpbench {
 namespace {
@@ -36,12 +36,13 @@ class CaseRun {
         parts_(parts),
         heartbeat_(heartbeat),
         beside_(beside),
-        shape_(point.shape()),
-        cost_(point.cost()) {}
+        shape_(shape_of(point)),
+        cost_(cost_of(point)) {}
 
   CaseOutcome run() {
     try {
       phase(Phase::setup, "setup", [&] {
+        team_.clock->restart();
         make_machine();
         method_ = choose_method(settings_.verify, machine_->layer(), shape_, team_);
         machine_->operations().on = checks_operations(method_, shape_.dtype);
@@ -52,14 +53,14 @@ class CaseRun {
         team_.together([&] { machine_->layer().settle(); });
         peak_is_reset_ = reset_peak_resident();
         Trace trace(heartbeat_, machine_->backend().device_clock());
-        double expected_step_s = 0;
+        StepCost cost;
         const auto warm_up_steps = static_cast<std::size_t>(settings_.measure.warmup_steps);
         phase(Phase::warm_up, "warm_up", [&] {
-          expected_step_s = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
+          cost = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
         });
         outcome_.device_before = device_state();
         const std::optional<Throttling> throttled_before = read_throttling();
-        phase(Phase::sampling, "sampling", [&] { sample_steps(expected_step_s, trace); });
+        phase(Phase::sampling, "sampling", [&] { sample_steps(cost.sample_s, trace); });
         outcome_.throttling = worst_throttling(throttled_before, read_throttling());
         outcome_.slowest = slowest_rank();
         outcome_.device_after = device_state();
@@ -96,7 +97,7 @@ class CaseRun {
     DeviceSide* device = machine_->backend().device();
     const std::int64_t ranks = device == nullptr ? beside_.on_host : beside_.on_device;
     // The workspace was taken when the backend was made.
-    const std::int64_t to_come = cost_.memory.total() - backend_workspace(point_.backend);
+    const std::int64_t to_come = cost_.memory.total() - find_backend(point_.backend)->workspace_bytes;
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
@@ -157,15 +158,18 @@ class CaseRun {
     fail(Status::failed, ReasonCode::verification, what_differs(outcome_.verification));
   }
 
-  void sample_steps(double expected_step_s, Trace& trace) {
+  void sample_steps(double sample_s, Trace& trace) {
     StepRunner stepping = runner();
     std::optional<OverlapVariants> variants;
     if (shape_.overlaps()) {
       variants.emplace(*machine_, stepping, team_, heartbeat_);
+      sample_s += variants->sample_s();
       stepping.after_batch = [&](std::size_t steps) { variants->sample(steps); };
     }
-    outcome_.samples = sample(stepping, stop_settings(), expected_step_s, team_, trace);
-    if (variants) outcome_.overlap = variants->result(outcome_.samples);
+    outcome_.samples = sample(stepping, stop_settings(), sample_s, team_, trace);
+    if (variants) outcome_.overlap = variants->finish(outcome_.samples);
+    outcome_.clock = team_.clock->quality();
+    outcome_.start_margin_s = team_.start->margin_s();
   }
 
   // The slowest clocks of the active ranks' devices, and every reason that any of them gives.
@@ -186,11 +190,10 @@ class CaseRun {
   [[nodiscard]] std::optional<Throttling> worst_throttling(const std::optional<Throttling>& before,
                                                            const std::optional<Throttling>& after) const {
     const bool known = before && after;
-    std::vector<double> grown = {known ? static_cast<double>(after->periods - before->periods) : -1.0,
-                                 known ? after->seconds - before->seconds : -1.0};
-    team_.active->reduce_max(grown);
-    if (grown[0] < 0) return std::nullopt;
-    return Throttling{std::llround(grown[0]), grown[1]};
+    const auto periods =
+        team_.active->max(known ? std::optional(after->periods - before->periods) : std::nullopt);
+    const double seconds = team_.active->max(known ? after->seconds - before->seconds : 0.0);
+    return periods ? std::optional(Throttling{*periods, seconds}) : std::nullopt;
   }
 
   [[nodiscard]] std::optional<SlowestRank> slowest_rank() const {
@@ -204,11 +207,9 @@ class CaseRun {
     // Of ranks that are equally slow, the first.
     const std::int64_t nobody = ranks.size();
     const std::int64_t first = ranks.min(own == slowest.compute_s ? std::int64_t{ranks.rank()} : nobody);
-    // Active ranks stand in the order of the world.
-    std::vector<int> world_ranks;
+    std::vector<int> world_ranks;  // in the order of the active ranks
     for (const std::vector<int>& group : team_.groups)
       world_ranks.insert(world_ranks.end(), group.begin(), group.end());
-    std::sort(world_ranks.begin(), world_ranks.end());
     slowest.world_rank = world_ranks[static_cast<std::size_t>(first)];
     slowest.others_s = (sum[0] - slowest.compute_s) / (ranks.size() - 1);
     return slowest;

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "comm/agreement.hpp"
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
 
@@ -31,16 +31,16 @@ DevicesByBackend open_backends(const std::set<std::string>& backends, const Sess
   DevicesByBackend devices;
   for (const std::string& name : backends) {
     const BackendEntry* entry = find_backend(name);
-    std::optional<std::string> problem;
     std::string id;
-    try {
-      if (entry == nullptr) throw EnvironmentError("no backend " + name);
-      entry->open(session.host().rank());
-      if (const auto device = entry->device()) id = device->id;
-    } catch (const std::exception& error) {
-      problem = fmt::format("backend {} cannot run on {}: {}", name, host_name(), error.what());
-    }
-    if (const auto agreed = world.agree(problem)) throw EnvironmentError(*agreed);
+    together<EnvironmentError>(world, [&] {
+      try {
+        if (entry == nullptr) throw EnvironmentError("no backend " + name);
+        entry->open(session.host().rank());
+        if (const auto device = entry->device()) id = device->id;
+      } catch (const std::exception& error) {
+        throw EnvironmentError(fmt::format("backend {} cannot run on {}: {}", name, host_name(), error.what()));
+      }
+    });
     const std::vector<std::string> ids = world.all_gather(id);
     if (!ids.front().empty()) devices[name] = numbered(ids);
   }

@@ -45,7 +45,11 @@ void Ledger::add(Record record) {
 
 void Ledger::open(const std::string& id, const Case& point) {
   if (index_.contains(id)) return;
-  Record record = start_record(id, point);
+  Record record = start_record(id, point, run_.sweep.model_of(point));
+  if (const ModelFile* file = run_.sweep.model_file_of(point)) {
+    record.model->hash = file->hash;
+    record.model->parameters = file->parameters;
+  }
   record.label = run_.label;
   record.environment = run_.environment_file;
   record.started_at = utc_timestamp();
@@ -90,7 +94,9 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
   Record& record = records_[index_.at(id)];
   record.duration_s += case_stopwatch_.elapsed_s();
   // An epoch that failed makes the case a failed one, whatever the next ones bring.
-  if (!record.reason) {
+  if (!record.reason && outcome.status == Status::skipped && is_timed(record)) {
+    skip_record(record, *outcome.reason_code, *outcome.reason);
+  } else if (!record.reason) {
     add_outcome(record, outcome, team, facts_);
     record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, record,
                                      devices_of(run_.devices, record.point.backend)});

@@ -18,10 +18,13 @@ OverlapVariants::OverlapVariants(CaseMachine& machine, const StepRunner& runner,
           Variant{Schedule::serial, Trace(heartbeat, machine.backend().device_clock()), {}},
           Variant{Schedule::compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}},
           Variant{Schedule::chunked_compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}}} {
+  const Stopwatch stopwatch;
   for (Variant& variant : variants_) {
     machine_.set_schedule(variant.schedule);
     run_batch(runner_, 1, team_, variant.trace);
+    variant.trace.forget();
   }
+  sample_s_ = team_.active->max(stopwatch.elapsed_s());
   machine_.set_schedule(Schedule::overlapped);
 }
 
@@ -29,12 +32,18 @@ void OverlapVariants::sample(std::size_t steps) {
   for (Variant& variant : variants_) {
     machine_.set_schedule(variant.schedule);
     run_batch(runner_, steps, team_, variant.trace);
-    reduce_batch(variant.trace, team_, variant.samples);
+    if (holds_many_events(variant.trace)) reduce(variant);
   }
   machine_.set_schedule(Schedule::overlapped);
 }
 
-OverlapResult OverlapVariants::result(const Samples& overlapped) const {
+void OverlapVariants::reduce(Variant& variant) {
+  reduce_steps(variant.trace.held(), team_, variant.samples);
+  variant.trace.forget();
+}
+
+OverlapResult OverlapVariants::finish(const Samples& overlapped) {
+  for (Variant& variant : variants_) reduce(variant);
   OverlapResult result;
   result.overlapped_s = median_of(overlapped.step_s);
   result.serial_s = median_of(variants_[serial].samples.step_s);

@@ -16,11 +16,14 @@ class OverlapVariants {
   /// The references outlive it. Runs each way once, untimed. Collective over the team.
   OverlapVariants(CaseMachine& machine, const StepRunner& runner, const Team& team, Heartbeat& heartbeat);
 
+  /// Wall time of a step of each way, seconds, the slowest rank: as it was run once.
+  [[nodiscard]] double sample_s() const { return sample_s_; }
+
   /// Samples `steps` steps of each way. Collective.
   void sample(std::size_t steps);
 
-  /// What the overlap was worth, beside the samples of the overlapped steps.
-  [[nodiscard]] OverlapResult result(const Samples& overlapped) const;
+  /// What the overlap was worth, beside the samples of the overlapped steps. Collective.
+  [[nodiscard]] OverlapResult finish(const Samples& overlapped);
 
  private:
   struct Variant {
@@ -29,9 +32,12 @@ class OverlapVariants {
     Samples samples;
   };
 
+  void reduce(Variant& variant);
+
   CaseMachine& machine_;
   const StepRunner& runner_;
   const Team& team_;
+  double sample_s_ = 0;
   std::array<Variant, 3> variants_;
 };
 

@@ -31,6 +31,10 @@ void Progress::start(const std::string& case_id) {
   std::fflush(stderr);
 }
 
+void Progress::skip(const std::string& case_id, const std::string& reason) {
+  if (enabled_ && !terminal_) log::info(fmt::format("case {}: skipped: {}", case_id, reason));
+}
+
 void Progress::finish(const std::string& case_id, const std::string& outcome) {
   ++done_;
   if (!enabled_ || terminal_) return;

@@ -1,11 +1,16 @@
 #include "bench/record_builder.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "bench/case_cost.hpp"
 
 namespace tpbench {
 namespace {
 
 void append(Quantity& quantity, const std::vector<double>& samples_s) {
+  if (samples_s.empty()) return;
   quantity.samples_s.insert(quantity.samples_s.end(), samples_s.begin(), samples_s.end());
   quantity.epoch_medians_s.push_back(summarise(samples_s).median);
   quantity.summary = summarise(quantity.samples_s);
@@ -20,18 +25,21 @@ void append(Quantity& quantity, const std::vector<double>& samples_s) {
 // The word for a collective in a trace.
 Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(op)).value(); }
 
-// The median time of all collectives of this kind in a step. Where there is one kind only, its time is the
-// communication time of the record, over all epochs; only several kinds need telling apart.
+// The median time of all collectives of this kind in a step, over all epochs; 0 when it is not known of each. Where
+// there is one kind only, its time is the communication time of the record; only several kinds need telling apart.
 double median_of(CollectiveResult& collective, const Record& record, const Samples& samples) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
   const std::int64_t part = collective.ranks == record.point.tp_degree ? 0 : collective.ranks;
-  const Segment kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
+  const EventKey kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
   for (const Samples::OfCollective& measured : samples.collectives) {
     if (measured.kind == kind)
       collective.epoch_medians_s.push_back(summarise(measured.communication_s).median);
   }
-  return collective.epoch_medians_s.empty() ? 0 : summarise(collective.epoch_medians_s).median;
+  // Records of an older schema did not keep those of their epochs.
+  const bool of_each = collective.epoch_medians_s.size() == record.time->step.epoch_medians_s.size();
+  if (!of_each) collective.epoch_medians_s.clear();
+  return of_each ? summarise(collective.epoch_medians_s).median : 0;
 }
 
 void add_bandwidths(Record& record, const Samples& samples) {
@@ -40,6 +48,8 @@ void add_bandwidths(Record& record, const Samples& samples) {
   for (CollectiveResult& collective : record.collectives) {
     if (collective.ranks == 1 || collective.calls_per_step == 0) continue;
     const double median_s = median_of(collective, record, samples);
+    collective.algbw_gb_per_s.reset();
+    collective.busbw_gb_per_s.reset();
     if (median_s <= 0) continue;
     const double bytes =
         static_cast<double>(collective.bytes) * static_cast<double>(collective.calls_per_step);
@@ -119,16 +129,19 @@ void drop_times(Record& record) {
 
 }  // namespace
 
-Record start_record(const std::string& id, const Case& point) {
+Record start_record(const std::string& id, const Case& point, const Model* model) {
   Record record;
   record.id = id;
   record.point = point;
+  if (model != nullptr)
+    record.model =
+        ModelInfo{model->title, model->source, {}, count_parameters(*model).total(), model->not_run};
   const Workload& workload = point.workload_row();
   const Shape shape = point.shape();
   if (why_impossible(workload, shape)) return record;
   record.memory.emplace();
   if (!why_not_divisible(workload, shape)) {
-    const Cost cost = point.cost();
+    const Cost cost = cost_of(point);
     record.memory->predicted_peak = cost.memory.total();
     record.flop_per_rank = cost.flop();
     record.bytes_per_step = cost.bytes_per_step();
@@ -142,8 +155,8 @@ Record start_record(const std::string& id, const Case& point) {
                                     {}});
     }
   }
-  record.model_memory = model_memory_of_case(workload, shape, point.model_row());
-  record.memory->unsharded_peak = point.cost(1).memory.total();
+  record.model_memory = model_memory_of_case(workload, shape, model);
+  record.memory->unsharded_peak = cost_of(point, 1).memory.total();
   return record;
 }
 
@@ -160,7 +173,16 @@ RankInfo rank_info(const Team& team, const LaunchFacts& facts) {
   return info;
 }
 
+void leave_unfinished(Record& record, const std::string& reason) {
+  constexpr const char* kCode = "epochs_missing";
+  std::erase_if(record.warnings, [&](const Warning& warning) { return warning.code == kCode; });
+  record.warnings.push_back(
+      {kCode, fmt::format("{} of {} epochs were measured, and the next could not run: {}", record.epochs_done,
+                          record.epochs_planned, reason)});
+}
+
 void skip_record(Record& record, ReasonCode code, const std::string& reason) {
+  if (is_timed(record)) return leave_unfinished(record, reason);
   record.status = Status::skipped;
   record.reason_code = code;
   record.reason = reason;

@@ -1,37 +1,14 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <functional>
-#include <vector>
 
+#include "bench/samples.hpp"
 #include "bench/team.hpp"
-#include "compute/backend.hpp"
-#include "layers/layer.hpp"
 #include "measure/stop_rule.hpp"
 #include "measure/trace.hpp"
-#include "workload/workload.hpp"
 
 namespace tpbench {
-
-/// Samples of one case, in seconds, reduced over the ranks; the same on all ranks but for
-/// own_compute_s.
-/// Per sample: step = compute + communication + other.
-struct Samples {
-  std::vector<double> step_s, compute_s, communication_s, wait_s, other_s;
-  /// The step by the hosts' clocks; empty where step_s is by them.
-  std::vector<double> host_step_s;
-  /// What of compute_s and communication_s belongs to each half of the pass, by Direction.
-  std::array<std::vector<double>, kDirections> compute_by_half_s, communication_by_half_s;
-  /// The part of communication_s that each kind of collective has; the same kinds on all ranks.
-  struct OfCollective {
-    Segment kind;
-    std::vector<double> communication_s;
-  };
-  std::vector<OfCollective> collectives;
-  bool converged = false;
-  double own_compute_s = 0;  ///< of this rank alone, over all samples: the one value that differs between ranks
-};
 
 /// What the sampler runs: one whole step. Knows nothing of layers, so that an empty step can be sampled too.
 struct StepRunner {
@@ -41,19 +18,41 @@ struct StepRunner {
   std::function<void(std::size_t steps)> after_batch = {};
 };
 
-/// Runs `steps` steps and times them. Collective over the team's active ranks.
+/// Has the clocks of a team measured again while it samples: they may drift otherwise than in a straight line.
+class ClockCare {
+ public:
+  explicit ClockCare(const Team& team) : team_(team) {}
+  /// Measures where the last time is a second ago, and for no more than a tenth of the time. Collective.
+  void look();
+  /// Measures. Collective.
+  void measure();
+
+ private:
+  const Team& team_;
+  Stopwatch since_;
+  double took_s_ = 0;
+};
+
+/// Runs steps until `trace` holds `steps` more that all ranks began in time. Collective over the team's active ranks.
 void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace);
 
-/// Runs `steps` untimed steps, at least one, or as many as `max_seconds` hold, and returns the median seconds
-/// of one, for planning.
-double warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team,
+/// Whether what is held takes so much memory (32 MiB) that it is to be reduced and forgotten.
+bool holds_many_events(const Trace& trace);
+
+/// What one step takes, in seconds, for planning: the median of the slowest rank, and the mean wall time of a sample
+/// with all that belongs to it.
+struct StepCost {
+  double step_s = 0;
+  double sample_s = 0;
+};
+
+/// Runs `steps` untimed steps, at least one, or as many as `max_seconds` hold.
+StepCost warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team, Trace& trace);
+
+/// Samples until the stop rule is content. `expected_sample_s`: wall time of a sample, what runs after it included.
+/// Clocks of several hosts are measured before and after, and now and then in between. Collective over the team's
+/// active ranks.
+Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_sample_s, const Team& team,
                Trace& trace);
-
-/// Samples until the stop rule is content. Collective over the team's active ranks.
-Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_step_s,
-               const Team& team, Trace& trace);
-
-/// Reduces a batch of one rank's durations over the ranks and appends it to `samples` (docs/methodology.md).
-void reduce_batch(const Trace& trace, const Team& team, Samples& samples);
 
 }  // namespace tpbench

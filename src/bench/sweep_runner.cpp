@@ -10,11 +10,13 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "bench/case_cost.hpp"
 #include "bench/case_runner.hpp"
 #include "bench/guard.hpp"
 #include "bench/ledger.hpp"
 #include "bench/progress.hpp"
 #include "bench/why_skipped.hpp"
+#include "comm/agreement.hpp"
 #include "comm/device_side.hpp"
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
@@ -24,9 +26,9 @@
 namespace tpbench {
 namespace {
 
-std::string in_a_few_words(const Record& record) {
-  if (record.status != Status::ok)
-    return fmt::format("{}: {}", name_of(record.status), record.reason.value_or(""));
+std::string in_a_few_words(const CaseOutcome& outcome, const Record& record) {
+  if (outcome.status != Status::ok)
+    return fmt::format("{}: {}", name_of(outcome.status), outcome.reason.value_or(""));
   return "step " + median_text(record.time->step.summary);
 }
 
@@ -34,27 +36,22 @@ class SweepLoop {
  public:
   SweepLoop(const SweepRun& run, Session& session, const LaunchFacts& facts, const Parts& parts)
       : run_(run), session_(session), facts_(facts), parts_(parts), teams_(session) {
-    std::optional<std::string> problem;
-    if (session.world().rank() == 0) {
-      try {
-        ledger_.emplace(run, facts);
-      } catch (const std::exception& error) {
-        problem = error.what();
-      }
+    on_first_rank(session.world(), [&] { ledger_.emplace(run, facts); });
+    for (const Case& point : run.cases) {
+      skips_.push_back(why_skipped(
+          point, {session.host_of(), devices_of(run.devices, point.backend), session.threads_may_communicate()}));
+      if (!skips_.back()) skips_.back() = why_not_multiplied(point.backend);
     }
-    if (const auto agreed = session.world().agree(problem)) throw EnvironmentError(*agreed);
   }
 
   std::vector<Record> run() {
     const auto epochs = run_.sweep.measure.epochs;
     std::vector<std::int64_t> done = find_done();
-    std::int64_t left = 0;
-    for (const std::int64_t epochs_done : done) left += epochs - epochs_done;
     const auto finished = std::count(done.begin(), done.end(), epochs);
     if (ledger_ && finished > 0)
       log::info(fmt::format("{} of {} {} finished already", finished, counted(done.size(), "case"),
                             finished == 1 ? "is" : "are"));
-    Progress progress(ledger_.has_value() && !run_.quiet, static_cast<std::size_t>(left));
+    Progress progress(ledger_.has_value() && !run_.quiet, runs_left(done));
     Guard guard(guard_options());
     guard.watch("the start of the sweep", run_.watchdog_s);
     warm_libraries();
@@ -62,13 +59,13 @@ class SweepLoop {
       for (const std::size_t index :
            run_order(run_.cases.size(), run_.sweep.measure.order, run_.sweep.seed, epoch)) {
         if (epoch < done[index]) continue;
+        if (run_one(index, guard, progress)) continue;
         // What failed or was skipped once is not tried again in the next epoch.
-        if (!run_one(run_.cases[index], guard, progress)) done[index] = epochs;
+        done[index] = epochs;
+        if (!skips_[index]) progress.drop(static_cast<std::size_t>(epochs - epoch - 1));
       }
     }
-    std::optional<std::string> problem;
-    if (ledger_) problem = report([&] { ledger_->close(); });
-    if (const auto agreed = session_.world().agree(problem)) throw EnvironmentError(*agreed);
+    keep_books([](Ledger& books) { books.close(); });
     return ledger_ ? ledger_->in_sweep_order() : std::vector<Record>();
   }
 
@@ -146,57 +143,66 @@ class SweepLoop {
     return ReasonCode::error;
   }
 
-  // Returns, on every rank, whether the case is ok so far.
-  bool run_one(const Case& asked, Guard& guard, Progress& progress) {
-    current_id_ = case_id(asked);
-    Case point = asked;
-    if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
-    const std::vector<int> device_of = devices_of(run_.devices, point.backend);
-    auto skip = why_skipped(point, {session_.host_of(), device_of});
-    if (!skip) skip = why_not_multiplied(point.backend);
-    std::optional<std::string> problem;
-    if (ledger_) {
-      problem = report([&] {
-        ledger_->open(current_id_, point);
-        if (skip) ledger_->skip(current_id_, *skip);
-        progress.start(current_id_);
-      });
+  // Of cases and epochs, those that will be tried.
+  [[nodiscard]] std::size_t runs_left(const std::vector<std::int64_t>& done) const {
+    std::size_t left = 0;
+    for (std::size_t index = 0; index < done.size(); ++index) {
+      if (!skips_[index]) left += static_cast<std::size_t>(run_.sweep.measure.epochs - done[index]);
     }
-    if (!skip) {
-      const Team& team = teams_.team_for(point);
-      std::optional<CaseOutcome> outcome;
-      guard.watch("case " + current_id_, limit_s(point, team));
-      if (ledger_) ledger_->start(current_id_, team);
-      if (team.member()) outcome = run_on_team(point, team, guard);
-      wait_for_all();
-      // Until the next case begins all wait for rank 0, which may stop as well as any other.
-      guard.watch("the record of case " + current_id_, run_.watchdog_s);
-      if (ledger_ && !problem) problem = report([&] { ledger_->finish(current_id_, *outcome, team); });
-    }
-    if (ledger_) progress.finish(current_id_, in_a_few_words(ledger_->record(current_id_)));
-    // A disk that is full, say: nobody should go on measuring what cannot be kept.
-    if (const auto agreed = session_.world().agree(problem)) throw EnvironmentError(*agreed);
-    return session_.world().broadcast(ledger_ && ledger_->record(current_id_).status == Status::ok ? 1 : 0) ==
-           1;
+    return left;
   }
 
-  // Runs rank 0's book-keeping; its failure is told to the others instead of leaving them alone.
-  template <typename Work>
-  std::optional<std::string> report(Work&& work) {
-    session_.heartbeat().enter(Phase::report);
-    try {
-      work();
-      // A large sweep of small cases must not be spent on writing summaries: at most a twentieth of its time.
-      if (last_summary_.elapsed_s() > std::max(1.0, 20 * summary_took_s_)) {
-        const Stopwatch stopwatch;
-        ledger_->write_summary();
-        summary_took_s_ = stopwatch.elapsed_s();
-        last_summary_.restart();
-      }
-    } catch (const std::exception& error) {
-      return error.what();
+  // Returns, on every rank, whether the case is ok so far.
+  bool run_one(std::size_t index, Guard& guard, Progress& progress) {
+    Case point = run_.cases[index];
+    current_id_ = case_id(point);
+    if (!point.threads_per_rank) point.threads_per_rank = facts_.threads_per_rank;
+    const std::optional<Skip>& skip = skips_[index];
+    keep_books([&](Ledger& books) {
+      books.open(current_id_, point);
+      if (skip) books.skip(current_id_, *skip);
+    });
+    if (skip) {
+      progress.skip(current_id_, skip->reason);
+      return false;
     }
-    return std::nullopt;
+    progress.start(current_id_);
+    const std::optional<CaseOutcome> outcome = measure(point, guard);
+    if (ledger_) progress.finish(current_id_, in_a_few_words(*outcome, ledger_->record(current_id_)));
+    return session_.world().broadcast(ledger_ && outcome->status == Status::ok ? 1 : 0) == 1;
+  }
+
+  // What it brought, on the ranks of its team: rank 0 is always one.
+  std::optional<CaseOutcome> measure(const Case& point, Guard& guard) {
+    const Team& team = teams_.team_for(point);
+    std::optional<CaseOutcome> outcome;
+    guard.watch("case " + current_id_, limit_s(point, team));
+    if (ledger_) ledger_->start(current_id_, team);
+    if (team.member()) outcome = run_on_team(point, team, guard);
+    wait_for_all();
+    // Until the next case begins all wait for rank 0, which may stop as well as any other.
+    guard.watch("the record of case " + current_id_, run_.watchdog_s);
+    keep_books([&](Ledger& books) { books.finish(current_id_, *outcome, team); });
+    return outcome;
+  }
+
+  // Rank 0's book-keeping. When it fails all ranks end: nobody should go on measuring what cannot be kept.
+  template <typename Work>
+  void keep_books(Work&& work) {
+    on_first_rank(session_.world(), [&] {
+      session_.heartbeat().enter(Phase::report);
+      work(*ledger_);
+      refresh_summary();
+    });
+  }
+
+  // A large sweep of small cases must not be spent on writing summaries: at most a twentieth of its time.
+  void refresh_summary() {
+    if (last_summary_.elapsed_s() <= std::max(1.0, 20 * summary_took_s_)) return;
+    const Stopwatch stopwatch;
+    ledger_->write_summary();
+    summary_took_s_ = stopwatch.elapsed_s();
+    last_summary_.restart();
   }
 
   // How many ranks of the team's groups are where this one is.
@@ -249,7 +255,8 @@ class SweepLoop {
   const LaunchFacts& facts_;
   const Parts& parts_;
   TeamCache teams_;
-  std::optional<Ledger> ledger_;
+  std::optional<Ledger> ledger_;             // on rank 0
+  std::vector<std::optional<Skip>> skips_;  // by case: why it is not tried; the same on all ranks
   std::string current_id_;
   Stopwatch last_summary_;
   double summary_took_s_ = 0;
@@ -275,7 +282,7 @@ std::vector<std::size_t> run_order(std::size_t cases, Order order, std::uint64_t
 double watchdog_limit_s(double base_s, const Case& point) {
   constexpr double kFlopPerSecond = 1e9, kBytesPerSecond = 1e7, kFillBytesPerSecond = 1e8;
   const Shape shape = point.shape();
-  const Cost cost = point.cost();
+  const Cost cost = cost_of(point);
   const double layers = static_cast<double>(shape.num_layers);
   double largest_call = 0;
   for (const CollectiveCost& collective : cost.collectives) {

@@ -15,6 +15,11 @@ void Team::settle(const std::optional<std::string>& problem) const {
   if (const auto agreed = active->agree(mine)) throw AgreedError(*agreed);
 }
 
+void Team::share_a_clock(const std::string& domain) {
+  clock = std::make_shared<CommonClock>(*active, domain);
+  start = std::make_shared<StepStart>(*active, *clock);
+}
+
 std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of) {
   const std::vector<int> order = rank_order(host_of, point.placement == Placement::spread);
   return cut_groups(order, static_cast<int>(point.tp_degree), point.groups == Groups::all);
@@ -27,6 +32,7 @@ Team whole_world(const Session& session) {
   team.groups = {ranks};
   team.active = session.make_group(ranks, 1);
   team.group = session.make_group(ranks, 2);
+  team.share_a_clock();
   return team;
 }
 
@@ -42,6 +48,7 @@ const Team& TeamCache::team_for(const Case& point) {
     if (std::find(group.begin(), group.end(), session_.world().rank()) == group.end()) continue;
     slot->active = session_.make_group(active, 1);
     slot->group = session_.make_group(group, 2);
+    slot->share_a_clock();
   }
   return *slot;
 }

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "comm/common_clock.hpp"
 #include "comm/control.hpp"
 #include "comm/session.hpp"
+#include "comm/step_start.hpp"
 #include "sweep/case.hpp"
 
 namespace tpbench {
@@ -27,8 +29,13 @@ struct Team {
   std::vector<std::vector<int>> groups;  ///< world ranks; all groups that run at the same time
   std::optional<Control> group;          ///< the ranks that share this rank's layer; empty when it has none
   std::optional<Control> active;         ///< the ranks of all groups; empty when this rank is not among them
+  std::shared_ptr<CommonClock> clock;    ///< of the active ranks
+  std::shared_ptr<StepStart> start;      ///< of the active ranks
 
   [[nodiscard]] bool member() const { return group.has_value(); }
+
+  /// Makes clock and start, for the active ranks that are there. Collective over these.
+  void share_a_clock(const std::string& domain = clock_domain());
 
   /// Runs `work`, which communicates only through ranks that agree (AgreeingCommunicator), and has all active
   /// ranks hear of an exception on any of them: then every rank throws AgreedError with the first failing

@@ -12,6 +12,8 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "comm/communicator.hpp"
+#include "environment/core_findings.hpp"
 #include "environment/host.hpp"
 #include "environment/launch.hpp"
 #include "environment/noise.hpp"
@@ -37,35 +39,28 @@ Message debug_build(const WarningInputs&) {
                      build_info().build_type);
 }
 
-Message oversubscribed(const WarningInputs& in) {
+// What is wrong with how the active ranks share cores, of one code.
+Message of_cores(const WarningInputs& in, std::string_view code) {
   for (const auto& [machine, ranks] : active_by_machine(in)) {
-    const std::int64_t cores = in.facts.cores_of[ranks.front()];
-    if (static_cast<std::int64_t>(ranks.size()) > cores) {
-      return fmt::format(
-          "{} ranks on {} cores: times are not those of {} devices; use as many ranks as cores, or more "
-          "hosts",
-          ranks.size(), cores, ranks.size());
+    MachineLoad load;
+    std::set<std::string> hosts;
+    for (const std::size_t rank : ranks) {
+      const RankPlace& place = in.facts.ranks[rank];
+      hosts.insert(place.host);
+      load.ranks.push_back(
+          {place.world_rank, in.outcome.backend_threads, in.facts.bound_cores_of[rank], place.cpus});
+    }
+    load.hosts = fmt::format("{}", fmt::join(hosts, ", "));
+    load.cores = in.facts.cores_of[ranks.front()];
+    for (const Finding& finding : core_findings(load)) {
+      if (finding.code == code) return finding.message;
     }
   }
   return std::nullopt;
 }
 
-Message shared_core(const WarningInputs& in) {
-  for (const auto& [machine, ranks] : active_by_machine(in)) {
-    std::set<std::int64_t> cpus;
-    for (const std::size_t rank : ranks)
-      cpus.insert(in.facts.ranks[rank].cpus.begin(), in.facts.ranks[rank].cpus.end());
-    const auto size = static_cast<std::int64_t>(ranks.size());
-    // Each CPU is counted as a core: hardware threads of one core are rarely bound apart, and then on
-    // purpose.
-    if (static_cast<std::int64_t>(cpus.size()) < size && size <= in.facts.cores_of[ranks.front()]) {
-      return fmt::format(
-          "{} ranks are bound to {} CPU(s) of {}: start them with {} or {}", size, cpus.size(),
-          in.facts.ranks[ranks.front()].host, unbound_to_type(), core_each_to_type());
-    }
-  }
-  return std::nullopt;
-}
+Message oversubscribed(const WarningInputs& in) { return of_cores(in, "oversubscribed"); }
+Message shared_core(const WarningInputs& in) { return of_cores(in, "shared_core"); }
 
 Message thread_mismatch(const WarningInputs& in) {
   if (!in.device_of.empty()) return std::nullopt;  // threads of the host compute nothing there
@@ -74,24 +69,7 @@ Message thread_mismatch(const WarningInputs& in) {
     return fmt::format("{} BLAS threads run where {} were asked for: the BLAS library allows no more", used,
                        asked);
   }
-  for (const auto& [machine, ranks] : active_by_machine(in)) {
-    const std::int64_t share = in.facts.cores_of[ranks.front()] / static_cast<std::int64_t>(ranks.size());
-    for (const std::size_t rank : ranks) {
-      const std::int64_t bound = in.facts.bound_cores_of[rank];
-      if (used > bound) {
-        return fmt::format(
-            "{} BLAS threads share {} core(s) on rank {}: lower threads_per_rank or bind wider "
-            "({})",
-            used, bound, rank, unbound_to_type());
-      }
-      if (used > std::max<std::int64_t>(1, share)) {
-        return fmt::format(
-            "{} BLAS threads per rank and {} core(s) for each of the {} ranks of {}: lower threads_per_rank",
-            used, share, ranks.size(), in.facts.ranks[rank].host);
-      }
-    }
-  }
-  return std::nullopt;
+  return of_cores(in, "thread_mismatch");
 }
 
 Message loopback(const WarningInputs& in) {
@@ -225,8 +203,10 @@ Message not_converged(const WarningInputs& in) {
     return fmt::format("{} {} too few for an interval: {}", counted(step.samples, "sample"),
                        step.samples == 1 ? "is" : "are", remedy);
   return fmt::format(
-      "the step's interval is {:.1f} % of its median after {} samples: {} or use a quieter machine",
-      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, remedy);
+      "the step's interval is +-{:.1f} % of its median after {} samples (measure.target_ci: +-{:.1f} %): {} or "
+      "use a quieter machine",
+      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, 100 * measure.target_ci,
+      remedy);
 }
 
 Message short_step(const WarningInputs& in) {
@@ -237,14 +217,17 @@ Message short_step(const WarningInputs& in) {
          "the cost)";
 }
 
-// Which rank the others wait for, where it is one that computes longer than they do.
-std::string slow_rank(const WarningInputs& in) {
-  constexpr double kClearly = 1.1;
+// By sums over all samples: a rank that is stopped now and then leaves the medians as they are.
+Message slow_rank(const WarningInputs& in) {
+  constexpr double kClearly = 1.25;
   const auto& slowest = in.outcome.slowest;
-  if (!slowest || slowest->compute_s < kClearly * slowest->others_s) return "";
-  return fmt::format(", and rank {} ({}) computed {} longer than the others did", slowest->world_rank,
-                     in.facts.ranks[static_cast<std::size_t>(slowest->world_rank)].host,
-                     format_percent(slowest->compute_s / slowest->others_s - 1));
+  if (!slowest || slowest->compute_s < kClearly * slowest->others_s) return std::nullopt;
+  return fmt::format(
+      "rank {} ({}) computed {} longer than the other ranks did, over all samples: a slower core, another "
+      "program "
+      "there, or its binding",
+      slowest->world_rank, in.facts.ranks[static_cast<std::size_t>(slowest->world_rank)].host,
+      format_percent(slowest->compute_s / slowest->others_s - 1));
 }
 
 Message imbalance(const WarningInputs& in) {
@@ -252,9 +235,9 @@ Message imbalance(const WarningInputs& in) {
   const double wait = in.record.time->wait.summary.median, step = in.record.time->step.summary.median;
   if (wait <= 0.1 * step) return std::nullopt;
   return fmt::format(
-      "the ranks' waits at the collectives, added up, are {} of the step{}: unequal cores, binding or "
+      "the ranks' waits at the collectives, added up, are {} of the step: unequal cores, binding or "
       "other programs",
-      format_percent(wait / step), slow_rank(in));
+      format_percent(wait / step));
 }
 
 Message unexplained(const WarningInputs& in) {
@@ -294,9 +277,14 @@ Message staged(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
       in.record.data_path != name_of(DataPath::staged))
     return std::nullopt;
-  return "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm "
-         "nccl, or "
-         "an MPI library with CUDA support";
+  std::vector<std::string> direct;
+  for (const AlgorithmEntry& entry : all_algorithms()) {
+    if (entry.operands == Operands::device) direct.emplace_back(entry.name);
+  }
+  return fmt::format(
+      "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm {}, or "
+      "an MPI library with CUDA support",
+      join_words(direct, " or "));
 }
 
 Message throttled(const WarningInputs& in) {
@@ -388,6 +376,7 @@ constexpr Row kWarnings[] = {
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},
+    {"slow_rank", slow_rank},
     {"unexplained", unexplained},
     {"mixed_launches", mixed_launches},
     {"shared_gpu", shared_gpu},
@@ -410,6 +399,12 @@ std::vector<Warning> find_warnings(const WarningInputs& inputs) {
     if (const Message message = row.find(inputs)) warnings.push_back({row.code, *message});
   }
   return warnings;
+}
+
+std::vector<std::string> warning_codes() {
+  std::vector<std::string> codes;
+  for (const Row& row : kWarnings) codes.emplace_back(row.code);
+  return codes;
 }
 
 }  // namespace tpbench

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "bench/case_runner.hpp"
@@ -23,5 +24,8 @@ struct WarningInputs {
 /// What a reader of this record must know before believing it, each with the remedy. One row per warning in
 /// warnings.cpp; docs/methodology.md lists the codes.
 std::vector<Warning> find_warnings(const WarningInputs& inputs);
+
+/// The codes of all of them.
+std::vector<std::string> warning_codes();
 
 }  // namespace tpbench

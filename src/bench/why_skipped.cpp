@@ -29,7 +29,8 @@ std::optional<Skip> why_not_placed(const Case& point, const GroupPlaces& places)
   for (const std::vector<int>& group : groups_of(point, places.host_of)) {
     const std::vector<int> hosts = those_of(group, places.host_of);
     const std::vector<int> devices = those_of(group, places.device_of);
-    if (const auto reason = algorithm->why_not({hosts, devices})) return Skip{ReasonCode::placement, *reason};
+    if (const auto reason = why_not_carried(*algorithm, {hosts, devices}, point.dtype))
+      return Skip{ReasonCode::placement, *reason};
   }
   return std::nullopt;
 }
@@ -56,8 +57,8 @@ std::optional<std::string> why_never_carried(const Case& point) {
   std::vector<int> one_each(one_host.size());
   std::iota(one_each.begin(), one_each.end(), 0);
   const std::vector<int> devices = backend->on_device ? one_each : std::vector<int>();
-  const auto reason = algorithm->why_not({one_host, devices});
-  return reason && algorithm->why_not({one_each, devices}) ? reason : std::nullopt;
+  const auto reason = why_not_carried(*algorithm, {one_host, devices}, point.dtype);
+  return reason && why_not_carried(*algorithm, {one_each, devices}, point.dtype) ? reason : std::nullopt;
 }
 
 }  // namespace
@@ -74,7 +75,7 @@ std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
     return Skip{ReasonCode::combination, *reason};
   }
   if (const auto reason = why_not_divisible(workload, point.shape())) {
-    return Skip{ReasonCode::divisibility, *reason};
+    return Skip{ReasonCode::divisibility, *reason + about_default_heads(point)};
   }
   if (point.tp_degree > world) {
     return Skip{ReasonCode::ranks,
@@ -82,6 +83,12 @@ std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
                             point.tp_degree, world, start_to_type(static_cast<long>(point.tp_degree)))};
   }
   if (const auto skip = why_not_computed(point)) return skip;
+  if (point.shape().overlaps() && !places.threads_may_communicate) {
+    return Skip{ReasonCode::combination,
+                fmt::format("overlap_chunks {} communicates on a thread of its own, which needs thread level "
+                            "serialized, and this MPI library provides less; overlap_chunks 1 runs",
+                            point.overlap_chunks)};
+  }
   return why_not_placed(point, places);
 }
 

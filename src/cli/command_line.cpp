@@ -160,7 +160,7 @@ void add_probe_options(CLI::App& app, CommandLine& line) {
 
 // An option that takes a list is repeated; without extra arguments it takes one value each time.
 void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
-  app.add_option("-c,--config", line.config, "Sweep file (docs/sweep-file.md)")
+  app.add_option("-c,--config", line.config, "Sweep file (docs/sweep-file.md); -: standard input")
       ->type_name("FILE")
       ->check(not_empty());
   app.add_option("-o,--output", line.output, "New folder for the results [results/NAME-TIME]")
@@ -330,7 +330,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   CLI::App* run = app.add_subcommand("run", "Run a sweep (the default)");
   add_run_options(*run, line, shorthands);
   CLI::App* validate = app.add_subcommand("validate", "Check a sweep file and run nothing");
-  validate->add_option("sweep", line.config, "Sweep file")->required()->type_name("FILE");
+  validate->add_option("sweep", line.config, "Sweep file; -: standard input")->required()->type_name("FILE");
   validate
       ->add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
       ->type_name("KEY=VALUE")
@@ -344,7 +344,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_kernel_option(*info, line);
   CLI::App* selfcheck = app.add_subcommand("selfcheck", "Measure what tpbench itself costs (under mpirun)");
   selfcheck->add_flag("--json", line.json, "As JSON");
-  selfcheck->add_option("--backend", line.backend, "Whose empty step and clock: cpu or cuda [cpu]")
+  selfcheck->add_option("--backend", line.backend, "Whose empty step and clock [the host's]")
       ->type_name("NAME");
   add_kernel_option(*selfcheck, line);
   CLI::App* probe = app.add_subcommand(

@@ -33,7 +33,7 @@ struct CommandLine {
   bool quiet = false;
   bool verbose = false;
   bool json = false;            ///< models, info, selfcheck and probe
-  std::string backend = "cpu";  ///< selfcheck
+  std::string backend;  ///< selfcheck; empty: the one that computes on the host
   bool keep_blas_kernels = false;  ///< run, info, selfcheck and probe
   double watchdog_s = 60;
   std::int64_t max_bytes = std::int64_t{16} << 20;  ///< probe: the largest message

@@ -5,6 +5,7 @@
 
 #include "base/build_info.hpp"
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "bench/devices.hpp"
 #include "bench/selfcheck.hpp"
@@ -39,8 +40,8 @@ EnvironmentInputs here(const Launch& launch) {
   EnvironmentInputs inputs;
   inputs.started_at = utc_timestamp();
   inputs.mpi = describe_mpi();
-  inputs.blas = find_backend("cpu")->describe();
-  inputs.gpu = find_backend("cuda")->describe();
+  const std::vector<std::string> names = backend_names();
+  inputs.backends = describe_backends({names.begin(), names.end()});
   inputs.ranks = {{.world_rank = 0,
                    .host = host_name(),
                    .pid = getpid(),
@@ -67,9 +68,7 @@ ExitStatus info_command(const CommandLine& line, const Launch& launch) {
   const EnvironmentInputs inputs = here(launch);
   const std::vector<std::string> problems = environment_problems(inputs);
   Json facts = describe_environment(inputs);
-  Json backends = Json::array();
-  for (const BackendEntry& entry : all_backends()) backends.push_back(entry.name);
-  facts["backends"] = backends;
+  facts["backends"] = backend_names();
   if (line.json) {
     facts["problems"] = problems;
     fmt::print("{}\n", facts.dump(2));
@@ -83,15 +82,16 @@ ExitStatus info_command(const CommandLine& line, const Launch& launch) {
 }
 
 ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
-  if (find_backend(line.backend) == nullptr)
-    throw UsageError(fmt::format("--backend: {}: must be cpu or cuda", line.backend));
+  const std::string name = line.backend.empty() ? host_backend() : line.backend;
+  if (find_backend(name) == nullptr)
+    throw UsageError(fmt::format("--backend: {}: must be {}", name, join_words(backend_names(), " or ")));
   Session session = start_session(launch, line);
   if (const auto problem = why_launch_cannot_run(launch, session.world().size(), 1, "tpbench selfcheck")) {
     throw EnvironmentError(*problem);
   }
-  open_backends({line.backend}, session);
+  open_backends({name}, session);
   const LaunchFacts facts = gather_launch_facts(session);
-  const auto backend = find_backend(line.backend)->make(static_cast<int>(facts.threads_per_rank));
+  const auto backend = find_backend(name)->make(static_cast<int>(facts.threads_per_rank));
   const SelfCheck check = run_selfcheck(session, facts, *backend);
   if (session.world().rank() == 0) {
     print_results(line.json ? selfcheck_to_json(check, session.world().size()).dump(2) + '\n'

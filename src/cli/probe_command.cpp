@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include "base/units.hpp"
 #include "bench/probe.hpp"
 #include "cli/commands.hpp"
+#include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
 #include "environment/launch_facts.hpp"
@@ -49,19 +49,9 @@ void check_output(const std::string& output) {
 }
 
 EnvironmentInputs inputs_of(const CommandLine& line, const Launch& launch, const LaunchFacts& facts) {
-  EnvironmentInputs inputs;
+  EnvironmentInputs inputs = launch_inputs(launch, facts);
   inputs.label = line.label;
-  inputs.started_at = utc_timestamp();
-  inputs.mpi = describe_mpi();
-  inputs.blas = find_backend("cpu")->describe();
-  inputs.ranks = facts.ranks;
-  inputs.hosts = facts.hosts;
-  inputs.components = facts.components;
-  inputs.node_of_host = facts.node_of_host;
-  inputs.launcher = launch.launcher;
-  if (launch.size) inputs.launcher_size = *launch.size;
-  inputs.blas_problem = facts.blas_problem;
-  inputs.noise = facts.noise;
+  inputs.backends = describe_backends({host_backend()});
   return inputs;
 }
 
@@ -108,25 +98,19 @@ ExitStatus probe_in_session(const CommandLine& line, const Launch& launch, const
   if (world.rank() == 0) inputs = inputs_of(line, launch, facts);
   const std::vector<ProbedPath> paths = run_probe(settings, plan, inputs, parts, session);
 
-  std::optional<std::string> problem;
   std::int64_t failed = 0;
-  if (world.rank() == 0) {
-    failed = std::count_if(paths.begin(), paths.end(),
-                           [](const ProbedPath& path) { return path.problem.has_value(); });
-    try {
-      const std::string document =
-          document_of(settings, plan, inputs, paths, stopwatch.elapsed_s()).dump(1) + '\n';
-      if (!line.output.empty()) write_file_atomically(line.output, document);
-      const std::string where = line.output.empty() ? "" : "; they are in " + line.output;
-      print_results(line.json ? document : environment_lines(inputs, plan) + render_probe(paths), where);
-      for (const ProbedPath& path : paths) {
-        if (path.problem) log::error(*path.problem);
-      }
-    } catch (const std::exception& error) {
-      problem = error.what();
+  on_first_rank(world, [&] {
+    const std::string document =
+        document_of(settings, plan, inputs, paths, stopwatch.elapsed_s()).dump(1) + '\n';
+    if (!line.output.empty()) write_file_atomically(line.output, document);
+    const std::string where = line.output.empty() ? "" : "; they are in " + line.output;
+    print_results(line.json ? document : environment_lines(inputs, plan) + render_probe(paths), where);
+    for (const ProbedPath& path : paths) {
+      if (!path.problem) continue;
+      log::error(*path.problem);
+      ++failed;
     }
-  }
-  if (const auto agreed = world.agree(problem)) throw EnvironmentError(*agreed);
+  });
   return world.broadcast(failed) > 0 ? ExitStatus::case_failed : ExitStatus::ok;
 }
 
@@ -136,18 +120,7 @@ ExitStatus probe_command(const CommandLine& line, const Launch& launch, const Pa
   if (launch.launcher == "none") check_launch(launch, 1, line.typed);
   Session session = start_session(launch, line);
   check_launch(launch, session.world().size(), line.typed);
-  std::optional<std::string> usage, environment;
-  if (session.world().rank() == 0) {
-    try {
-      check_output(line.output);
-    } catch (const UsageError& error) {
-      usage = error.what();
-    } catch (const std::exception& error) {
-      environment = error.what();
-    }
-  }
-  if (const auto agreed = session.world().agree(usage)) throw UsageError(*agreed);
-  if (const auto agreed = session.world().agree(environment)) throw EnvironmentError(*agreed);
+  on_first_rank(session.world(), [&] { check_output(line.output); });
   return probe_in_session(line, launch, parts, session);
 }
 

@@ -108,11 +108,17 @@ void flush_results(ExitStatus& status, std::string& message) {
 // mpirun and srun -K end all ranks as soon as one leaves with a status, and rank 0 may not have said why yet.
 // Others that leave so give it time; when they are ended with it they leave with the status that they have.
 int leave(ExitStatus status, long rank, bool said) {
-  if (status == ExitStatus::ok || rank == 0 || said) return static_cast<int>(status);
-  static int status_of_all = 0;
-  status_of_all = static_cast<int>(status);
-  std::signal(SIGTERM, [](int) { _exit(status_of_all); });
-  std::this_thread::sleep_for(std::chrono::seconds(3));
+  if (status != ExitStatus::ok && rank != 0 && !said) {
+    static int status_of_all = 0;
+    status_of_all = static_cast<int>(status);
+    std::signal(SIGTERM, [](int) { _exit(status_of_all); });
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+  }
+  // A thread of OpenBLAS that cannot have its buffer asks for ever, and the library waits for it at its end.
+  if (tightest_memory_limit()) {
+    std::fflush(nullptr);
+    _exit(static_cast<int>(status));
+  }
   return static_cast<int>(status);
 }
 

@@ -13,11 +13,13 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "bench/case_cost.hpp"
 #include "bench/idle_ranks.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/sweep_runner.hpp"
 #include "bench/why_skipped.hpp"
 #include "cli/commands.hpp"
+#include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
 #include "environment/environment.hpp"
@@ -96,12 +98,17 @@ Asked read_files(const CommandLine& typed) {
 }
 
 Selected share_sweep(std::optional<Selected> mine, const Control& world) {
-  const Json shared = mine ? Json{{"sweep", mine->sweep.resolved}, {"filters", mine->filters}} : Json();
+  Json shared = Json::object();
+  if (mine) {
+    shared["sweep"] = mine->sweep.resolved;
+    for (const Case& point : mine->cases) shared["cases"].push_back(case_to_json(point));
+  }
   const std::string text = world.broadcast(mine ? shared.dump() : "");
   if (mine) return std::move(*mine);
   const Json received = Json::parse(text);
-  return select(parse_sweep(received.at("sweep").dump(), "the sweep of rank 0", {}, built_in_availability()),
-                received.at("filters").get<std::vector<std::string>>());
+  std::vector<Case> cases;
+  for (const Json& point : received.at("cases")) cases.push_back(case_from_json(point));
+  return {checked_sweep(received.at("sweep"), cases), {}, cases};
 }
 
 ResultFolder new_folder(const CommandLine& line, const Sweep& sweep) {
@@ -131,14 +138,6 @@ std::set<std::string> backends_of(const std::vector<Case>& cases) {
   return names;
 }
 
-// What the ranks have taken of devices, beside what the library says of itself.
-Json describe_gpu(const Sweep& sweep, const std::vector<Json>& devices) {
-  if (!backends_of(sweep.cases).contains("cuda")) return nullptr;
-  Json gpu = find_backend("cuda")->describe();
-  gpu["ranks"] = devices;
-  return gpu;
-}
-
 void say_devices(const std::vector<Json>& devices) {
   for (const Json& device : devices) {
     log::info(fmt::format("rank {} on GPU {} of {}: {}, {}", device.value("rank", 0),
@@ -149,20 +148,16 @@ void say_devices(const std::vector<Json>& devices) {
 
 Json describe_launch(const std::string& label, const Launch& launch, const LaunchFacts& facts,
                      const std::vector<Json>& devices, const Sweep& sweep) {
-  EnvironmentInputs inputs;
+  EnvironmentInputs inputs = launch_inputs(launch, facts);
   inputs.label = label;
-  inputs.started_at = utc_timestamp();
-  inputs.mpi = describe_mpi();
-  inputs.blas = find_backend("cpu")->describe();
-  inputs.gpu = describe_gpu(sweep, devices);
-  inputs.ranks = facts.ranks;
-  inputs.hosts = facts.hosts;
-  inputs.components = facts.components;
-  inputs.node_of_host = facts.node_of_host;
-  inputs.launcher = launch.launcher;
-  if (launch.size) inputs.launcher_size = *launch.size;
-  inputs.blas_problem = facts.blas_problem;
-  inputs.noise = facts.noise;
+  // Those of the host's libraries also where only devices compute: references and checks run there.
+  std::set<std::string> backends = backends_of(sweep.cases);
+  backends.insert(host_backend());
+  inputs.backends = describe_backends(backends);
+  for (const std::string& name : backends) {
+    const BackendEntry* entry = find_backend(name);
+    if (entry->on_device) inputs.backends[std::string(entry->described_as)]["ranks"] = devices;
+  }
   return describe_environment(inputs);
 }
 
@@ -185,36 +180,6 @@ Output open_output(const CommandLine& line, const Launch& launch, const LaunchFa
   std::string environment_file =
       folder.write_environment(describe_launch(label, launch, facts, devices, sweep));
   return {std::move(folder), std::move(environment_file), label};
-}
-
-// Runs `work` on rank 0. What it throws ends all ranks: rank 0 says it first, as a launcher may end the others,
-// or this one, as soon as one has left; then all throw without words.
-template <typename Work>
-void on_first_rank(const Control& world, Work&& work) {
-  ExitStatus status = ExitStatus::ok;
-  if (world.rank() == 0) {
-    std::string message;
-    try {
-      work();
-    } catch (const UsageError& error) {
-      status = ExitStatus::bad_usage;
-      message = error.what();
-    } catch (const std::exception& error) {
-      status = ExitStatus::environment;
-      message = error.what();
-    }
-    for (const std::string& text : split(message, '\n')) {
-      if (!message.empty()) log::error(text);
-    }
-  }
-  switch (static_cast<ExitStatus>(world.broadcast(static_cast<std::int64_t>(status)))) {
-    case ExitStatus::bad_usage:
-      throw UsageError("");
-    case ExitStatus::environment:
-      throw EnvironmentError("");
-    default:
-      break;
-  }
 }
 
 void check_launch(const Launch& launch, long world_size, const std::vector<Case>& cases,
@@ -275,7 +240,8 @@ std::vector<Record> run_to_the_end(const SweepRun& run, Session& session, const 
   try {
     return run_sweep(run, session, facts, parts);
   } catch (const EnvironmentError& error) {
-    throw EnvironmentError(fmt::format("{}\n{}", error.what(), run.how_to_resume));
+    const std::string words = error.what();  // none where rank 0 has said them
+    throw EnvironmentError(words.empty() ? run.how_to_resume : fmt::format("{}\n{}", words, run.how_to_resume));
   }
 }
 
@@ -341,7 +307,8 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
 ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts) {
   if (line.dry_run) {
     if (launch.rank.value_or(0) == 0)
-      print_results(render_plan(line.format, read_files(line).selected.cases, why_never_run), "");
+      print_results(render_plan(line.format, read_files(line).selected.cases, why_never_run,
+                                [](const Case& point, std::int64_t degree) { return cost_of(point, degree); }), "");
     return ExitStatus::ok;
   }
   std::optional<Asked> asked;

@@ -1,5 +1,10 @@
-#include <array>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "base/text.hpp"
 #include "comm/communicator.hpp"
 #include "comm/device_communicators.hpp"
 #include "comm/hierarchical_communicator.hpp"
@@ -11,31 +16,33 @@ namespace {
 
 using MaybeReason = std::optional<std::string>;
 
-MaybeReason runs_anywhere(const GroupPlaces&) { return std::nullopt; }
-
-// What ranks of a host write and read with their own loads and stores is host memory.
-template <MaybeReason (*WhyNot)(std::span<const int> host_of)>
-MaybeReason in_host_memory(const GroupPlaces& places) {
-  if (!places.device_of.empty())
-    return "algorithms shm and hierarchical work in host memory, and these operands lie on devices; "
-           "algorithms "
-           "nccl and mpi take them there";
-  return WhyNot(places.host_of);
-}
+constexpr std::array kEveryType = {DType::f32, DType::f64, DType::tf32, DType::f16, DType::bf16};
 
 constexpr std::array kAlgorithms = {
-    AlgorithmEntry{"mpi",
+    AlgorithmEntry{"mpi", Operands::anywhere, kEveryType,
                    [](const Control& group, DeviceSide* device) {
                      return device == nullptr ? make_mpi_communicator(group)
                                               : make_mpi_for_device(group, *device);
                    },
-                   runs_anywhere},
-    AlgorithmEntry{"shm", [](const Control& group, DeviceSide*) { return make_shm_communicator(group); },
-                   in_host_memory<why_not_shm>},
-    AlgorithmEntry{"hierarchical",
+                   [](const GroupPlaces&) { return MaybeReason(); }},
+    // What ranks of a host write and read with their own loads and stores is host memory.
+    AlgorithmEntry{"shm", Operands::host, kEveryType,
+                   [](const Control& group, DeviceSide*) { return make_shm_communicator(group); },
+                   [](const GroupPlaces& places) { return why_not_shm(places.host_of); }},
+    AlgorithmEntry{"hierarchical", Operands::host, kEveryType,
                    [](const Control& group, DeviceSide*) { return make_hierarchical_communicator(group); },
-                   in_host_memory<why_not_hierarchical>},
-    AlgorithmEntry{"nccl", make_nccl, why_not_nccl}};
+                   [](const GroupPlaces& places) { return why_not_hierarchical(places.host_of); }},
+    AlgorithmEntry{"nccl", Operands::device, kEveryType, make_nccl, why_not_nccl}};
+
+MaybeReason why_not(const AlgorithmEntry& entry, const GroupPlaces& places, DType dtype) {
+  if (entry.operands == Operands::device && places.device_of.empty())
+    return fmt::format("algorithm {} works on GPU memory, and these operands lie in host memory", entry.name);
+  if (entry.operands == Operands::host && !places.device_of.empty())
+    return fmt::format("algorithm {} works in host memory, and these operands lie on GPUs", entry.name);
+  if (std::find(entry.dtypes.begin(), entry.dtypes.end(), dtype) == entry.dtypes.end())
+    return fmt::format("algorithm {} does not sum dtype {}", entry.name, name_of(dtype));
+  return entry.why_not_placed(places);
+}
 
 }  // namespace
 
@@ -46,6 +53,19 @@ const AlgorithmEntry* find_algorithm(std::string_view name) {
     if (entry.name == name) return &entry;
   }
   return nullptr;
+}
+
+std::optional<std::string> why_not_carried(const AlgorithmEntry& algorithm, const GroupPlaces& places,
+                                           DType dtype) {
+  MaybeReason reason = why_not(algorithm, places, dtype);
+  if (!reason) return reason;
+  std::vector<std::string> able;
+  for (const AlgorithmEntry& entry : kAlgorithms) {
+    if (!why_not(entry, places, dtype)) able.emplace_back(entry.name);
+  }
+  if (!able.empty())
+    *reason += fmt::format("; algorithm{} {} would run here", able.size() == 1 ? "" : "s", join_words(able));
+  return reason;
 }
 
 }  // namespace tpbench

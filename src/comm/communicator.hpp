@@ -56,20 +56,32 @@ class Communicator {
 struct GroupPlaces {
   std::span<const int> host_of;
   std::span<const int> device_of;
+  /// A thread beside the main one may communicate: what BackgroundReducer needs of the MPI library.
+  bool threads_may_communicate = true;
 };
+
+/// Where an algorithm takes its operands.
+enum class Operands { host, device, anywhere };
 
 /// One row of the table of algorithms. `group` is the control of the very ranks that share a layer, and
 /// `device` where their operands lie: null for host memory.
 struct AlgorithmEntry {
   std::string_view name;
+  Operands operands;
+  std::span<const DType> dtypes;  ///< that it sums
   std::unique_ptr<Communicator> (*make)(const Control& group, DeviceSide* device);
-  /// Why this algorithm cannot carry such a group, in words that say what would work; empty when it can.
-  /// Asked before a case starts, on every rank of the world.
-  std::optional<std::string> (*why_not)(const GroupPlaces& places);
+  /// Why it cannot carry a group that is so placed, its operands being where it takes them; empty when it can.
+  /// Other algorithms are not named: why_not_carried knows them.
+  std::optional<std::string> (*why_not_placed)(const GroupPlaces& places);
 };
 
 std::span<const AlgorithmEntry> all_algorithms();
 const AlgorithmEntry* find_algorithm(std::string_view name);
+
+/// Why the algorithm cannot carry such a group, and which ones can; empty when it can. Asked before a case starts,
+/// on every rank of the world.
+std::optional<std::string> why_not_carried(const AlgorithmEntry& algorithm, const GroupPlaces& places,
+                                           DType dtype);
 
 }  // namespace tpbench
 

@@ -134,24 +134,18 @@ std::unique_ptr<Communicator> make_mpi_for_device(const Control& group, DeviceSi
 }
 
 std::unique_ptr<Communicator> make_nccl(const Control& group, DeviceSide* device) {
-  if (device == nullptr) throw CaseError(*why_not_nccl({}));
+  if (device == nullptr) throw CaseError("algorithm nccl works on GPU memory alone");
   return device->make_native_communicator(
       {group.rank(), group.size(), [group](std::string text) { return group.broadcast(std::move(text)); }});
 }
 
 std::optional<std::string> why_not_nccl(const GroupPlaces& places) {
-  if (places.device_of.empty())
-    return "algorithm nccl works on GPU memory, and these operands lie in host memory; use backend cuda, or "
-           "algorithm mpi";
   std::vector<int> devices(places.device_of.begin(), places.device_of.end());
   std::sort(devices.begin(), devices.end());
   const auto distinct = std::unique(devices.begin(), devices.end()) - devices.begin();
   if (static_cast<std::size_t>(distinct) == places.device_of.size()) return std::nullopt;
-  return fmt::format(
-      "algorithm nccl needs a GPU for each rank, and this group of {} has {}; algorithm mpi lets ranks share "
-      "a "
-      "GPU",
-      places.device_of.size(), distinct);
+  return fmt::format("algorithm nccl needs a GPU for each rank, and this group of {} has {}",
+                     places.device_of.size(), distinct);
 }
 
 }  // namespace tpbench

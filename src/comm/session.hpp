@@ -15,7 +15,8 @@ namespace tpbench {
 /// MPI from its start to its end, and what is known about where the ranks are. One per process.
 class Session {
  public:
-  /// Starts MPI (MPI_THREAD_SERIALIZED: a thread may communicate while the one that waits for it computes).
+  /// Starts MPI and asks it for MPI_THREAD_SERIALIZED: a thread may communicate while the one that waits for it
+  /// computes.
   /// `alone` is true when no launcher started this process: then MPI is kept from starting a daemon of its
   /// own. From then on a write to a peer that is gone is an error, and no SIGPIPE that ends this process. Throws EnvironmentError when MPI cannot start.
   explicit Session(bool alone);
@@ -32,6 +33,8 @@ class Session {
   /// The same for what MPI takes for one node (Hosts).
   [[nodiscard]] std::span<const int> node_of() const { return hosts_.node_of; }
   [[nodiscard]] int host_count() const { return host_count_; }
+  /// Whether every rank got the thread level asked for.
+  [[nodiscard]] bool threads_may_communicate() const { return threads_may_communicate_; }
 
   /// This rank's heartbeat, and those of all ranks of this host (its own among them), in shared memory.
   [[nodiscard]] Heartbeat& heartbeat() { return *heartbeat_; }
@@ -50,6 +53,7 @@ class Session {
   std::unique_ptr<Control> host_;
   Hosts hosts_;
   int host_count_ = 1;
+  bool threads_may_communicate_ = false;
   std::shared_ptr<void> window_;  // the shared memory of the heartbeats
   Heartbeat* heartbeat_ = nullptr;
   std::vector<const Heartbeat*> heartbeats_;

@@ -9,11 +9,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <string>
 
 #include "base/error.hpp"
 #include "base/units.hpp"
+#include "comm/agreement.hpp"
 
 namespace tpbench {
 namespace {
@@ -75,7 +75,7 @@ Descriptor open_from(const Origin& origin) {
       static_cast<std::int64_t>(status.st_ino) != origin.inode) {
     throw CaseError(path +
                     " is not the memory of another rank: the ranks do not see each other's processes (other "
-                    "containers or hosts); algorithm mpi needs no shared memory");
+                    "containers or hosts), so that they cannot share memory");
   }
   return file;
 }
@@ -89,18 +89,6 @@ void check_amount(double bytes) {
                               format_bytes(bytes), format_bytes(machine)));
 }
 
-// Runs `work` on this rank and fails on all when it fails on any.
-template <typename Work>
-void together(const Control& group, Work&& work) {
-  std::optional<std::string> problem;
-  try {
-    work();
-  } catch (const CaseError& error) {
-    problem = error.what();
-  }
-  if (const auto agreed = group.agree(problem)) throw CaseError(*agreed);
-}
-
 }  // namespace
 
 SharedMemory::SharedMemory(const Control& group, std::int64_t bytes) {
@@ -112,13 +100,13 @@ SharedMemory::SharedMemory(const Control& group, std::int64_t bytes) {
 
   Descriptor file;
   Origin origin;
-  together(group, [&] {
+  together<CaseError>(group, [&] {
     if (group.rank() == 0) file = create(bytes_, origin);
   });
   for (std::int64_t* value : {&origin.process_id, &origin.descriptor, &origin.device, &origin.inode})
     *value = group.broadcast(*value);
   try {
-    together(group, [&] {
+    together<CaseError>(group, [&] {
       if (group.rank() != 0) file = open_from(origin);
       void* mapped = mmap(nullptr, static_cast<std::size_t>(bytes_), PROT_READ | PROT_WRITE, MAP_SHARED,
                           file.number(), 0);

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -133,6 +135,12 @@ struct BackendEntry {
   std::span<const DType> dtypes;
   /// Tensors lie in memory of a device.
   bool on_device;
+  /// Bytes that its library works in, beside the tensors of a case.
+  std::int64_t workspace_bytes;
+  /// Bytes of attention scores that it has in work at one time; 0: a tile of one head.
+  std::int64_t scores_bytes;
+  /// The key of environment.json under which `describe` stands.
+  std::string_view described_as;
   /// Makes this process ready, once, before anything else of the row is called but for `describe`;
   /// `local_rank` numbers the ranks of this host and chooses the device. Throws EnvironmentError that names
   /// what is missing.
@@ -148,5 +156,10 @@ struct BackendEntry {
 
 std::span<const BackendEntry> all_backends();
 const BackendEntry* find_backend(std::string_view name);
+std::vector<std::string> backend_names();
+/// The backend that computes on the host: on every rank, whatever the cases compute on.
+std::string host_backend();
+/// What these say of themselves, by `described_as`.
+std::map<std::string, Json> describe_backends(const std::set<std::string>& names);
 
 }  // namespace tpbench

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <tuple>
 #include <vector>
@@ -235,7 +236,7 @@ class CpuBackend final : public Backend {
     if (elements < kWorthWaking)
       body(std::int64_t{0}, count);
     else
-      pool_.parallel_for(count, body);
+      pool_.parallel_for(count, std::cref(body));  // a function that holds a copy may allocate
   }
 
   template <typename Body>

@@ -1,12 +1,21 @@
 #include "compute/thread_pool.hpp"
 
+#include <utility>
+
 namespace tpbench {
 
 ThreadPool::ThreadPool(int threads) {
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  } catch (...) {  // a system that gives no more threads
+    stop();
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -33,12 +42,19 @@ void ThreadPool::parallel_for(std::int64_t count,
   run_piece(0);
   std::unique_lock lock(mutex_);
   done_.wait(lock, [this] { return running_ == 0; });
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-void ThreadPool::run_piece(int index) const {
+void ThreadPool::run_piece(int index) {
   const std::int64_t pieces = threads();
   const std::int64_t first = count_ * index / pieces, last = count_ * (index + 1) / pieces;
-  if (first < last) (*body_)(first, last);
+  if (first >= last) return;
+  try {
+    (*body_)(first, last);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = std::current_exception();
+  }
 }
 
 void ThreadPool::work(int index) {

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <exception>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "base/error.hpp"
 #include "comm/communicator.hpp"
 #include "comm/device_side.hpp"
+#include "compute/cuda_workspace.hpp"
 #include "compute/thread_pool.hpp"
 #include "cuda/check.hpp"
 #include "cuda/device.hpp"
@@ -16,7 +16,6 @@
 #include "cuda/kernels.hpp"
 #include "cuda/nccl_communicator.hpp"
 #include "measure/device_clock.hpp"
-#include "workload/backend_workspace.hpp"
 
 namespace tpbench::cuda {
 namespace {
@@ -153,17 +152,7 @@ class CudaBackend final : public Backend {
   void parallel_for(std::int64_t count,
                     const std::function<void(std::int64_t, std::int64_t)>& body) override {
     side_.finish();
-    std::mutex mutex;
-    std::exception_ptr failure;
-    pool_.parallel_for(count, [&](std::int64_t first, std::int64_t last) {
-      try {
-        body(first, last);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        failure = std::current_exception();
-      }
-    });
-    if (failure) std::rethrow_exception(failure);
+    pool_.parallel_for(count, body);
   }
 
   // What is written after everything else pushes it out of the second-level cache.

@@ -131,6 +131,10 @@ std::map<std::string, std::string> allowed_variables(std::span<const std::string
 
 Json describe_environment(const EnvironmentInputs& inputs) {
   const BuildInfo& build = build_info();
+  const auto of_backend = [&](const char* key) {
+    const auto found = inputs.backends.find(key);
+    return found == inputs.backends.end() ? Json(nullptr) : found->second;
+  };
   Json ranks = Json::array(), hosts = Json::array();
   for (const RankPlace& place : inputs.ranks) ranks.push_back(rank_to_json(place));
   for (const Json& host : inputs.hosts) hosts.push_back(host);
@@ -141,8 +145,8 @@ Json describe_environment(const EnvironmentInputs& inputs) {
           {"build", build_to_json(build)},
           {"launcher", {{"name", inputs.launcher}, {"size", json_or_null(inputs.launcher_size)}}},
           {"mpi", inputs.mpi},
-          {"blas", inputs.blas},
-          {"gpu", inputs.gpu},
+          {"blas", of_backend("blas")},
+          {"gpu", of_backend("gpu")},
           {"hosts", hosts},
           {"ranks", ranks},
           {"data_path", data_path_remarks(inputs)},

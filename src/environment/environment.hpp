@@ -35,8 +35,8 @@ struct EnvironmentInputs {
   std::string label;       ///< the fabric, as the user named it
   std::string started_at;  ///< UTC
   Json mpi;                ///< describe_mpi(); null without MPI
-  Json blas;               ///< what the compute library says of itself; null when not asked
-  Json gpu;                ///< libraries and devices of backend cuda; null when not used
+  /// What backends say of their libraries and devices, by the key of environment.json: "blas", "gpu".
+  std::map<std::string, Json> backends;
   std::vector<RankPlace> ranks;
   std::vector<Json> hosts;  ///< host_to_json(), once per host
   /// By host: mpi_components() of its first rank. Where it is absent, those of rank 0 stand for all.

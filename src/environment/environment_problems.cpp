@@ -6,6 +6,7 @@
 
 #include "base/build_info.hpp"
 #include "base/json.hpp"
+#include "environment/core_findings.hpp"
 #include "environment/environment.hpp"
 #include "environment/launch.hpp"
 
@@ -90,30 +91,14 @@ void check_machine(const Machine& machine, Problems& problems) {
                     "start with --bind-to none, and read times as those of one machine",
                     names));
   }
-  if (machine.cores > 0 && ranks > machine.cores) {
-    problems.push_back(
-        fmt::format("{}: {} ranks on {} cores: times are not those of {} devices; start at most {} "
-                    "ranks there",
-                    names, ranks, machine.cores, ranks, machine.cores));
-    return;  // that they share CPUs, and threads too, is said with it
-  }
-  std::set<std::int64_t> cpus;
-  std::int64_t threads = 0;
+  MachineLoad load;
+  load.hosts = names;
+  load.cores = machine.cores;
   for (const RankPlace* place : machine.ranks) {
-    cpus.insert(place->cpus.begin(), place->cpus.end());
-    threads += place->threads;
+    const auto bound = static_cast<std::int64_t>(place->cpus.size());
+    load.ranks.push_back({place->world_rank, place->threads, bound, place->cpus});
   }
-  const auto available = static_cast<std::int64_t>(cpus.size());
-  if (ranks > 1 && available > 0 && available < ranks) {
-    problems.push_back(
-        fmt::format("{}: {} ranks are bound to {} CPUs between them; start with --bind-to core or "
-                    "--bind-to none",
-                    names, ranks, available));
-  } else if (available > 0 && threads > available) {
-    problems.push_back(
-        fmt::format("{}: {} BLAS threads on {} CPUs; set threads_per_rank to {} or widen the binding", names,
-                    threads, available, std::max<std::int64_t>(1, available / ranks)));
-  }
+  for (const Finding& finding : core_findings(load)) problems.push_back(finding.message);
 }
 
 // tpbench sets the threads of its BLAS itself; a variable that says something else is at best misleading.

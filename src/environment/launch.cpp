@@ -161,7 +161,8 @@ std::optional<std::int64_t> slurm_cpus_per_rank(std::int64_t ranks, const ReadVa
 }
 
 ExitStatus interrupted_status(const ReadVariable& variable) {
-  return variable("SLURM_JOB_ID") ? ExitStatus::interrupted_in_slurm : ExitStatus::interrupted;
+  constexpr auto kInSlurm = static_cast<ExitStatus>(143);
+  return variable("SLURM_JOB_ID") ? kInSlurm : ExitStatus::interrupted;
 }
 
 std::optional<std::string> find_program(const std::string& name, const ReadVariable& variable) {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/json.hpp"
+#include "base/units.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/blas_kernels.hpp"
 #include "environment/host.hpp"
@@ -130,6 +131,21 @@ LaunchFacts gather_launch_facts(const Session& session) {
   facts.noise = noise_to_json(noise);
   facts.noise["worst_rank_relative"] = facts.worst_noise;
   return facts;
+}
+
+EnvironmentInputs launch_inputs(const Launch& launch, const LaunchFacts& facts) {
+  EnvironmentInputs inputs;
+  inputs.started_at = utc_timestamp();
+  inputs.mpi = describe_mpi();
+  inputs.ranks = facts.ranks;
+  inputs.hosts = facts.hosts;
+  inputs.components = facts.components;
+  inputs.node_of_host = facts.node_of_host;
+  inputs.launcher = launch.launcher;
+  if (launch.size) inputs.launcher_size = *launch.size;
+  inputs.blas_problem = facts.blas_problem;
+  inputs.noise = facts.noise;
+  return inputs;
 }
 
 }  // namespace tpbench

@@ -77,8 +77,8 @@ class AttentionPart final : public RegionPart {
                      kv_heads_.begin * d);
       backend().fill(values_of(key_value_[l].view()), weight_key(context_.seed, TensorName::value, layer, h),
                      0, kv_heads_.begin * d);
-      backend().fill(out_[l].view(), weight_key(context_.seed, TensorName::out, layer, h), heads_.begin * d,
-                     0);
+      backend().fill(out_[l].view(), weight_key(context_.seed, TensorName::out, layer, shape().query_width()),
+                     heads_.begin * d, 0);
       heartbeat.beat(Activity::compute);
       if (shape().context_length > 0) fill_caches(layer, heartbeat);
     }
@@ -117,7 +117,9 @@ class AttentionPart final : public RegionPart {
   void sum_copied_gradients(std::int64_t layer, Trace& trace) override {
     if (!copies_) return;
     const MatrixView& gradient = key_value_gradient_[index(layer)].view();
-    trace.begin(Activity::all_reduce, gradient.elements() * shape().element_size(), extent_.kv_copies);
+    // Where one key/value head serves the whole group it is a collective of the group like any other.
+    const std::int64_t part = extent_.kv_copies < shape().tp_degree ? extent_.kv_copies : 0;
+    trace.begin(Activity::all_reduce, gradient.elements() * shape().element_size(), part);
     copies_->all_reduce_sum(gradient.data, gradient.elements(), gradient.dtype);
     trace.end();
   }

@@ -46,12 +46,12 @@ class AttentionReference final : public ReferencePart<T> {
             attend_sequence(starts[sequence], starts[sequence + 1], pair % shape().num_kv_heads);
           }
         });
-    return math_.times(context_rows_, weights(TensorName::out), {0, shape().hidden_size});
+    return math_.times(context_rows_, out_weights(), {0, shape().hidden_size});
   }
 
   Rows backward(const Rows& dy) override {
     dy_ = dy;
-    const Rows dcontext = math_.times_transposed(dy, weights(TensorName::out), all_heads());
+    const Rows dcontext = math_.times_transposed(dy, out_weights(), all_heads());
     query_gradient_ = zero_rows<Real>(x_.rows(), query_.columns);
     key_gradient_ = zero_rows<Real>(x_.rows(), key_.columns);
     value_gradient_ = zero_rows<Real>(x_.rows(), key_.columns);
@@ -82,13 +82,17 @@ class AttentionReference final : public ReferencePart<T> {
   [[nodiscard]] const Shape& shape() const { return context_.shape; }
   [[nodiscard]] std::int64_t d() const { return shape().head_size(); }
   [[nodiscard]] std::int64_t group() const { return shape().num_heads / shape().num_kv_heads; }
-  [[nodiscard]] Range all_heads() const { return {0, shape().num_heads * d()}; }
+  [[nodiscard]] Range all_heads() const { return {0, shape().query_width()}; }
   [[nodiscard]] Range kv_heads() const { return {0, shape().num_kv_heads * d()}; }
   [[nodiscard]] TensorKey query_weights() const {
     return query_key(context_.seed, context_.layer, shape().hidden_size);
   }
   [[nodiscard]] TensorKey weights(TensorName name) const {
     return weight_key(context_.seed, name, context_.layer, shape().hidden_size);
+  }
+
+  [[nodiscard]] TensorKey out_weights() const {
+    return weight_key(context_.seed, TensorName::out, context_.layer, shape().query_width());
   }
 
   // Where the tokens of each sequence begin, and behind the last one.
@@ -191,10 +195,11 @@ template std::unique_ptr<ReferencePart<double>> make_attention_reference(const R
 
 double attention_reference_cost(const Shape& s) {
   const auto h = static_cast<double>(s.hidden_size), tokens = static_cast<double>(s.tokens);
+  const auto q_width = static_cast<double>(s.query_width());
   const double kv_width = static_cast<double>(s.num_kv_heads * s.head_size());
   const double visible =
       static_cast<double>(s.context_length) + static_cast<double>(s.sequence_length + 1) / 2;
-  return tokens * h * (2 * h + 2 * kv_width) + tokens * 2 * visible * h;
+  return tokens * h * (2 * q_width + 2 * kv_width) + tokens * 2 * visible * q_width;
 }
 
 }  // namespace tpbench

@@ -6,8 +6,9 @@
 #include <stdexcept>
 #include <vector>
 
-namespace tpbench {
+#include "measure/correlation.hpp"
 
+namespace tpbench {
 std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples) {
   if (samples < 6) return std::nullopt;
   // Binomial(n, 1/2) weights from the middle downwards, relative to the middle one: the ratio of neighbours
@@ -32,6 +33,15 @@ std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::si
   return std::pair{lower, samples + 1 - lower};
 }
 
+std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples, std::size_t effective) {
+  const auto ranks = median_interval_ranks(effective);
+  if (!ranks) return std::nullopt;
+  // Twice the distance of the ranks from the middle, stretched from `effective` to `samples`.
+  const std::size_t apart = (ranks->second - ranks->first) * samples;
+  const std::size_t lower = ((samples + 1) * effective - std::min(apart, (samples - 1) * effective)) / (2 * effective);
+  return std::pair{lower, samples + 1 - lower};
+}
+
 double quantile_of_sorted(std::span<const double> sorted, double q) {
   if (sorted.empty()) throw std::invalid_argument("quantile_of_sorted: no samples");
   const double place = std::clamp(q, 0.0, 1.0) * static_cast<double>(sorted.size() - 1);
@@ -40,7 +50,7 @@ double quantile_of_sorted(std::span<const double> sorted, double q) {
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-Summary summarise(std::span<const double> samples) {
+Summary summarise(std::span<const double> samples, std::optional<std::size_t> effective) {
   if (samples.empty()) throw std::invalid_argument("summarise: no samples");
   std::vector<double> sorted(samples.begin(), samples.end());
   std::sort(sorted.begin(), sorted.end());
@@ -48,7 +58,8 @@ Summary summarise(std::span<const double> samples) {
   Summary summary;
   summary.samples = sorted.size();
   summary.median = quantile_of_sorted(sorted, 0.5);
-  if (const auto ranks = median_interval_ranks(sorted.size())) {
+  summary.effective_samples = effective ? *effective : effective_samples(samples);
+  if (const auto ranks = median_interval_ranks(sorted.size(), summary.effective_samples)) {
     summary.ci95 = {sorted[ranks->first - 1], sorted[ranks->second - 1]};
   }
   summary.mean = std::accumulate(sorted.begin(), sorted.end(), 0.0) / static_cast<double>(sorted.size());

@@ -116,7 +116,9 @@ Json useful_to_json(const std::optional<UsefulDegree>& useful) {
           {"efficiency", finite_or_null(useful->efficiency)},
           {"next", json_or_null(useful->next)},
           {"next_efficiency", finite_or_null(useful->next_efficiency)},
-          {"is_certain", useful->is_certain},
+          {"is_certain", useful->doubtful.empty()},
+          {"below_floor", useful->below_floor},
+          {"doubtful", useful->doubtful},
           {"stop", useful->stop ? Json(name_of(*useful->stop)) : Json(nullptr)},
           {"sentence", useful->sentence}};
 }

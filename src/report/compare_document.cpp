@@ -225,7 +225,8 @@ Section useful_section(const Comparison& comparison, const Names& names) {
       {"workload and shape", Align::left}, {names.base, Align::right}, {"eff", Align::right},
       {names.other, Align::right},         {"eff", Align::right},      {"what stops the next", Align::left}};
   const auto degree = [](const std::optional<UsefulDegree>& useful) {
-    return useful && useful->degree ? fmt::format("TP {}", *useful->degree) : std::string("-");
+    if (!useful || !useful->degree) return std::string("-");
+    return fmt::format("TP {}{}", *useful->degree, useful->doubtful.empty() ? "" : "?");
   };
   const auto efficiency = [](const std::optional<UsefulDegree>& useful) {
     return useful && useful->efficiency ? fmt::format("{:.2f}", *useful->efficiency) : std::string("-");
@@ -239,6 +240,12 @@ Section useful_section(const Comparison& comparison, const Names& names) {
     section.rows.push_back({series.name, degree(series.base), efficiency(series.base), degree(series.other),
                             efficiency(series.other),
                             stop(names.base, series.base) + "; " + stop(names.other, series.other)});
+    for (const auto& [letter, useful] : {std::pair(names.base, series.base), std::pair(names.other, series.other)}) {
+      if (!useful) continue;
+      const std::string place = letter + ", " + series.name + ": ";
+      if (!useful->gap.empty()) section.sentences.push_back(place + useful->gap + ".");
+      if (!useful->doubtful.empty()) section.sentences.push_back(place + "not certain (?): " + useful->doubt + ".");
+    }
   }
   return section;
 }

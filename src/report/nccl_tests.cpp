@@ -45,7 +45,7 @@ const char* nccl_type(DType dtype) {
 const char* word(bool value) { return value ? "true" : "false"; }
 
 bool is_probe(const Record& record) {
-  return is_timed(record) && record.collectives.size() == 1 && record.flop_per_rank.value_or(1) == 0;
+  return is_timed(record) && probes_fabric(record.point.workload);
 }
 
 const ProbeRow& probe_of(const Record& record) {

@@ -18,7 +18,7 @@ namespace {
 
 using Align = TextTable::Align;
 
-PlannedCase plan_case(const Case& point, const WhyNever& why_never) {
+PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf& cost_of) {
   const Workload& workload = point.workload_row();
   const Shape shape = point.shape();
 
@@ -27,11 +27,11 @@ PlannedCase plan_case(const Case& point, const WhyNever& why_never) {
   planned.point = point;
   planned.skip_reason = why_impossible(workload, shape);
   if (planned.skip_reason) return planned;
-  planned.unsharded_peak = point.cost(1).memory.total();
+  planned.unsharded_peak = cost_of(point, 1).memory.total();
   planned.skip_reason = why_not_divisible(workload, shape);
   if (!planned.skip_reason) planned.skip_reason = why_never(point);
   if (planned.skip_reason) return planned;
-  const Cost cost = point.cost();
+  const Cost cost = cost_of(point, point.tp_degree);
   planned.predicted_peak = cost.memory.total();
   planned.flop_per_rank = cost.flop();
   planned.bytes_per_step = cost.bytes_per_step();
@@ -133,14 +133,16 @@ std::string jsonl_text(const std::vector<PlannedCase>& plan) {
 
 }  // namespace
 
-std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never) {
+std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never,
+                                    const CostOf& cost_of) {
   std::vector<PlannedCase> plan;
-  for (const Case& point : cases) plan.push_back(plan_case(point, why_never));
+  for (const Case& point : cases) plan.push_back(plan_case(point, why_never, cost_of));
   return plan;
 }
 
-std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never) {
-  const std::vector<PlannedCase> plan = plan_cases(cases, why_never);
+std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never,
+                        const CostOf& cost_of) {
+  const std::vector<PlannedCase> plan = plan_cases(cases, why_never, cost_of);
   switch (format) {
     case Format::table:
       return table_text(plan, cases);

@@ -27,10 +27,14 @@ struct PlannedCase {
 /// Says why a case cannot run on any machine for reasons that this room does not know; empty when it may.
 using WhyNever = std::function<std::optional<std::string>(const Case&)>;
 
+/// What a case costs at a degree, on its backend.
+using CostOf = std::function<Cost(const Case&, std::int64_t degree)>;
+
 /// One entry per case, in the given order.
-std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never);
+std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never, const CostOf& cost_of);
 
 /// What `--dry-run` shows: the cases in the given order and, in the table, the totals.
-std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never);
+std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never,
+                        const CostOf& cost_of);
 
 }  // namespace tpbench

@@ -32,13 +32,9 @@ std::string median_text(const Record& record, Quantity TimeResult::*quantity) {
 // "1.23 ms +-2.1%": half the interval over the median.
 std::string step_text(const Record& record) { return median_text(record.time->step.summary); }
 
+bool is_fabric_probe(const Record& record) { return probes_fabric(record.point.workload); }
 // A probe of the fabric divides no work between ranks: it has no speed-up.
-bool divides_work(const Record& record) { return record.flop_per_rank.value_or(1) > 0; }
-
-bool probes_fabric(const Record& record) {
-  const Workload* workload = find_workload(record.point.workload);
-  return workload != nullptr && workload->uses.algorithm && !workload->uses.training;
-}
+bool divides_work(const Record& record) { return !is_fabric_probe(record); }
 
 // The collective of a step that has one kind of it, where it was timed by itself.
 const CollectiveResult* only_measured_collective(const Record& record) {
@@ -52,7 +48,7 @@ std::string warnings_text(const Record& record) {
   return text;
 }
 
-bool is_a_layer(const Record& record) { return !probes_fabric(record); }
+bool is_a_layer(const Record& record) { return !is_fabric_probe(record); }
 bool is_any(const Record&) { return true; }
 
 // The columns behind the axes, for a case that is ok: adding one is a row here.
@@ -69,13 +65,13 @@ constexpr ResultColumn kResultColumns[] = {
        const CollectiveResult* collective = only_measured_collective(r);
        return collective ? format_bytes(static_cast<double>(collective->bytes)) : std::string("-");
      },
-     probes_fabric},
+     is_fabric_probe},
     {"busbw", Align::right,
      [](const Record& r) {
        const CollectiveResult* collective = only_measured_collective(r);
        return collective ? format_bytes(*collective->busbw_gb_per_s * 1e9) + "/s" : std::string("-");
      },
-     probes_fabric},
+     is_fabric_probe},
     {"mem/rank", Align::right,
      [](const Record& r) {
        return r.memory && r.memory->peak ? format_bytes(static_cast<double>(*r.memory->peak))

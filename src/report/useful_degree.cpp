@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
 #include "result/scaling.hpp"
@@ -25,7 +26,7 @@ std::vector<Series> series_of(std::span<const Record* const> records) {
   std::vector<Series> all;
   std::map<std::string, std::size_t> index;
   for (const Record* record : records) {
-    if (record->flop_per_rank && *record->flop_per_rank <= 0) continue;
+    if (probes_fabric(record->point.workload)) continue;
     const auto [place, is_new] = index.try_emplace(series_id(*record), all.size());
     if (is_new) all.emplace_back();
     all[place->second].push_back(record);
@@ -116,25 +117,43 @@ std::optional<std::array<double, 2>> efficiency_interval(const Record& baseline,
   return {{(*one)[0] / (degree * (*all)[1]), (*one)[1] / (degree * (*all)[0])}};
 }
 
-// Why it is not certain that `record` reaches the floor, or does not; empty where it is.
-std::optional<std::string> doubt(const Record& baseline, const Record& record, double efficiency_floor) {
-  const auto interval = efficiency_interval(baseline, record);
-  if (!interval)
-    return fmt::format("there are too few samples for an interval of TP {}", record.point.tp_degree);
-  if ((*interval)[0] >= efficiency_floor || (*interval)[1] < efficiency_floor) return std::nullopt;
-  return fmt::format("the efficiency of TP {} is from {:.2f} to {:.2f}", record.point.tp_degree,
-                     (*interval)[0], (*interval)[1]);
+// Degrees of which it is not certain whether they reach the floor, and what leaves it open.
+void find_doubts(const Series& series, double efficiency_floor, UsefulDegree& result) {
+  std::vector<std::string> reasons, unknown;
+  const bool has_scale = series.front()->time->step.summary.ci95.has_value();
+  if (!has_scale) unknown.emplace_back("TP 1");
+  for (const Record* record : series) {
+    if (!is_timed(*record)) continue;
+    const std::int64_t degree = record->point.tp_degree;
+    const auto interval = efficiency_interval(*series.front(), *record);
+    if (interval && ((*interval)[0] >= efficiency_floor || (*interval)[1] < efficiency_floor)) continue;
+    result.doubtful.push_back(degree);
+    if (interval) {
+      reasons.push_back(fmt::format("{} TP {} {} {:.2f} to {:.2f}", reasons.empty() ? "the efficiency of" : "that of",
+                                    degree, reasons.empty() ? "is from" : "from", (*interval)[0], (*interval)[1]));
+    } else if (has_scale) {
+      unknown.push_back(fmt::format("TP {}", degree));
+    }
+  }
+  if (result.doubtful.empty()) return;
+  result.doubt = join_words(reasons);
+  if (unknown.empty()) return;
+  if (!reasons.empty()) result.doubt += "; ";
+  result.doubt += "there are too few independent samples for an interval of " + join_words(unknown);
 }
 
-// The first doubt about the degree that was found, or the one behind it.
-std::optional<std::string> doubt_of(const UsefulDegree& result, const Series& series,
-                                    double efficiency_floor) {
+// Degrees under the largest useful one that are not useful: people who read "up to" have to know.
+void find_gaps(const Series& series, double efficiency_floor, UsefulDegree& result) {
+  std::vector<std::string> below;
   for (const Record* record : series) {
     const std::int64_t degree = record->point.tp_degree;
-    if (!is_timed(*record) || (degree != result.degree && degree != result.next)) continue;
-    if (auto found = doubt(*series.front(), *record, efficiency_floor)) return found;
+    if (degree >= result.degree.value_or(0) || !is_timed(*record)) continue;
+    const double efficiency = record->scaling.efficiency.value_or(0);
+    if (efficiency >= efficiency_floor) continue;
+    result.below_floor.push_back(degree);
+    below.push_back(fmt::format("TP {} ({:.2f})", degree, efficiency));
   }
-  return std::nullopt;
+  if (!below.empty()) result.gap = join_words(below) + (below.size() == 1 ? " is" : " are") + " below the floor";
 }
 
 void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& result) {
@@ -184,8 +203,9 @@ std::string say(const UsefulDegree& result, const Series& series, double efficie
   if (series.size() == 1) return "TP 1 is the only degree tried.";
   const std::string useful =
       fmt::format("useful up to TP {} (efficiency {:.2f})", *result.degree, *result.efficiency);
-  if (!result.next) return useful + ", the largest degree tried.";
-  return useful + "; " + what_stops(result, series) + ".";
+  const std::string gap = result.gap.empty() ? "" : ", but " + result.gap;
+  if (!result.next) return useful + ", the largest degree tried" + gap + ".";
+  return useful + gap + "; " + what_stops(result, series) + ".";
 }
 
 std::string say_no_baseline(const Series& series) {
@@ -206,15 +226,14 @@ std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double
     result.series = series_id(*series.front());
     result.name = names.name(series.front()->point);
     const bool has_baseline = series.front()->point.tp_degree == 1 && is_timed(*series.front());
-    if (has_baseline) find_degrees(series, efficiency_floor, result);
+    if (has_baseline) {
+      find_degrees(series, efficiency_floor, result);
+      find_gaps(series, efficiency_floor, result);
+      find_doubts(series, efficiency_floor, result);
+    }
     result.sentence =
         result.name + ": " + (has_baseline ? say(result, series, efficiency_floor) : say_no_baseline(series));
-    if (has_baseline) {
-      if (const auto found = doubt_of(result, series, efficiency_floor)) {
-        result.is_certain = false;
-        result.sentence += " Not certain: " + *found + ".";
-      }
-    }
+    if (!result.doubtful.empty()) result.sentence += " Not certain: " + result.doubt + ".";
     results.push_back(std::move(result));
   }
   return results;

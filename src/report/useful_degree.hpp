@@ -28,16 +28,19 @@ enum class Stop {
 };
 
 /// The useful degree of one series (one workload and shape over its degrees): the largest t whose efficiency
-/// is at least `efficiency_floor`.
+/// is at least `efficiency_floor`. Degrees below it may have a lower efficiency.
 struct UsefulDegree {
   std::string series;                     ///< id of the tp_degree 1 case
   std::optional<std::int64_t> degree;     ///< empty when none is useful or it cannot be stated
   std::optional<double> efficiency;       ///< at `degree`
-  bool is_certain = true;                 ///< the intervals of the medians leave no doubt about `degree`
+  std::vector<std::int64_t> below_floor;  ///< degrees under `degree` whose efficiency is below the floor
+  std::vector<std::int64_t> doubtful;     ///< degrees whose interval spans the floor, or that have none
   std::optional<std::int64_t> next;       ///< the next larger degree of the series; empty when there is none
   std::optional<double> next_efficiency;  ///< empty when it did not run to the end
   std::optional<Stop> stop;               ///< what stops `next`
   std::optional<double> stop_share;       ///< the excess of that part over its ideal, over the step of `next`
+  std::string gap;                        ///< `below_floor` for people: "TP 2 (0.40) is below the floor"
+  std::string doubt;                      ///< why `doubtful` are; both are empty when there are none
   std::string name;                       ///< of the series for people: "mlp h=4096 T=128"
   std::string sentence;                   ///< all of it for people, behind the name
 };

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -72,12 +73,11 @@ void check_writable(const fs::path& path) {
   }
 }
 
-bool holds_records(const fs::path& path) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path / "records", error)) {
-    if (entry.path().extension() == ".json") return true;
-  }
-  return false;
+// What file systems and desktops leave in any folder; "._x.json" beside each file x.json on some.
+bool is_left_by_others(std::string_view name) {
+  constexpr std::string_view kNames[] = {"lost+found", ".DS_Store", ".directory", "Thumbs.db", "desktop.ini"};
+  return name.starts_with("._") || name.starts_with(".nfs") ||
+         std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
 // What a run that ended early leaves behind may lie there; a home or a source folder was a slip of the
@@ -90,7 +90,7 @@ void check_nothing_else_is_there(const fs::path& path) {
     const std::string name = entry.path().filename().string();
     const bool ours = name == ".lock" || name == "run.json" || name == kRunningFile || name == "records" ||
                       name.find(kTemporaryMark) != std::string::npos;
-    if (!ours) others.push_back(name);
+    if (!ours && !is_left_by_others(name)) others.push_back(name);
   }
   if (others.empty()) return;
   std::sort(others.begin(), others.end());
@@ -132,6 +132,22 @@ void check_same_samples(const Quantity& step, const Quantity& quantity, const ch
   // What is left of a step may be below 0 by the resolution of the clocks; a step may not.
   if (std::any_of(step.samples_s.begin(), step.samples_s.end(), [](double sample) { return sample < 0; }))
     throw std::runtime_error("samples_s.step has a sample below 0");
+}
+
+// One median for each epoch; of one epoch, that of all samples.
+void check_epochs(const Quantity& quantity, std::int64_t epochs, const char* name) {
+  const std::vector<double>& medians = quantity.epoch_medians_s;
+  if (std::cmp_not_equal(medians.size(), epochs)) {
+    throw std::runtime_error(fmt::format("time_s.{}.epoch_medians has {} and epochs.done is {}", name,
+                                         counted(medians.size(), "value"), epochs));
+  }
+  if (medians.size() != 1) return;
+  const Summary samples = summarise(quantity.samples_s);
+  const double tolerance = 1e-9 * std::max(std::abs(samples.min), std::abs(samples.max));
+  if (std::abs(medians.front() - samples.median) > tolerance) {
+    throw std::runtime_error(fmt::format("time_s.{}.epoch_medians[0] is {} and its samples say {}", name,
+                                         medians.front(), samples.median));
+  }
 }
 
 // What time_s says of a quantity must be what its samples say. A program that wrote shorter numbers did no
@@ -185,6 +201,7 @@ void check_consistent(const Record& record, const std::string& name) {
     const Quantity& quantity = (*record.time).*row.member;
     if (quantity.samples_s.empty()) continue;
     check_same_samples(record.time->step, quantity, row.name);
+    check_epochs(quantity, record.epochs_done, row.name);
     check_summary(quantity, row.name);
   }
 }
@@ -208,12 +225,6 @@ std::string environment_name(int number) {
 
 }  // namespace
 
-bool is_finished(const Record& record) {
-  if (record.status == Status::skipped) return true;
-  return record.status == Status::ok && record.epochs_done >= record.epochs_planned &&
-         record.verification.passed.value_or(true);
-}
-
 Record read_record(const fs::path& file) {
   const std::string text = read_text(file);
   const Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -228,7 +239,8 @@ std::vector<fs::path> record_files(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder / "records", error)) {
-    if (entry.path().extension() == ".json") files.push_back(entry.path());
+    if (entry.path().extension() == ".json" && !is_left_by_others(entry.path().filename().string()))
+      files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -306,7 +318,7 @@ std::optional<std::string> recorded_label(const fs::path& folder) {
 
 ResultFolder ResultFolder::create(const fs::path& path) {
   create_folders(path);
-  const auto holds_results = [&] { return fs::exists(path / "sweep.json") || holds_records(path); };
+  const auto holds_results = [&] { return fs::exists(path / "sweep.json") || !record_files(path).empty(); };
   if (!holds_results()) check_nothing_else_is_there(path);
   ResultFolder folder(path);
   if (holds_results()) {
@@ -425,15 +437,5 @@ void ResultFolder::write_record(const Record& record) {
 }
 
 void ResultFolder::write_summary(std::string_view csv) { write_file_atomically(path_ / "summary.csv", csv); }
-
-bool ResultFolder::finished(const std::string& id) const {
-  const std::optional<Json> document = read_json(path_ / "records" / (id + ".json"));
-  if (!document) return false;
-  try {
-    return is_finished(record_from_json(*document));
-  } catch (const std::exception&) {
-    return false;  // read_records has named the file
-  }
-}
 
 }  // namespace tpbench

@@ -12,10 +12,6 @@
 
 namespace tpbench {
 
-/// Nothing is left to measure for this record: it is skipped, or ok with every epoch done and no failed
-/// verification. The caller decides whether a skipped case is looked at again.
-bool is_finished(const Record& record);
-
 /// The records of a result folder, sorted by id. A file that is not a whole, valid record is named in a
 /// warning and left out. Needs no lock. Throws EnvironmentError when there is no such folder.
 std::vector<Record> read_records(const std::filesystem::path& folder);
@@ -85,9 +81,6 @@ class ResultFolder {
   void write_summary(std::string_view csv);
 
   [[nodiscard]] std::vector<Record> read_records() const { return tpbench::read_records(path_); }
-
-  /// The folder holds a record of that case that `is_finished`.
-  [[nodiscard]] bool finished(const std::string& id) const;
 
  private:
   explicit ResultFolder(std::filesystem::path path);  // locks

@@ -79,7 +79,8 @@ struct CollectiveResult {
   std::int64_t ranks = 1;                ///< that take part in one call
   std::optional<double> algbw_gb_per_s;  ///< empty on one rank
   std::optional<double> busbw_gb_per_s;
-  /// Times of all calls of a step, one median per epoch of this run; not in the JSON form.
+  /// Times of all calls of a step, one median per finished epoch; empty where the step has one kind of
+  /// collective.
   std::vector<double> epoch_medians_s = {};
 };
 
@@ -133,6 +134,15 @@ struct Warning {
   bool operator==(const Warning&) const = default;
 };
 
+/// The model whose shape a case has.
+struct ModelInfo {
+  std::string title;                ///< for people, or the family that a file names
+  std::string source;               ///< where its numbers stand: publications, or the path of its file
+  std::optional<std::string> hash;  ///< of the file's bytes; empty for a preset
+  std::int64_t parameters = 0;      ///< of the whole model, by formula
+  std::vector<std::string> not_run;  ///< Model::not_run
+};
+
 struct RankInfo {
   std::int64_t world = 0;
   std::vector<std::int64_t> group;              ///< world ranks of the (first) group
@@ -154,6 +164,7 @@ struct Record {
       earlier_environments;            ///< those of epochs before a resumed launch found another one
   std::string started_at;              ///< UTC
   double duration_s = 0;               ///< wall time of the case, all phases
+  std::optional<ModelInfo> model;      ///< of a case that has one
   Case point;                          ///< `case` in JSON; threads_per_rank resolved
   std::optional<TimeResult> time;      ///< only of a case that is ok
   std::optional<MemoryResult> memory;  ///< predicted parts also for a skipped case

@@ -165,6 +165,8 @@ Rows<Record> result_rows() {
   return {
       time_row("time_s", summary_rows(),
                {.meaning = "times of a step: see \"Times\"", .unit = "s", .null = "the case is not ok"}),
+      field("model", &Record::model,
+            {.meaning = "the model whose shape the case has", .null = "the case has no model", .since = 2}),
       field("memory_bytes", &Record::memory,
             {.meaning = "bytes on one rank", .null = "the case failed before anything was known of it"}),
       field(

@@ -193,6 +193,18 @@ Rows<ModelMemory> model_memory_rows() {
   };
 }
 
+Rows<ModelInfo> model_info_rows() {
+  return {
+      field("title", &ModelInfo::title, {.meaning = "its name for people, or the family that its file names"}),
+      field("source", &ModelInfo::source, {.meaning = "where its numbers stand"}),
+      field("hash", &ModelInfo::hash,
+            {.meaning = "of the file's bytes; files of one shape are one case", .null = "a preset"}),
+      field("parameters", &ModelInfo::parameters,
+            {.meaning = "of the whole model, by formula, with embeddings and norms", .least = 1}),
+      field("not_run", &ModelInfo::not_run, {.meaning = "what of it was left out, or run as something else"}),
+  };
+}
+
 Rows<CollectiveResult> collective_rows() {
   constexpr std::string_view kNoBandwidth = "one rank, not measured, or it overlaps with compute";
   return {
@@ -208,6 +220,12 @@ Rows<CollectiveResult> collective_rows() {
             {.meaning =
                  "that take part in one call: tp_degree, or those that hold copies of one key/value head",
              .least = 1}),
+      field("epoch_medians_s", &CollectiveResult::epoch_medians_s,
+            {.meaning = "time of all its calls in a step, one median for each finished epoch",
+             .unit = "s",
+             .null = "not timed by itself: with one kind of collective `time_s.communication` is its time",
+             .least = 0,
+             .since = 2}),
       field("algbw_gb_per_s", &CollectiveResult::algbw_gb_per_s,
             {.meaning = "bytes over time",
              .unit = "1e9 bytes/s",
@@ -337,6 +355,7 @@ Rows<RankInfo> rank_rows() {
 TPBENCH_ROWS(Quantity, quantity_rows())
 TPBENCH_ROWS(MemoryResult, memory_rows())
 TPBENCH_ROWS(ModelMemory, model_memory_rows())
+TPBENCH_ROWS(ModelInfo, model_info_rows())
 TPBENCH_ROWS(CollectiveResult, collective_rows())
 TPBENCH_ROWS(ScalingResult, scaling_rows())
 TPBENCH_ROWS(OverlapResult, overlap_rows())

@@ -43,6 +43,8 @@ std::span<const Field<MemoryResult>> fields_of<MemoryResult>();
 template <>
 std::span<const Field<ModelMemory>> fields_of<ModelMemory>();
 template <>
+std::span<const Field<ModelInfo>> fields_of<ModelInfo>();
+template <>
 std::span<const Field<CollectiveResult>> fields_of<CollectiveResult>();
 template <>
 std::span<const Field<ScalingResult>> fields_of<ScalingResult>();

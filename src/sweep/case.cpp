@@ -9,7 +9,6 @@
 
 #include "base/fields.hpp"
 #include "base/text.hpp"
-#include "workload/backend_workspace.hpp"
 
 namespace tpbench {
 namespace {
@@ -42,6 +41,22 @@ CaseField workload_row() {
   return workload;
 }
 
+Json usual_head_dim(const Case& point) {
+  const std::int64_t heads = point.num_heads.value_or(0);
+  return heads == 0 || point.hidden_size % heads != 0 ? Json(nullptr) : Json(point.hidden_size / heads);
+}
+
+CaseField head_dim_row() {
+  CaseField head_dim = row("head_dim", "d", &Case::head_dim,
+                           {.meaning = "elements of a head's queries, keys and values",
+                            .null = "all but `attention` and `block`",
+                            .least = 1,
+                            .since = 2},
+                           when<&UsedFields::num_heads>);
+  head_dim.implicit = usual_head_dim;
+  return head_dim;
+}
+
 std::vector<CaseField> make_rows() {
   return {
       workload_row(),
@@ -51,8 +66,8 @@ std::vector<CaseField> make_rows() {
       row("dtype", "dtype", &Case::dtype, {.meaning = "element type of every tensor"}),
       row("model", "model", &Case::model,
           {.meaning =
-               "the preset that set hidden_size, ffn_hidden_size, num_heads, num_kv_heads, activation and "
-               "norm; those stand in the case too",
+               "the preset, or the model's own file, that set hidden_size, ffn_hidden_size, num_heads, "
+               "num_kv_heads, head_dim, activation and norm; those stand in the case too",
            .null = "the case has no model",
            .least = 1}),
       row("hidden_size", "h", &Case::hidden_size, {.meaning = "h", .least = 1}),
@@ -65,6 +80,7 @@ std::vector<CaseField> make_rows() {
       row("num_kv_heads", "kv", &Case::num_kv_heads,
           {.meaning = "key/value heads", .null = "all but `attention` and `block`", .least = 1},
           when<&UsedFields::num_heads>),
+      head_dim_row(),
       row("num_layers", "layers", &Case::num_layers,
           {.meaning = "distinct weight sets in a step", .null = "the workload has no weights", .least = 1},
           when<&UsedFields::num_layers>),
@@ -131,6 +147,7 @@ constexpr std::array kModelFields = {
     model_field<&Case::ffn_hidden_size, &Model::ffn_hidden_size>("ffn_hidden_size"),
     model_field<&Case::num_heads, &Model::num_heads>("num_heads"),
     model_field<&Case::num_kv_heads, &Model::num_kv_heads>("num_kv_heads"),
+    model_field<&Case::head_dim, &Model::head_dim>("head_dim"),
     model_field<&Case::activation, &Model::activation>("activation"),
     model_field<&Case::norm, &Model::norm>("norm"),
 };
@@ -142,9 +159,7 @@ std::span<const ModelField> model_fields() { return kModelFields; }
 Cost Case::cost(std::int64_t degree) const {
   Shape at_degree = shape();
   at_degree.tp_degree = degree;
-  Cost cost = workload_row().cost(at_degree);
-  cost.memory[Category::workspace] += backend_workspace(backend);
-  return cost;
+  return workload_row().cost(at_degree);
 }
 
 const Workload& Case::workload_row() const {
@@ -155,7 +170,7 @@ const Workload& Case::workload_row() const {
 }
 
 const Model* Case::model_row() const {
-  if (!model) return nullptr;
+  if (!model || is_model_file(*model)) return nullptr;
   const Model* row = find_model(*model);
   if (row == nullptr) throw std::runtime_error(fmt::format("\"{}\" is not a model of this build", *model));
   return row;
@@ -170,6 +185,7 @@ Shape Case::shape() const {
       .ffn_hidden_size = ffn_hidden_size.value_or(0),
       .num_heads = num_heads.value_or(0),
       .num_kv_heads = num_kv_heads.value_or(0),
+      .head_dim = head_dim.value_or(0),
       .num_layers = num_layers.value_or(1),
       .tp_degree = tp_degree,
       .dtype = dtype,
@@ -178,35 +194,56 @@ Shape Case::shape() const {
       .combine = combine.value_or(Combine::all_gather),
       .pass = pass,
       .sequence_parallel = sequence_parallel,
-      .scores_bytes = backend_scores(backend),
       .overlap_chunks = overlap_chunks,
   };
 }
 
 namespace {
 
-// Heads of 128, the usual size (Llama, GPT-3, Megatron's examples), or the next larger that divides.
+constexpr std::int64_t kUsualHeadSize = 128;  // Llama, GPT-3, Megatron's examples
+
+// Heads of the usual size, or of the next larger that divides.
 std::int64_t usual_heads(std::int64_t hidden_size) {
-  constexpr std::int64_t kHeadSize = 128;
-  std::int64_t heads = std::max<std::int64_t>(1, hidden_size / kHeadSize);
+  std::int64_t heads = std::max<std::int64_t>(1, hidden_size / kUsualHeadSize);
   while (hidden_size % heads != 0) --heads;
   return heads;
 }
 
 }  // namespace
 
-void normalise_case(Case& point) {
-  if (const Model* model = point.model_row()) {
+bool is_model_file(std::string_view model) { return model.ends_with(".json"); }
+
+bool Case::has_odd_default_heads() const {
+  return !model && num_heads == usual_heads(hidden_size) && hidden_size % kUsualHeadSize != 0 &&
+         hidden_size > kUsualHeadSize;
+}
+
+std::string about_default_heads(const Case& point) {
+  if (!point.num_heads || !point.has_odd_default_heads()) return "";
+  return fmt::format(
+      "; num_heads {} is the default: 128 does not divide hidden_size {}, so heads have {}; num_heads or "
+      "head_dim sets others",
+      *point.num_heads, point.hidden_size, point.hidden_size / *point.num_heads);
+}
+
+void normalise_case(Case& point, std::span<const Model> of_files) {
+  const Model* model = point.model_row();
+  for (const Model& of_file : of_files) {
+    if (point.model == of_file.name) model = &of_file;
+  }
+  if (model != nullptr) {
     for (const ModelField& row : kModelFields) row.set(point, *model);
   }
   if (!point.ffn_hidden_size) point.ffn_hidden_size = 4 * point.hidden_size;
   if (!point.num_heads) point.num_heads = usual_heads(point.hidden_size);
   if (!point.num_kv_heads) point.num_kv_heads = point.num_heads;
+  if (!point.head_dim && point.hidden_size % *point.num_heads == 0)
+    point.head_dim = point.hidden_size / *point.num_heads;
   if (!point.activation) point.activation = Activation::gelu;
   // Families of models: GPT has GELU and layer norms, Llama has SwiGLU and RMS norms.
   if (!point.norm) point.norm = point.activation == Activation::swiglu ? Norm::rms_norm : Norm::layer_norm;
   const UsedFields& uses = point.workload_row().uses;
-  if (!uses.training) {  // a probe has no other pass, and no rows to split
+  if (point.workload_row().kind != WorkloadKind::layer) {
     point.pass = Pass::forward;
     point.sequence_parallel = false;
   }
@@ -237,12 +274,15 @@ std::string case_id(const Case& point) {
   std::string text;
   for (const CaseField& field : rows()) {
     const Json value = field.get(point);
-    const bool is_implicit = field.implicit && value == field.implicit(point);
+    // Two files of one shape are one case: what the file set is in the id, and where it lies is not.
+    const bool is_implicit = (field.implicit && value == field.implicit(point)) ||
+                             (field.key == "model" && point.model && is_model_file(*point.model));
     if (!value.is_null() && !is_implicit) text += fmt::format("{}={};", field.key, value.dump());
   }
   // 48 bits: 100,000 cases that differ only in the hash still have distinct ids but for 2 sweeps in 100,000.
   constexpr std::uint64_t kHashMask = (std::uint64_t{1} << 48U) - 1;
-  const std::string shape = point.model.value_or(fmt::format("h{}", point.hidden_size));
+  const bool is_preset = point.model && !is_model_file(*point.model);
+  const std::string shape = is_preset ? *point.model : fmt::format("h{}", point.hidden_size);
   return fmt::format("{}-{}-b{}-s{}-tp{}-{:012x}", point.workload, shape, point.batch_size,
                      point.sequence_length, point.tp_degree, stable_hash(text) & kHashMask);
 }

@@ -30,6 +30,7 @@ struct Case {
   std::optional<std::int64_t> ffn_hidden_size;  ///< empty before: 4 x hidden_size
   std::optional<std::int64_t> num_heads;        ///< empty before: hidden_size / 128, at least 1
   std::optional<std::int64_t> num_kv_heads;     ///< empty before: num_heads
+  std::optional<std::int64_t> head_dim;         ///< empty before: hidden_size / num_heads, if that divides
   std::optional<std::int64_t> num_layers = 1;
   std::int64_t batch_size = 1;
   std::int64_t sequence_length = 1;
@@ -51,11 +52,15 @@ struct Case {
   [[nodiscard]] std::int64_t tokens() const { return batch_size * sequence_length; }
   [[nodiscard]] Shape shape() const;
   [[nodiscard]] const Workload& workload_row() const;
-  /// What this point costs at this degree: the formulas of its workload, and the workspace of its backend.
+  /// What this point costs at this degree by the formulas of its workload alone; with what its backend adds:
+  /// cost_of() in bench/case_cost.hpp.
   [[nodiscard]] Cost cost(std::int64_t degree) const;
   [[nodiscard]] Cost cost() const { return cost(tp_degree); }
-  /// nullptr without a model. Throws std::runtime_error when it is none of this build.
+  /// nullptr without a preset: no model, or one of a file. Throws std::runtime_error when it is a preset that
+  /// this build does not have.
   [[nodiscard]] const Model* model_row() const;
+  /// Its heads are those that a case gets which names none, and not one for each 128 of hidden_size.
+  [[nodiscard]] bool has_odd_default_heads() const;
   bool operator==(const Case&) const = default;
 };
 
@@ -81,13 +86,20 @@ struct ModelField {
 /// What must not be said beside a model.
 std::span<const ModelField> model_fields();
 
+/// Whether a model's name is the path of its own file.
+bool is_model_file(std::string_view model);
+
 /// Fills in what the model sets and defaults that depend on other fields, and empties what the workload does
-/// not look at.
-void normalise_case(Case& point);
+/// not look at. `of_files`: the models that stand in files, by the names that cases have for them.
+void normalise_case(Case& point, std::span<const Model> of_files = {});
 
 Json case_to_json(const Case& point);
 /// Throws FieldFault.
 Case case_from_json(const Json& object);
+
+/// "; num_heads 5 is the default, as ..." where a degree was refused over a number of heads that nobody gave;
+/// empty elsewhere.
+std::string about_default_heads(const Case& point);
 
 /// Stable name of a case: readable front, hash behind. Depends on what is measured and on nothing else: not
 /// on the order of keys, the place in the sweep, the machine or how long is sampled.

@@ -167,7 +167,7 @@ Fault too_many_tokens(const Origin& origin, const Case& point) {
 
 }  // namespace
 
-Expansion expand_sweep(const Json& resolved) {
+Expansion expand_sweep(const Json& resolved, std::span<const Model> of_files) {
   Expansion expansion;
   const std::vector<Origin> origins = origins_of(resolved, expansion.faults);
   if (!expansion.faults.empty()) return expansion;
@@ -179,7 +179,7 @@ Expansion expand_sweep(const Json& resolved) {
     Counter counter(origin.axes);
     do {
       Case point = counter.point();
-      normalise_case(point);
+      normalise_case(point, of_files);
       if (is_excluded(point, patterns)) continue;
       if (has_too_many_tokens(point) && !refused) expansion.faults.push_back(too_many_tokens(origin, point));
       refused = refused || has_too_many_tokens(point);

@@ -20,6 +20,7 @@ struct Expansion {
 
 /// Every case of a resolved sweep: the product of its axes in the order of `case_fields`, the last one
 /// fastest, then its `cases`, without what `exclude` matches. All values are available in this build.
-Expansion expand_sweep(const Json& resolved);
+/// `of_files`: the models that it names by their files.
+Expansion expand_sweep(const Json& resolved, std::span<const Model> of_files = {});
 
 }  // namespace tpbench

@@ -117,13 +117,14 @@ bool has_type(const Json& node, const Json& value) {
 
 std::string rule_of(const Resolved& at) {
   const std::string list = at.may_be_list ? ", or a list of such" : "";
-  if (!at.node->contains("enum"))
-    return "must be " + at.node->value("x-rule", "as docs/sweep-file.md says") + list;
+  // Names among which others are legal too.
+  const Json& named = at.node->contains("anyOf") ? (*at.node)["anyOf"].front() : *at.node;
   std::vector<std::string> words;
-  for (const Json& word : (*at.node)["enum"])
+  for (const Json& word : named.value("enum", Json::array()))
     words.push_back(word.is_null() ? "null" : word.get<std::string>());
   const std::string near = at.value->is_string() ? did_you_mean(at.value->get<std::string>(), words) : "";
-  return "must be " + join_words(words, " or ") + list + near;
+  if (at.node->contains("enum")) return "must be " + join_words(words, " or ") + list + near;
+  return "must be " + at.node->value("x-rule", "as docs/sweep-file.md says") + list + near;
 }
 
 // The schema's if-else at its root.

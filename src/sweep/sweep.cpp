@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -15,6 +16,7 @@
 #include "sweep/document.hpp"
 #include "sweep/expand.hpp"
 #include "sweep/model_check.hpp"
+#include "sweep/model_file.hpp"
 #include "sweep/schema_check.hpp"
 
 namespace tpbench {
@@ -124,13 +126,20 @@ void check_samples(const Json& sweep, const MeasureSettings& measure, std::vecto
 
 // -- files
 
+constexpr const char* kStandardInput = "-";
+
+std::string name_of_source(const std::filesystem::path& path) {
+  return path == kStandardInput ? "standard input" : path.string();
+}
+
 std::string read_file(const std::filesystem::path& path) {
   const auto refuse = [&](const std::string& rule) {
-    throw UsageError({Fault{path.string(), "", "", rule}});
+    throw UsageError({Fault{name_of_source(path), "", "", rule}});
   };
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) refuse("is a folder, not a sweep file");
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  std::FILE* const opened = path == kStandardInput ? stdin : std::fopen(path.c_str(), "rb");
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(opened, std::fclose);
   if (!file) refuse(fmt::format("cannot be opened: {}", std::strerror(errno)));
   // One byte more than is allowed shows that the file is too large, whatever its size and kind.
   std::string text(kMaxTextBytes + 1, '\0');
@@ -156,30 +165,104 @@ Json resolve_sweep(const Json& sweep) {
   return resolved;
 }
 
+namespace {
+
+// The models that a sweep names by their files. A file's path is meant from the folder of the sweep file.
+std::vector<ModelFile> read_model_files(Json& resolved, const std::string& place,
+                                        const SweepDocument& document) {
+  std::map<std::string, std::string> pointer_of;  // by name, of one place that names it
+  const auto note = [&](const Json& model, const std::string& pointer) {
+    if (model.is_string() && is_model_file(model.get<std::string>()))
+      pointer_of.try_emplace(model.get<std::string>(), pointer);
+  };
+  for (const Json& model : resolved["model"]) note(model, "/model");
+  for (std::size_t i = 0; i < resolved["cases"].size(); ++i)
+    note(resolved["cases"][i].value("model", Json()), fmt::format("/cases/{}/model", i));
+
+  std::vector<ModelFile> files;
+  Json& known = resolved["model_files"];
+  for (const auto& [name, pointer] : pointer_of) {
+    if (!known.contains(name)) {
+      const std::filesystem::path path = std::filesystem::path(place).parent_path() / name;
+      std::error_code ignored;
+      if (!std::filesystem::exists(path, ignored))
+        document.refuse_if(
+            {{"", pointer, shown(Json(name)),
+              fmt::format("there is no file {}: paths of models are meant from the folder of the sweep file",
+                          path.string())}});
+      ModelFile file = parse_model_file(read_file(path), path.string());
+      file.model.name = name;
+      known[name] = model_file_to_json(file);
+    }
+    try {
+      files.push_back(model_file_from_json(known[name]));
+    } catch (const FieldFault& fault) {
+      document.refuse_if({{"", fmt::format("/model_files/{}{}", name, fault.pointer), "", fault.rule}});
+    }
+  }
+  return files;
+}
+
+// What is run under a model's name and is not that model in every respect is never run in silence.
+void add_model_remarks(Sweep& sweep) {
+  std::set<std::string> seen;
+  for (const Case& point : sweep.cases) {
+    const Model* model = sweep.model_of(point);
+    if (model == nullptr || model->not_run.empty() || !seen.insert(model->name).second) continue;
+    sweep.remarks.push_back(
+        fmt::format("model {}: not run as published: {}", model->name, fmt::join(model->not_run, "; ")));
+  }
+}
+
+}  // namespace
+
 Sweep parse_sweep(std::string_view text, const std::string& place, std::span<const std::string> overrides,
                   const Availability& available) {
   const SweepDocument document(text, place, overrides);
   document.refuse_if(check_document(document.json(), available));
 
-  Sweep sweep;
-  sweep.resolved = resolve_sweep(document.json());
-  sweep.measure = measure_from(sweep.resolved["measure"]);
-  Expansion expansion = expand_sweep(sweep.resolved);
+  Json resolved = resolve_sweep(document.json());
+  const std::vector<ModelFile> files = read_model_files(resolved, place, document);
+  Sweep sweep = checked_sweep(std::move(resolved), {});
+  std::vector<Model> of_files;
+  for (const ModelFile& file : files) of_files.push_back(file.model);
+  Expansion expansion = expand_sweep(sweep.resolved, of_files);
   check_samples(document.json(), sweep.measure, expansion.faults);
   document.refuse_if(expansion.faults);
 
-  sweep.name = sweep.resolved["name"].get<std::string>();
   sweep.cases = std::move(expansion.cases);
   sweep.remarks = std::move(expansion.remarks);
+  add_model_remarks(sweep);
+  return sweep;
+}
+
+Sweep checked_sweep(Json resolved, std::vector<Case> cases) {
+  Sweep sweep;
+  sweep.resolved = std::move(resolved);
+  sweep.cases = std::move(cases);
+  for (const Json& file : sweep.resolved["model_files"]) sweep.model_files.push_back(model_file_from_json(file));
+  sweep.name = sweep.resolved["name"].get<std::string>();
+  sweep.measure = measure_from(sweep.resolved["measure"]);
   sweep.verify = enum_from_name<VerifyMode>(sweep.resolved["verify"].get<std::string>()).value();
   sweep.efficiency_floor = sweep.resolved["efficiency_floor"].get<double>();
   sweep.seed = sweep.resolved["seed"].get<std::uint64_t>();
   return sweep;
 }
 
+const ModelFile* Sweep::model_file_of(const Case& point) const {
+  const auto found = std::find_if(model_files.begin(), model_files.end(),
+                                  [&](const ModelFile& file) { return point.model == file.model.name; });
+  return found == model_files.end() ? nullptr : &*found;
+}
+
+const Model* Sweep::model_of(const Case& point) const {
+  const ModelFile* file = model_file_of(point);
+  return file != nullptr ? &file->model : point.model_row();
+}
+
 Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
                  const Availability& available) {
-  return parse_sweep(read_file(path), path.string(), overrides, available);
+  return parse_sweep(read_file(path), name_of_source(path), overrides, available);
 }
 
 }  // namespace tpbench

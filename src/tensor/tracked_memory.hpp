@@ -54,10 +54,9 @@ class TrackedMemory {
   Allocation adopt(Category category, std::int64_t bytes, std::shared_ptr<void> memory);
 
   [[nodiscard]] const MemoryByCategory& in_use() const { return in_use_; }
-  /// The largest total at any one time since the last reset, and the categories at that time.
+  /// The largest total at any one time, and the categories at that time.
   [[nodiscard]] std::int64_t peak() const { return at_peak_.total(); }
   [[nodiscard]] const MemoryByCategory& at_peak() const { return at_peak_; }
-  void reset_peak() { at_peak_ = in_use_; }
 
   void for_each_block(const std::function<void(const void* data, std::int64_t bytes)>& visit) const;
 

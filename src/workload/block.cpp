@@ -30,14 +30,14 @@ const Workload block_workload = {
     .name = "block",
     .summary =
         "norm, attention, residual, norm, mlp, residual: a transformer layer, two all-reduces of [T, h]",
+    .kind = WorkloadKind::layer,
     .uses = {.num_layers = true,
              .ffn_hidden_size = true,
              .num_heads = true,
              .activation = true,
              .norm = true,
              .algorithm = true,
-             .overlap = true,
-             .training = true},
+             .overlap = true},
     .split =
         [](const Shape& s) {
           return with_rows(s, {{"num_heads", s.num_heads},

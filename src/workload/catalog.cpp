@@ -30,8 +30,9 @@ std::optional<std::string> why_impossible(const Workload& workload, const Shape&
     return fmt::format("overlap_chunks {} is for sums of whole outputs: sequence_parallel leaves none",
                        s.overlap_chunks);
   if (!workload.uses.num_heads) return std::nullopt;
-  if (s.hidden_size % s.num_heads != 0)
-    return fmt::format("hidden_size {} is not divisible by num_heads {}", s.hidden_size, s.num_heads);
+  if (s.head_dim == 0 && s.hidden_size % s.num_heads != 0)
+    return fmt::format("hidden_size {} is not divisible by num_heads {}, and no head_dim is given", s.hidden_size,
+                       s.num_heads);
   if (s.num_heads % s.num_kv_heads != 0)
     return fmt::format("num_heads {} is not divisible by num_kv_heads {}", s.num_heads, s.num_kv_heads);
   if (s.context_length > 0 && s.trains())
@@ -51,6 +52,11 @@ const Workload* find_workload(std::string_view name) {
     if (workload->name == name) return workload;
   }
   return nullptr;
+}
+
+bool probes_fabric(std::string_view workload) {
+  const Workload* row = find_workload(workload);
+  return row != nullptr && row->kind == WorkloadKind::fabric_probe;
 }
 
 }  // namespace tpbench

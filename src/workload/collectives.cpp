@@ -24,6 +24,7 @@ std::vector<SplitDimension> elements(const Shape& s) {
 const Workload all_reduce_workload = {
     .name = "all_reduce",
     .summary = "one in-place all-reduce of a [T, h] array: a probe of the fabric",
+    .kind = WorkloadKind::fabric_probe,
     .uses = {.algorithm = true},
     .split = anything,
     .cost = [](const Shape& s) { return cost_of(s, CollectiveOp::all_reduce, 0); },
@@ -32,6 +33,7 @@ const Workload all_reduce_workload = {
 const Workload all_gather_workload = {
     .name = "all_gather",
     .summary = "one all-gather into a [T, h] array: a probe of the fabric",
+    .kind = WorkloadKind::fabric_probe,
     .uses = {.algorithm = true},
     .split = elements,
     .cost = [](const Shape& s) { return cost_of(s, CollectiveOp::all_gather, 1); },
@@ -40,6 +42,7 @@ const Workload all_gather_workload = {
 const Workload reduce_scatter_workload = {
     .name = "reduce_scatter",
     .summary = "one reduce-scatter of a [T, h] array: a probe of the fabric",
+    .kind = WorkloadKind::fabric_probe,
     .uses = {.algorithm = true},
     .split = elements,
     .cost = [](const Shape& s) { return cost_of(s, CollectiveOp::reduce_scatter, 1); },

@@ -20,6 +20,7 @@ Cost gemm_cost(const Shape& s) {
 const Workload gemm_workload = {
     .name = "gemm",
     .summary = "Y = X W alone, X [T, h], W [h, h/t]: a probe of the compute library",
+    .kind = WorkloadKind::compute_probe,
     .uses = {.num_layers = true},
     .split =
         [](const Shape& s) {

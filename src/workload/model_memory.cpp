@@ -51,6 +51,7 @@ bool can_split(const TransformerShape& model, std::int64_t tp_degree) {
                        .ffn_hidden_size = model.ffn_hidden_size,
                        .num_heads = model.num_heads,
                        .num_kv_heads = model.num_kv_heads,
+                       .head_dim = model.head_dim,
                        .tp_degree = tp_degree};
   return !why_impossible(block_workload, block) && !why_not_divisible(block_workload, block);
 }
@@ -62,6 +63,7 @@ TransformerShape transformer_of(const Model& model) {
           .ffn_hidden_size = model.ffn_hidden_size,
           .num_heads = model.num_heads,
           .num_kv_heads = model.num_kv_heads,
+          .head_dim = model.head_dim,
           .num_layers = model.num_layers,
           .gated = model.activation == Activation::swiglu};
 }
@@ -71,6 +73,7 @@ TransformerShape transformer_of(const Shape& shape) {
           .ffn_hidden_size = shape.ffn_hidden_size,
           .num_heads = shape.num_heads,
           .num_kv_heads = shape.num_kv_heads,
+          .head_dim = shape.head_dim,
           .num_layers = shape.num_layers,
           .gated = shape.gated()};
 }
@@ -78,9 +81,11 @@ TransformerShape transformer_of(const Shape& shape) {
 std::int64_t parameters_per_layer(const TransformerShape& shape) { return parameters_per_layer(shape, 1); }
 
 std::int64_t parameters_per_layer(const TransformerShape& shape, std::int64_t tp_degree) {
-  const std::int64_t h = shape.hidden_size, head_size = h / shape.num_heads;
+  const std::int64_t h = shape.hidden_size;
+  const std::int64_t head_size = shape.head_dim != 0 ? shape.head_dim : h / shape.num_heads;
   const std::int64_t kv_heads = std::max<std::int64_t>(1, shape.num_kv_heads / tp_degree);
-  const std::int64_t attention = 2 * h * (h / tp_degree) + 2 * h * kv_heads * head_size;
+  const std::int64_t attention =
+      2 * h * (shape.num_heads * head_size / tp_degree) + 2 * h * kv_heads * head_size;
   return attention + (shape.gated ? 3 : 2) * h * (shape.ffn_hidden_size / tp_degree);
 }
 

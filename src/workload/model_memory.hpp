@@ -16,6 +16,7 @@ struct TransformerShape {
   std::int64_t ffn_hidden_size = 0;  ///< f
   std::int64_t num_heads = 0;        ///< a
   std::int64_t num_kv_heads = 0;     ///< g
+  std::int64_t head_dim = 0;         ///< d; 0: h/a
   std::int64_t num_layers = 0;       ///< L
   bool gated = false;                ///< swiglu: a third matrix in the mlp
 };
@@ -33,8 +34,8 @@ struct TrainingSetup {
   std::int64_t interleave = 1;       ///< v
 };
 
-/// Weights of one layer without biases and norms: 2 h^2 (Q and output) + 2 h g d (K and V) + 2 or 3 h f; 12
-/// h^2 where g = a, f = 4h and there is no gate.
+/// Weights of one layer without biases and norms: 2 h a d (Q and output) + 2 h g d (K and V) + 2 or 3 h f; 12
+/// h^2 where g = a, d = h/a, f = 4h and there is no gate.
 std::int64_t parameters_per_layer(const TransformerShape& shape);
 
 /// The same on one of t ranks. Key/value heads that are fewer than ranks are there several times.

@@ -165,11 +165,11 @@ void add_attention(Cost& cost, const Shape& s) {
   // Q, K, V and what comes out of the heads
   const std::int64_t kept = matrix_bytes(s, s.tokens, width + extent.query_width());
   cost.memory[Category::activations] += s.trains() ? s.num_layers * kept : kept;
-  cost.reduction_length += h + extent.head_size + extent.columns + h;
+  cost.reduction_length += h + extent.head_size + extent.columns + s.query_width();
   if (!s.trains()) return;
   cost.memory[Category::workspace] += tile;
   cost.memory[Category::gradients] += own + keys_and_values + kept;
-  cost.reduction_length += h + extent.head_size + extent.columns + h + s.tokens;
+  cost.reduction_length += h + extent.head_size + extent.columns + s.query_width() + s.tokens;
   if (extent.kv_copies > 1) {
     // Each copy saw the query heads of its own rank only.
     add_collective(cost, s, CollectiveOp::all_reduce, matrix_bytes(s, h, extent.kv_width()), 1,

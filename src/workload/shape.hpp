@@ -21,6 +21,7 @@ struct Shape {
   std::int64_t ffn_hidden_size = 0;  ///< f
   std::int64_t num_heads = 0;        ///< a
   std::int64_t num_kv_heads = 0;     ///< g
+  std::int64_t head_dim = 0;         ///< d; 0: h/a
   std::int64_t num_layers = 1;       ///< distinct weight sets, run one after the other in a step
   std::int64_t tp_degree = 1;        ///< t
   DType dtype = DType::f32;
@@ -34,7 +35,13 @@ struct Shape {
 
   [[nodiscard]] std::int64_t element_size() const { return size_of(dtype); }
   [[nodiscard]] std::int64_t batch_size() const { return tokens / sequence_length; }
-  [[nodiscard]] std::int64_t head_size() const { return num_heads == 0 ? 0 : hidden_size / num_heads; }
+  /// d: elements of one head's queries, keys and values.
+  [[nodiscard]] std::int64_t head_size() const {
+    if (head_dim != 0) return head_dim;
+    return num_heads == 0 ? 0 : hidden_size / num_heads;
+  }
+  /// a d: columns of the queries of all heads, and rows of the output projection. h, unless d is not h/a.
+  [[nodiscard]] std::int64_t query_width() const { return num_heads * head_size(); }
   [[nodiscard]] bool gated() const { return activation == Activation::swiglu; }
   [[nodiscard]] bool trains() const { return pass == Pass::forward_backward; }
   /// The sum of one piece of an output goes on while the next piece is computed. On one rank there is none.

@@ -16,8 +16,6 @@ namespace tpbench {
 
 enum class CollectiveOp { all_reduce, all_gather, reduce_scatter };
 
-inline constexpr std::size_t kCollectiveOps = 3;
-
 /// Bus bandwidth over algorithm bandwidth on `ranks` ranks: 2(n-1)/n for an all-reduce, (n-1)/n for an
 /// all-gather and a reduce-scatter (nccl-tests, doc/PERFORMANCE.md).
 double bus_factor(CollectiveOp op, std::int64_t ranks);
@@ -53,14 +51,18 @@ struct UsedFields {
   bool norm = false;
   bool combine = false;
   bool algorithm = false;
-  bool overlap = false;   ///< overlap_chunks: ends in a row-parallel output
-  bool training = false;  ///< pass and sequence_parallel: a layer, not a probe
+  bool overlap = false;  ///< overlap_chunks: ends in a row-parallel output
 };
+
+/// Only a layer has a backward pass and rows to split; a probe of the fabric has no work that more ranks would
+/// share.
+enum class WorkloadKind { layer, compute_probe, fabric_probe };
 
 /// One row of the catalog: everything about a workload that needs no machine.
 struct Workload {
   std::string_view name;
   std::string_view summary;
+  WorkloadKind kind;
   UsedFields uses;
   std::vector<SplitDimension> (*split)(const Shape&);
   Cost (*cost)(const Shape&);
@@ -71,6 +73,9 @@ std::span<const Workload* const> all_workloads();
 
 /// The workload of that name, or nullptr.
 const Workload* find_workload(std::string_view name);
+
+/// False also for a name that is none of this build's.
+bool probes_fabric(std::string_view workload);
 
 /// Why this shape makes no sense for the workload at any degree; empty when it does.
 /// "hidden_size 100 is not divisible by num_heads 3"

@@ -50,7 +50,7 @@ void compare(Session& session, std::int64_t bytes, int rounds) {
   machine.layer().settle();
   const StepRunner runner{[&](Trace& trace) { run_step(machine.layer(), machine.shape(), trace); }, {}};
   Trace trace(session.heartbeat());
-  const double step_s = warm_up(runner, 20, 60, team, trace);
+  const double sample_s = warm_up(runner, 20, 60, team, trace).sample_s;
 
   std::vector<float> data(static_cast<std::size_t>(bytes / 4));
   std::vector<double> osu_s, tool_s;
@@ -58,7 +58,7 @@ void compare(Session& session, std::int64_t bytes, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const std::vector<double> turn = osu_way(data);
     osu_s.insert(osu_s.end(), turn.begin(), turn.end());
-    const Samples samples = sample(runner, {kTurn, kTurn, 3600, 0.02}, step_s, team, trace);
+    const Samples samples = sample(runner, {kTurn, kTurn, 3600, 0.02}, sample_s, team, trace);
     tool_s.insert(tool_s.end(), samples.step_s.begin(), samples.step_s.end());
   }
   if (session.world().rank() != 0) return;

@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "compute/cuda_workspace.hpp"
 #include "cuda/check.hpp"
 #include "cuda/cuda_backend.hpp"
 #include "cuda/device.hpp"
 #include "measure/statistics.hpp"
-#include "workload/backend_workspace.hpp"
 
 namespace tpbench::cuda {
 namespace {

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import pathlib
+import subprocess
 import unittest
 
-from harness import E2eTest, read_records
+from harness import MPIRUN, TPBENCH, E2eTest, environment, read_records
 
 LAYERS = ["gemm", "all_reduce", "all_gather", "reduce_scatter", "column_linear", "row_linear", "mlp"]
 
@@ -91,8 +93,31 @@ class Output(E2eTest):
         self.assertEqual(jobs["none"].stdout, "")
         for job in jobs.values():
             self.assertNotIn("case 1 of", job.stdout)
-            self.assertIn("case 1 of 6", job.stderr)
-            self.assertIn("case 6 of 6", job.stderr)
+            # Two of the six are skipped: they are none of what is left to run.
+            self.assertIn("case 1 of 4", job.stderr)
+            self.assertIn("case 4 of 4", job.stderr)
+            self.assertEqual(job.stderr.count("-tp5-"), job.stderr.count(": skipped: "))
+
+    def test_what_fails_is_not_counted_in_later_epochs(self):
+        sweep = self.sweep(workload=["row_linear", "mlp"], tp_degree=[1, 5], measure={"epochs": 3})
+        job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2)
+        self.assertIn("case 6 of 6", job.stderr)
+
+    def test_standard_input(self):
+        sweep = self.sweep(workload="row_linear", tp_degree=1)
+        for arguments in (["--config", "-", "--dry-run"], ["validate", "-"]):
+            with self.subTest(arguments), open(sweep) as text:
+                done = subprocess.run([TPBENCH, *arguments], stdin=text, capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+        wrong = subprocess.run([TPBENCH, "--config", "-", "--dry-run"], input="{\n\"hidden_size\": -1}",
+                               capture_output=True, text=True)
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn("standard input:2: /hidden_size: -1", wrong.stderr)
+        sweep = pathlib.Path(sweep).read_text()
+        done = subprocess.run([MPIRUN, "--oversubscribe", "-n", "2", TPBENCH, "--config", "-", "--output", "out"],
+                              input=sweep, capture_output=True, text=True, env=environment(), cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_valid(self.folder / "out", cases=1)
 
     def test_quiet_says_nothing(self):
         job = self.run_tpbench("--config", self.sweep(tp_degree=[1, 2]), "--output", "out", "--quiet", ranks=2)
@@ -107,7 +132,7 @@ class Output(E2eTest):
         sweep = self.sweep(workload="row_linear", tp_degree=2)
         for arguments, words in ((("dtype=bf16",), "backend cpu does not compute in dtype bf16"),
                                  (("algorithm=nccl",), "algorithm nccl works on GPU memory"),
-                                 (("backend=cuda", "algorithm=shm"), "shm and hierarchical work in host memory")):
+                                 (("backend=cuda", "algorithm=shm"), "algorithm shm works in host memory")):
             with self.subTest(words):
                 settings = [word for each in arguments for word in ("--set", each)]
                 plan = self.run_tpbench("--config", sweep, "--dry-run", *settings).stdout

@@ -58,9 +58,8 @@ void add_hierarchical(std::vector<Carrier>& carriers, int size, std::int64_t slo
 
 std::vector<const AlgorithmEntry*> host_algorithms() {
   std::vector<const AlgorithmEntry*> entries;
-  const std::array one_rank = {0};
   for (const AlgorithmEntry& entry : all_algorithms()) {
-    if (!entry.why_not({one_rank, {}})) entries.push_back(&entry);
+    if (entry.operands != Operands::device) entries.push_back(&entry);
   }
   return entries;
 }

@@ -89,9 +89,8 @@ std::map<std::tuple<std::string, Direction, std::int64_t>, std::int64_t> collect
 
 std::map<std::tuple<std::string, Direction, std::int64_t>, std::int64_t> collectives_of(const Trace& trace) {
   std::map<std::tuple<std::string, Direction, std::int64_t>, std::int64_t> calls;
-  for (const Segment& segment : trace.segments()) {
-    if (segment.activity != Activity::compute)
-      ++calls[{std::string(name_of(segment.activity)), segment.direction, segment.bytes}];
+  for (const EventKey& event : trace.held().events) {
+    if (!event.is_compute()) ++calls[{std::string(name_of(event.kind)), event.direction, event.bytes}];
   }
   return calls;
 }
@@ -128,7 +127,7 @@ class CheckedStep {
     if (extent.gradients) extent.output_rows = rows_from(0, shape_.tokens);
     reference_ = layer_->make_reference(extent, heartbeat_);
 
-    trace_.start_batch(1);
+    trace_.reserve(1);
     trace_.begin_step();
     for (std::int64_t l = 0; l < shape_.num_layers; ++l) check_half(l, Direction::forward);
     const auto forward = static_cast<double>(layer_.executed().flop);
@@ -137,8 +136,8 @@ class CheckedStep {
     for (std::int64_t l = shape_.num_layers; shape_.trains() && l-- > 0;) check_half(l, Direction::backward);
     trace_.end_step();
     EXPECT_EQ(static_cast<double>(layer_.executed().flop) - forward, cost_.flop_backward);
-    if (!shape_.overlaps()) {  // what overlaps shows in one segment, as far as it shows
-      EXPECT_EQ(collectives_of(trace_), collectives_of(cost_)) << "a collective is not a segment of its own";
+    if (!shape_.overlaps()) {  // what overlaps shows in one event, as far as it shows
+      EXPECT_EQ(collectives_of(trace_), collectives_of(cost_)) << "a collective is not an event of its own";
     }
     expect_bytes_are(layer_.executed(), cost_);
     EXPECT_EQ(layer_.backend().memory().at_peak(), cost_.memory) << "a step allocates";

@@ -3,11 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <thread>
 
+#include "faulty_parts.hpp"
+#include "held_up.hpp"
 #include "run_case.hpp"
 
 namespace tpbench::test {
@@ -19,6 +18,8 @@ void expect_closure(const Samples& samples) {
   ASSERT_EQ(samples.compute_s.size(), count);
   ASSERT_EQ(samples.communication_s.size(), count);
   ASSERT_EQ(samples.wait_s.size(), count);
+  ASSERT_EQ(samples.wait_mean_s.size(), count);
+  ASSERT_EQ(samples.imbalance_s.size(), count);
   ASSERT_EQ(samples.other_s.size(), count);
   for (const auto& collective : samples.collectives) ASSERT_EQ(collective.communication_s.size(), count);
   for (std::size_t k = 0; k < count; ++k) {
@@ -125,79 +126,55 @@ TEST(Groups, FollowThePlacement) {
   }
 }
 
-// Segment by segment, the longest compute and the shortest collective.
-TEST(ReduceBatch, TakesMaximaAndMinimaOverRanks) {
+TEST(Sampling, RepeatsWhatARankBeganTooLate) {
   const Team& team = first_ranks(world().size());
   Heartbeat heartbeat;
   Trace trace(heartbeat);
-  trace.start_batch(5);
-  for (int k = 0; k < 5; ++k) {
-    trace.begin_step();
-    const auto mark = [&](Activity activity, std::int64_t bytes) {
-      trace.begin(activity, bytes);
-      trace.end();
-    };
-    mark(Activity::compute, 0);
-    mark(Activity::all_reduce, 40);
-    trace.turn(Direction::backward);
-    mark(Activity::compute, 0);
-    mark(Activity::reduce_scatter, 80);
-    trace.end_step();
-  }
-  std::vector<double> segments(trace.segment_s().begin(), trace.segment_s().end());
-  std::vector<double> longest = segments, shortest = segments;
-  world().reduce_max(longest);
-  world().reduce_min(shortest);
-
-  Samples samples;
-  reduce_batch(trace, team, samples);
-  expect_closure(samples);
-  ASSERT_EQ(samples.step_s.size(), 5U);
-  for (std::size_t k = 0; k < 5; ++k) {
-    const std::size_t i = 4 * k;
-    EXPECT_DOUBLE_EQ(samples.compute_s[k], longest[i] + longest[i + 2]);
-    EXPECT_DOUBLE_EQ(samples.communication_s[k], shortest[i + 1] + shortest[i + 3]);
-    EXPECT_NEAR(samples.wait_s[k], longest[i + 1] - shortest[i + 1] + longest[i + 3] - shortest[i + 3],
-                1e-15);
-    EXPECT_DOUBLE_EQ(samples.compute_by_half_s[0][k], longest[i]);
-    EXPECT_DOUBLE_EQ(samples.compute_by_half_s[1][k], longest[i + 2]);
-    ASSERT_EQ(samples.collectives.size(), 2U);
-    EXPECT_EQ(samples.collectives[0].kind, (Segment{Activity::all_reduce, Direction::forward, 40}));
-    EXPECT_DOUBLE_EQ(samples.collectives[0].communication_s[k], shortest[i + 1]);
-    EXPECT_EQ(samples.collectives[1].kind, (Segment{Activity::reduce_scatter, Direction::backward, 80}));
-    EXPECT_DOUBLE_EQ(samples.collectives[1].communication_s[k], shortest[i + 3]);
+  int runs = 0;
+  const StepRunner runner{[&](Trace& step) {
+                            step.begin(Activity::compute);
+                            ++runs;
+                            step.end();
+                          },
+                          {}};
+  run_batch(runner, 3, team, trace);  // margins are learned
+  EXPECT_EQ(trace.held().steps.size(), 3U);
+  trace.forget();
+  runs = 0;
+  const std::int64_t late_before = team.start->late_starts(), starts_before = team.start->starts();
+  // The last rank is held up in the call that tells it when the second step begins.
+  if (world().rank() == world().size() - 1) hold_up_all_reduce(2, std::chrono::milliseconds(50));
+  run_batch(runner, 4, team, trace);
+  EXPECT_EQ(trace.held().steps.size(), 4U);
+  if (world().size() == 1) return;
+  const std::int64_t late = team.start->late_starts() - late_before;
+  EXPECT_GE(late, 1);
+  EXPECT_EQ(runs, 4 + late) << "each late step is run again, and no other";
+  EXPECT_EQ(team.start->starts() - starts_before, 4 + late);
+  for (const StepSpan& step : trace.held().steps) {
+    EXPECT_GE(trace.held().steps[0].end_ns, trace.held().steps[0].start_ns);
+    EXPECT_LT(step.end_ns - step.start_ns, 50'000'000) << "the late step is still there";
   }
 }
 
-// Replicas that spend their steps differently: the parts are those of the slowest one, so that they add up.
-TEST(ReduceBatch, TakesTheSlowestOfSeveralGroups) {
-  Case point = make_case({"gemm"}, {12, 60, 132, 6, 12, 12});
-  point.groups = Groups::all;
-  point.tp_degree = 1;
-  const Team& team = team_for(point);
-  Heartbeat heartbeat;
-  Trace trace(heartbeat);
-  trace.start_batch(1);
-  const auto pause = [](int milliseconds) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-  };
-  const bool computes = world().rank() == 0;  // the other groups communicate for as long, and end sooner
-  trace.begin_step();
-  trace.begin(Activity::compute);
-  pause(computes ? 60 : 1);
-  trace.end();
-  trace.begin(Activity::all_reduce);
-  pause(computes ? 1 : 40);
-  trace.end();
-  trace.end_step();
-
-  Samples samples;
-  reduce_batch(trace, team, samples);
+// Rank 1 sleeps inside its compute: the others wait for it, and the collective has nothing to do with that.
+TEST(Sampling, ARankThatComputesLongerIsNoCommunication) {
+  if (world().size() < 2) GTEST_SKIP() << "needs another rank";
+  Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
+  point.tp_degree = world().size();
+  InjectedFault slow;
+  slow.kind = FaultKind::slow;
+  slow.milliseconds = 100;
+  slow.rank = 1;
+  const CaseOutcome outcome = run(point, with_fault(built_in_parts(), slow, world().rank()));
+  ASSERT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("");
+  const Samples& samples = outcome.samples;
   expect_closure(samples);
-  EXPECT_GE(samples.other_s[0], 0) << "maxima over groups would exceed the step by 40 ms";
-  if (computes) {
-    EXPECT_DOUBLE_EQ(samples.compute_s[0], trace.segment_s()[0]);
-    EXPECT_DOUBLE_EQ(samples.communication_s[0], trace.segment_s()[1]);
+  for (std::size_t k = 0; k < samples.step_s.size(); ++k) {
+    EXPECT_GE(samples.compute_s[k], 0.1);
+    EXPECT_LT(samples.communication_s[k], samples.wait_s[k]);
+    EXPECT_GE(samples.imbalance_s[k], 0.9 * samples.wait_s[k]);
+    EXPECT_LE(samples.wait_mean_s[k], samples.wait_s[k]);
   }
 }
 

@@ -74,7 +74,8 @@ TEST(WhySkipped, AWorkloadWithoutCollectivesRunsAnywhere) {
 TEST(WhySkipped, NcclNeedsADeviceForEachRank) {
   const Hosts one_host = {0, 0, 0, 0};
   EXPECT_EQ(reason_of(linear("nccl", 4), one_host, {0, 1, 2, 3}), "");
-  EXPECT_NE(reason_of(linear("nccl", 4), one_host).find("use backend cuda"), std::string::npos);
+  EXPECT_NE(reason_of(linear("nccl", 4), one_host).find("algorithms mpi, shm and hierarchical would run here"),
+            std::string::npos);
   const std::string reason = reason_of(linear("nccl", 4), one_host, {0, 1, 0, 1});
   EXPECT_NE(reason.find("a GPU for each rank, and this group of 4 has 2"), std::string::npos) << reason;
   EXPECT_EQ(reason_of(linear("nccl", 2), one_host, {0, 1, 0, 1}), "") << "one group runs, on two devices";
@@ -84,7 +85,40 @@ TEST(WhySkipped, OnDevicesOnlyWhatTakesOperandsThere) {
   const Hosts one_host = {0, 0}, devices = {0, 0};
   EXPECT_EQ(reason_of(linear("mpi", 2), one_host, devices), "");
   for (const char* algorithm : {"shm", "hierarchical"})
-    EXPECT_NE(reason_of(linear(algorithm, 2), one_host, devices).find("nccl and mpi"), std::string::npos);
+    EXPECT_NE(reason_of(linear(algorithm, 2), one_host, devices).find("algorithm mpi would run here"), std::string::npos)
+        << "the two ranks share a device";
+}
+
+// Of a word that stands in a message, the table is the source.
+TEST(WhySkipped, NamesOnlyAlgorithmsThatWouldRun) {
+  const Hosts layouts[] = {{0, 0, 1, 1}, {0, 1, 0, 0}, {0, 0, 0, 0}}, devices[] = {{}, {0, 1, 2, 3}, {0, 0, 1, 1}};
+  for (const AlgorithmEntry& entry : all_algorithms()) {
+    for (const Hosts& hosts : layouts) {
+      for (const Hosts& device_of : devices) {
+        const std::string reason = reason_of(linear(std::string(entry.name), 4), hosts, device_of);
+        if (reason.empty()) continue;
+        for (const AlgorithmEntry& other : all_algorithms()) {
+          if (other.name == entry.name) continue;
+          EXPECT_EQ(reason.find(other.name) != std::string::npos,
+                    !why_not_carried(other, {hosts, device_of}, DType::f32))
+              << other.name << " in: " << reason;
+        }
+      }
+    }
+  }
+}
+
+TEST(WhySkipped, OverlapNeedsAThreadThatMayCommunicate) {
+  Case point = linear("mpi", 2);
+  point.overlap_chunks = 2;
+  const Hosts one_host = {0, 0};
+  EXPECT_FALSE(why_skipped(point, {one_host, {}, true}));
+  const auto skip = why_skipped(point, {one_host, {}, false});
+  ASSERT_TRUE(skip);
+  EXPECT_EQ(skip->code, ReasonCode::combination);
+  EXPECT_NE(skip->reason.find("thread level serialized"), std::string::npos);
+  point.overlap_chunks = 1;
+  EXPECT_FALSE(why_skipped(point, {one_host, {}, false}));
 }
 
 TEST(WhySkipped, ABackendHasItsElementTypes) {

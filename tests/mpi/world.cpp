@@ -26,7 +26,7 @@ std::vector<Variant> all_variants() {
     if (uses.combine) forms.push_back({name, Activation::gelu, Combine::all_reduce});
     for (Variant form : forms) {
       variants.push_back(form);
-      if (!uses.training) continue;
+      if (find_workload(name)->kind != WorkloadKind::layer) continue;
       form.sequence_parallel = true;
       variants.push_back(form);
       form.pass = Pass::forward_backward;

@@ -11,6 +11,11 @@ TEST(Fault, SaysPlacePointerValueAndRule) {
   EXPECT_EQ((Fault{"sweep.json", "", "", "is empty"}.to_string()), "sweep.json: is empty");
 }
 
+TEST(Fault, ShowsWhatTerminalsDoNot) {
+  EXPECT_EQ((Fault{"--filter workload=mlp\r", "", "", "no case has\tthis\x01\x7f \xc3\xa9"}.to_string()),
+            "--filter workload=mlp\\r: no case has\\tthis\\x01\\x7f \xc3\xa9");
+}
+
 TEST(UsageError, HoldsEveryFaultOnALineOfItsOwn) {
   const UsageError error({{"a", "", "", "x"}, {"b", "", "", "y"}});
   EXPECT_STREQ(error.what(), "a: x\nb: y");

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 
 namespace tpbench {
 namespace {
@@ -38,6 +39,23 @@ TEST_P(ThreadPoolOf, RunsLoopAfterLoop) {
       for (std::int64_t i = first; i < last; ++i) sum += i;
     });
     ASSERT_EQ(sum, (loop + 1) * 45) << "a loop returned before it was done";
+  }
+}
+
+// Whichever thread fails, the one that called hears of it once all are done; the next loop is like any other.
+TEST_P(ThreadPoolOf, ThrowsWhatAPieceHasThrown) {
+  ThreadPool pool(GetParam());
+  for (std::int64_t failing = 0; failing < 10; ++failing) {
+    std::atomic<int> calls = 0;
+    const auto run = [&](std::int64_t bad) {
+      pool.parallel_for(10, [&](std::int64_t first, std::int64_t last) {
+        ++calls;
+        if (first <= bad && bad < last) throw std::bad_alloc();
+      });
+    };
+    EXPECT_THROW(run(failing), std::bad_alloc);
+    EXPECT_EQ(calls, GetParam());
+    EXPECT_NO_THROW(run(-1));
   }
 }
 

@@ -247,13 +247,13 @@ TEST(EnvironmentProblems, MoreRanksThanCores) {
 TEST(EnvironmentProblems, TwoRanksOnOneCore) {
   EnvironmentInputs inputs = good_inputs();
   inputs.ranks[1].cpus = {0};
-  EXPECT_TRUE(mentions(problems_of(inputs), "2 ranks are bound to 1 CPUs"));
+  EXPECT_TRUE(mentions(problems_of(inputs), "2 ranks are bound to 1 CPU(s) of a"));
 }
 
 TEST(EnvironmentProblems, MoreThreadsThanCpus) {
   EnvironmentInputs inputs = good_inputs();
   for (RankPlace& place : inputs.ranks) place.threads = 2;
-  EXPECT_TRUE(mentions(problems_of(inputs), "4 BLAS threads on 2 CPUs; set threads_per_rank to 1"));
+  EXPECT_TRUE(mentions(problems_of(inputs), "2 BLAS threads share 1 core(s) on rank 0"));
 }
 
 TEST(EnvironmentProblems, HostsThatAreOneMachine) {
@@ -262,7 +262,7 @@ TEST(EnvironmentProblems, HostsThatAreOneMachine) {
   inputs.ranks[1] = {1, "b", 11, {0}, 1};
   const std::vector<std::string> problems = problems_of(inputs);
   EXPECT_TRUE(mentions(problems, "a, b: these hosts are one machine"));
-  EXPECT_TRUE(mentions(problems, "bound to 1 CPUs")) << "both hosts bound their first rank to core 0";
+  EXPECT_TRUE(mentions(problems, "bound to 1 CPU(s) of a, b")) << "both hosts bound their first rank to core 0";
   inputs.hosts[1]["boot_id_hash"] = "fedcba9876543210";
   EXPECT_TRUE(problems_of(inputs).empty());
 }

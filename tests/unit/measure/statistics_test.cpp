@@ -53,6 +53,24 @@ TEST(MedianIntervalRanks, FollowTheNormalLawForManySamples) {
   }
 }
 
+TEST(MedianIntervalRanks, OfFewerEffectiveSamplesLieAsFarOutInPartsOfAll) {
+  for (const std::size_t n : {6UL, 7UL, 10UL, 33UL, 200UL, 1000UL})
+    EXPECT_EQ(median_interval_ranks(n, n), median_interval_ranks(n)) << n;
+  // Of 10 it is (2, 9), 3.5 to each side of the middle: 10 times that in 100.
+  EXPECT_EQ(median_interval_ranks(100, 10), (Ranks{15, 86}));
+  // Of 6 it is (1, 6), 2.5 to each side: of 20, 8.33 to each side of 10.5, and rounded outwards.
+  EXPECT_EQ(median_interval_ranks(20, 6), (Ranks{2, 19}));
+  EXPECT_FALSE(median_interval_ranks(1000, 5));
+  for (std::size_t n = 6; n < 60; ++n) {
+    for (std::size_t effective = 6; effective <= n; ++effective) {
+      const auto [lower, upper] = median_interval_ranks(n, effective).value();
+      ASSERT_GE(lower, 1U) << n << " " << effective;
+      ASSERT_LE(lower, median_interval_ranks(n)->first) << n << " " << effective;
+      ASSERT_EQ(lower + upper, n + 1) << n << " " << effective;
+    }
+  }
+}
+
 TEST(Quantile, InterpolatesBetweenOrderStatistics) {
   const std::vector<double> sorted = {1, 2, 3, 4};
   EXPECT_DOUBLE_EQ(quantile_of_sorted(sorted, 0), 1);
@@ -62,9 +80,8 @@ TEST(Quantile, InterpolatesBetweenOrderStatistics) {
 }
 
 TEST(Summarise, SaysWhatTheSamplesSay) {
-  std::vector<double> samples(100);
-  std::iota(samples.begin(), samples.end(), 1.0);
-  std::shuffle(samples.begin(), samples.end(), std::mt19937(1));  // the order must not matter
+  std::vector<double> samples;
+  for (int i = 1; i <= 50; ++i) samples.insert(samples.end(), {static_cast<double>(i), static_cast<double>(101 - i)});
   const Summary summary = summarise(samples);
   EXPECT_DOUBLE_EQ(summary.median, 50.5);
   ASSERT_TRUE(summary.ci95);
@@ -76,7 +93,27 @@ TEST(Summarise, SaysWhatTheSamplesSay) {
   EXPECT_DOUBLE_EQ(summary.p95, 95.05);
   EXPECT_DOUBLE_EQ(summary.p99, 99.01);
   EXPECT_EQ(summary.samples, 100U);
+  EXPECT_EQ(summary.effective_samples, 100U);
   EXPECT_EQ(summary.outliers, 0U);
+}
+
+TEST(Summarise, WidensTheIntervalOfSamplesThatFollowEachOther) {
+  // Slow and fast for five steps each, in turns.
+  std::vector<double> samples;
+  for (int i = 0; i < 200; ++i) samples.push_back(i / 5 % 2 == 0 ? 10 + i * 1e-3 : 11 + i * 1e-3);
+  const Summary summary = summarise(samples), independent = summarise(samples, samples.size());
+  EXPECT_LT(summary.effective_samples, 100U);
+  EXPECT_GE(summary.effective_samples, 20U);
+  EXPECT_EQ(independent.effective_samples, 200U);
+  EXPECT_LT((*summary.ci95)[0], (*independent.ci95)[0]);
+  EXPECT_GT((*summary.ci95)[1], (*independent.ci95)[1]);
+  EXPECT_EQ(summary.median, independent.median);
+
+  std::vector<double> drift(50);
+  std::iota(drift.begin(), drift.end(), 1.0);
+  EXPECT_FALSE(summarise(drift).ci95) << "a drift is hardly one independent sample";
+  EXPECT_EQ(summarise(drift).effective_samples, 1U);
+  EXPECT_TRUE(summarise(std::vector<double>{1, 2, 3, 4, 5, 6, 7, 8, 9}).ci95) << "too few to tell";
 }
 
 TEST(Summarise, CountsOutliersAndKeepsThem) {

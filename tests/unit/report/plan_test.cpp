@@ -10,6 +10,7 @@ namespace tpbench {
 namespace {
 
 const WhyNever kMayRun = [](const Case&) { return std::nullopt; };
+const CostOf kByFormula = [](const Case& point, std::int64_t degree) { return point.cost(degree); };
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> kCases = {
@@ -19,7 +20,7 @@ const std::vector<Case>& cases() {
 }
 
 TEST(Plan, PredictsByTheFormulasOfTheWorkload) {
-  const auto plan = plan_cases(cases(), kMayRun);
+  const auto plan = plan_cases(cases(), kMayRun, kByFormula);
   ASSERT_EQ(plan.size(), 4U);
   const std::int64_t whole = (4096 * 4096 + 2 * 128 * 4096) * 4;
   EXPECT_EQ(plan[0].id, case_id(cases()[0]));
@@ -35,7 +36,7 @@ TEST(Plan, PredictsByTheFormulasOfTheWorkload) {
 }
 
 TEST(Plan, TableKeepsTheOrderAndEndsWithTotals) {
-  const auto lines = split(render_plan(Format::table, cases(), kMayRun), '\n');
+  const auto lines = split(render_plan(Format::table, cases(), kMayRun, kByFormula), '\n');
   ASSERT_EQ(lines.size(), 12U);
   EXPECT_TRUE(lines[0].starts_with("All cases: pass=forward backend=cpu dtype=f32 h=4096 ")) << lines[0];
   EXPECT_EQ(lines[2], "");
@@ -53,7 +54,7 @@ TEST(Plan, NamesTheNearestDegreesThatAModelCanTake) {
   const auto plan = plan_cases(std::vector{sample::make_model_case("block", 3, "qwen2.5-7b"),
                                            sample::make_model_case("block", 8, "qwen2.5-7b"),
                                            sample::make_model_case("attention", 7, "qwen2.5-7b")},
-                               kMayRun);
+                               kMayRun, kByFormula);
   EXPECT_EQ(plan[0].skip_reason, "num_heads 28 is not divisible by tp_degree 3; 2 and 4 would be");
   EXPECT_EQ(plan[1].skip_reason, "num_heads 28 is not divisible by tp_degree 8; 4 would be");
   EXPECT_EQ(plan[2].skip_reason,
@@ -61,24 +62,24 @@ TEST(Plan, NamesTheNearestDegreesThatAModelCanTake) {
 }
 
 TEST(Plan, OtherFormatsCarryTheSame) {
-  const auto csv = split(render_plan(Format::csv, cases(), kMayRun), '\n');
+  const auto csv = split(render_plan(Format::csv, cases(), kMayRun, kByFormula), '\n');
   ASSERT_EQ(csv.size(), 6U);
   EXPECT_EQ(csv[0].substr(0, 17), "id,workload,pass,");
   EXPECT_NE(csv[1].find(",36700160,71303168,2147483648.0,2097152"), std::string::npos) << csv[1];
   EXPECT_NE(csv[3].find("4 would be,,71303168,,"), std::string::npos) << csv[3];
-  const auto jsonl = split(render_plan(Format::jsonl, cases(), kMayRun), '\n');
+  const auto jsonl = split(render_plan(Format::jsonl, cases(), kMayRun, kByFormula), '\n');
   ASSERT_EQ(jsonl.size(), 5U);
   EXPECT_EQ(Json::parse(jsonl[0]).at("predicted_peak_bytes"), 36700160);
   EXPECT_TRUE(Json::parse(jsonl[2]).at("predicted_peak_bytes").is_null());
-  EXPECT_EQ(render_plan(Format::none, cases(), kMayRun), "");
-  EXPECT_EQ(render_plan(Format::table, {}, kMayRun), "0 cases; nothing would run\n");
+  EXPECT_EQ(render_plan(Format::none, cases(), kMayRun, kByFormula), "");
+  EXPECT_EQ(render_plan(Format::table, {}, kMayRun, kByFormula), "0 cases; nothing would run\n");
 }
 
 TEST(Plan, SkipsWhatOthersSayCanNeverRun) {
   const std::string why = "no machine computes that";
   const auto plan = plan_cases(cases(), [&](const Case& point) {
     return point.hidden_size == cases()[0].hidden_size ? std::optional(why) : std::nullopt;
-  });
+  }, kByFormula);
   EXPECT_EQ(plan[0].skip_reason, why);
   EXPECT_FALSE(plan[0].predicted_peak);
 }

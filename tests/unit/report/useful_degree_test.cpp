@@ -47,17 +47,17 @@ TEST(UsefulDegree, IsTheLargestThatReachesTheFloor) {
 // Medians of 8 s and 5.2 s: an efficiency of 0.77 at degree 2, where the floor lies far away or inside.
 TEST(UsefulDegree, IsNotCertainWhereIntervalsReachTheFloor) {
   Record wide = make_ok(make_case("mlp", 2), {.compute = 5.2});
-  EXPECT_TRUE(find_one({base(), wide}).is_certain);
+  EXPECT_TRUE(find_one({base(), wide}).doubtful.empty());
   wide.time->step.summary.ci95 = {{4.0, 8.9}};
   const UsefulDegree doubtful = find_one({base(), wide});
-  EXPECT_FALSE(doubtful.is_certain);
+  EXPECT_EQ(doubtful.doubtful, std::vector<std::int64_t>{2});
   EXPECT_EQ(doubtful.degree, 2);
   EXPECT_NE(doubtful.sentence.find(" Not certain: the efficiency of TP 2 is from 0.4"), std::string::npos)
       << doubtful.sentence;
-  EXPECT_TRUE(find_one({base(), wide}, 0.3).is_certain);
+  EXPECT_TRUE(find_one({base(), wide}, 0.3).doubtful.empty());
 
   wide.time->step.summary.ci95.reset();
-  EXPECT_NE(find_one({base(), wide}).sentence.find("too few samples for an interval of TP 2"),
+  EXPECT_NE(find_one({base(), wide}).sentence.find("too few independent samples for an interval of TP 2"),
             std::string::npos);
 }
 
@@ -66,7 +66,64 @@ TEST(UsefulDegree, IsNotCertainWhereTheNextDegreeMightReachTheFloor) {
   wide.time->step.summary.ci95 = {{7, 20}};
   const UsefulDegree doubtful = find_one({base(), wide});
   EXPECT_EQ(doubtful.degree, 1);
-  EXPECT_FALSE(doubtful.is_certain);
+  EXPECT_EQ(doubtful.doubtful, std::vector<std::int64_t>{2});
+}
+
+// A degree with this efficiency, whose interval is so much wide to each side of its median.
+Record with_efficiency(std::int64_t degree, double efficiency, double half_width = 0.01) {
+  const double step = 8 / (static_cast<double>(degree) * efficiency);
+  Record record = make_ok(make_case("mlp", degree), {.compute = step});
+  record.time->step.summary.ci95 = {{step * (1 - half_width), step * (1 + half_width)}};
+  return record;
+}
+
+TEST(UsefulDegree, NamesDegreesBelowTheFloorUnderIt) {
+  const UsefulDegree useful = find_one({base(), with_efficiency(2, 0.4), with_efficiency(4, 0.6)});
+  EXPECT_EQ(useful.degree, 4);
+  EXPECT_EQ(useful.below_floor, std::vector<std::int64_t>{2});
+  EXPECT_EQ(useful.sentence,
+            "mlp h=4096 T=128: useful up to TP 4 (efficiency 0.60), the largest degree tried, but TP 2 (0.40) is "
+            "below the floor.");
+  const UsefulDegree two = find_one({base(), with_efficiency(2, 0.4), with_efficiency(4, 0.3), with_efficiency(8, 0.6),
+                                     with_efficiency(16, 0.2)});
+  EXPECT_EQ(two.below_floor, (std::vector<std::int64_t>{2, 4})) << "those above it are the next degree's matter";
+  EXPECT_NE(two.sentence.find("TP 8 (efficiency 0.60), but TP 2 (0.40) and TP 4 (0.30) are below the floor; TP 16"),
+            std::string::npos)
+      << two.sentence;
+  EXPECT_TRUE(find_one({base(), with_efficiency(2, 0.8), with_efficiency(4, 0.6)}).below_floor.empty());
+}
+
+// What lies behind the next degree, or under the chosen one, may change the verdict as well.
+TEST(UsefulDegree, DoubtsEveryDegreeWhoseIntervalSpansTheFloor) {
+  const UsefulDegree behind =
+      find_one({base(), with_efficiency(2, 0.2), with_efficiency(4, 0.48, 0.2), with_efficiency(8, 0.1)});
+  EXPECT_EQ(behind.degree, 1);
+  EXPECT_EQ(behind.doubtful, std::vector<std::int64_t>{4});
+  EXPECT_NE(behind.sentence.find(" Not certain: the efficiency of TP 4 is from 0.40 to 0.60."), std::string::npos)
+      << behind.sentence;
+
+  const UsefulDegree under =
+      find_one({base(), with_efficiency(2, 0.52, 0.2), with_efficiency(4, 0.48, 0.2), with_efficiency(8, 0.7)});
+  EXPECT_EQ(under.degree, 8);
+  EXPECT_EQ(under.below_floor, std::vector<std::int64_t>{4});
+  EXPECT_EQ(under.doubtful, (std::vector<std::int64_t>{2, 4}));
+  EXPECT_EQ(under.doubt, "the efficiency of TP 2 is from 0.43 to 0.65 and that of TP 4 from 0.40 to 0.60");
+
+  Record unknown = with_efficiency(4, 0.3);
+  unknown.time->step.summary.ci95.reset();
+  const UsefulDegree both = find_one({base(), with_efficiency(2, 0.52, 0.2), unknown, with_efficiency(8, 0.1)});
+  EXPECT_EQ(both.doubtful, (std::vector<std::int64_t>{2, 4}));
+  EXPECT_EQ(both.doubt,
+            "the efficiency of TP 2 is from 0.43 to 0.65; there are too few independent samples for an interval of TP "
+            "4");
+}
+
+TEST(UsefulDegree, BlamesTheUnshardedCaseForWhatItLacks) {
+  Record one = base();
+  one.time->step.summary.ci95.reset();
+  const UsefulDegree useful = find_one({one, with_efficiency(2, 0.8), with_efficiency(4, 0.2)});
+  EXPECT_EQ(useful.doubtful, (std::vector<std::int64_t>{2, 4}));
+  EXPECT_EQ(useful.doubt, "there are too few independent samples for an interval of TP 1");
 }
 
 TEST(UsefulDegree, NamesThePartWithTheLargestExcess) {

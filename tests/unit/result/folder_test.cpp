@@ -148,6 +148,40 @@ TEST_F(FolderTest, CreateLeavesOtherPeoplesFoldersAlone) {
   EXPECT_NO_THROW(ResultFolder::create(root_));
 }
 
+// A record that says how many epochs it has in two ways says it twice the same.
+TEST_F(FolderTest, EpochsAndTheirMediansBelongTogether) {
+  ResultFolder folder = ResultFolder::create(root_);
+  const Record good = sample::make_ok(sample::make_case("row_linear", 1), {1e-3, 0, 0, 1e-5});
+  const fs::path file = root_ / "records" / (good.id + ".json");
+  const auto refused = [&](const Record& record) {
+    folder.write_record(record);
+    return message_of<std::runtime_error>([&] { read_record(file); });
+  };
+  folder.write_record(good);
+  EXPECT_NO_THROW(read_record(file));
+  Record more = good;
+  more.epochs_done = more.epochs_planned = 3;
+  EXPECT_EQ(refused(more), "time_s.step.epoch_medians has 1 value and epochs.done is 3");
+  Record none = good;
+  none.epochs_done = 0;
+  EXPECT_NE(refused(none), "");
+  Record other = good;
+  other.time->compute.epoch_medians_s = {2e-3};
+  EXPECT_NE(refused(other).find("time_s.compute.epoch_medians[0] is 0.002 and its samples say"), std::string::npos);
+}
+
+// What file systems and desktops leave anywhere is neither a record nor somebody's work.
+TEST_F(FolderTest, FilesThatFileSystemsLeaveAreNotSeen) {
+  fs::create_directory(root_ / "lost+found");
+  for (const char* name : {".DS_Store", "._sweep.json", ".nfs0001"}) std::ofstream(root_ / name) << "x";
+  fs::create_directory(root_ / "records");
+  std::ofstream(root_ / "records" / "._row_linear.json") << "\x01";
+  EXPECT_NO_THROW(ResultFolder::create(root_));
+  EXPECT_TRUE(record_files(root_).empty());
+  std::ofstream(root_ / ".bashrc") << "x";
+  EXPECT_THROW(ResultFolder::create(root_), UsageError) << "a home folder";
+}
+
 TEST_F(FolderTest, ANumberTellsFoldersOfOneNameApart) {
   const ResultFolder first = ResultFolder::create_numbered(root_ / "results" / "a");
   const ResultFolder second = ResultFolder::create_numbered(root_ / "results" / "a");
@@ -348,26 +382,6 @@ TEST_F(FolderTest, ALabelThatIsNotUtf8LosesNoRecord) {
   record.label = "caf\xe9";
   folder.write_record(record);
   EXPECT_EQ(folder.read_records().at(0).label.substr(0, 3), "caf");
-}
-
-TEST_F(FolderTest, FinishedIsWhatNeedsNoSecondRun) {
-  ResultFolder folder = ResultFolder::create(root_);
-  EXPECT_FALSE(folder.finished(record_.id));
-  folder.write_record(record_);
-  EXPECT_TRUE(folder.finished(record_.id));
-
-  Record record = record_;
-  record.epochs_planned = 3;
-  EXPECT_FALSE(is_finished(record));
-  record = record_;
-  record.verification.passed.reset();  // --no-verify
-  EXPECT_TRUE(is_finished(record));
-  record.verification.passed = false;
-  EXPECT_FALSE(is_finished(record));
-  EXPECT_FALSE(is_finished(sample::make_not_ok(record_.point, Status::failed, ReasonCode::error, "x")));
-  EXPECT_TRUE(is_finished(sample::make_not_ok(record_.point, Status::skipped, ReasonCode::memory, "x")));
-  std::ofstream(root_ / "records" / "half.json") << "{";
-  EXPECT_FALSE(folder.finished("half"));
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ inline Case make_model_case(const std::string& workload, std::int64_t tp_degree,
 
 inline Quantity make_quantity(double seconds) {
   Quantity quantity;
-  for (int i = 0; i < 10; ++i) quantity.samples_s.push_back(seconds * (1 + 0.01 * (i - 4.5)));
+  // Mixed, as samples that came one after the other by size would not be independent.
+  for (int i = 0; i < 10; ++i) quantity.samples_s.push_back(seconds * (1 + 0.01 * (i * 7 % 10 - 4.5)));
   quantity.summary = summarise(quantity.samples_s);
   quantity.epoch_medians_s = {quantity.summary.median};
   return quantity;

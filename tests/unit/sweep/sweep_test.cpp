@@ -1,5 +1,6 @@
 #include "sweep/sweep.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -222,6 +223,36 @@ TEST(SweepModels, SetTheShape) {
   EXPECT_EQ(sweep.cases[2].hidden_size, 4096);
   EXPECT_EQ(sweep.cases[2].num_heads, std::nullopt);
   EXPECT_TRUE(sweep.resolved["hidden_size"].is_null());
+}
+
+// A sweep of a model's own file, as it would be started from another folder.
+TEST(SweepModels, OfFilesAreReadBesideTheSweepFile) {
+  const std::string place = std::string(TPBENCH_SOURCE_DIR) + "/tests/corpus/models/sweep.json";
+  const auto parse_at = [](const char* model, const std::string& where) {
+    return parse_sweep(fmt::format(R"({{"name": "files", "workload": "block", "model": {}}})", model), where,
+                       {}, test::cpu_build());
+  };
+  const Sweep sweep = parse_at(R"(["qwen3-4b.json", "llama-3-8b.json"])", place);
+  ASSERT_EQ(sweep.cases.size(), 2U);
+  const Case& qwen = sweep.cases.front();
+  EXPECT_EQ(qwen.hidden_size, 2560);
+  EXPECT_EQ(qwen.num_heads, 32);
+  EXPECT_EQ(qwen.head_dim, 128);
+  EXPECT_EQ(sweep.model_of(qwen)->num_layers, 36);
+  ASSERT_EQ(sweep.remarks.size(), 1U);
+  EXPECT_NE(sweep.remarks.front().find("norms of queries and keys"), std::string::npos);
+
+  // The resolved sweep has the shape and goes on without the file.
+  const Sweep again = parse_sweep(sweep.resolved.dump(), "/nowhere/sweep.json", {}, test::cpu_build());
+  EXPECT_EQ(again.cases, sweep.cases);
+  EXPECT_EQ(again.resolved, sweep.resolved);
+
+  // Two files of one shape are one case, and where the file lies is not in the id.
+  EXPECT_EQ(parse_at(R"(["llama-3-8b.json", "quantised.json"])", place).cases.size(), 1U);
+  EXPECT_EQ(case_id(parse_at(R"("../models/qwen3-4b.json")", place).cases.front()), case_id(qwen));
+
+  EXPECT_THROW(parse_at(R"("nowhere.json")", place), UsageError);
+  EXPECT_THROW(parse_at(R"("mixtral-8x7b.json")", place), UsageError);
 }
 
 TEST(SweepModels, StandBesideOtherAxes) {

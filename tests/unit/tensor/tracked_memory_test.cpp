@@ -41,9 +41,6 @@ TEST(TrackedMemory, RemembersThePeakAndItsCategories) {
   EXPECT_EQ(memory.peak(), 1000);
   EXPECT_EQ(memory.at_peak()[Category::workspace], 900);
   EXPECT_EQ(memory.at_peak()[Category::activations], 0);
-  memory.reset_peak();
-  EXPECT_EQ(memory.peak(), 600);
-  EXPECT_EQ(memory.at_peak()[Category::workspace], 0);
 }
 
 TEST(TrackedMemory, MovesItsBlocks) {

@@ -1,0 +1,22 @@
+#include "bench/case_cost.hpp"
+
+#include "compute/backend.hpp"
+
+namespace tpbench {
+
+Shape shape_of(const Case& point) {
+  Shape shape = point.shape();
+  if (const BackendEntry* backend = find_backend(point.backend)) shape.scores_bytes = backend->scores_bytes;
+  return shape;
+}
+
+Cost cost_of(const Case& point, std::int64_t degree) {
+  Shape shape = shape_of(point);
+  shape.tp_degree = degree;
+  Cost cost = point.workload_row().cost(shape);
+  if (const BackendEntry* backend = find_backend(point.backend))
+    cost.memory[Category::workspace] += backend->workspace_bytes;
+  return cost;
+}
+
+}  // namespace tpbench
