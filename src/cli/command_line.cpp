@@ -355,7 +355,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   CLI::App* models =
-      app.add_subcommand("models", "List the models whose shapes a sweep can take by name (docs/models.md)");
+      app.add_subcommand("models", "List the models whose shapes a sweep can take by name, or show one's own file");
+  models->add_option("file", line.config, "A model's config.json: shows what is understood of it")->type_name("FILE");
   models->add_flag("--json", line.json, "As JSON");
   CLI::App* info = app.add_subcommand(
       "info", "Show machine, libraries, backends and binding, and what is wrong with them");

@@ -24,12 +24,14 @@ constexpr ModelColumn kFields[] = {
     {"f", "ffn_hidden_size", Align::right, [](const Model& m) { return Json(m.ffn_hidden_size); }},
     {"heads", "num_heads", Align::right, [](const Model& m) { return Json(m.num_heads); }},
     {"kv", "num_kv_heads", Align::right, [](const Model& m) { return Json(m.num_kv_heads); }},
+    {"d", "head_dim", Align::right, [](const Model& m) { return Json(m.head_dim); }},
     {"layers", "num_layers", Align::right, [](const Model& m) { return Json(m.num_layers); }},
     {"vocabulary", "vocabulary", Align::right, [](const Model& m) { return Json(m.vocabulary); }},
     {"norm", "norm", Align::left, [](const Model& m) { return Json(name_of(m.norm)); }},
     {"act", "activation", Align::left, [](const Model& m) { return Json(name_of(m.activation)); }},
     {"a layer", "parameters_per_layer", Align::right,
      [](const Model& m) { return Json(parameters_per_layer(transformer_of(m))); }},
+    {"all", "parameters", Align::right, [](const Model& m) { return Json(count_parameters(m).total()); }},
 };
 
 std::string cell_text(const Json& value) {
@@ -38,28 +40,37 @@ std::string cell_text(const Json& value) {
 
 }  // namespace
 
-std::string models_as_text() {
+std::string models_as_text(std::span<const Model> models) {
   TextTable table;
   for (const ModelColumn& field : kFields) table.add_column(field.heading, field.align);
-  for (const Model& model : all_models()) {
+  for (const Model& model : models) {
     std::vector<std::string> cells;
     for (const ModelColumn& field : kFields) cells.push_back(cell_text(field.get(model)));
     table.add_row(std::move(cells));
   }
   return table.to_string() +
-         "\n\"a layer\": its parameters without norms and biases. A sweep takes the shape of a layer by "
-         "name,\n"
-         "\"model\": \"llama3-8b\", and runs num_layers of it (1 by default). Sources: docs/models.md, or "
-         "--json.\n";
+         "\n\"a layer\": its parameters without norms and biases; \"all\": of the whole model, with embeddings, norms and\n"
+         "biases. A sweep takes the shape of a layer by name, \"model\": \"llama3-8b\", or from a model's own file,\n"
+         "\"model\": \"path/config.json\", and runs num_layers of it (1 by default). Sources: docs/models.md, or --json.\n";
 }
 
-std::string models_as_json() {
+std::string model_as_text(const Model& model) {
+  std::string text = models_as_text({&model, 1});
+  text.resize(text.find("\n\n") + 1);
+  if (model.not_run.empty()) return text;
+  text += "\nNot run as published:\n";
+  for (const std::string& what : model.not_run) text += "  " + what + '\n';
+  return text;
+}
+
+std::string models_as_json(std::span<const Model> models) {
   Json list = Json::array();
-  for (const Model& model : all_models()) {
+  for (const Model& model : models) {
     Json object;
     for (const ModelColumn& field : kFields) object[field.key] = field.get(model);
     object["title"] = model.title;
     object["source"] = model.source;
+    object["not_run"] = model.not_run;
     list.push_back(std::move(object));
   }
   return list.dump(2) + '\n';

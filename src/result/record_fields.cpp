@@ -235,6 +235,9 @@ int schema_of(const Json& document) {
 
 // What an older schema did not know is not in its records, though the program does.
 void drop_newer(Json& object, const Json& type, int schema) {
+  if (object.is_array() && type.contains("items")) {
+    for (Json& element : object) drop_newer(element, type.at("items"), schema);
+  }
   if (!object.is_object() || !type.contains("properties")) return;
   for (const auto& entry : type.at("properties").items()) {
     if (entry.value().value("x-since", 1) > schema)

@@ -190,7 +190,7 @@ std::vector<ModelFile> read_model_files(Json& resolved, const std::string& place
             {{"", pointer, shown(Json(name)),
               fmt::format("there is no file {}: paths of models are meant from the folder of the sweep file",
                           path.string())}});
-      ModelFile file = parse_model_file(read_file(path), path.string());
+      ModelFile file = load_model_file(path);
       file.model.name = name;
       known[name] = model_file_to_json(file);
     }
@@ -258,6 +258,10 @@ const ModelFile* Sweep::model_file_of(const Case& point) const {
 const Model* Sweep::model_of(const Case& point) const {
   const ModelFile* file = model_file_of(point);
   return file != nullptr ? &file->model : point.model_row();
+}
+
+ModelFile load_model_file(const std::filesystem::path& path) {
+  return parse_model_file(read_file(path), path.string());
 }
 
 Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,

@@ -40,6 +40,9 @@ const Json& sweep_schema();
 /// gets the defaults of keys that it did not know.
 Json resolve_sweep(const Json& sweep);
 
+/// Reads a model's own file (sweep/model_file.hpp). Throws UsageError.
+ModelFile load_model_file(const std::filesystem::path& path);
+
 /// Reads and checks a sweep. `overrides` are the texts of `--set key=value`, applied in order: the value is
 /// JSON, or else a comma-separated list, or else a string; a key may be dotted (measure.max_seconds). `place`
 /// names the source in messages ("sweep.json"). Throws UsageError with every fault found.

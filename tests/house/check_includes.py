@@ -26,7 +26,7 @@ FLOOR = {
 PAPER = {"workload", "sweep", "result", "report", "advisor"}
 MACHINE = {"measure", "tensor", "compute", "comm", "cuda", "layers", "environment", "bench"}
 # The arithmetic of samples needs no machine.
-PAPER_MAY_INCLUDE = {"measure/statistics.hpp"}
+PAPER_MAY_INCLUDE = {"measure/statistics.hpp", "measure/correlation.hpp"}
 
 # (library, its headers, where they may be included: a room "comm/" or a file "base/log.cpp")
 DOORWAYS = [

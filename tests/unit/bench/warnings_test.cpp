@@ -251,7 +251,8 @@ TEST(Warnings, SaysWhySamplingDidNotConverge) {
             "neighbouring samples are alike: 200 are worth 1 independent, too few for an interval: raise "
             "measure.max_samples, or use a quieter machine");
   EXPECT_EQ(message(200, [](double i) { return std::fmod(i, 2) < 1 ? 1e-3 : 2e-3; }),
-            "the step's interval is 33.3 % of its median after 200 samples: raise measure.max_samples or use a quieter "
+            "the step's interval is +-33.3 % of its median after 200 samples (measure.target_ci: +-2.0 %): raise "
+            "measure.max_samples or use a quieter "
             "machine");
 }
 

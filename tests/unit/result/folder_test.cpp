@@ -328,6 +328,7 @@ TEST_F(FolderTest, IntervalsAreCheckedByTheRuleThatMadeThem) {
   for (auto part : {&TimeResult::compute, &TimeResult::communication, &TimeResult::wait, &TimeResult::other}) {
     Quantity& quantity = (*record.time).*part;
     quantity.samples_s.resize(60, quantity.samples_s[0]);
+    quantity.epoch_medians_s = {summarise(quantity.samples_s).median};
     quantity.summary = summarise(quantity.samples_s);
   }
   const fs::path file = root_ / (record_.id + ".json");
