@@ -138,6 +138,22 @@ std::vector<UnmatchedCase> join(const ResultSet& base, const ResultSet& other) {
 
 bool is_usable(const Record* record) { return record != nullptr && is_timed(*record); }
 
+// Schema 2 times what ranks do together on one clock; what schema 1 calls communication, wait and other is another
+// quantity.
+bool defines_otherwise(const Record& base, const Record& other) {
+  constexpr int kOneClock = 2;
+  return (base.schema < kOneClock) != (other.schema < kOneClock);
+}
+
+// In how many latencies, of the record of either that knows, a step is done: with few the start of a step, which is
+// another in schema 2, is a part of it that counts.
+bool is_of_few_latencies(const Record& base, const Record& other) {
+  constexpr double kMany = 50;
+  const Record& newer = base.schema > other.schema ? base : other;
+  if (!newer.clock || newer.clock->clocks == 1) return false;
+  return newer.time->step.summary.median < kMany * newer.clock->worst_case_s;
+}
+
 // "algorithm (mpi in A, shm in B)": fields that have no value in common, when no case has.
 std::string why_nothing_in_common(const ResultSet& base, const ResultSet& other) {
   std::vector<std::string> differing;
@@ -217,6 +233,18 @@ std::vector<std::string> remarks_on(const Comparison& comparison) {
         "machine; set threads_per_rank to compare like with like",
         count, cases.size()));
   }
+  if (const std::size_t count = count_records(cases, defines_otherwise)) {
+    std::string remark = fmt::format(
+        "{} of {} cases were measured by definitions of schema 1 in one folder and of schema 2 in the other: their "
+        "communication is not compared, nor are wait, other and busbw to be (docs/methodology.md, \"Older records\")",
+        count, cases.size());
+    if (const std::size_t few = count_records(cases, [](const Record& a, const Record& b) {
+          return defines_otherwise(a, b) && is_of_few_latencies(a, b);
+        })) {
+      remark += fmt::format("; {} have a step under 50 latencies of their network, of which how it begins is a part", few);
+    }
+    remarks.push_back(remark);
+  }
   if (const std::size_t count = count_records(cases, [](const Record& a, const Record& b) {
         return std::min(a.epochs_done, b.epochs_done) < 2;
       })) {
@@ -246,6 +274,7 @@ Comparison compare(const ResultSet& base, const ResultSet& other) {
     compared.other = pair.other;
     for (std::size_t i = 0; i < compared.cells.size(); ++i) {
       const auto member = kComparedQuantities[i].member;
+      if (member == &TimeResult::communication && defines_otherwise(*pair.base, *pair.other)) continue;
       compared.cells[i] = measure_cell(comparison, (*pair.base->time).*member, (*pair.other->time).*member);
     }
     comparison.cases.push_back(std::move(compared));
