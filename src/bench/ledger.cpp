@@ -1,5 +1,7 @@
 #include "bench/ledger.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -8,6 +10,7 @@
 #include "base/units.hpp"
 #include "bench/record_builder.hpp"
 #include "bench/warnings.hpp"
+#include "result/running.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
@@ -79,6 +82,13 @@ void Ledger::start(const std::string& id, const Team& team) {
   record.ranks = rank_info(team, facts_);
   running_ = id;
   case_stopwatch_.restart();
+  const RankPlace& own = facts_.ranks.front();
+  Record left = record;
+  fail_record(left, ReasonCode::lost,
+              fmt::format("the run ended during this case and left no word: rank 0 (process {} on {}) was killed, or "
+                          "its host was lost",
+                          own.pid, own.host));
+  mark_running(run_.folder->path(), left);
 }
 
 void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Team& team) {
@@ -91,16 +101,21 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
     skip_record(record, *outcome.reason_code, *outcome.reason);
   } else if (!record.reason) {
     add_outcome(record, outcome, team, facts_);
-    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, record,
-                                     devices_of(run_.devices, record.point.backend)});
+    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, history_,
+                                     record, devices_of(run_.devices, record.point.backend)});
+    if (outcome.reference) history_.add(active_ranks(team), *outcome.reference);
   }
   save(id);
+  clear_running(run_.folder->path());
 }
 
 void Ledger::give_up(ReasonCode code, const std::string& reason) {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock() || running_.empty()) return;
   Record& record = records_[index_.at(running_)];
+  clear_running(run_.folder->path());
+  // The epochs before stay: what was lost is not the case's fault.
+  if (code == ReasonCode::lost && record.epochs_done > 0) return;
   record.duration_s += case_stopwatch_.elapsed_s();
   fail_record(record, code, reason);
   run_.folder->write_record(record);
@@ -110,7 +125,7 @@ void Ledger::give_up(ReasonCode code, const std::string& reason) {
 void Ledger::hold_files() {
   // A disk that does not answer must not keep the process: its temporary file is removed when the sweep is
   // resumed.
-  (void)mutex_.try_lock_for(std::chrono::seconds(3));
+  if (mutex_.try_lock_for(std::chrono::seconds(3))) clear_running(run_.folder->path());
 }
 
 std::vector<Record> Ledger::in_sweep_order() const {
@@ -142,7 +157,7 @@ void Ledger::save(const std::string& id) {
   const std::vector<std::size_t>& series = series_.at(series_id(records_[saved]));
   const Record* baseline = nullptr;
   for (const std::size_t index : series) {
-    if (is_timed(records_[index]) && records_[index].point.tp_degree == 1) baseline = &records_[index];
+    if (is_timed(records_[index]) && records_[index].point.layout.ranks() == 1) baseline = &records_[index];
   }
   for (const std::size_t index : series) {
     const bool changed = rescale(records_[index], baseline);

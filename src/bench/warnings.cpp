@@ -16,6 +16,7 @@
 #include "comm/communicator.hpp"
 #include "environment/core_findings.hpp"
 #include "environment/host.hpp"
+#include "environment/launch.hpp"
 #include "environment/noise.hpp"
 
 namespace tpbench {
@@ -101,6 +102,16 @@ Message noisy_machine(const WarningInputs& in) {
       "the same work took up to {} longer (95th percentile against the fastest): other programs or a "
       "shared machine; repeat with measure.epochs of 6 or more",
       format_percent(in.facts.worst_noise));
+}
+
+Message machine_drift(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return drift(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
+Message busy_neighbour(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return neighbour(*in.outcome.reference, in.history, active_ranks(in.team));
 }
 
 // The active ranks that `is_one` says yes to, as words: "rank 3 (n2)", "ranks 3 (n2) and 12 more".
@@ -199,14 +210,22 @@ Message not_converged(const WarningInputs& in) {
         "sampling met a cap in an epoch before its interval was narrow enough ({} samples in {} epochs): {}",
         step.samples, in.record.epochs_done, remedy);
   }
-  if (!step.ci95)
+  constexpr std::size_t kFewestForInterval = 6;
+  if (!step.ci95 && step.samples < kFewestForInterval)
     return fmt::format("{} {} too few for an interval: {}", counted(step.samples, "sample"),
                        step.samples == 1 ? "is" : "are", remedy);
+  if (!step.ci95)
+    return fmt::format(
+        "neighbouring samples are alike: {} are worth {} independent, too few for an interval: {}, or use a quieter "
+        "machine",
+        step.samples, step.effective_samples.value_or(0), remedy);
+  const double half_width = ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median;
+  if (half_width <= measure.target_ci)
+    return fmt::format("{} samples cannot tell whether they are independent: {}", step.samples, remedy);
   return fmt::format(
       "the step's interval is +-{:.1f} % of its median after {} samples (measure.target_ci: +-{:.1f} %): {} or "
       "use a quieter machine",
-      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, 100 * measure.target_ci,
-      remedy);
+      100 * half_width, step.samples, 100 * measure.target_ci, remedy);
 }
 
 Message short_step(const WarningInputs& in) {
@@ -275,7 +294,7 @@ Message shared_gpu(const WarningInputs& in) {
 }
 
 Message staged(const WarningInputs& in) {
-  if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
+  if (in.record.status != Status::ok || in.point.layout.tp == 1 ||
       in.record.data_path != name_of(DataPath::staged))
     return std::nullopt;
   std::vector<std::string> direct;
@@ -326,8 +345,8 @@ Message no_spare_core(const WarningInputs& in) {
       if (cores > in.outcome.backend_threads) continue;
       return fmt::format(
           "rank {} computes on {} thread(s), communicates on one more and has {} core(s): lower "
-          "threads_per_rank or bind wider (mpirun --bind-to none)",
-          rank, in.outcome.backend_threads, cores);
+          "threads_per_rank or bind wider ({})",
+          rank, in.outcome.backend_threads, cores, unbound_to_type());
     }
   }
   return std::nullopt;
@@ -374,6 +393,8 @@ constexpr Row kWarnings[] = {
     {"cpu_governor", cpu_governor},
     {"small_pages", small_pages},
     {"noisy_machine", noisy_machine},
+    {"machine_drift", machine_drift},
+    {"busy_neighbour", busy_neighbour},
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"below_clock_error", below_clock_error},

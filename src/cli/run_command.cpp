@@ -22,6 +22,7 @@
 #include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
+#include "compute/reference_work.hpp"
 #include "environment/environment.hpp"
 #include "environment/launch_facts.hpp"
 #include "measure/clock.hpp"
@@ -37,10 +38,10 @@ std::filesystem::path sweep_file(const CommandLine& line) {
                              : std::filesystem::path(line.config);
 }
 
-std::int64_t largest_degree(const std::vector<Case>& cases) {
-  std::int64_t degree = 1;
-  for (const Case& point : cases) degree = std::max(degree, point.tp_degree);
-  return degree;
+std::int64_t most_ranks(const std::vector<Case>& cases) {
+  std::int64_t ranks = 1;
+  for (const Case& point : cases) ranks = std::max(ranks, point.layout.ranks());
+  return ranks;
 }
 
 struct Selected {
@@ -52,6 +53,14 @@ struct Selected {
 Selected select(Sweep sweep, std::vector<std::string> filters) {
   std::vector<Case> cases = filter_cases(sweep.cases, filters);
   return {std::move(sweep), std::move(filters), std::move(cases)};
+}
+
+// --continue is --resume where there is something to go on with, and else --output.
+CommandLine settled(CommandLine line) {
+  if (line.continued.empty()) return line;
+  const bool begun = std::filesystem::exists(std::filesystem::path(line.continued) / "sweep.json");
+  (begun ? line.resume : line.output) = line.continued;
+  return line;
 }
 
 // To go on means to go on with the same cases, unless something else is asked for.
@@ -75,6 +84,18 @@ Selected read_sweep(const CommandLine& line) {
   Selected selected = select(std::move(sweep), filters_of(line));
   for (const std::string& remark : selected.sweep.remarks) log::warning(remark);
   return selected;
+}
+
+// What rank 0 makes of the command line when it has looked at the files.
+struct Asked {
+  CommandLine line;
+  Selected selected;
+};
+
+Asked read_files(const CommandLine& typed) {
+  CommandLine line = settled(typed);
+  Selected selected = read_sweep(line);
+  return {std::move(line), std::move(selected)};
 }
 
 Selected share_sweep(std::optional<Selected> mine, const Control& world) {
@@ -165,7 +186,7 @@ Output open_output(const CommandLine& line, const Launch& launch, const LaunchFa
 void check_launch(const Launch& launch, long world_size, const std::vector<Case>& cases,
                   const CommandLine& line) {
   if (const auto problem =
-          why_launch_cannot_run(launch, world_size, static_cast<long>(largest_degree(cases)), line.typed)) {
+          why_launch_cannot_run(launch, world_size, static_cast<long>(most_ranks(cases)), line.typed)) {
     throw EnvironmentError(*problem);
   }
 }
@@ -220,21 +241,32 @@ std::vector<Record> run_to_the_end(const SweepRun& run, Session& session, const 
   try {
     return run_sweep(run, session, facts, parts);
   } catch (const EnvironmentError& error) {
-    throw EnvironmentError(fmt::format("{}\n{}", error.what(), run.how_to_resume));
+    const std::string words = error.what();  // none where rank 0 has said them
+    throw EnvironmentError(words.empty() ? run.how_to_resume : fmt::format("{}\n{}", words, run.how_to_resume));
   }
 }
 
-ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const Parts& parts, Session& session,
-                          std::optional<Selected> mine) {
+ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const Parts& parts,
+                          Session& session, std::optional<Asked> asked) {
   const Stopwatch stopwatch;
   const Control& world = session.world();
-  check_launch(launch, world.size(), mine ? mine->cases : std::vector<Case>(), line);
-  const Selected selected = share_sweep(std::move(mine), world);
+  check_launch(launch, world.size(), {}, typed);
+  // What rank 0 finds wrong ends all: where a launcher leaves ranks to themselves nothing else would.
+  on_first_rank(world, [&] {
+    if (!asked) asked = read_files(typed);
+  });
+  const CommandLine& line = asked ? asked->line : typed;
+  const bool resume = world.broadcast(line.resume.empty() ? 0 : 1) == 1;
+  const Selected selected =
+      share_sweep(asked ? std::optional(std::move(asked->selected)) : std::nullopt, world);
   keep_heap_small();
-  const LaunchFacts facts = gather_launch_facts(session);
+  ReferenceWork reference = take_reference_work(session);
+  const LaunchFacts facts = gather_launch_facts(session, reference);
 
   std::optional<Output> output;
   SweepRun run(selected.sweep, selected.cases);
+  // Without BLAS there is no product to time.
+  if (!facts.blas_problem) run.reference = &reference;
   run.devices = open_backends(backends_of(selected.cases), session);
   const std::vector<Json> devices = describe_devices(run.devices, session);
   on_first_rank(world, [&] {
@@ -247,12 +279,14 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
     if (const auto idle = why_ranks_idle(selected.cases, session.host_of(), run.devices)) log::info(*idle);
     run.folder = &output->folder;
     run.environment_file = output->environment_file;
+    run.folder_path = std::filesystem::absolute(output->folder.path());
     run.label = output->label;
     run.how_to_resume =
         fmt::format("finished records stay in {}; go on with --resume {}", path, shell_quoted(path));
   });
   run.how_to_resume = world.broadcast(run.how_to_resume);  // whoever lives may have to say it
-  run.resume = !line.resume.empty();
+  run.folder_path = world.broadcast(run.folder_path);
+  run.resume = resume;
   run.quiet = line.quiet;
   run.watchdog_s = line.watchdog_s;
   run.summarise = [](const std::vector<Record>& records) { return render_csv(records); };
@@ -275,19 +309,21 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
 }  // namespace
 
 ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts) {
-  const bool first = launch.rank.value_or(0) == 0;
-  std::optional<Selected> selected;
-  if (first) selected = read_sweep(line);
   if (line.dry_run) {
-    if (first) print_results(render_plan(line.format, selected->cases, why_never_run,
-                                         [](const Case& point, std::int64_t degree) { return cost_of(point, degree); }),
-                             "");
+    if (launch.rank.value_or(0) == 0)
+      print_results(render_plan(line.format, read_files(line).selected.cases, why_never_run,
+                                [](const Case& point, const Layout& layout) { return cost_of(point, layout); }),
+                    "");
     return ExitStatus::ok;
   }
-  if (launch.launcher == "none") check_launch(launch, 1, selected->cases, line);
-  Session session(launch.launcher == "none");
+  std::optional<Asked> asked;
+  if (launch.launcher == "none") {
+    asked = read_files(line);
+    check_launch(launch, 1, asked->selected.cases, line);
+  }
+  Session session = start_session(launch, line);
   try {
-    return run_in_session(line, launch, parts, session, std::move(selected));
+    return run_in_session(line, launch, parts, session, std::move(asked));
   } catch (const UsageError&) {
     throw;  // all ranks heard of it and leave together
   } catch (const EnvironmentError&) {
@@ -304,7 +340,7 @@ ExitStatus validate_command(const CommandLine& line, const Launch& launch) {
   const Sweep sweep = load_sweep(line.config, line.overrides, built_in_availability());
   for (const std::string& remark : sweep.remarks) log::warning(remark);
   fmt::print("{}: valid, {}, up to {}\n", line.config, counted(sweep.cases.size(), "case"),
-             counted(static_cast<std::size_t>(largest_degree(sweep.cases)), "rank"));
+             counted(static_cast<std::size_t>(most_ranks(sweep.cases)), "rank"));
   return ExitStatus::ok;
 }
 

@@ -21,7 +21,7 @@ enum class Activity : std::uint32_t {
 };
 
 /// Which part of a case is running.
-enum class Phase : std::uint32_t { idle, setup, fill, verification, warm_up, sampling, report };
+enum class Phase : std::uint32_t { idle, setup, fill, verification, warm_up, sampling, reference, report };
 
 /// One rank's sign of life, in memory that the ranks of its host share: written by the rank's main thread at
 /// every mark, read by watchdogs. Two relaxed stores a mark, on a cache line of its own: a few nanoseconds.
@@ -32,7 +32,8 @@ struct alignas(128) Heartbeat {
   std::atomic<std::uint64_t> step{0};  ///< of this phase; 0 where there are none
   std::atomic<std::int64_t> process_id{0};
   std::atomic<std::int64_t> world_rank{-1};
-  std::atomic<bool> leaving{false};  ///< this rank has said why it ends, or ends because it was told to
+  /// What this rank ends with, by its own will or because it was told to, and has said why; 0: it stays.
+  std::atomic<int> leaving{0};
 
   void beat(Activity now) {
     activity.store(now, std::memory_order_relaxed);
@@ -58,4 +59,5 @@ TPBENCH_ENUM_NAMES(tpbench::Activity, {tpbench::Activity::none, "between segment
 TPBENCH_ENUM_NAMES(tpbench::Phase, {tpbench::Phase::idle, "idle"}, {tpbench::Phase::setup, "setup"},
                    {tpbench::Phase::fill, "fill"}, {tpbench::Phase::verification, "verification"},
                    {tpbench::Phase::warm_up, "warm-up"}, {tpbench::Phase::sampling, "sampling"},
+                   {tpbench::Phase::reference, "reference work"},
                    {tpbench::Phase::report, "report"});

@@ -24,6 +24,7 @@ enum class Stop {
   verification,
   error,
   watchdog,
+  lost,
   unknown  ///< the clocks of the hosts cannot tell communication from waiting
 };
 
@@ -57,4 +58,5 @@ TPBENCH_ENUM_NAMES(tpbench::Stop, {tpbench::Stop::compute, "compute"},
                    {tpbench::Stop::other, "other"}, {tpbench::Stop::divisibility, "divisibility"},
                    {tpbench::Stop::ranks, "ranks"}, {tpbench::Stop::placement, "placement"},
                    {tpbench::Stop::memory, "memory"}, {tpbench::Stop::verification, "verification"},
-                   {tpbench::Stop::error, "error"}, {tpbench::Stop::watchdog, "watchdog"}, {tpbench::Stop::unknown, "unknown"});
+                   {tpbench::Stop::error, "error"}, {tpbench::Stop::watchdog, "watchdog"},
+                   {tpbench::Stop::lost, "lost"}, {tpbench::Stop::unknown, "unknown"});

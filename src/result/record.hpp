@@ -12,6 +12,7 @@
 #include "base/enum_names.hpp"
 #include "base/field.hpp"
 #include "measure/statistics.hpp"
+#include "result/reference_times.hpp"
 #include "sweep/case.hpp"
 #include "workload/memory.hpp"
 #include "workload/model_memory.hpp"
@@ -26,7 +27,7 @@ inline constexpr int kRecordSchema = 2;
 enum class Status { ok, skipped, failed };
 
 /// What stopped a case that is not ok, as one word that programs can read; `reason` says it to people.
-enum class ReasonCode { combination, divisibility, ranks, placement, memory, verification, error, watchdog };
+enum class ReasonCode { combination, divisibility, ranks, placement, memory, verification, error, watchdog, lost };
 
 /// One timed quantity of a case: its samples, oldest first, and what they say.
 struct Quantity {
@@ -208,6 +209,7 @@ struct Record {
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
   std::optional<ClockResult> clock;      ///< of a case that has times; not in records of schema 1
+  std::vector<ReferenceResult> reference;  ///< one per epoch; empty where it was not run beside the case
   std::optional<DeviceResult> device;    ///< of a case on devices that tell
   std::optional<OverlapResult> overlap;  ///< of an ok case that overlaps
   VerificationResult verification;
@@ -247,4 +249,4 @@ TPBENCH_ENUM_NAMES(tpbench::ReasonCode, {tpbench::ReasonCode::combination, "comb
                    {tpbench::ReasonCode::divisibility, "divisibility"}, {tpbench::ReasonCode::ranks, "ranks"},
                    {tpbench::ReasonCode::placement, "placement"}, {tpbench::ReasonCode::memory, "memory"},
                    {tpbench::ReasonCode::verification, "verification"}, {tpbench::ReasonCode::error, "error"},
-                   {tpbench::ReasonCode::watchdog, "watchdog"});
+                   {tpbench::ReasonCode::watchdog, "watchdog"}, {tpbench::ReasonCode::lost, "lost"});

@@ -194,6 +194,12 @@ Rows<Record> result_rows() {
                   {.meaning = "what it was timed by, and how well: see \"Clocks\"",
                    .null = "the case is not ok, or its record is of schema 1",
                    .since = 2}),
+      field("reference", &Record::reference,
+            {.meaning =
+                 "fixed work beside the case, all its ranks at once, one entry per epoch: what changes its "
+                 "time is the machine (docs/methodology.md, \"The machine\")",
+             .null = "tensors are on a device, or the case is not ok",
+             .since = 2}),
       timed_field(
           "device", &Record::device,
           {.meaning =

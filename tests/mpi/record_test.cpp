@@ -15,14 +15,14 @@ namespace {
 Record record_of(const Case& point) {
   LaunchFacts facts;
   facts.ranks.resize(static_cast<std::size_t>(world().size()));
-  Record record = start_record(case_id(point), point);
+  Record record = start_record(case_id(point), point, nullptr);
   add_outcome(record, run(point, built_in_parts()), team_for(point), facts);
   return record;
 }
 
 Case attention_with_one_kv_head(std::int64_t tokens) {
   Case point = make_case({.workload = "attention", .pass = Pass::forward_backward}, {tokens, 60, 132, tokens, 12, 1});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   normalise_case(point);
   return point;
 }
@@ -50,9 +50,9 @@ class ClockOfARecord : public testing::Test {
  protected:
   void SetUp() override {
     point_ = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
-    point_.tp_degree = 2;
+    point_.layout.tp = 2;
     normalise_case(point_);
-    record_ = start_record(case_id(point_), point_);
+    record_ = start_record(case_id(point_), point_, nullptr);
     facts_.ranks.resize(static_cast<std::size_t>(world().size()));
     outcome_.status = Status::ok;
     Samples& samples = outcome_.samples;
@@ -141,7 +141,7 @@ TEST_F(ClockOfARecord, SaysThatABarrierStarted) {
 
 TEST(Overlap, TheOtherWaysAreSampledToo) {
   Case point = make_case({"row_linear"}, {512, 60, 132, 512, 12, 4});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   point.overlap_chunks = 4;
   normalise_case(point);
   const CaseOutcome outcome = run(point, built_in_parts());
