@@ -33,6 +33,9 @@ std::int64_t Ledger::keep(const std::string& id) {
   const Record& record = found->second;
   const bool checked = record.verification.passed.has_value() || run_.sweep.verify == VerifyMode::off;
   if (!checked || !is_timed(record)) return 0;
+  // What is measured now is defined otherwise than in an older schema: epochs of both are no sample of anything.
+  const bool goes_on = record.epochs_done < run_.sweep.measure.epochs;
+  if (goes_on && record.schema < kRecordSchema) return 0;
   add(record);
   return std::min(record.epochs_done, run_.sweep.measure.epochs);
 }

@@ -5,6 +5,13 @@ namespace {
 
 double median_of(const std::vector<double>& samples_s) { return summarise(samples_s).median; }
 
+// Empty where the clocks of the hosts cannot tell.
+std::optional<double> told_median(const Samples& samples, double clock_error_s) {
+  if (!samples.communication_known || !is_above_error(samples.communication_s, samples.differences, clock_error_s))
+    return std::nullopt;
+  return median_of(samples.communication_s);
+}
+
 enum Which { serial, compute_alone, chunked_compute_alone };
 
 }  // namespace
@@ -49,8 +56,9 @@ OverlapResult OverlapVariants::finish(const Samples& overlapped) {
   result.serial_s = median_of(variants_[serial].samples.step_s);
   result.compute_s = median_of(variants_[compute_alone].samples.compute_s);
   result.chunked_compute_s = median_of(variants_[chunked_compute_alone].samples.compute_s);
-  result.communication_s = median_of(variants_[serial].samples.communication_s);
-  result.exposed_s = median_of(overlapped.communication_s);
+  const double error_s = team_.clock->quality().error_s;
+  result.communication_s = told_median(variants_[serial].samples, error_s);
+  result.exposed_s = told_median(overlapped, error_s);
   result.overlapped_compute_s = median_of(overlapped.compute_s);
   return result;
 }

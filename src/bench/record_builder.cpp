@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "bench/case_cost.hpp"
 
@@ -28,13 +29,15 @@ Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(
 
 // The median time of all collectives of this kind in a step, over all epochs; 0 when it is not known of each. Where
 // there is one kind only, its time is the communication time of the record; only several kinds need telling apart.
-double median_of(CollectiveResult& collective, const Record& record, const Samples& samples) {
+double median_of(CollectiveResult& collective, const Record& record, const Samples& samples, double clock_error_s) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
   const std::int64_t part = collective.ranks == record.point.layout.tp ? 0 : collective.ranks;
   const EventKey kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
   for (const Samples::OfCollective& measured : samples.collectives) {
-    if (measured.kind == kind)
+    const bool tells = !measured.communication_s.empty() &&
+                       is_above_error(measured.communication_s, measured.differences, clock_error_s);
+    if (measured.kind == kind && tells)
       collective.epoch_medians_s.push_back(summarise(measured.communication_s).median);
   }
   // Records of an older schema did not keep those of their epochs.
@@ -43,12 +46,12 @@ double median_of(CollectiveResult& collective, const Record& record, const Sampl
   return of_each ? summarise(collective.epoch_medians_s).median : 0;
 }
 
-void add_bandwidths(Record& record, const Samples& samples) {
+void add_bandwidths(Record& record, const Samples& samples, double clock_error_s) {
   // What shows of a collective that overlaps is not its time.
   if (record.point.shape().overlaps()) return;
   for (CollectiveResult& collective : record.collectives) {
     if (collective.ranks == 1 || collective.calls_per_step == 0) continue;
-    const double median_s = median_of(collective, record, samples);
+    const double median_s = median_of(collective, record, samples, clock_error_s);
     collective.algbw_gb_per_s.reset();
     collective.busbw_gb_per_s.reset();
     if (median_s <= 0) continue;
@@ -59,25 +62,83 @@ void add_bandwidths(Record& record, const Samples& samples) {
   }
 }
 
-void add_times(Record& record, const Samples& samples) {
+// A quantity that is a sum of so many differences between clocks.
+struct MeasuredPart {
+  const char* name;
+  Quantity TimeResult::*member;
+  const std::vector<double>& samples_s;
+  std::int64_t differences;
+};
+
+// Null for good, once the clocks could not tell it in one epoch.
+void append_told(Record& record, const MeasuredPart& part, double error_s) {
+  std::vector<std::string>& untold = record.clock->untold;
+  if (std::find(untold.begin(), untold.end(), part.name) != untold.end()) return;
+  Quantity& quantity = (*record.time).*part.member;
+  if (!part.samples_s.empty() && is_above_error(part.samples_s, part.differences, error_s))
+    return append(quantity, part.samples_s);
+  quantity = {};
+  untold.emplace_back(part.name);
+}
+
+void append_doubtful(Record& record, const MeasuredPart& part, double error_s) {
+  if (part.samples_s.empty()) return append_told(record, part, error_s);
+  append((*record.time).*part.member, part.samples_s);
+  std::vector<std::string>& doubtful = record.clock->doubtful;
+  if (is_above_error(part.samples_s, part.differences, error_s)) return;
+  if (std::find(doubtful.begin(), doubtful.end(), part.name) == doubtful.end()) doubtful.emplace_back(part.name);
+}
+
+// With several epochs the worst of them.
+void add_clock(Record& record, const CaseOutcome& outcome) {
+  const bool is_first = !record.clock.has_value();
+  if (is_first) record.clock.emplace();
+  ClockResult& clock = *record.clock;
+  const ClockQuality& now = outcome.clock;
+  const Samples& samples = outcome.samples;
+  clock.clocks = std::max(clock.clocks, now.domains);
+  clock.aligned = clock.aligned && now.aligned;
+  if (!now.aligned) clock.start = StartMethod::barrier;
+  clock.error_s = std::max(clock.error_s, now.error_s);
+  clock.worst_case_s = std::max(clock.worst_case_s, now.worst_case_s);
+  if (std::abs(now.drift_ppm) > std::abs(clock.drift_ppm)) clock.drift_ppm = now.drift_ppm;
+  clock.offsets_s = now.offset_s;
+  clock.differences_per_step = samples.differences;
+  clock.start_margin_s = outcome.start_margin_s;
+  clock.starts += samples.starts;
+  clock.late_starts += samples.late_starts;
+  if (!samples.device_error_s.empty())
+    clock.device_error_s = std::max(clock.device_error_s.value_or(0), summarise(samples.device_error_s).median);
+}
+
+void add_times(Record& record, const Samples& samples, double clock_error_s) {
   if (!record.time) record.time.emplace();
   append(record.time->step, samples.step_s);
   append(record.time->compute, samples.compute_s);
-  append(record.time->communication, samples.communication_s);
-  append(record.time->wait, samples.wait_s);
-  append(record.time->other, samples.other_s);
+  const std::int64_t all = samples.differences;
+  append_told(record, {"communication", &TimeResult::communication, samples.communication_s, all}, clock_error_s);
+  append_doubtful(record, {"wait", &TimeResult::wait, samples.wait_s, all}, clock_error_s);
+  append_doubtful(record, {"wait_mean", &TimeResult::wait_mean, samples.wait_mean_s, all}, clock_error_s);
+  append_doubtful(record, {"imbalance", &TimeResult::imbalance, samples.imbalance_s, all}, clock_error_s);
+  append_doubtful(record, {"other", &TimeResult::other, samples.other_s, all}, clock_error_s);
   if (record.point.pass == Pass::forward_backward) {
     append(record.time->forward_compute, samples.compute_by_half_s[0]);
     append(record.time->backward_compute, samples.compute_by_half_s[1]);
-    append(record.time->forward_communication, samples.communication_by_half_s[0]);
-    append(record.time->backward_communication, samples.communication_by_half_s[1]);
+    append_told(record,
+                {"forward_communication", &TimeResult::forward_communication, samples.communication_by_half_s[0],
+                 samples.differences_by_half[0]},
+                clock_error_s);
+    append_told(record,
+                {"backward_communication", &TimeResult::backward_communication, samples.communication_by_half_s[1],
+                 samples.differences_by_half[1]},
+                clock_error_s);
   }
-  if (!samples.host_step_s.empty()) append(record.time->host_step, samples.host_step_s);
+  append(record.time->host_step, samples.host_step_s);
   record.converged = record.converged.value_or(true) && samples.converged;
   const double compute_s = record.time->compute.summary.median;
   if (record.flop_per_rank.value_or(0) > 0 && compute_s > 0)
     record.gflops_per_rank = *record.flop_per_rank / compute_s / 1e9;
-  add_bandwidths(record, samples);
+  add_bandwidths(record, samples, clock_error_s);
 }
 
 // The mean over the epochs so far.
@@ -89,10 +150,15 @@ void add_overlap(Record& record, const OverlapResult& overlap) {
   const auto epochs = static_cast<double>(record.epochs_done + 1);
   OverlapResult& mean = *record.overlap;
   for (const auto part :
-       {&OverlapResult::compute_s, &OverlapResult::chunked_compute_s, &OverlapResult::communication_s,
-        &OverlapResult::serial_s, &OverlapResult::overlapped_s, &OverlapResult::overlapped_compute_s,
-        &OverlapResult::exposed_s})
+       {&OverlapResult::compute_s, &OverlapResult::chunked_compute_s, &OverlapResult::serial_s,
+        &OverlapResult::overlapped_s, &OverlapResult::overlapped_compute_s})
     mean.*part += (overlap.*part - mean.*part) / epochs;
+  for (const auto part : {&OverlapResult::communication_s, &OverlapResult::exposed_s}) {
+    if (mean.*part && overlap.*part)
+      *(mean.*part) += (*(overlap.*part) - *(mean.*part)) / epochs;
+    else
+      (mean.*part).reset();
+  }
 }
 
 // Names as NVML has them, nvmlClocksEventReason...
@@ -118,6 +184,7 @@ DeviceMoment moment_of(const DeviceState& state) {
 
 void drop_times(Record& record) {
   record.device.reset();
+  record.clock.reset();
   record.overlap.reset();
   record.reference.clear();
   record.time.reset();
@@ -214,7 +281,8 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
     record.memory->device_in_use = outcome.device_in_use;
   }
   if (outcome.status == Status::ok) {
-    add_times(record, outcome.samples);
+    add_clock(record, outcome);
+    add_times(record, outcome.samples, outcome.clock.error_s);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
     if (outcome.reference) record.reference.push_back(*outcome.reference);
     if (outcome.device_before && outcome.device_after)

@@ -12,6 +12,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "bench/clock_warnings.hpp"
 #include "comm/communicator.hpp"
 #include "environment/core_findings.hpp"
 #include "environment/host.hpp"
@@ -249,17 +250,18 @@ Message slow_rank(const WarningInputs& in) {
 }
 
 Message imbalance(const WarningInputs& in) {
-  if (in.record.status != Status::ok) return std::nullopt;
-  const double wait = in.record.time->wait.summary.median, step = in.record.time->step.summary.median;
+  if (in.record.status != Status::ok || !is_known(in.record.time->imbalance)) return std::nullopt;
+  const double wait = in.record.time->imbalance.summary.median, step = in.record.time->step.summary.median;
   if (wait <= 0.1 * step) return std::nullopt;
   return fmt::format(
-      "the ranks' waits at the collectives, added up, are {} of the step: unequal cores, binding or "
-      "other programs",
+      "a rank waits {} of the step at the collectives for ranks that come late: unequal cores, binding or other "
+      "programs",
       format_percent(wait / step));
 }
 
 Message unexplained(const WarningInputs& in) {
   if (in.record.status != Status::ok) return std::nullopt;
+  if (!is_known(in.record.time->other)) return std::nullopt;
   const double other = in.record.time->other.summary.median, step = in.record.time->step.summary.median;
   // What a rank does around its segments takes a microsecond or two.
   constexpr double kAround_s = 5e-6;
@@ -395,6 +397,9 @@ constexpr Row kWarnings[] = {
     {"busy_neighbour", busy_neighbour},
     {"not_converged", not_converged},
     {"short_step", short_step},
+    {"below_clock_error", below_clock_error},
+    {"device_clock_error", device_clock_error},
+    {"late_starts", late_starts},
     {"imbalance", imbalance},
     {"slow_rank", slow_rank},
     {"unexplained", unexplained},

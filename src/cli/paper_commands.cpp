@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "cli/commands.hpp"
 #include "report/compare_render.hpp"
@@ -110,6 +111,10 @@ NcclTestsExport export_collectives(const ResultSet& set) {
   if (exported.on_one_rank > 0) {
     log::info(fmt::format("{} case{} on one rank left out: nothing is moved there", exported.on_one_rank,
                           exported.on_one_rank == 1 ? "" : "s"));
+  }
+  if (exported.untold > 0) {
+    log::info(fmt::format("{} left out: the clocks of their hosts cannot tell the time (below_clock_error)",
+                          counted(exported.untold, "case")));
   }
   return exported;
 }

@@ -24,9 +24,10 @@ double compute_share(const Record& record, std::size_t quantity) {
   const auto member = kComparedQuantities[quantity].member;
   if (member == &TimeResult::compute) return 1;
   if (member == &TimeResult::communication) return 0;
+  const Quantity& communication = record.time->communication;
   const double compute_s = record.time->compute.summary.median;
-  const double communication_s = record.time->communication.summary.median;
-  const double sum = compute_s + communication_s;
+  const double sum =
+      is_known(communication) ? compute_s + communication.summary.median : record.time->step.summary.median;
   return sum > 0 ? std::clamp(compute_s / sum, 0.0, 1.0) : 1;
 }
 
@@ -226,7 +227,30 @@ std::optional<MachineChange> machine_change(const std::vector<CaseLaunches>& cas
   return MachineChange{test->ratio, test->ci95, test->p_value};
 }
 
+bool defines_otherwise(const CaseLaunches& launches) {
+  constexpr int kOneClock = 2;
+  const auto is_older = [](const Record* record) { return record->schema < kOneClock; };
+  const auto older = std::count_if(launches.base.begin(), launches.base.end(), is_older) +
+                     std::count_if(launches.other.begin(), launches.other.end(), is_older);
+  return older > 0 && static_cast<std::size_t>(older) < launches.base.size() + launches.other.size();
+}
+
 Evidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts) {
+  const auto tells = [&](const std::vector<const Record*>& records) {
+    return std::all_of(records.begin(), records.end(),
+                       [&](const Record* record) { return is_known(quantity_of(*record, quantity)); });
+  };
+  const bool is_other_quantity =
+      kComparedQuantities[quantity].member == &TimeResult::communication && defines_otherwise(launches);
+  const bool base_tells = tells(launches.base), other_tells = tells(launches.other);
+  if (is_other_quantity || !base_tells || !other_tells) {
+    Evidence evidence;
+    evidence.base_told = base_tells;
+    evidence.other_told = other_tells;
+    if (base_tells) evidence.base_s = quantity_of(*launches.base.front(), quantity).summary.median;
+    if (other_tells) evidence.other_s = quantity_of(*launches.other.front(), quantity).summary.median;
+    return evidence;
+  }
   const bool with_reference = have_reference(launches);
   if (launches.base.size() == 1 && launches.other.size() == 1)
     return of_two(*launches.base.front(), *launches.other.front(), quantity, facts, with_reference);
@@ -237,6 +261,8 @@ Cell make_cell(const Evidence& evidence, RestsOn rests_on, Design design) {
   Cell cell;
   cell.base_s = evidence.base_s;
   cell.other_s = evidence.other_s;
+  cell.base_told = evidence.base_told;
+  cell.other_told = evidence.other_told;
   cell.basis = evidence.basis;
   cell.ratio = evidence.measured.ratio;
   cell.ci95 = evidence.measured.ci95;

@@ -34,12 +34,17 @@ struct Reading {
 /// Everything that is known of one cell before all cells are looked at together.
 struct Evidence {
   double base_s = 0, other_s = 0;
+  bool base_told = true, other_told = true;
   Basis basis = Basis::blocks;
   double rounds = 0;  ///< over launches
   Reading measured;
   std::optional<Reading> rest;  ///< empty where records have no reference work
   std::optional<double> machine;
 };
+
+/// One side's records are of schema 1 and the other's are not. Schema 2 times what ranks do together on one clock; what
+/// schema 1 calls communication, wait and other is another quantity.
+bool defines_otherwise(const CaseLaunches& launches);
 
 /// How the reference product changed over the cases that all launches have; empty where records have none.
 std::optional<MachineChange> machine_change(const std::vector<CaseLaunches>& cases,

@@ -24,8 +24,8 @@ struct CellField {
 };
 
 constexpr CellField kCellFields[] = {
-    {"base_s", [](const Cell& c) { return Json(c.base_s); }},
-    {"other_s", [](const Cell& c) { return Json(c.other_s); }},
+    {"base_s", [](const Cell& c) { return c.base_told ? Json(c.base_s) : Json(nullptr); }},
+    {"other_s", [](const Cell& c) { return c.other_told ? Json(c.other_s) : Json(nullptr); }},
     {"ratio", [](const Cell& c) { return finite_or_null(c.ratio); }},
     {"ratio_ci95_low", [](const Cell& c) { return bound_or_null(c.ci95, 0); }},
     {"ratio_ci95_high", [](const Cell& c) { return bound_or_null(c.ci95, 1); }},

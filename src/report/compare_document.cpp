@@ -64,7 +64,8 @@ struct Shown {
 };
 
 Row cell_texts(const Cell& cell, const Shown& shown) {
-  Row row = {time_text(cell.base_s), time_text(cell.other_s), ratio_text(cell.ratio)};
+  Row row = {cell.base_told ? time_text(cell.base_s) : "-", cell.other_told ? time_text(cell.other_s) : "-",
+             ratio_text(cell.ratio)};
   if (shown.machine) {
     row.push_back(ratio_text(cell.machine));
     row.push_back(ratio_text(cell.rest));

@@ -63,6 +63,33 @@ std::size_t count(const std::vector<CaseLaunches>& cases, bool (*counts)(const C
   return static_cast<std::size_t>(std::count_if(cases.begin(), cases.end(), counts));
 }
 
+// With few latencies in a step how it begins, which is another way in schema 2, is a part of it that counts. The newer
+// record knows what a latency is.
+bool is_of_few_latencies(const Record& record) {
+  constexpr double kMany = 50;
+  if (!record.clock || record.clock->clocks == 1) return false;
+  return record.time->step.summary.median < kMany * record.clock->worst_case_s;
+}
+
+void remark_on_definitions(const std::vector<CaseLaunches>& cases, std::vector<std::string>& remarks) {
+  const std::size_t otherwise = count(cases, defines_otherwise);
+  if (otherwise == 0) return;
+  const std::size_t few = count(cases, [](const CaseLaunches& launches) {
+    const auto has = [](const std::vector<const Record*>& records) {
+      return std::any_of(records.begin(), records.end(), [](const Record* r) { return is_of_few_latencies(*r); });
+    };
+    return defines_otherwise(launches) && (has(launches.base) || has(launches.other));
+  });
+  std::string remark = fmt::format(
+      "{} of {} cases were measured by the definitions of schema 1 on one side and of schema 2 on the other: their "
+      "communication is not judged, and wait, other and busbw are not to be compared (docs/methodology.md, \"Older "
+      "records\")",
+      otherwise, cases.size());
+  if (few > 0)
+    remark += fmt::format("; the steps of {} take under 50 latencies of their network, and how they begin counts", few);
+  remarks.push_back(remark);
+}
+
 // The kernels of rank 0 and of every host, as far as the environment says them.
 std::set<std::string> cores_of(const ResultSet& set) {
   std::set<std::string> cores;
@@ -136,6 +163,7 @@ std::vector<std::string> remarks_on(const Comparison& comparison, const std::vec
   if (partly > 0)
     remarks.push_back(fmt::format("{} of {} cases are not ok in every launch; the other launches count",
                                   partly, cases.size()));
+  remark_on_definitions(cases, remarks);
   const std::size_t one_pass = count(cases, [](const CaseLaunches& launches) {
     return std::min(launches.base.front()->epochs_done, launches.other.front()->epochs_done) < 2;
   });

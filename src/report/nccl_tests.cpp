@@ -41,6 +41,9 @@ const char* nccl_type(DType dtype) {
   }
 }
 
+// A time that the clocks of the hosts cannot tell is no result there.
+bool is_told(const Record& record) { return is_known(record.time->communication); }
+
 // Words in place of booleans are how nccl-tests writes them.
 const char* word(bool value) { return value ? "true" : "false"; }
 
@@ -243,10 +246,12 @@ NcclTestsExport export_nccl_tests(const ResultSet& set) {
   std::vector<const Record*> records;
   for (const Record* record : in_order(set.records)) {
     if (!is_probe(*record)) continue;
-    if (record->point.layout.tp > 1)
+    if (record->point.layout.tp == 1)
+      ++exported.on_one_rank;
+    else if (is_told(*record))
       records.push_back(record);
     else
-      ++exported.on_one_rank;
+      ++exported.untold;
   }
   sort_by_series(records);
   exported.cases = records.size();

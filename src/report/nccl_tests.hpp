@@ -14,6 +14,7 @@ struct NcclTestsExport {
   std::string text;             ///< one JSON document with its line end
   std::size_t cases = 0;        ///< results in it
   std::size_t on_one_rank = 0;  ///< ok probes left out, as nothing is moved on one rank
+  std::size_t untold = 0;       ///< ok probes left out, as the clocks of their hosts cannot tell their time
 };
 
 /// all_reduce, all_gather and reduce_scatter cases of `set` that are ok and ran on more than one rank.

@@ -26,7 +26,8 @@ std::string fixed_or_dash(const std::optional<double>& value) {
 }
 
 std::string median_text(const Record& record, Quantity TimeResult::*quantity) {
-  return format_seconds(((*record.time).*quantity).summary.median);
+  const Quantity& known = (*record.time).*quantity;
+  return is_known(known) ? format_seconds(known.summary.median) : "-";
 }
 
 // "1.23 ms +-2.1%": half the interval over the median.
@@ -195,7 +196,8 @@ double unsteadiness(const Record& record) {
 
 constexpr WarningOrder kWarningOrders[] = {
     {"busy_neighbour", unsteadiness},
-    {"imbalance", [](const Record& r) { return r.time->wait.summary.median / r.time->step.summary.median; }},
+    {"imbalance",
+     [](const Record& r) { return r.time->imbalance.summary.median / r.time->step.summary.median; }},
     {"machine_drift", unsteadiness},
     {"not_converged",
      [](const Record& r) {

@@ -95,11 +95,17 @@ std::pair<Stop, double> largest_excess(const Record& baseline, const Record& rec
   const auto excess = [&](Quantity TimeResult::*part) {
     return ((*record.time).*part).summary.median - ((*baseline.time).*part).summary.median / degree;
   };
-  const std::pair<Stop, double> parts[] = {{Stop::compute, excess(&TimeResult::compute)},
+  const double step = record.time->step.summary.median, compute = excess(&TimeResult::compute);
+  if (!is_known(record.time->communication)) {
+    const double rest = excess(&TimeResult::step) - compute;
+    return compute >= rest ? std::pair(Stop::compute, compute / step) : std::pair(Stop::unknown, rest / step);
+  }
+  // What the network makes ranks wait is communication already; records of schema 1 do not tell it apart.
+  const auto waiting = is_known(record.time->imbalance) ? &TimeResult::imbalance : &TimeResult::wait;
+  const std::pair<Stop, double> parts[] = {{Stop::compute, compute},
                                            {Stop::communication, excess(&TimeResult::communication)},
-                                           {Stop::wait, excess(&TimeResult::wait)},
+                                           {Stop::wait, excess(waiting)},
                                            {Stop::other, excess(&TimeResult::other)}};
-  const double step = record.time->step.summary.median;
   const auto* largest = std::max_element(std::begin(parts), std::end(parts),
                                          [](const auto& a, const auto& b) { return a.second < b.second; });
   // Medians need not add up: an excess of the step that no part shows is charged to none of them.
@@ -178,14 +184,18 @@ void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& r
 
 std::string share_text(Stop stop, const std::string& share) {
   if (stop == Stop::compute) return share + " of the step is compute beyond 1/t";
-  // One rank waits in one collective and another in the next: together that may be more than the step.
-  if (stop == Stop::wait) return "the ranks' waits, added up, are " + share + " of the step";
+  if (stop == Stop::wait) return share + " of the step is waiting for late ranks";
   return share + " of the step";
 }
 
 std::string what_stops(const UsefulDegree& result, const Series& series) {
   if (result.next_efficiency) {
     const std::string share = format_percent(result.stop_share.value_or(0));
+    if (result.stop == Stop::unknown) {
+      return fmt::format("TP {} falls to {:.2f}; whether by communication or by waiting cannot be said, as the clocks of "
+                         "its hosts are not known well enough ({} of the step)",
+                         *result.next, *result.next_efficiency, share);
+    }
     return fmt::format("TP {} falls to {:.2f}, stopped by {} ({})", *result.next, *result.next_efficiency,
                        name_of(*result.stop), share_text(*result.stop, share));
   }

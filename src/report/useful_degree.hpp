@@ -24,7 +24,8 @@ enum class Stop {
   verification,
   error,
   watchdog,
-  lost
+  lost,
+  unknown  ///< the clocks of the hosts cannot tell communication from waiting
 };
 
 /// The useful degree of one series (one workload and shape over its degrees): the largest t whose efficiency
@@ -58,4 +59,4 @@ TPBENCH_ENUM_NAMES(tpbench::Stop, {tpbench::Stop::compute, "compute"},
                    {tpbench::Stop::ranks, "ranks"}, {tpbench::Stop::placement, "placement"},
                    {tpbench::Stop::memory, "memory"}, {tpbench::Stop::verification, "verification"},
                    {tpbench::Stop::error, "error"}, {tpbench::Stop::watchdog, "watchdog"},
-                   {tpbench::Stop::lost, "lost"});
+                   {tpbench::Stop::lost, "lost"}, {tpbench::Stop::unknown, "unknown"});

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/enum_names.hpp"
@@ -36,9 +37,11 @@ struct Quantity {
 };
 
 /// Times of one case. Per sample, compute + communication + other = step (docs/methodology.md). The halves of
-/// compute and communication are there in pass forward_backward only.
+/// compute and communication are there in pass forward_backward only. Communication, and with clocks that are not
+/// aligned also wait and other, may have no samples: the clocks of the hosts cannot tell (ClockResult::untold).
 struct TimeResult {
   Quantity step, compute, communication, wait, other;
+  Quantity wait_mean = {}, imbalance = {};  ///< not in records of schema 1
   Quantity forward_compute, backward_compute, forward_communication, backward_communication;
   /// The step by the hosts' clocks; only where a device's clock took `step`.
   Quantity host_step = {};
@@ -102,19 +105,45 @@ struct ScalingResult {
 struct OverlapResult {
   double compute_s = 0;             ///< in one piece, nothing communicated
   double chunked_compute_s = 0;     ///< in pieces, nothing communicated
-  double communication_s = 0;       ///< in one piece, after the compute
+  std::optional<double> communication_s;  ///< in one piece, after the compute; empty where clocks cannot tell
   double serial_s = 0;              ///< the whole step so
   double overlapped_s = 0;          ///< the whole step in pieces, overlapped
-  double exposed_s = 0;             ///< of the communication: left when the last piece was computed
+  std::optional<double> exposed_s;  ///< of the communication: left when the last piece was computed; likewise
   double overlapped_compute_s = 0;  ///< the compute of the overlapped step
 
   /// (T_comp + T_comm - T_ovl) / min(T_comp, T_comm): 1 when the shorter of the two is hidden entirely, below
   /// 0 when overlap loses.
-  [[nodiscard]] double hidden_fraction() const {
-    return (compute_s + communication_s - overlapped_s) / std::min(compute_s, communication_s);
+  [[nodiscard]] std::optional<double> hidden_fraction() const {
+    if (!communication_s) return std::nullopt;
+    return (compute_s + *communication_s - overlapped_s) / std::min(compute_s, *communication_s);
   }
   [[nodiscard]] double split_loss_s() const { return chunked_compute_s - compute_s; }
   [[nodiscard]] double contention_s() const { return overlapped_compute_s - chunked_compute_s; }
+};
+
+/// How steps begin: at a moment that all ranks agree on, or behind a barrier.
+enum class StartMethod { agreed, barrier };
+
+/// The definition that times of several ranks follow (docs/methodology.md, section 1).
+inline constexpr std::string_view kClockDefinition = "last_start_to_last_end";
+
+/// The clocks that a case was timed by. Errors are those of a difference between two ranks on different clocks; with
+/// several epochs the worst of them.
+struct ClockResult {
+  std::string definition{kClockDefinition};
+  std::int64_t clocks = 1;  ///< 1: all ranks read the clock of one kernel
+  bool aligned = true;
+  StartMethod start = StartMethod::agreed;
+  double error_s = 0;       ///< as stated: assumes symmetric paths
+  double worst_case_s = 0;  ///< whatever the paths are
+  double drift_ppm = 0;     ///< of the clock that gains or loses most against the first rank's
+  std::vector<double> offsets_s = {};  ///< of each clock against the first rank's, at the start of the last epoch
+  std::int64_t differences_per_step = 0;  ///< between clocks, that communication is the sum of
+  double start_margin_s = 0;              ///< from the last rank's coming to the agreed moment, in the end
+  std::int64_t starts = 0, late_starts = 0;
+  std::optional<double> device_error_s = {};  ///< of a difference between two devices, the median
+  std::vector<std::string> untold = {};  ///< quantities without times, as they would be less than three errors
+  std::vector<std::string> doubtful = {};  ///< quantities whose median is less than three of their errors
 };
 
 struct VerificationResult {
@@ -179,6 +208,7 @@ struct Record {
       data_path;  ///< "host", "staged", "device"; empty without collectives or when not run
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
+  std::optional<ClockResult> clock;      ///< of a case that has times; not in records of schema 1
   std::vector<ReferenceResult> reference;  ///< one per epoch; empty where it was not run beside the case
   std::optional<DeviceResult> device;    ///< of a case on devices that tell
   std::optional<OverlapResult> overlap;  ///< of an ok case that overlaps
@@ -191,6 +221,9 @@ struct Record {
   std::vector<Warning> warnings;
   RankInfo ranks;
 };
+
+/// It was measured: what has no samples is null in a record.
+inline bool is_known(const Quantity& quantity) { return !quantity.samples_s.empty(); }
 
 /// The case ran to its end and has times.
 inline bool is_timed(const Record& record) { return record.status == Status::ok && record.time.has_value(); }
@@ -208,6 +241,8 @@ Record record_from_json(const Json& document, std::span<const Field<Record>> row
 
 }  // namespace tpbench
 
+TPBENCH_ENUM_NAMES(tpbench::StartMethod, {tpbench::StartMethod::agreed, "agreed"},
+                   {tpbench::StartMethod::barrier, "barrier"});
 TPBENCH_ENUM_NAMES(tpbench::Status, {tpbench::Status::ok, "ok"}, {tpbench::Status::skipped, "skipped"},
                    {tpbench::Status::failed, "failed"});
 TPBENCH_ENUM_NAMES(tpbench::ReasonCode, {tpbench::ReasonCode::combination, "combination"},

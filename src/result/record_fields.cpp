@@ -13,9 +13,6 @@ namespace {
 template <typename Owner>
 using Rows = std::vector<Field<Owner>>;
 
-// The halves of a forward pass were not measured, nor a second clock on the host.
-bool is_measured(const Quantity& quantity) { return !quantity.samples_s.empty(); }
-
 // Quantities as they are summed up, or sample by sample. Those that not every case has may be null.
 template <typename Write, typename Read>
 Rows<TimeResult> time_rows(bool with_meaning, Json (*type)(), const Write& write, const Read& read) {
@@ -25,7 +22,7 @@ Rows<TimeResult> time_rows(bool with_meaning, Json (*type)(), const Write& write
     const bool may_be_null = !quantity.text.null.empty();
     rows.push_back({quantity.name, with_meaning ? quantity.text : FieldText{.since = quantity.text.since},
                     [=](const TimeResult& time) {
-                      return is_measured(time.*member) ? write(time.*member) : Json(nullptr);
+                      return is_known(time.*member) ? write(time.*member) : Json(nullptr);
                     },
                     [=](TimeResult& time, const Json& json) { read(time.*member, json); },
                     [=] { return may_be_null ? fields::nullable(type()) : type(); }});
@@ -193,6 +190,10 @@ Rows<Record> result_rows() {
       group<Record>("communication", communication_rows()),
       field("scaling", &Record::scaling,
             {.meaning = "against the case of one rank, of the same sweep: its baseline"}),
+      timed_field("clock", &Record::clock,
+                  {.meaning = "what it was timed by, and how well: see \"Clocks\"",
+                   .null = "the case is not ok, or its record is of schema 1",
+                   .since = 2}),
       field("reference", &Record::reference,
             {.meaning =
                  "fixed work beside the case, all its ranks at once, one entry per epoch: what changes its "

@@ -153,7 +153,7 @@ Rows<ScalingResult> scaling_rows() {
              .column = "*"}),
       field("communication_fraction", &ScalingResult::communication_fraction,
             {.meaning = "communication / step of this case, medians",
-             .null = "the case is not ok",
+             .null = "the case is not ok, or its communication is null",
              .column = "*"}),
   };
 }
@@ -210,7 +210,8 @@ Rows<ModelInfo> model_info_rows() {
 }
 
 Rows<CollectiveResult> collective_rows() {
-  constexpr std::string_view kNoBandwidth = "one rank, not measured, or it overlaps with compute";
+  constexpr std::string_view kNoBandwidth =
+      "one rank, not measured, it overlaps with compute, or the clocks of the hosts cannot tell";
   return {
       field("op", &CollectiveResult::op, {.meaning = "which collective", .column = "collective_*"}),
       field(
@@ -252,7 +253,10 @@ Rows<OverlapResult> overlap_rows() {
       field("chunked_compute_s", &OverlapResult::chunked_compute_s,
             {.meaning = "compute in pieces, nothing communicated", .unit = "s", .least = 0}),
       field("communication_s", &OverlapResult::communication_s,
-            {.meaning = "the all-reduce in one piece, after all compute", .unit = "s", .least = 0}),
+            {.meaning = "the all-reduce in one piece, after all compute",
+             .unit = "s",
+             .null = kUntold,
+             .least = 0}),
       field("serial_s", &OverlapResult::serial_s, {.meaning = "that whole step", .unit = "s", .least = 0}),
       field("overlapped_s", &OverlapResult::overlapped_s,
             {.meaning = "the step in pieces, overlapped: the case itself, `time_s.step`",
@@ -264,12 +268,13 @@ Rows<OverlapResult> overlap_rows() {
             {.meaning =
                  "communication that was left when the last piece was computed: its `time_s.communication`",
              .unit = "s",
+             .null = kUntold,
              .least = 0}),
       derived("hidden_fraction", &OverlapResult::hidden_fraction,
               {.meaning =
                    "(`compute_s` + `communication_s` - `overlapped_s`) / the smaller of the two: 1 when the "
                    "shorter one is hidden entirely, 0 when nothing is gained, below 0 when overlap loses",
-               .null = "one of the two took no time",
+               .null = "one of the two took no time, or the clocks of the hosts cannot tell",
                .column = "overlap_*"}),
       derived("split_loss_s", &OverlapResult::split_loss_s,
               {.meaning = "`chunked_compute_s` - `compute_s`: what smaller products cost", .unit = "s"}),
@@ -278,6 +283,62 @@ Rows<OverlapResult> overlap_rows() {
                    "`overlapped_compute_s` - `chunked_compute_s`: what the communicating thread takes from "
                    "compute",
                .unit = "s"}),
+  };
+}
+
+Rows<ClockResult> clock_rows() {
+  return {
+      field("definition", &ClockResult::definition,
+            {.meaning = "of times over several ranks: a collective lasts from the last rank's start to the last one's "
+                        "end, on one clock",
+             .words = "last_start_to_last_end"}),
+      field("clocks", &ClockResult::clocks,
+            {.meaning = "clocks that the ranks read; 1: that of one kernel, and no error is in any time", .least = 1}),
+      field("aligned", &ClockResult::aligned,
+            {.meaning = "their offsets are known better than by half a round trip; else nothing is said between hosts"}),
+      field("start", &ClockResult::start,
+            {.meaning = "`agreed`: all ranks began at one moment; `barrier`: behind a barrier, and a step is as long as "
+                        "on its slowest rank",
+             .column = "step_start"}),
+      field("error_s", &ClockResult::error_s,
+            {.meaning = "of a difference between two ranks on different clocks: the spread of the offset over the fastest "
+                        "tenth of the round trips, and what the drift adds; assumes that both ways take as long. A sum of "
+                        "N differences has N times the error",
+             .unit = "s",
+             .column = "clock_*",
+             .least = 0}),
+      field("worst_case_s", &ClockResult::worst_case_s,
+            {.meaning = "the same whatever the ways take: half the fastest round trips", .unit = "s", .least = 0}),
+      field("drift_ppm", &ClockResult::drift_ppm,
+            {.meaning = "of the clock that gains or loses most against the first rank's, taken into account",
+             .unit = "1e-6"}),
+      field("offsets_s", &ClockResult::offsets_s,
+            {.meaning = "each clock less the first rank's, when they were measured first in the last epoch",
+             .unit = "s",
+             .null = "there is one clock"}),
+      field("differences_per_step", &ClockResult::differences_per_step,
+            {.meaning = "between clocks, that the communication of a step is the sum of", .least = 0}),
+      field("start_margin_s", &ClockResult::start_margin_s,
+            {.meaning = "from the moment at which the last rank had come to the agreed start, at the end of the case",
+             .unit = "s",
+             .least = 0}),
+      field("starts", &ClockResult::starts, {.meaning = "steps that were to begin at an agreed moment", .least = 0}),
+      field("late_starts", &ClockResult::late_starts,
+            {.meaning = "of these, steps whose moment some rank heard of too late: they are no samples, and were run "
+                        "again",
+             .column = "*",
+             .least = 0}),
+      field("device_error_s", &ClockResult::device_error_s,
+            {.meaning = "of a difference between two devices, median over the samples: collectives under three times "
+                        "that are the last starter's own time, warning `device_clock_error`",
+             .unit = "s",
+             .null = "the host's clock took the times",
+             .least = 0}),
+      field("untold", &ClockResult::untold,
+            {.meaning = "quantities that are null, as they would be less than three times their error",
+             .null = "there is none"}),
+      field("doubtful", &ClockResult::doubtful,
+            {.meaning = "quantities whose median is less than three times their error", .null = "there is none"}),
   };
 }
 
@@ -380,6 +441,7 @@ TPBENCH_ROWS(ModelInfo, model_info_rows())
 TPBENCH_ROWS(CollectiveResult, collective_rows())
 TPBENCH_ROWS(ScalingResult, scaling_rows())
 TPBENCH_ROWS(OverlapResult, overlap_rows())
+TPBENCH_ROWS(ClockResult, clock_rows())
 TPBENCH_ROWS(VerificationResult, verification_rows())
 TPBENCH_ROWS(Warning, warning_rows())
 TPBENCH_ROWS(DeviceMoment, moment_rows())

@@ -17,20 +17,37 @@ struct QuantityRow {
 };
 
 inline constexpr std::string_view kNoHalves = "the pass is forward";
+inline constexpr std::string_view kNoHalvesTold = "the pass is forward, or the clocks of the hosts cannot tell";
+inline constexpr std::string_view kUntold = "the clocks of the hosts cannot tell (`clock.untold`)";
+inline constexpr std::string_view kNotAligned = "the clocks of the hosts could not be aligned";
+inline constexpr std::string_view kNotBefore = "as `wait`, and in records of schema 1";
 inline constexpr QuantityRow kQuantities[] = {
     {"step", &TimeResult::step, {.meaning = "the whole step: compute + communication + other"}},
     {"compute", &TimeResult::compute, {.meaning = "computing"}},
-    {"communication", &TimeResult::communication, {.meaning = "in collectives"}},
-    {"wait", &TimeResult::wait, {.meaning = "the skew between ranks at the collectives; beside the sum"}},
-    {"other", &TimeResult::other, {.meaning = "what is left of the step"}},
+    {"communication",
+     &TimeResult::communication,
+     {.meaning = "in collectives: of each, from the last rank's start to the last one's end", .null = kUntold}},
+    {"wait",
+     &TimeResult::wait,
+     {.meaning = "at the collectives for the last rank to come, on the rank that waits longest; beside the sum",
+      .null = kNotAligned}},
+    {"wait_mean",
+     &TimeResult::wait_mean,
+     {.meaning = "the same, the mean over the ranks", .null = kNotBefore, .since = 2}},
+    {"imbalance",
+     &TimeResult::imbalance,
+     {.meaning = "of the wait, what late ranks cause; the rest is that the network lets ranks go one after the other",
+      .null = kNotBefore,
+      .since = 2}},
+    {"other", &TimeResult::other, {.meaning = "what is left of the step", .null = kNotAligned}},
     {"forward_compute", &TimeResult::forward_compute, {.meaning = "half of `compute`", .null = kNoHalves}},
     {"backward_compute", &TimeResult::backward_compute, {.meaning = "the other half", .null = kNoHalves}},
     {"forward_communication",
      &TimeResult::forward_communication,
-     {.meaning = "half of `communication`", .null = kNoHalves}},
+     {.meaning = "half of `communication`", .null = kNoHalvesTold}},
     {"backward_communication",
      &TimeResult::backward_communication,
-     {.meaning = "the other half", .null = kNoHalves}},
+     {.meaning = "the other half", .null = kNoHalvesTold}},
     {"host_step",
      &TimeResult::host_step,
      {.meaning = "the step by the host's clock, where a device's clock took `step`",
@@ -50,6 +67,8 @@ template <>
 std::span<const Field<ScalingResult>> fields_of<ScalingResult>();
 template <>
 std::span<const Field<OverlapResult>> fields_of<OverlapResult>();
+template <>
+std::span<const Field<ClockResult>> fields_of<ClockResult>();
 template <>
 std::span<const Field<VerificationResult>> fields_of<VerificationResult>();
 template <>

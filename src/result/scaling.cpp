@@ -30,7 +30,8 @@ std::optional<std::int64_t> weights_of(const MemoryResult& memory) {
 ScalingResult scaling_of(const Record& record, const Record* baseline) {
   ScalingResult scaling;
   const TimeResult& time = *record.time;
-  scaling.communication_fraction = ratio(time.communication.summary.median, time.step.summary.median);
+  if (is_known(time.communication))
+    scaling.communication_fraction = ratio(time.communication.summary.median, time.step.summary.median);
   if (baseline == nullptr) return scaling;
   scaling.baseline_id = baseline->id;
   scaling.speedup = ratio(baseline->time->step.summary.median, time.step.summary.median);

@@ -44,7 +44,8 @@ Record ok_record(const Case& point, const Seconds& seconds) {
   record.time->step = quantity(seconds.compute + seconds.communication + seconds.other);
   record.time->compute = quantity(seconds.compute);
   record.time->communication = quantity(seconds.communication);
-  record.time->wait = quantity(seconds.wait);
+  record.time->wait = quantity(2 * seconds.wait);  // half of it is the network's
+  record.time->imbalance = quantity(seconds.wait);
   record.time->other = quantity(seconds.other);
   record.memory.emplace();
   record.memory->predicted_peak = 1000;
@@ -94,6 +95,15 @@ struct Reason {
   std::string code, words;
   std::function<void(LaunchOfTwo&)> make;
 };
+
+void on_two_clocks(LaunchOfTwo& launch) {
+  ClockResult& clock = launch.record.clock.emplace();
+  clock.clocks = 2;
+  clock.error_s = 2e-6;
+  clock.worst_case_s = 30e-6;
+  clock.differences_per_step = 1;
+  for (CollectiveResult& collective : launch.record.collectives) collective.busbw_gb_per_s = 1;
+}
 
 void set_times(LaunchOfTwo& launch, const Seconds& seconds) {
   launch.record.time = ok_record(launch.point, seconds).time;
@@ -159,6 +169,36 @@ const std::vector<Reason>& reasons() {
        }},
       {"short_step", "so short", [](LaunchOfTwo& l) { set_times(l, {.compute = 1.5e-6}); }},
       {"imbalance", "20 %", [](LaunchOfTwo& l) { set_times(l, {.compute = 1e-3, .wait = 2e-4}); }},
+      {"below_clock_error", "communication is null: less than three times",
+       [](LaunchOfTwo& l) {
+         on_two_clocks(l);
+         l.record.time->communication = {};
+         l.record.clock->untold = {"communication"};
+       }},
+      {"below_clock_error", "wait and other are doubtful",
+       [](LaunchOfTwo& l) {
+         on_two_clocks(l);
+         l.record.clock->doubtful = {"wait", "other"};
+       }},
+      {"below_clock_error", "clocks of 2 hosts could not be aligned (error 40.0 us, half a round trip 30.0 us)",
+       [](LaunchOfTwo& l) {
+         on_two_clocks(l);
+         l.record.clock->aligned = false;
+         l.record.clock->error_s = 40e-6;
+         l.record.time->communication = l.record.time->imbalance = l.record.time->other = {};
+       }},
+      {"device_clock_error", "(4.00 us)",
+       [](LaunchOfTwo& l) {
+         put_on_devices(l, {0, 1});
+         l.record.data_path = "device";
+         l.record.clock.emplace().device_error_s = 4e-6;
+         l.outcome.samples.own_durations = 7;
+       }},
+      {"late_starts", "20 % of the steps had to be run again",
+       [](LaunchOfTwo& l) {
+         l.record.clock.emplace().starts = 100;
+         l.record.clock->late_starts = 20;
+       }},
       {"unexplained", "20 %", [](LaunchOfTwo& l) { set_times(l, {.compute = 8e-3, .other = 2e-3}); }},
       {"mixed_launches", "environment.json, environment-2.json",
        [](LaunchOfTwo& l) {
@@ -204,6 +244,7 @@ TEST(WarningCodes, NoneWithoutReason) {
   hosts.facts.ranks[1].host = "b";
   hosts.facts.machine_of[1] = "another kernel";
   hosts.point.placement = Placement::spread;
+  on_two_clocks(hosts);
   EXPECT_EQ(hosts.warnings(), std::vector<Warning>());
 }
 

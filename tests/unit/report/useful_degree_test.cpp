@@ -139,6 +139,32 @@ TEST(UsefulDegree, NamesThePartWithTheLargestExcess) {
   EXPECT_EQ(stopped_at_4({.compute = 2, .communication = 0.5, .wait = 0.5, .other = 4}).stop, Stop::other);
 }
 
+// What ranks wait as the network lets them go one after the other is the network's.
+TEST(UsefulDegree, TellsLateRanksFromTheNetwork) {
+  Record four = make_ok(make_case("mlp", 4), {.compute = 2, .communication = 3, .wait = 4});
+  four.time->imbalance = sample::make_quantity(0.5);
+  Record two = make_ok(make_case("mlp", 2), {.compute = 4, .communication = 0.5});
+  EXPECT_EQ(find_one({base(), two, four}).stop, Stop::communication);
+  four.time->imbalance = sample::make_quantity(4);
+  const UsefulDegree late = find_one({base(), two, four});
+  EXPECT_EQ(late.stop, Stop::wait);
+  EXPECT_NE(late.sentence.find("stopped by wait (80 % of the step is waiting for late ranks)"), std::string::npos)
+      << late.sentence;
+}
+
+TEST(UsefulDegree, CannotSayWhatTheClocksCannotTell) {
+  Record four = make_ok(make_case("mlp", 4), {.compute = 2, .communication = 3});
+  four.time->communication = {};
+  Record two = make_ok(make_case("mlp", 2), {.compute = 4, .communication = 0.5});
+  const UsefulDegree useful = find_one({base(), two, four});
+  EXPECT_EQ(useful.stop, Stop::unknown);
+  EXPECT_NE(useful.sentence.find("whether by communication or by waiting cannot be said"), std::string::npos)
+      << useful.sentence;
+  Record slow = make_ok(make_case("mlp", 4), {.compute = 6, .communication = 1});
+  slow.time->communication = {};
+  EXPECT_EQ(find_one({base(), two, slow}).stop, Stop::compute) << "which no clock has to tell";
+}
+
 TEST(UsefulDegree, ChargesTheRestToOtherWhenNoPartShowsTheExcess) {
   Record slow = make_ok(make_case("mlp", 2), {.compute = 4});
   slow.time->step.summary.median = 10;  // medians need not add up
