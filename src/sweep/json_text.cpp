@@ -240,28 +240,14 @@ JsonText read_json_text(std::string_view text, const std::string& place) {
 }
 
 std::string pointer_step(std::string_view key) {
-  std::string step = "/";
-  for (const char c : key) {
-    if (c == '~')
-      step += "~0";
-    else if (c == '/')
-      step += "~1";
-    else
-      step += c;
-  }
-  return step;
+  return (Json::json_pointer() / std::string(key)).to_string();
 }
 
 std::vector<std::string> pointer_tokens(std::string_view pointer) {
   std::vector<std::string> tokens;
-  for (std::size_t i = 0; i < pointer.size(); ++i) {
-    if (pointer[i] == '/')
-      tokens.emplace_back();
-    else if (pointer[i] == '~' && i + 1 < pointer.size())
-      tokens.back() += pointer[++i] == '1' ? '/' : '~';
-    else
-      tokens.back() += pointer[i];
-  }
+  for (Json::json_pointer rest{std::string(pointer)}; !rest.empty(); rest.pop_back())
+    tokens.push_back(rest.back());
+  std::reverse(tokens.begin(), tokens.end());
   return tokens;
 }
 
