@@ -15,6 +15,7 @@
 #include "comm/communicator.hpp"
 #include "environment/core_findings.hpp"
 #include "environment/host.hpp"
+#include "environment/launch.hpp"
 #include "environment/noise.hpp"
 
 namespace tpbench {
@@ -342,8 +343,8 @@ Message no_spare_core(const WarningInputs& in) {
       if (cores > in.outcome.backend_threads) continue;
       return fmt::format(
           "rank {} computes on {} thread(s), communicates on one more and has {} core(s): lower "
-          "threads_per_rank or bind wider (mpirun --bind-to none)",
-          rank, in.outcome.backend_threads, cores);
+          "threads_per_rank or bind wider ({})",
+          rank, in.outcome.backend_threads, cores, unbound_to_type());
     }
   }
   return std::nullopt;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,9 +26,11 @@
 #include "base/units.hpp"
 #include "measure/correlation.hpp"
 #include "result/atomic_file.hpp"
+#include "result/environment_difference.hpp"
 #include "result/json_difference.hpp"
 #include "result/read_text.hpp"
 #include "result/record_tables.hpp"
+#include "result/running.hpp"
 #include "result/scaling.hpp"
 #include "sweep/sweep.hpp"
 
@@ -87,7 +91,7 @@ void check_nothing_else_is_there(const fs::path& path) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string name = entry.path().filename().string();
-    const bool ours = name == ".lock" || name == "run.json" || name == "records" ||
+    const bool ours = name == ".lock" || name == "run.json" || name == kRunningFile || name == "records" ||
                       name.find(kTemporaryMark) != std::string::npos;
     if (!ours && !is_left_by_others(name)) others.push_back(name);
   }
@@ -114,6 +118,7 @@ void remove_leftovers(const fs::path& folder) {
 Json without_volatile_keys(Json environment) {
   if (environment.is_object()) {
     for (const std::string_view key : kVolatileKeys) environment.erase(std::string(key));
+    if (environment.contains("variables")) erase_job_variables(environment["variables"]);
   }
   if (environment.is_structured()) {
     for (Json& value : environment) value = without_volatile_keys(std::move(value));
@@ -364,7 +369,29 @@ ResultFolder ResultFolder::resume(const fs::path& path, const Json& resolved_swe
   remove_leftovers(path);
   remove_leftovers(path / "records");
   check_writable(path);
+  if (const auto left = settle_running(path))
+    log::warning(fmt::format("case {} was running when the earlier run ended: {}", left->id, left->reason.value_or("")));
   return folder;
+}
+
+void ResultFolder::settle(const fs::path& path, const std::string& reason,
+                          const std::function<std::string(const std::vector<Record>&)>& summarise) {
+  // The lock of a process that was killed goes with it, in its own time.
+  constexpr int kAttempts = 10;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::error_code error;
+    if (!fs::exists(path / kRunningFile, error)) return;
+    try {
+      ResultFolder folder(path);
+      if (settle_running(path, reason)) folder.write_summary(summarise(folder.read_records()));
+      return;
+    } catch (const UsageError&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    } catch (const std::exception& problem) {
+      log::warning(problem.what());
+      return;
+    }
+  }
 }
 
 ResultFolder::ResultFolder(fs::path path) : path_(std::move(path)) {
