@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "workload/pieces.hpp"
+
 namespace tpbench {
 namespace {
-
-double as_double(std::int64_t value) { return static_cast<double>(value); }
 
 // 5as: scores, their softmax and its dropout.
 double score_bytes(const TransformerShape& shape, const TrainingSetup& setup) {

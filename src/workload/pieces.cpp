@@ -12,8 +12,6 @@ constexpr std::int64_t kTileRows = 256;
 // A batch of more than 65535 products has no algorithm in cuBLASLt.
 constexpr std::int64_t kMostTiles = 32768;
 
-double as_double(std::int64_t value) { return static_cast<double>(value); }
-
 // Columns summed over the rows of one head and one sequence: each tile goes as far as its last row may look.
 std::int64_t scores_per_head(const Shape& s, const AttentionExtent& extent) {
   if (extent.stacks_heads) return extent.columns;
