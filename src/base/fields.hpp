@@ -208,6 +208,13 @@ Field<Owner> field(std::string_view key, T Owner::*member, const FieldText& text
           [text] { return type_of<T>(text); }};
 }
 
+/// A row of a member's own keys as one of `Owner`.
+template <typename Owner, typename Inner>
+Field<Owner> within(Inner Owner::*outer, const Field<Inner>& row) {
+  return {row.key, row.text, [=, get = row.get](const Owner& owner) { return get(owner.*outer); },
+          [=, set = row.set](Owner& owner, const Json& json) { set(owner.*outer, json); }, row.type};
+}
+
 /// A row that follows from others.
 template <typename Owner, typename T>
 Field<Owner> derived(std::string_view key, T (Owner::*value)() const, const FieldText& text) {

@@ -10,9 +10,9 @@ Shape shape_of(const Case& point) {
   return shape;
 }
 
-Cost cost_of(const Case& point, std::int64_t degree) {
+Cost cost_of(const Case& point, const Layout& layout) {
   Shape shape = shape_of(point);
-  shape.tp_degree = degree;
+  shape.layout = layout;
   Cost cost = point.workload_row().cost(shape);
   if (const BackendEntry* backend = find_backend(point.backend))
     cost.memory[Category::workspace] += backend->workspace_bytes;

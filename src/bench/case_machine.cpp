@@ -17,6 +17,8 @@ void CaseMachine::make_layer() {
   communicator_ = make_communicator(*team_.group);
   const LayerEntry* entry = find_layer(point_.workload);
   if (entry == nullptr) throw CaseError("this build has no layer for workload " + point_.workload);
+  if (communicator_->size() != shape_.layout.tp)
+    throw std::logic_error("a layer wants a communicator over the ranks of its tp_degree");
   layer_ = entry->make({shape_, point_.seed, *backend_, *communicator_,
                         [this](int colour) {
                           team_.settle({});  // splitting is a collective too

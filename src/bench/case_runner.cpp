@@ -10,6 +10,7 @@
 #include "bench/case_machine.hpp"
 #include "bench/overlap.hpp"
 #include "bench/process_memory.hpp"
+#include "bench/reference_look.hpp"
 #include "bench/verification.hpp"
 #include "comm/device_side.hpp"
 #include "compute/backend.hpp"
@@ -51,6 +52,8 @@ class CaseRun {
       phase(Phase::verification, "verification", [&] { verify(); });
       if (outcome_.status == Status::ok) {
         team_.together([&] { machine_->layer().settle(); });
+        // Before the warm-up, which brings the case's own data back into the caches.
+        const auto before = look();
         peak_is_reset_ = reset_peak_resident();
         Trace trace(heartbeat_, machine_->backend().device_clock());
         StepCost cost;
@@ -64,6 +67,7 @@ class CaseRun {
         outcome_.throttling = worst_throttling(throttled_before, read_throttling());
         outcome_.slowest = slowest_rank();
         outcome_.device_after = device_state();
+        if (before) outcome_.reference = {*before, *look()};
       }
       count_memory();
     } catch (const MemoryShort& shortage) {
@@ -80,7 +84,15 @@ class CaseRun {
     heartbeat_.enter(phase);
     const Stopwatch stopwatch;
     work();
-    outcome_.phases_s[name] = stopwatch.elapsed_s();
+    outcome_.phases_s[name] += stopwatch.elapsed_s();
+  }
+
+  // A host's work says nothing of a device, whose clocks are in the record.
+  std::optional<ReferenceTimes> look() {
+    if (settings_.reference == nullptr || machine_->backend().device() != nullptr) return std::nullopt;
+    std::optional<ReferenceTimes> times;
+    phase(Phase::reference, "reference", [&] { times = look_at_machine(*settings_.reference, team_); });
+    return times;
   }
 
   void fail(Status status, ReasonCode code, const std::string& reason) {
@@ -133,7 +145,7 @@ class CaseRun {
       machine_.emplace(point_, team_, parts_, heartbeat_);
       outcome_.backend_threads = machine_->backend().threads();
       reset_peak_resident();
-      outcome_.process_base_rss = resident_bytes();
+      outcome_.process_base_rss = of_the_case(resident_bytes());
       outcome_.device_base = device_bytes_in_use();
     });
     check_memory();
@@ -253,9 +265,14 @@ class CaseRun {
     ranks.reduce_max(counted.bytes);
     outcome_.memory = counted;
     outcome_.process_base_rss = ranks.max(outcome_.process_base_rss);
-    outcome_.process_peak_rss = ranks.max(peak_is_reset_ ? peak_resident_bytes() : std::nullopt);
+    outcome_.process_peak_rss = ranks.max(peak_is_reset_ ? of_the_case(peak_resident_bytes()) : std::nullopt);
     outcome_.device_base = ranks.max(outcome_.device_base);
     outcome_.device_in_use = ranks.max(device_bytes_in_use());
+  }
+  // The reference work keeps its memory for the whole launch.
+  [[nodiscard]] std::optional<std::int64_t> of_the_case(std::optional<std::int64_t> resident) const {
+    if (resident && settings_.reference != nullptr) *resident -= kReferenceBytes;
+    return resident;
   }
 
   const Case& point_;

@@ -12,9 +12,12 @@
 #include "environment/throttling.hpp"
 #include "measure/heartbeat.hpp"
 #include "result/record.hpp"
+#include "result/reference_times.hpp"
 #include "sweep/settings.hpp"
 
 namespace tpbench {
+
+class ReferenceWork;
 
 /// The rank that computed longest while a case was sampled.
 struct SlowestRank {
@@ -37,6 +40,7 @@ struct CaseOutcome {
   /// Of the device's memory, in use by all its processes: before the case allocated, and with the case.
   std::optional<std::int64_t> device_base, device_in_use;
   std::optional<DeviceState> device_before, device_after;  ///< around sampling
+  std::optional<ReferenceResult> reference;                ///< of an ok case on the host
   /// What CPU quotas did while it was sampled, on the host where they did most; empty where nothing counts.
   std::optional<Throttling> throttling;
   std::optional<SlowestRank> slowest;  ///< of a case that computes, on two ranks or more
@@ -51,6 +55,8 @@ struct CaseOutcome {
 struct CaseSettings {
   MeasureSettings measure;
   VerifyMode verify = VerifyMode::automatic;
+  /// Timed before the warm-up and after the samples of a case whose tensors are on the host; may be none.
+  ReferenceWork* reference = nullptr;
 };
 
 /// The active ranks, this one among them, that share its host and its device: free memory is shared among

@@ -19,7 +19,7 @@ std::optional<std::string> why_ranks_idle(std::span<const Case> cases, std::span
     if (why_skipped(point, {host_of, devices_of(devices, point.backend)})) continue;
     for (const std::vector<int>& group : groups_of(point, host_of))
       working.insert(group.begin(), group.end());
-    largest_degree = std::max(largest_degree, point.tp_degree);
+    largest_degree = std::max(largest_degree, point.layout.tp);
   }
   if (working.empty() || working.size() == host_of.size()) return std::nullopt;
   const std::size_t idle = host_of.size() - working.size();

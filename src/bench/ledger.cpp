@@ -98,8 +98,9 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
     skip_record(record, *outcome.reason_code, *outcome.reason);
   } else if (!record.reason) {
     add_outcome(record, outcome, team, facts_);
-    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, record,
-                                     devices_of(run_.devices, record.point.backend)});
+    record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, history_,
+                                     record, devices_of(run_.devices, record.point.backend)});
+    if (outcome.reference) history_.add(active_ranks(team), *outcome.reference);
   }
   save(id);
   clear_running(run_.folder->path());
@@ -153,7 +154,7 @@ void Ledger::save(const std::string& id) {
   const std::vector<std::size_t>& series = series_.at(series_id(records_[saved]));
   const Record* baseline = nullptr;
   for (const std::size_t index : series) {
-    if (is_timed(records_[index]) && records_[index].point.tp_degree == 1) baseline = &records_[index];
+    if (is_timed(records_[index]) && records_[index].point.layout.ranks() == 1) baseline = &records_[index];
   }
   for (const std::size_t index : series) {
     const bool changed = rescale(records_[index], baseline);

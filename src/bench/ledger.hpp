@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/case_runner.hpp"
+#include "bench/reference_look.hpp"
 #include "bench/sweep_runner.hpp"
 #include "bench/team.hpp"
 #include "bench/why_skipped.hpp"
@@ -63,6 +64,7 @@ class Ledger {
   std::vector<std::string> sweep_order_;  // ids
   std::string running_;                   // id of the case that runs; empty between cases
   Stopwatch case_stopwatch_;
+  MachineHistory history_;
 };
 
 }  // namespace tpbench

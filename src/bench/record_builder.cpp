@@ -20,6 +20,7 @@ void append(Quantity& quantity, const std::vector<double>& samples_s) {
   const Summary over_epochs = summarise(quantity.epoch_medians_s);
   quantity.summary.median = over_epochs.median;
   quantity.summary.ci95 = over_epochs.ci95;
+  quantity.summary.effective_samples = over_epochs.effective_samples;
 }
 
 // The word for a collective in a trace.
@@ -30,7 +31,7 @@ Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(
 double median_of(CollectiveResult& collective, const Record& record, const Samples& samples) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
-  const std::int64_t part = collective.ranks == record.point.tp_degree ? 0 : collective.ranks;
+  const std::int64_t part = collective.ranks == record.point.layout.tp ? 0 : collective.ranks;
   const EventKey kind = {activity_of(collective.op), collective.direction, collective.bytes, part};
   for (const Samples::OfCollective& measured : samples.collectives) {
     if (measured.kind == kind)
@@ -118,6 +119,7 @@ DeviceMoment moment_of(const DeviceState& state) {
 void drop_times(Record& record) {
   record.device.reset();
   record.overlap.reset();
+  record.reference.clear();
   record.time.reset();
   record.gflops_per_rank.reset();
   record.converged.reset();
@@ -156,7 +158,7 @@ Record start_record(const std::string& id, const Case& point, const Model* model
     }
   }
   record.model_memory = model_memory_of_case(workload, shape, model);
-  record.memory->unsharded_peak = cost_of(point, 1).memory.total();
+  record.memory->unsharded_peak = cost_of(point, Layout{}).memory.total();
   return record;
 }
 
@@ -214,6 +216,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
   if (outcome.status == Status::ok) {
     add_times(record, outcome.samples);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
+    if (outcome.reference) record.reference.push_back(*outcome.reference);
     if (outcome.device_before && outcome.device_after)
       record.device = {moment_of(*outcome.device_before), moment_of(*outcome.device_after)};
     if (!record.collectives.empty()) record.data_path = name_of(outcome.data_path);

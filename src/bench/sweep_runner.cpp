@@ -216,8 +216,8 @@ class SweepLoop {
     const std::vector<int> device_of = devices_of(run_.devices, point.backend);
     const RanksBeside beside = {ranks_at(team, session_.host_of()), ranks_at(team, device_of)};
     try {
-      return run_case(point, {run_.sweep.measure, run_.sweep.verify}, team, parts_, session_.heartbeat(),
-                      beside);
+      return run_case(point, {run_.sweep.measure, run_.sweep.verify, run_.reference}, team, parts_,
+                      session_.heartbeat(), beside);
     } catch (const std::exception& error) {
       // A rank that failed inside timed steps, or a communicator that failed: the others wait where nothing
       // can reach them, and their next call would go wrong.
@@ -285,7 +285,7 @@ double watchdog_limit_s(double base_s, const Case& point) {
   }
   // One weight set, unsharded, is made anew between two signs of life of verification; so are the inputs.
   const double made_anew =
-      static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.tp_degree) +
+      static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.layout.tp) +
       static_cast<double>(cost.memory.total() - cost.memory[Category::weights]);
   return base_s + cost.flop() / layers / kFlopPerSecond + largest_call / kBytesPerSecond +
          made_anew / kFillBytesPerSecond;

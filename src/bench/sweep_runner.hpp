@@ -15,6 +15,8 @@
 
 namespace tpbench {
 
+class ReferenceWork;
+
 /// A sweep that is ready to run; the same on every rank, but for the folder, which rank 0 has.
 struct SweepRun {
   SweepRun(const Sweep& whole, const std::vector<Case>& selected) : sweep(whole), cases(selected) {}
@@ -29,7 +31,8 @@ struct SweepRun {
   bool quiet = false;
   double watchdog_s = 60;
   DevicesByBackend devices;
-  std::string how_to_resume;  ///< "finished records stay in DIR; continue with ..."
+  ReferenceWork* reference = nullptr;  ///< runs beside every case of the host; none without
+  std::string how_to_resume;           ///< "finished records stay in DIR; continue with ..."
   /// Text of summary.csv (rank 0 only).
   std::function<std::string(const std::vector<Record>&)> summarise;
 };

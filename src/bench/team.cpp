@@ -22,7 +22,13 @@ void Team::share_a_clock(const std::string& domain) {
 
 std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of) {
   const std::vector<int> order = rank_order(host_of, point.placement == Placement::spread);
-  return cut_groups(order, static_cast<int>(point.tp_degree), point.groups == Groups::all);
+  return cut_groups(order, static_cast<int>(point.layout.ranks()), point.groups == Groups::all);
+}
+
+std::size_t active_ranks(const Team& team) {
+  std::size_t ranks = 0;
+  for (const std::vector<int>& group : team.groups) ranks += group.size();
+  return ranks;
 }
 
 Team whole_world(const Session& session) {
@@ -37,7 +43,7 @@ Team whole_world(const Session& session) {
 }
 
 const Team& TeamCache::team_for(const Case& point) {
-  std::unique_ptr<Team>& slot = teams_[{point.tp_degree, point.placement, point.groups}];
+  std::unique_ptr<Team>& slot = teams_[{point.layout, point.placement, point.groups}];
   if (slot) return *slot;
 
   slot = std::make_unique<Team>();

@@ -62,6 +62,9 @@ struct Team {
 /// World ranks of the groups that run `point` at the same time; host_of[r] is the host of world rank r.
 std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of);
 
+/// How many ranks work on the case, in all groups together.
+std::size_t active_ranks(const Team& team);
+
 /// All ranks of the launch as one group. Collective over the world.
 Team whole_world(const Session& session);
 
@@ -75,7 +78,7 @@ class TeamCache {
 
  private:
   const Session& session_;
-  std::map<std::tuple<std::int64_t, Placement, Groups>, std::unique_ptr<Team>> teams_;
+  std::map<std::tuple<Layout, Placement, Groups>, std::unique_ptr<Team>> teams_;
 };
 
 }  // namespace tpbench

@@ -170,7 +170,7 @@ double case_tolerance(const Shape& shape, const Cost& cost) {
   // Simulated sums over up to 1024 ranks: their largest error is 0.17 of 8 epsilon at 16, and grows from
   // there.
   const double rounded_sums =
-      size_of(shape.dtype) == 2 ? std::sqrt(std::max(1.0, static_cast<double>(shape.tp_degree) / 16)) : 1;
+      size_of(shape.dtype) == 2 ? std::sqrt(std::max(1.0, static_cast<double>(shape.layout.tp) / 16)) : 1;
   const double growth = rounded_sums * (shape.trains() ? one_sign * layers : std::sqrt(layers));
   return rounding_tolerance(shape.dtype, cost.reduction_length, growth);
 }

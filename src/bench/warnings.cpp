@@ -103,6 +103,16 @@ Message noisy_machine(const WarningInputs& in) {
       format_percent(in.facts.worst_noise));
 }
 
+Message machine_drift(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return drift(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
+Message busy_neighbour(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return neighbour(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
 // The active ranks that `is_one` says yes to, as words: "rank 3 (n2)", "ranks 3 (n2) and 12 more".
 template <typename Predicate>
 std::optional<std::string> ranks_that(const WarningInputs& in, const Predicate& is_one) {
@@ -199,14 +209,22 @@ Message not_converged(const WarningInputs& in) {
         "sampling met a cap in an epoch before its interval was narrow enough ({} samples in {} epochs): {}",
         step.samples, in.record.epochs_done, remedy);
   }
-  if (!step.ci95)
+  constexpr std::size_t kFewestForInterval = 6;
+  if (!step.ci95 && step.samples < kFewestForInterval)
     return fmt::format("{} {} too few for an interval: {}", counted(step.samples, "sample"),
                        step.samples == 1 ? "is" : "are", remedy);
+  if (!step.ci95)
+    return fmt::format(
+        "neighbouring samples are alike: {} are worth {} independent, too few for an interval: {}, or use a quieter "
+        "machine",
+        step.samples, step.effective_samples.value_or(0), remedy);
+  const double half_width = ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median;
+  if (half_width <= measure.target_ci)
+    return fmt::format("{} samples cannot tell whether they are independent: {}", step.samples, remedy);
   return fmt::format(
       "the step's interval is +-{:.1f} % of its median after {} samples (measure.target_ci: +-{:.1f} %): {} or "
       "use a quieter machine",
-      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, 100 * measure.target_ci,
-      remedy);
+      100 * half_width, step.samples, 100 * measure.target_ci, remedy);
 }
 
 Message short_step(const WarningInputs& in) {
@@ -274,7 +292,7 @@ Message shared_gpu(const WarningInputs& in) {
 }
 
 Message staged(const WarningInputs& in) {
-  if (in.record.status != Status::ok || in.point.tp_degree == 1 ||
+  if (in.record.status != Status::ok || in.point.layout.tp == 1 ||
       in.record.data_path != name_of(DataPath::staged))
     return std::nullopt;
   std::vector<std::string> direct;
@@ -373,6 +391,8 @@ constexpr Row kWarnings[] = {
     {"cpu_governor", cpu_governor},
     {"small_pages", small_pages},
     {"noisy_machine", noisy_machine},
+    {"machine_drift", machine_drift},
+    {"busy_neighbour", busy_neighbour},
     {"not_converged", not_converged},
     {"short_step", short_step},
     {"imbalance", imbalance},

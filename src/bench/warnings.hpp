@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/case_runner.hpp"
+#include "bench/reference_look.hpp"
 #include "environment/launch_facts.hpp"
 #include "result/record.hpp"
 
@@ -17,6 +18,7 @@ struct WarningInputs {
   const Team& team;
   const CaseOutcome& outcome;
   const MeasureSettings& measure;
+  const MachineHistory& history;    ///< of the cases before this one
   const Record& record;             ///< times, memory and verification filled in
   std::vector<int> device_of = {};  ///< the device of each world rank; empty where tensors are in host memory
 };

@@ -53,7 +53,7 @@ std::optional<std::string> why_never_carried(const Case& point) {
   const AlgorithmEntry* algorithm = find_algorithm(point.algorithm.value_or(""));
   const BackendEntry* backend = find_backend(point.backend);
   if (algorithm == nullptr || backend == nullptr) return std::nullopt;
-  const std::vector<int> one_host(static_cast<std::size_t>(point.tp_degree), 0);
+  const std::vector<int> one_host(static_cast<std::size_t>(point.layout.ranks()), 0);
   std::vector<int> one_each(one_host.size());
   std::iota(one_each.begin(), one_each.end(), 0);
   const std::vector<int> devices = backend->on_device ? one_each : std::vector<int>();
@@ -77,10 +77,11 @@ std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
   if (const auto reason = why_not_divisible(workload, point.shape())) {
     return Skip{ReasonCode::divisibility, *reason + about_default_heads(point)};
   }
-  if (point.tp_degree > world) {
+  const std::int64_t ranks = point.layout.ranks();
+  if (ranks > world) {
     return Skip{ReasonCode::ranks,
-                fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with {}", point.tp_degree,
-                            point.tp_degree, world, start_to_type(static_cast<long>(point.tp_degree)))};
+                fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with {}", point.layout.tp, ranks,
+                            world, start_to_type(static_cast<long>(ranks)))};
   }
   if (const auto skip = why_not_computed(point)) return skip;
   if (point.shape().overlaps() && !places.threads_may_communicate) {

@@ -26,6 +26,7 @@ Examples:
   mpirun -n 4 --hostfile hosts tpbench probe --output eth-1g.json
   tpbench compare results/eth-1g results/eth-10g
   tpbench compare results/before results/after --fail-above 5%
+  tpbench compare --base results/a/* --with results/b/*
   tpbench export results/eth-1g --to nccl-tests --output eth-1g.json
 
 Results go to stdout and into the output folder, everything else to stderr.
@@ -58,10 +59,8 @@ std::optional<Number> number_from(const std::string& text) {
 }
 
 // "5%", "5 %" or "0.05". A bare number above 1 is a forgotten sign: nobody looks for a slow-down of 500 %.
-double share_named(const std::string& text) {
-  const auto refuse = [&](const char* rule) {
-    throw CLI::ValidationError("--fail-above", text + ": " + rule);
-  };
+double share_named(const std::string& text, const char* option) {
+  const auto refuse = [&](const char* rule) { throw CLI::ValidationError(option, text + ": " + rule); };
   std::string number = text;
   const bool is_percent = !number.empty() && number.back() == '%';
   if (is_percent) number.pop_back();
@@ -79,8 +78,12 @@ CLI::Validator not_empty() {
 }
 
 void add_compare_options(CLI::App& app, CommandLine& line) {
-  app.add_option("folders", line.folders, "Result folders; the first is the base")
-      ->required()
+  app.add_option("folders", line.folders, "Result folders of one launch each; the first is the base")
+      ->type_name("DIR DIR...");
+  app.add_option("--base", line.base, "Folders of several launches of the base, two or more; needs --with")
+      ->type_name("DIR DIR...");
+  app.add_option("--with", line.with,
+                 "As many launches of what is compared with it (scripts/alternate.sh makes both)")
       ->type_name("DIR DIR...");
   app.add_option_function<std::string>(
          "--format",
@@ -88,9 +91,15 @@ void add_compare_options(CLI::App& app, CommandLine& line) {
          "What stdout gets: table, csv, json, markdown or none [table]")
       ->type_name("FORMAT");
   app.add_option_function<std::string>(
-         "--fail-above", [&line](const std::string& text) { line.fail_above = share_named(text); },
+         "--fail-above",
+         [&line](const std::string& text) { line.fail_above = share_named(text, "--fail-above"); },
          "Exit with 1 when a step is slower than the base by more than this, and more than the noise: 5% or "
          "0.05")
+      ->type_name("SHARE");
+  app.add_option_function<std::string>(
+         "--fail-wider",
+         [&line](const std::string& text) { line.fail_wider = share_named(text, "--fail-wider"); },
+         "Exit with 1 when the interval of a ratio is wider than +-SHARE: more rounds are needed")
       ->type_name("SHARE");
 }
 
@@ -223,10 +232,20 @@ void spell_out(CommandLine& line, const Shorthands& shorthands) {
   line.overrides.insert(line.overrides.end(), spelled.begin(), spelled.end());
 }
 
+void check_sides_of_compare(const CommandLine& line) {
+  const bool by_sides = !line.base.empty() || !line.with.empty();
+  if (!by_sides && line.folders.size() < 2) throw CLI::RequiredError("compare: two result folders or more");
+  if (!by_sides) return;
+  if (!line.folders.empty())
+    throw CLI::ValidationError(
+        "compare", line.folders.front() + ": stands beside --base and --with, which name all folders");
+  if (line.base.empty() || line.with.empty())
+    throw CLI::RequiredError("compare: --base DIR... and --with DIR... together");
+}
+
 // Rules that CLI11 cannot know.
 void check_together(const CommandLine& line) {
-  if (line.command == Command::compare && line.folders.size() < 2)
-    throw CLI::RequiredError("compare: two result folders or more");
+  if (line.command == Command::compare) check_sides_of_compare(line);
   if (line.command == Command::run) {
     if (line.config.empty() && line.resume.empty() && line.continued.empty())
       throw CLI::RequiredError("--config FILE (or --resume DIR)");

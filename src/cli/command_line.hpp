@@ -40,7 +40,9 @@ struct CommandLine {
   bool quick = false;                               ///< probe
   std::vector<std::string> folders;                 ///< compare: the base first; export: one
   CompareFormat compare_format = CompareFormat::table;
-  std::optional<double> fail_above;  ///< compare: 0.05 for 5 %
+  std::vector<std::string> base, with;  ///< compare: launches of both sides, in place of folders
+  std::optional<double> fail_above;     ///< compare: 0.05 for 5 %
+  std::optional<double> fail_wider;     ///< compare: the same
   ExportFormat export_format = ExportFormat::csv;
 };
 

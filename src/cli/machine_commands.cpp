@@ -12,6 +12,7 @@
 #include "cli/commands.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
+#include "compute/reference_work.hpp"
 #include "environment/environment.hpp"
 #include "environment/host.hpp"
 #include "environment/launch_facts.hpp"
@@ -90,7 +91,8 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
     throw EnvironmentError(*problem);
   }
   open_backends({name}, session);
-  const LaunchFacts facts = gather_launch_facts(session);
+  ReferenceWork reference = take_reference_work(session);
+  const LaunchFacts facts = gather_launch_facts(session, reference);
   const auto backend = find_backend(name)->make(static_cast<int>(facts.threads_per_rank));
   const SelfCheck check = run_selfcheck(session, facts, *backend);
   if (session.world().rank() == 0) {

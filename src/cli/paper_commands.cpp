@@ -38,7 +38,7 @@ void warn_of_lost_cases(const Comparison& comparison) {
   }
   if (lost == 0) return;
   log::warning(fmt::format("{}: {} ok in {} and skipped or absent here, and cannot be judged",
-                           comparison.other->path, cases_are(lost), comparison.base->path));
+                           comparison.other.path(), cases_are(lost), comparison.base.path()));
 }
 
 void warn_of_blindness(const Comparison& comparison, double limit) {
@@ -46,12 +46,13 @@ void warn_of_blindness(const Comparison& comparison, double limit) {
   if (blind.empty()) return;
   double largest = 0;
   for (const ComparedCase* compared : blind)
-    largest = std::max(largest, compared->cells[0].noise.value_or(0));
+    largest = std::max(largest, compared->cells[0].detectable.value_or(0));
   log::warning(fmt::format(
-      "{}: {} of {} cases cannot be judged at {:.3g} %: a step that is longer by up to {} is within the "
-      "noise "
-      "of both there; measure.epochs of 8 or more in both, or a quieter machine, shows smaller differences",
-      comparison.other->path, blind.size(), comparison.cases.size(), limit * 100, format_percent(largest)));
+      "{}: {} of {} cases cannot be judged at {:.3g} %: a step that is longer by up to {} would not show "
+      "there; "
+      "{}, or a quieter machine, shows smaller differences",
+      comparison.other.path(), blind.size(), comparison.cases.size(), limit * 100, format_percent(largest),
+      comparison.rounds > 1 ? "more rounds" : "measure.epochs of 8 or more in both"));
 }
 
 // The first few of what is wrong, a line each.
@@ -64,7 +65,7 @@ void list_first(const Items& items, const Say& say) {
 bool passes_gate(const Comparison& comparison, double limit) {
   warn_of_lost_cases(comparison);
   warn_of_blindness(comparison, limit);
-  const std::string &base = comparison.base->path, &other = comparison.other->path;
+  const std::string base = comparison.base.path(), other = comparison.other.path();
   const auto broken = broken_in_other(comparison);
   if (!broken.empty()) {
     log::error(fmt::format("{}: {} ok in {} and failed here", other, cases_are(broken.size()), base));
@@ -87,6 +88,15 @@ bool passes_gate(const Comparison& comparison, double limit) {
   if (nothing)
     log::error(fmt::format("{}: no case is ok both in {} and here: nothing was judged", other, base));
   return broken.empty() && slower.empty() && !nothing;
+}
+
+bool is_narrow(const Comparison& comparison, double limit) {
+  const std::size_t wide = wider_than(comparison, limit);
+  if (wide > 0) {
+    log::error(fmt::format("{}: the intervals of {} ratios are wider than +-{:.3g} %: more rounds are needed",
+                           comparison.other.path(), wide, limit * 100));
+  }
+  return wide == 0;
 }
 
 NcclTestsExport export_collectives(const ResultSet& set) {
@@ -129,14 +139,25 @@ void print_results(const std::string& text, const std::string& where_else) {
 ExitStatus compare_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
   std::deque<ResultSet> sets;  // comparisons point into it
-  for (const std::string& folder : line.folders) sets.push_back(read_result_set(folder));
+  const auto read = [&](const std::vector<std::string>& folders) {
+    std::vector<const ResultSet*> found;
+    for (const std::string& folder : folders) found.push_back(&sets.emplace_back(read_result_set(folder)));
+    return found;
+  };
   std::vector<Comparison> comparisons;
-  for (std::size_t i = 1; i < sets.size(); ++i) comparisons.push_back(compare(sets.front(), sets[i]));
+  if (line.base.empty()) {
+    const std::vector<const ResultSet*> folders = read(line.folders);
+    for (std::size_t i = 1; i < folders.size(); ++i) comparisons.push_back(compare(*folders[0], *folders[i]));
+  } else {
+    const std::vector<const ResultSet*> base = read(line.base), with = read(line.with);
+    comparisons.push_back(compare(base, with));
+  }
   print_results(render_comparisons(line.compare_format, comparisons), "");
-  if (!line.fail_above) return ExitStatus::ok;
   bool passed = true;
-  for (const Comparison& comparison : comparisons)
-    passed = passes_gate(comparison, *line.fail_above) && passed;
+  for (const Comparison& comparison : comparisons) {
+    if (line.fail_above) passed = passes_gate(comparison, *line.fail_above) && passed;
+    if (line.fail_wider) passed = is_narrow(comparison, *line.fail_wider) && passed;
+  }
   return passed ? ExitStatus::ok : ExitStatus::case_failed;
 }
 

@@ -13,6 +13,7 @@
 #include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
+#include "compute/reference_work.hpp"
 #include "environment/launch_facts.hpp"
 #include "measure/clock.hpp"
 #include "report/probe_table.hpp"
@@ -93,7 +94,8 @@ ExitStatus probe_in_session(const CommandLine& line, const Launch& launch, const
   const Control& world = session.world();
   const ProbeSettings settings = settings_of(line);
   const ProbePlan plan = plan_probe(session.host_of(), settings.most);
-  const LaunchFacts facts = gather_launch_facts(session);
+  ReferenceWork reference = take_reference_work(session);
+  const LaunchFacts facts = gather_launch_facts(session, reference);
   EnvironmentInputs inputs;
   if (world.rank() == 0) inputs = inputs_of(line, launch, facts);
   const std::vector<ProbedPath> paths = run_probe(settings, plan, inputs, parts, session);

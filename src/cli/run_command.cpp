@@ -23,6 +23,7 @@
 #include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
+#include "compute/reference_work.hpp"
 #include "environment/environment.hpp"
 #include "environment/launch_facts.hpp"
 #include "measure/clock.hpp"
@@ -38,10 +39,10 @@ std::filesystem::path sweep_file(const CommandLine& line) {
                              : std::filesystem::path(line.config);
 }
 
-std::int64_t largest_degree(const std::vector<Case>& cases) {
-  std::int64_t degree = 1;
-  for (const Case& point : cases) degree = std::max(degree, point.tp_degree);
-  return degree;
+std::int64_t most_ranks(const std::vector<Case>& cases) {
+  std::int64_t ranks = 1;
+  for (const Case& point : cases) ranks = std::max(ranks, point.layout.ranks());
+  return ranks;
 }
 
 struct Selected {
@@ -186,7 +187,7 @@ Output open_output(const CommandLine& line, const Launch& launch, const LaunchFa
 void check_launch(const Launch& launch, long world_size, const std::vector<Case>& cases,
                   const CommandLine& line) {
   if (const auto problem =
-          why_launch_cannot_run(launch, world_size, static_cast<long>(largest_degree(cases)), line.typed)) {
+          why_launch_cannot_run(launch, world_size, static_cast<long>(most_ranks(cases)), line.typed)) {
     throw EnvironmentError(*problem);
   }
 }
@@ -264,10 +265,13 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
   const Selected selected =
       share_sweep(asked ? std::optional(std::move(asked->selected)) : std::nullopt, world);
   keep_heap_small();
-  const LaunchFacts facts = gather_launch_facts(session);
+  ReferenceWork reference = take_reference_work(session);
+  const LaunchFacts facts = gather_launch_facts(session, reference);
 
   std::optional<Output> output;
   SweepRun run(selected.sweep, selected.cases);
+  // Without BLAS there is no product to time.
+  if (!facts.blas_problem) run.reference = &reference;
   run.devices = open_backends(backends_of(selected.cases), session);
   const std::vector<Json> devices = describe_devices(run.devices, session);
   on_first_rank(world, [&] {
@@ -314,7 +318,8 @@ ExitStatus run_command(const CommandLine& line, const Launch& launch, const Part
   if (line.dry_run) {
     if (launch.rank.value_or(0) == 0)
       print_results(render_plan(line.format, read_files(line).selected.cases, why_never_run,
-                                [](const Case& point, std::int64_t degree) { return cost_of(point, degree); }), "");
+                                [](const Case& point, const Layout& layout) { return cost_of(point, layout); }),
+                    "");
     return ExitStatus::ok;
   }
   std::optional<Asked> asked;
@@ -341,7 +346,7 @@ ExitStatus validate_command(const CommandLine& line, const Launch& launch) {
   const Sweep sweep = load_sweep(line.config, line.overrides, built_in_availability());
   for (const std::string& remark : sweep.remarks) log::warning(remark);
   fmt::print("{}: valid, {}, up to {}\n", line.config, counted(sweep.cases.size(), "case"),
-             counted(static_cast<std::size_t>(largest_degree(sweep.cases)), "rank"));
+             counted(static_cast<std::size_t>(most_ranks(sweep.cases)), "rank"));
   return ExitStatus::ok;
 }
 

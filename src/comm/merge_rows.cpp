@@ -11,7 +11,7 @@
 namespace tpbench {
 namespace {
 
-constexpr int kTag = 5;
+constexpr int kRowsTag = 5;
 
 using Rows = std::set<std::vector<std::int64_t>>;
 
@@ -31,10 +31,10 @@ std::vector<std::int64_t> flat(const Rows& rows) {
 std::vector<std::int64_t> receive(int from, MPI_Comm comm) {
   MPI_Status status;
   int count = 0;
-  TPBENCH_MPI(MPI_Probe(from, kTag, comm, &status));
+  TPBENCH_MPI(MPI_Probe(from, kRowsTag, comm, &status));
   TPBENCH_MPI(MPI_Get_count(&status, MPI_INT64_T, &count));
   std::vector<std::int64_t> numbers(static_cast<std::size_t>(count));
-  TPBENCH_MPI(MPI_Recv(numbers.data(), count, MPI_INT64_T, from, kTag, comm, MPI_STATUS_IGNORE));
+  TPBENCH_MPI(MPI_Recv(numbers.data(), count, MPI_INT64_T, from, kRowsTag, comm, MPI_STATUS_IGNORE));
   return numbers;
 }
 
@@ -49,7 +49,7 @@ std::vector<std::int64_t> merge_rows(const Control& ranks, const std::vector<std
   for (int step = 1; step < ranks.size(); step *= 2) {
     if (ranks.rank() % (2 * step) != 0) {
       const std::vector<std::int64_t> mine = flat(merged);
-      TPBENCH_MPI(MPI_Send(mine.data(), static_cast<int>(mine.size()), MPI_INT64_T, ranks.rank() - step, kTag, comm));
+      TPBENCH_MPI(MPI_Send(mine.data(), static_cast<int>(mine.size()), MPI_INT64_T, ranks.rank() - step, kRowsTag, comm));
       break;
     }
     if (ranks.rank() + step < ranks.size()) insert(receive(ranks.rank() + step, comm), width, merged);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/error.hpp"
 #include "base/json.hpp"
 #include "base/units.hpp"
 #include "comm/mpi_info.hpp"
@@ -74,6 +75,18 @@ std::vector<std::string> distinct_names(std::vector<std::string> names) {
   return names;
 }
 
+ReferenceWork take_reference_work(const Session& session) {
+  std::optional<ReferenceWork> work;
+  std::optional<std::string> problem;
+  try {
+    work.emplace();
+  } catch (const EnvironmentError& error) {
+    problem = error.what();
+  }
+  if (const auto agreed = session.world().agree(problem)) throw EnvironmentError(*agreed);
+  return *work;
+}
+
 std::int64_t usable_cores(std::span<const std::int64_t> cpus, std::int64_t ranks_of_node) {
   const std::int64_t bound = count_cores(cpus);
   const std::optional<std::int64_t> allocated = slurm_cpus_per_rank(ranks_of_node);
@@ -83,20 +96,19 @@ std::int64_t usable_cores(std::span<const std::int64_t> cpus, std::int64_t ranks
   return std::clamp<std::int64_t>((*allocated + threads_of_core - 1) / threads_of_core, 1, bound);
 }
 
-LaunchFacts gather_launch_facts(const Session& session) {
+LaunchFacts gather_launch_facts(const Session& session, ReferenceWork& reference) {
   const HostFacts host = read_host_facts();
   const std::vector<std::int64_t> cpus = allowed_cpus();
   const std::int64_t bound = usable_cores(cpus, session.host().size()), cores = core_count();
-  session.world().barrier();  // all ranks work at once, as they will in a step
-  const NoiseResult noise = probe_noise();
-
   LaunchFacts facts;
-  facts.worst_noise = session.world().max(noise.relative());
   // Other degrees than the launch's must be comparable: one number for all ranks.
   facts.threads_per_rank =
       session.world().min(default_threads(cores, session.host().size(), bound, host.cpu_quota));
 
   facts.blas_problem = session.world().agree(why_blas_cannot_start(static_cast<int>(facts.threads_per_rank)));
+  session.world().barrier();  // all ranks work at once, as they will in a step
+  const NoiseResult noise = probe_noise(reference, !facts.blas_problem);
+  facts.worst_noise = session.world().max(noise.relative());
   const Json compute = compute_of_this_rank(!facts.blas_problem);
 
   // Only the first rank of a host describes the host: rank 0 does not hold what would grow with the ranks.

@@ -9,6 +9,7 @@
 #include "base/json.hpp"
 #include "comm/session.hpp"
 #include "compute/core_rate.hpp"
+#include "compute/reference_work.hpp"
 #include "environment/environment.hpp"
 #include "environment/host.hpp"
 #include "environment/launch.hpp"
@@ -58,8 +59,11 @@ Json describe_this_host(const HostFacts& host);
 /// caller's.
 EnvironmentInputs launch_inputs(const Launch& launch, const LaunchFacts& facts);
 
+/// Collective over the world. Throws EnvironmentError on all ranks when one has not the memory.
+ReferenceWork take_reference_work(const Session& session);
+
 /// Collective over the world. Complete on rank 0; on the others `threads_per_rank` and `blas_problem` are
 /// set.
-LaunchFacts gather_launch_facts(const Session& session);
+LaunchFacts gather_launch_facts(const Session& session, ReferenceWork& reference);
 
 }  // namespace tpbench

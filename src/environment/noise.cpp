@@ -1,37 +1,46 @@
 #include "environment/noise.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/json.hpp"
-#include "measure/clock.hpp"
+#include "compute/reference_work.hpp"
 
 namespace tpbench {
 namespace {
 
-// A chain of dependent multiplications: its time is a number of cycles and nothing else.
-[[gnu::noinline]] std::uint64_t fixed_work(std::uint64_t x) {
-  for (int i = 0; i < 60000; ++i) x = x * 0x5851f42d4c957f2dU + 0x14057b7ef767814fU;
-  return x;
+double relative_of(const Summary& work_s) { return (work_s.p95 - work_s.min) / work_s.min; }
+
+Json summary_to_json(const Summary& work_s) {
+  return {{"min_s", work_s.min}, {"median_s", work_s.median}, {"p95_s", work_s.p95}, {"max_s", work_s.max}};
 }
 
 }  // namespace
 
-NoiseResult probe_noise(int repetitions) {
-  std::vector<double> seconds;
-  seconds.reserve(static_cast<std::size_t>(repetitions));
-  volatile std::uint64_t sink = 1;
-  for (int i = -5; i < repetitions; ++i) {  // the first few bring the clock up
-    const double start = now_s();
-    sink = fixed_work(sink);
-    if (i >= 0) seconds.push_back(now_s() - start);
+double NoiseResult::relative() const {
+  return std::max(gemm_s ? relative_of(*gemm_s) : 0, relative_of(copy_s));
+}
+
+NoiseResult probe_noise(ReferenceWork& work, bool can_multiply) {
+  constexpr std::size_t kRepetitions = 21;  // one that is held up alone is beyond the 95th percentile
+  std::vector<double> warm_up(3), seconds(kRepetitions);
+  NoiseResult noise;
+  if (can_multiply) {
+    work.time_products(warm_up);  // the library takes its buffers at the first call
+    work.time_products(seconds);
+    noise.gemm_s = summarise(seconds);
   }
-  return {summarise(seconds)};
+  work.time_copies(warm_up);
+  work.time_copies(seconds);
+  noise.copy_s = summarise(seconds);
+  return noise;
 }
 
 Json noise_to_json(const NoiseResult& noise) {
-  return {{"repetitions", noise.work_s.samples}, {"min_s", noise.work_s.min},
-          {"median_s", noise.work_s.median},     {"p95_s", noise.work_s.p95},
-          {"max_s", noise.work_s.max},           {"relative", noise.relative()}};
+  return {{"repetitions", noise.copy_s.samples},
+          {"gemm", noise.gemm_s ? summary_to_json(*noise.gemm_s) : Json(nullptr)},
+          {"copy", summary_to_json(noise.copy_s)},
+          {"relative", noise.relative()}};
 }
 
 }  // namespace tpbench

@@ -1,22 +1,24 @@
 #pragma once
 
-#include <cstdint>
+#include <optional>
 
 #include "base/json_fwd.hpp"
 #include "measure/statistics.hpp"
 
 namespace tpbench {
 
-/// How long the same piece of work takes, again and again, on this core: what differs is not the work.
+class ReferenceWork;
+
+/// How long the same work takes, again and again, on this core: what differs is not the work.
 struct NoiseResult {
-  Summary work_s;  ///< seconds of one repetition
-  /// (95th percentile - minimum) / minimum: 0 on a quiet machine.
-  [[nodiscard]] double relative() const { return (work_s.p95 - work_s.min) / work_s.min; }
+  std::optional<Summary> gemm_s;  ///< seconds of one repetition of the reference work
+  Summary copy_s;
+  /// (95th percentile - minimum) / minimum, of the product or of the copy, whichever is more: 0 is quiet.
+  [[nodiscard]] double relative() const;
 };
 
-/// Repeats a fixed piece of integer work of about 0.1 ms. No memory beyond the first-level cache, no system
-/// calls.
-NoiseResult probe_noise(int repetitions = 200);
+/// Repeats the reference work: about 60 ms. Where BLAS cannot multiply, the copy alone.
+NoiseResult probe_noise(ReferenceWork& work, bool can_multiply);
 
 /// Beyond this the records carry a warning.
 inline constexpr double kNoisyMachine = 0.10;

@@ -7,7 +7,8 @@
 namespace tpbench {
 
 /// How often and how long the CPU quotas of this process's cgroups (v1 or v2, and those above it that it can
-/// see) have stopped their processes, since the cgroups were made. `seconds` counts every CPU that had to wait.
+/// see) have stopped their processes, since the cgroups were made. `seconds` counts every CPU that had to
+/// wait.
 struct Throttling {
   std::int64_t periods = 0;
   double seconds = 0;

@@ -32,8 +32,8 @@ class AttentionPart final : public RegionPart {
   explicit AttentionPart(const LayerContext& context)
       : context_(context),
         extent_(attention_extent(shape())),
-        heads_(shard_of(shape().num_heads, shape().tp_degree, context.communicator.rank())),
-        kv_heads_(shard_or_copy_of(shape().num_kv_heads, shape().tp_degree, context.communicator.rank())),
+        heads_(context.shard(shape().num_heads)),
+        kv_heads_(shard_or_copy_of(shape().num_kv_heads, context.degree(), context.rank())),
         scale_(1 / std::sqrt(static_cast<double>(extent_.head_size))) {
     if (extent_.kv_copies > 1)
       copies_ = context_.split(static_cast<int>(context.communicator.rank() / extent_.kv_copies));
@@ -118,7 +118,7 @@ class AttentionPart final : public RegionPart {
     if (!copies_) return;
     const MatrixView& gradient = key_value_gradient_[index(layer)].view();
     // Where one key/value head serves the whole group it is a collective of the group like any other.
-    const std::int64_t part = extent_.kv_copies < shape().tp_degree ? extent_.kv_copies : 0;
+    const std::int64_t part = extent_.kv_copies < shape().layout.tp ? extent_.kv_copies : 0;
     trace.begin(Activity::all_reduce, gradient.elements() * shape().element_size(), part);
     copies_->all_reduce_sum(gradient.data, gradient.elements(), gradient.dtype);
     trace.end();

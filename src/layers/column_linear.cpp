@@ -10,9 +10,8 @@ namespace {
 class ColumnLinearLayer : public LinearLayer {
  public:
   explicit ColumnLinearLayer(const LayerContext& context)
-      : LinearLayer(
-            context, local_rows(context), {0, context.shape.hidden_size},
-            shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank())),
+      : LinearLayer(context, local_rows(context), {0, context.shape.hidden_size},
+                    context.shard(context.shape.hidden_size)),
         entry_(context),
         output_(context.make_shared_matrix(Category::activations, shape().tokens, shape().hidden_size)) {
     make_output_gradient({0, shape().tokens}, out());
@@ -51,16 +50,16 @@ class ColumnLinearLayer : public LinearLayer {
 class GatheringColumnLinear final : public ColumnLinearLayer {
  public:
   explicit GatheringColumnLinear(const LayerContext& context) : ColumnLinearLayer(context) {
-    if (shape().tp_degree == 1) return;
+    if (shape().layout.tp == 1) return;
     shard_ = context.make_shared_matrix(Category::communication, shape().tokens, out().size());
     if (shape().tokens > 1) {
-      gathered_ = context.make_shared_matrix(Category::communication, shape().tp_degree * shape().tokens,
+      gathered_ = context.make_shared_matrix(Category::communication, shape().layout.tp * shape().tokens,
                                              out().size());
     }
   }
 
   void forward(std::int64_t layer, Trace& trace) override {
-    const bool alone = communicator().size() == 1;
+    const bool alone = shape().layout.tp == 1;
     const MatrixView x = entry_.gather(input(), trace);
     trace.begin(Activity::compute);
     backend().gemm(x, weight(layer), alone ? output_.view() : shard_.view());
@@ -76,7 +75,7 @@ class GatheringColumnLinear final : public ColumnLinearLayer {
 
     trace.begin(Activity::compute);
     const MatrixView& all = gathered_.view();
-    for (std::int64_t rank = 0; rank < communicator().size(); ++rank) {
+    for (std::int64_t rank = 0; rank < shape().layout.tp; ++rank) {
       backend().copy(all.row_slice(rank * shape().tokens, shape().tokens),
                      output_.view().column_slice(rank * all.columns, all.columns));
     }
@@ -109,7 +108,7 @@ class SummingColumnLinear final : public ColumnLinearLayer {
     backend().set_zero(y.column_slice(out().end, y.columns - out().end));
     backend().gemm(x, weight(layer), y.column_slice(out().begin, out().size()));
     trace.end();
-    if (communicator().size() == 1) return;
+    if (shape().layout.tp == 1) return;
     trace.begin(Activity::all_reduce, output_bytes());
     communicator().all_reduce_sum(y.data, y.elements(), shape().dtype);
     trace.end();

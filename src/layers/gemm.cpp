@@ -7,9 +7,8 @@ namespace {
 class GemmLayer final : public LinearLayer {
  public:
   explicit GemmLayer(const LayerContext& context)
-      : LinearLayer(
-            context, {0, context.shape.tokens}, {0, context.shape.hidden_size},
-            shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank())),
+      : LinearLayer(context, {0, context.shape.tokens}, {0, context.shape.hidden_size},
+                    context.shard(context.shape.hidden_size)),
         output_(context.make_matrix(Category::activations, shape().tokens, out().size())) {}
 
   void forward(std::int64_t layer, Trace& trace) override {

@@ -32,6 +32,12 @@ struct LayerContext {
   /// Read in each step of a layer that overlaps; null: always overlapped.
   const Schedule* schedule = nullptr;
 
+  /// The ranks that share the layer, and this one's number among them: `communicator` is over those of
+  /// shape.layout.tp.
+  [[nodiscard]] std::int64_t degree() const { return shape.layout.tp; }
+  [[nodiscard]] std::int64_t rank() const { return communicator.rank(); }
+  [[nodiscard]] Range shard(std::int64_t extent) const { return shard_of(extent, degree(), rank()); }
+
   Matrix make_matrix(Category category, std::int64_t rows, std::int64_t columns) const {
     return backend.make_matrix(category, shape.dtype, rows, columns);
   }

@@ -9,8 +9,7 @@ namespace {
 class MlpPart final : public RegionPart {
  public:
   explicit MlpPart(const LayerContext& context)
-      : context_(context),
-        inner_(shard_of(shape().ffn_hidden_size, shape().tp_degree, context.communicator.rank())) {
+      : context_(context), inner_(context.shard(shape().ffn_hidden_size)) {
     const std::int64_t h = shape().hidden_size, f = inner_.size(), tokens = shape().tokens;
     const std::int64_t wide = gated() ? 2 * f : f;
     const std::int64_t kept = shape().trains() ? shape().num_layers : 1;

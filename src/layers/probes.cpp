@@ -18,7 +18,7 @@ class ProbeReference final : public Reference {
       ReferenceRows<WiderThan<T>> result = zero_rows<WiderThan<T>>(rows.size(), columns.size());
       for (std::size_t r = 0; r < rows.size(); ++r) {
         const std::int64_t row = gathers_ ? 0 : rows[r];
-        const Range ranks = gathers_ ? Range{rows[r], rows[r] + 1} : Range{0, context_.shape.tp_degree};
+        const Range ranks = gathers_ ? Range{rows[r], rows[r] + 1} : Range{0, context_.degree()};
         for (std::int64_t rank = ranks.begin; rank < ranks.end; ++rank) {
           const auto more =
               generated_rows<T>(context_.shape.dtype, probe_key(context_.seed, rank), {&row, 1}, columns);
@@ -43,7 +43,7 @@ class ProbeLayer : public Layer {
   // weight that is generated too: so probes are compared in full up to large arrays.
   double reference_cost() const override {
     constexpr double kCheaper = 1.0 / 16;
-    return kCheaper * static_cast<double>(shape().tp_degree) * static_cast<double>(output().local.elements());
+    return kCheaper * static_cast<double>(shape().layout.tp) * static_cast<double>(output().local.elements());
   }
   std::vector<Result> results(std::int64_t, Direction) const final { return {output()}; }
   std::unique_ptr<Reference> make_reference(const ReferenceExtent&, Heartbeat&) const override {
@@ -58,7 +58,7 @@ class ProbeLayer : public Layer {
   [[nodiscard]] const LayerContext& context() const { return context_; }
   [[nodiscard]] TensorKey own_key() const { return probe_key(context_.seed, communicator().rank()); }
   [[nodiscard]] std::int64_t shard_elements() const {
-    return shape().tokens * shape().hidden_size / shape().tp_degree;
+    return shape().tokens * shape().hidden_size / shape().layout.tp;
   }
   [[nodiscard]] Matrix make_buffer(std::int64_t rows, std::int64_t columns) const {
     return context_.make_shared_matrix(Category::communication, rows, columns);
@@ -91,7 +91,7 @@ class AllReduceLayer final : public ProbeLayer {
   void settle() override { backend().set_zero(array_.view()); }
 
   void forward(std::int64_t, Trace& trace) override {
-    if (communicator().size() == 1) return;
+    if (shape().layout.tp == 1) return;
     trace.begin(Activity::all_reduce, whole_bytes());
     communicator().all_reduce_sum(array_.view().data, array_.view().elements(), shape().dtype);
     trace.end();
@@ -109,13 +109,13 @@ class AllGatherLayer final : public ProbeLayer {
   explicit AllGatherLayer(const LayerContext& context)
       : ProbeLayer(context),
         shard_(make_buffer(1, shard_elements())),
-        whole_(make_buffer(shape().tp_degree, shard_elements())) {}
+        whole_(make_buffer(shape().layout.tp, shard_elements())) {}
 
   void fill(Heartbeat&) override { backend().fill(shard_.view(), own_key(), 0, 0); }
   void poison(std::int64_t, Direction) override { backend().poison(whole_.view()); }
 
   void forward(std::int64_t, Trace& trace) override {
-    if (communicator().size() == 1) return copy_alone(shard_.view(), whole_.view(), trace);
+    if (shape().layout.tp == 1) return copy_alone(shard_.view(), whole_.view(), trace);
     trace.begin(Activity::all_gather, whole_bytes());
     communicator().all_gather(shard_.view().data, shard_.view().elements(), whole_.view().data,
                               shape().dtype);
@@ -137,14 +137,14 @@ class ReduceScatterLayer final : public ProbeLayer {
  public:
   explicit ReduceScatterLayer(const LayerContext& context)
       : ProbeLayer(context),
-        whole_(make_buffer(shape().tp_degree, shard_elements())),
+        whole_(make_buffer(shape().layout.tp, shard_elements())),
         shard_(make_buffer(1, shard_elements())) {}
 
   void fill(Heartbeat&) override { backend().fill(whole_.view(), own_key(), 0, 0); }
   void poison(std::int64_t, Direction) override { backend().poison(shard_.view()); }
 
   void forward(std::int64_t, Trace& trace) override {
-    if (communicator().size() == 1) return copy_alone(whole_.view(), shard_.view(), trace);
+    if (shape().layout.tp == 1) return copy_alone(whole_.view(), shard_.view(), trace);
     trace.begin(Activity::reduce_scatter, whole_bytes());
     communicator().reduce_scatter_sum(whole_.view().data, shard_.view().data, shard_.view().elements(),
                                       shape().dtype);

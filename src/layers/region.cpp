@@ -4,7 +4,7 @@ namespace tpbench {
 
 void reduce_rows(const LayerContext& context, const MatrixView& partial, const MatrixView& local,
                  Trace& trace) {
-  if (context.communicator.size() == 1) return;
+  if (context.degree() == 1) return;
   const std::int64_t bytes = partial.elements() * context.shape.element_size();
   if (context.shape.splits_rows()) {
     trace.begin(Activity::reduce_scatter, bytes);

@@ -9,8 +9,7 @@ namespace {
 class RowLinearLayer final : public LinearLayer {
  public:
   explicit RowLinearLayer(const LayerContext& context)
-      : LinearLayer(context, {0, context.shape.tokens},
-                    shard_of(context.shape.hidden_size, context.shape.tp_degree, context.communicator.rank()),
+      : LinearLayer(context, {0, context.shape.tokens}, context.shard(context.shape.hidden_size),
                     {0, context.shape.hidden_size}),
         exit_(context) {
     make_output_gradient(local_rows(context), {0, shape().hidden_size});

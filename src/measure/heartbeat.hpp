@@ -21,7 +21,7 @@ enum class Activity : std::uint32_t {
 };
 
 /// Which part of a case is running.
-enum class Phase : std::uint32_t { idle, setup, fill, verification, warm_up, sampling, report };
+enum class Phase : std::uint32_t { idle, setup, fill, verification, warm_up, sampling, reference, report };
 
 /// One rank's sign of life, in memory that the ranks of its host share: written by the rank's main thread at
 /// every mark, read by watchdogs. Two relaxed stores a mark, on a cache line of its own: a few nanoseconds.
@@ -59,4 +59,5 @@ TPBENCH_ENUM_NAMES(tpbench::Activity, {tpbench::Activity::none, "between segment
 TPBENCH_ENUM_NAMES(tpbench::Phase, {tpbench::Phase::idle, "idle"}, {tpbench::Phase::setup, "setup"},
                    {tpbench::Phase::fill, "fill"}, {tpbench::Phase::verification, "verification"},
                    {tpbench::Phase::warm_up, "warm-up"}, {tpbench::Phase::sampling, "sampling"},
+                   {tpbench::Phase::reference, "reference work"},
                    {tpbench::Phase::report, "report"});

@@ -13,8 +13,8 @@ Json finite_or_null(const std::optional<double>& value) {
   return value && std::isfinite(*value) ? Json(*value) : Json(nullptr);
 }
 
-Json bound_or_null(const Cell& cell, std::size_t bound) {
-  return cell.ci95 ? finite_or_null((*cell.ci95)[bound]) : Json(nullptr);
+Json bound_or_null(const std::optional<std::array<double, 2>>& ci95, std::size_t bound) {
+  return ci95 ? finite_or_null((*ci95)[bound]) : Json(nullptr);
 }
 
 // What is said of a cell: the keys of its JSON, and behind the quantity's name the columns of the CSV.
@@ -27,10 +27,18 @@ constexpr CellField kCellFields[] = {
     {"base_s", [](const Cell& c) { return Json(c.base_s); }},
     {"other_s", [](const Cell& c) { return Json(c.other_s); }},
     {"ratio", [](const Cell& c) { return finite_or_null(c.ratio); }},
-    {"ratio_ci95_low", [](const Cell& c) { return bound_or_null(c, 0); }},
-    {"ratio_ci95_high", [](const Cell& c) { return bound_or_null(c, 1); }},
+    {"ratio_ci95_low", [](const Cell& c) { return bound_or_null(c.ci95, 0); }},
+    {"ratio_ci95_high", [](const Cell& c) { return bound_or_null(c.ci95, 1); }},
+    {"machine_ratio", [](const Cell& c) { return finite_or_null(c.machine); }},
+    {"rest_ratio", [](const Cell& c) { return finite_or_null(c.rest); }},
+    {"rest_ratio_ci95_low", [](const Cell& c) { return bound_or_null(c.rest_ci95, 0); }},
+    {"rest_ratio_ci95_high", [](const Cell& c) { return bound_or_null(c.rest_ci95, 1); }},
     {"adjusted_p", [](const Cell& c) { return finite_or_null(c.p_value); }},
     {"noise", [](const Cell& c) { return finite_or_null(c.noise); }},
+    {"detectable", [](const Cell& c) { return finite_or_null(c.detectable); }},
+    {"detectable_alone", [](const Cell& c) { return finite_or_null(c.detectable_alone); }},
+    {"rounds_for_10_percent", [](const Cell& c) { return json_or_null(c.rounds_for_10); }},
+    {"rounds_for_5_percent", [](const Cell& c) { return json_or_null(c.rounds_for_5); }},
     {"basis", [](const Cell& c) { return c.ratio ? Json(name_of(c.basis)) : Json(nullptr); }},
     {"verdict", [](const Cell& c) { return Json(name_of(c.verdict)); }},
 };
@@ -48,7 +56,7 @@ Json reason_or_null(const Record* record) {
 void add_case_cells(std::vector<Json>& cells, const Comparison& comparison, const Record* base,
                     const Record* other) {
   const Record& any = base != nullptr ? *base : *other;
-  cells = {comparison.base->path,  comparison.other->path,  any.id,
+  cells = {comparison.base.path(), comparison.other.path(), any.id,
            status_or_absent(base), status_or_absent(other), reason_or_null(base),
            reason_or_null(other)};
   for (const CaseField& field : case_fields()) cells.push_back(field.get(any.point));
@@ -74,6 +82,23 @@ Json folder_to_json(const ResultSet& set) {
           {"noise", json_or_null(set.noise())},
           {"target_ci", set.target_ci},
           {"efficiency_floor", set.efficiency_floor}};
+}
+
+// The first launch, and how many there are with it.
+Json side_to_json(const Side& side) {
+  Json json = folder_to_json(side.first());
+  Json paths = Json::array();
+  for (const ResultSet* launch : side.launches) paths.push_back(launch->path);
+  json["launches"] = std::move(paths);
+  return json;
+}
+
+Json machine_to_json(const std::optional<MachineChange>& machine) {
+  if (!machine) return nullptr;
+  return {{"ratio", finite_or_null(machine->ratio)},
+          {"ratio_ci95_low", bound_or_null(machine->ci95, 0)},
+          {"ratio_ci95_high", bound_or_null(machine->ci95, 1)},
+          {"p", finite_or_null(machine->p_value)}};
 }
 
 Json case_to_json_cells(const ComparedCase& compared) {
@@ -103,9 +128,16 @@ Json summaries_to_json(const Comparison& comparison) {
     json[std::string(kComparedQuantities[i].name)] = {
         {"geometric_mean", finite_or_null(summary.geometric_mean)},
         {"ratios", summary.ratios},
+        {"machine", finite_or_null(summary.machine)},
+        {"rest", finite_or_null(summary.rest)},
+        {"rests_on", name_of(summary.rests_on)},
+        {"detectable", finite_or_null(summary.detectable)},
+        {"rounds_for_10_percent", json_or_null(summary.rounds_for_10)},
+        {"rounds_for_5_percent", json_or_null(summary.rounds_for_5)},
         {"judged", summary.judged},
         {"slower", summary.slower},
-        {"faster", summary.faster}};
+        {"faster", summary.faster},
+        {"by_machine", summary.by_machine}};
   }
   return json;
 }
@@ -136,8 +168,13 @@ Json comparison_to_json(const Comparison& comparison) {
                       {"base", useful_to_json(compared.base)},
                       {"other", useful_to_json(compared.other)}});
   }
-  return {{"base", folder_to_json(*comparison.base)},
-          {"other", folder_to_json(*comparison.other)},
+  return {{"base", side_to_json(comparison.base)},
+          {"other", side_to_json(comparison.other)},
+          {"rounds", comparison.rounds},
+          {"design", comparison.rounds > 1 ? Json(name_of(comparison.design)) : Json(nullptr)},
+          {"what_can_be_seen", visibility_sentence(comparison)},
+          {"alarms", comparison.alarms},
+          {"machine", machine_to_json(comparison.machine)},
           {"remarks", comparison.remarks},
           {"summary", summaries_to_json(comparison)},
           {"cases", std::move(cases)},

@@ -39,6 +39,8 @@ std::string verdict_text(const Cell& cell) {
       return "faster";
     case Verdict::within_noise:
       return hides_difference(cell) ? "noise " + format_percent(*cell.noise) : "";
+    case Verdict::machine:
+      return "machine";
     case Verdict::not_judged:
       return cell.ratio ? "?" : "";
   }
@@ -48,11 +50,28 @@ std::string verdict_text(const Cell& cell) {
 // A time of 0 is a part that the case does not have.
 std::string time_text(double seconds) { return seconds == 0 ? "-" : format_seconds(seconds); }
 
-Row cell_texts(const Cell& cell, bool with_interval) {
-  Row row = {time_text(cell.base_s), time_text(cell.other_s), cell.ratio ? ratio_text(*cell.ratio) : "-"};
-  if (with_interval) {
-    row.push_back(cell.ci95 ? fmt::format("{}..{}", ratio_text((*cell.ci95)[0]), ratio_text((*cell.ci95)[1]))
-                            : "-");
+std::string ratio_text(const std::optional<double>& ratio) { return ratio ? ratio_text(*ratio) : "-"; }
+
+std::string interval_text(const std::optional<std::array<double, 2>>& ci95) {
+  return ci95 ? fmt::format("{}..{}", ratio_text((*ci95)[0]), ratio_text((*ci95)[1])) : "-";
+}
+
+// Which columns a quantity has beside times and ratio.
+struct Shown {
+  bool interval = false;  ///< and what could be seen
+  bool machine = false;
+  RestsOn rests_on = RestsOn::measured;
+};
+
+Row cell_texts(const Cell& cell, const Shown& shown) {
+  Row row = {time_text(cell.base_s), time_text(cell.other_s), ratio_text(cell.ratio)};
+  if (shown.machine) {
+    row.push_back(ratio_text(cell.machine));
+    row.push_back(ratio_text(cell.rest));
+  }
+  if (shown.interval) {
+    row.push_back(interval_text(shown.rests_on == RestsOn::rest ? cell.rest_ci95 : cell.ci95));
+    row.push_back(cell.detectable ? share_text(*cell.detectable) : "-");
   }
   row.push_back(verdict_text(cell));
   return row;
@@ -66,12 +85,18 @@ struct Names {
   std::string base, other;  ///< letters
 };
 
-std::string folder_sentence(const std::string& letter, const ResultSet& set) {
+std::string folder_sentence(const std::string& letter, const Side& side) {
+  const ResultSet& set = side.first();
   const auto ok = std::count_if(set.records.begin(), set.records.end(), is_timed);
   std::string text = fmt::format("{}: {}", letter, set.path);
+  if (side.launches.size() > 1) {
+    text = fmt::format("{}: {} launches, {} to {}", letter, side.launches.size(), set.path,
+                       side.launches.back()->path);
+  }
   if (!set.label.empty()) text += fmt::format(", label {}", set.label);
-  text += fmt::format("; {} of {} cases ok", ok, set.records.size());
-  if (const auto noise = set.noise()) text += fmt::format("; noise {:.2f}", *noise);
+  text += fmt::format("; {} of {} cases ok{}", ok, set.records.size(),
+                      side.launches.size() > 1 ? " in the first" : "");
+  if (set.noise()) text += fmt::format("; noise {:.2f}", side.noise);
   return text;
 }
 
@@ -88,31 +113,69 @@ Row axis_texts(const std::vector<const CaseField*>& axes, const Case& point) {
   return row;
 }
 
-void add_columns(Section& section, const ComparedQuantity& quantity, const Names& names, bool with_interval) {
+void add_columns(Section& section, const ComparedQuantity& quantity, const Names& names, const Shown& shown) {
   const std::string title(quantity.title);
   section.columns.push_back({title + ' ' + names.base, Align::right});
   section.columns.push_back({names.other, Align::right});
   section.columns.push_back({names.other + '/' + names.base, Align::right});
-  if (with_interval) section.columns.push_back({"95 %", Align::left});
+  if (shown.machine) {
+    section.columns.push_back({"machine", Align::right});
+    section.columns.push_back({"rest", Align::right});
+  }
+  if (shown.interval) {
+    section.columns.push_back({"95 %", Align::left});
+    section.columns.push_back({"shows", Align::right});
+  }
   section.columns.push_back({"", Align::left});
 }
 
-std::vector<std::string> table_notes(const Comparison& comparison, const Names& names) {
+std::string tested_over(const Comparison& comparison) {
+  if (comparison.rounds > 1) {
+    return comparison.design == Design::alternated ? "tested over the launches in pairs (Student's t)"
+                                                   : "tested over the launches (Welch's t)";
+  }
   const bool epochs =
       std::any_of(comparison.cases.begin(), comparison.cases.end(),
                   [](const ComparedCase& compared) { return compared.cells[0].basis == Basis::epochs; });
+  return epochs ? "tested over the medians of epochs" : "tested over blocks of neighbouring samples";
+}
+
+std::string machine_note(const Comparison& comparison, const Names& names) {
+  const MachineChange& machine = *comparison.machine;
+  std::string note = fmt::format("The reference work took {} times as long in {} as in {}",
+                                 ratio_text(machine.ratio), names.other, names.base);
+  if (machine.ci95) note += fmt::format(" ({})", interval_text(machine.ci95));
+  note += ": \"machine\" is its ratio beside the case, \"rest\" what is left of the ratio without it.";
+  std::vector<std::string> rest, both;
+  for (std::size_t i = 0; i < kComparedQuantities.size(); ++i) {
+    const RestsOn rests_on = comparison.summaries[i].rests_on;
+    if (rests_on == RestsOn::rest) rest.emplace_back(kComparedQuantities[i].name);
+    if (rests_on == RestsOn::both) both.emplace_back(kComparedQuantities[i].name);
+  }
+  if (!rest.empty()) note += fmt::format(" Verdicts on {} rest on it, as it varies less.", join_words(rest));
+  if (!both.empty())
+    note +=
+        " A difference is marked when it shows both ways; \"machine\" in place of a verdict: it goes with "
+        "the "
+        "machine's change.";
+  return note;
+}
+
+std::vector<std::string> table_notes(const Comparison& comparison, const Names& names) {
+  const bool several = comparison.rounds > 1;
   std::vector<std::string> notes = {fmt::format(
-      "Medians; {0}/{1} above 1: {0} takes longer. \"slower\" and \"faster\" stand where the difference is "
-      "larger "
-      "than the noise of both and beyond chance: {2}, adjusted for the number of cells (Benjamini-Hochberg, "
-      "at "
-      "most {3:.0f} % of the marks expected to be wrong). \"noise 80 %\": beyond chance, and hidden by noise "
-      "of "
-      "that size. No word: no difference beyond chance; the interval is of this cell alone. docs/compare.md "
+      "Medians{4}; {0}/{1} above 1: {0} takes longer. \"slower\" and \"faster\" stand where the difference "
+      "is {5}"
+      "beyond chance: {2}, adjusted for the number of cells (Benjamini-Hochberg, at most {3:.0f} % of the "
+      "marks "
+      "expected to be wrong). {6}No word: no difference beyond chance; the interval is of this cell alone. "
+      "\"shows\": the smallest change that would be marked in 9 of 10 such comparisons. docs/compare.md "
       "explains.",
-      names.other, names.base,
-      epochs ? "tested over the medians of epochs" : "tested over blocks of neighbouring samples",
-      kFalseDiscoveryRate * 100)};
+      names.other, names.base, tested_over(comparison), kFalseDiscoveryRate * 100,
+      several ? ", over launches their geometric mean" : "",
+      several ? "" : "larger than the noise of both and ",
+      several ? "" : "\"noise 80 %\": beyond chance, and hidden by noise of that size. ")};
+  if (comparison.machine) notes.push_back(machine_note(comparison, names));
   for (const std::string& remark : comparison.remarks) notes.push_back(remark + '.');
   return notes;
 }
@@ -131,12 +194,15 @@ Section cases_section(const Comparison& comparison, const Names& names) {
     section.columns.push_back(
         {std::string(axis->title), axis->get(cases.front()).is_number() ? Align::right : Align::left});
   }
+  const auto shown = [&](std::size_t i) {
+    return Shown{i == 0, i == 0 && comparison.machine.has_value(), comparison.summaries[i].rests_on};
+  };
   for (std::size_t i = 0; i < kComparedQuantities.size(); ++i)
-    add_columns(section, kComparedQuantities[i], names, i == 0);
+    add_columns(section, kComparedQuantities[i], names, shown(i));
   for (std::size_t row = 0; row < cases.size(); ++row) {
     Row cells = axis_texts(axes, cases[row]);
     for (std::size_t i = 0; i < kComparedQuantities.size(); ++i)
-      append(cells, cell_texts(comparison.cases[row].cells[i], i == 0));
+      append(cells, cell_texts(comparison.cases[row].cells[i], shown(i)));
     section.rows.push_back(std::move(cells));
   }
   section.notes = table_notes(comparison, names);
@@ -146,18 +212,23 @@ Section cases_section(const Comparison& comparison, const Names& names) {
 Section summary_section(const Comparison& comparison, const Names& names) {
   Section section;
   section.title = fmt::format("{} against {}, all cases", names.other, names.base);
-  section.columns = {{"", Align::left},           {"geometric mean", Align::right},
-                     {"ratios", Align::right},    {"slower", Align::right},
-                     {"faster", Align::right},    {"within noise", Align::right},
-                     {"not judged", Align::right}};
+  section.columns = {{"", Align::left},
+                     {"geometric mean", Align::right},
+                     {"ratios", Align::right},
+                     {"slower", Align::right},
+                     {"faster", Align::right},
+                     {"within noise", Align::right},
+                     {"not judged", Align::right},
+                     {"shows in 9 of 10", Align::right}};
   for (std::size_t i = 0; i < comparison.summaries.size(); ++i) {
     const QuantitySummary& summary = comparison.summaries[i];
-    const std::size_t marked = summary.slower + summary.faster;
+    const std::size_t marked = summary.slower + summary.faster;  // by the machine: within noise
     section.rows.push_back({std::string(kComparedQuantities[i].name),
                             summary.geometric_mean ? ratio_text(*summary.geometric_mean) : "-",
                             std::to_string(summary.ratios), std::to_string(summary.slower),
                             std::to_string(summary.faster), std::to_string(summary.judged - marked),
-                            std::to_string(comparison.cases.size() - summary.judged)});
+                            std::to_string(comparison.cases.size() - summary.judged),
+                            summary.detectable ? share_text(*summary.detectable) : "-"});
   }
   return section;
 }
@@ -201,7 +272,8 @@ std::string shortened(const std::string& value) {
 
 Section environment_section(const Comparison& comparison, const Names& names) {
   Section section;
-  const bool both = !comparison.base->environments.empty() && !comparison.other->environments.empty();
+  const bool both =
+      !comparison.base.first().environments.empty() && !comparison.other.first().environments.empty();
   section.title = "What differs in the environments";
   if (!both)
     section.sentences = {"One of the folders has no environment.json."};
@@ -219,8 +291,8 @@ Section useful_section(const Comparison& comparison, const Names& names) {
   Section section;
   if (comparison.series.empty()) return section;
   section.title = fmt::format("Useful degree (efficiency at least {:.2f} in {}, {:.2f} in {})",
-                              comparison.base->efficiency_floor, names.base,
-                              comparison.other->efficiency_floor, names.other);
+                              comparison.base.first().efficiency_floor, names.base,
+                              comparison.other.first().efficiency_floor, names.other);
   section.columns = {
       {"workload and shape", Align::left}, {names.base, Align::right}, {"eff", Align::right},
       {names.other, Align::right},         {"eff", Align::right},      {"what stops the next", Align::left}};
@@ -250,12 +322,28 @@ Section useful_section(const Comparison& comparison, const Names& names) {
   return section;
 }
 
+// One of several comparisons is named by its letter.
+void add_visibility(Section& section, std::span<const Comparison> comparisons, std::size_t i) {
+  const std::string which = comparisons.size() > 1 ? folder_letter(i + 1) + " against A: " : "";
+  section.sentences.push_back(which + visibility_sentence(comparisons[i]));
+}
+
 Section head_section(std::span<const Comparison> comparisons) {
   Section section;
   section.title = "Comparison";
-  section.sentences.push_back(folder_sentence(folder_letter(0), *comparisons.front().base));
+  // What keeps the numbers from being believed stands before them.
+  for (const Comparison& comparison : comparisons) {
+    for (const std::string& alarm : comparison.alarms) section.sentences.push_back(alarm);
+  }
+  for (std::size_t i = 0; i < comparisons.size(); ++i) {
+    if (!shows_ten_percent(comparisons[i])) add_visibility(section, comparisons, i);
+  }
+  section.sentences.push_back(folder_sentence(folder_letter(0), comparisons.front().base));
   for (std::size_t i = 0; i < comparisons.size(); ++i)
-    section.sentences.push_back(folder_sentence(folder_letter(i + 1), *comparisons[i].other));
+    section.sentences.push_back(folder_sentence(folder_letter(i + 1), comparisons[i].other));
+  for (std::size_t i = 0; i < comparisons.size(); ++i) {
+    if (shows_ten_percent(comparisons[i])) add_visibility(section, comparisons, i);
+  }
   std::vector<const Record*> records;
   for (const ComparedCase& compared : comparisons.front().cases) records.push_back(compared.base);
   if (!records.empty()) section.sentences.push_back(shared_fields(cases_of(records)));

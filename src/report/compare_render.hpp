@@ -24,6 +24,15 @@ std::string compare_csv(std::span<const Comparison> comparisons);
 /// For people: `as_markdown` for a page, otherwise for a terminal.
 std::string compare_document(std::span<const Comparison> comparisons, bool as_markdown);
 
+/// What the step must change by to show, and how many more rounds would show 10 % and 5 %.
+std::string visibility_sentence(const Comparison& comparison);
+
+/// "3.1 %", "23 %"
+std::string share_text(double share);
+
+/// Whether nine of ten steps would show a difference of 10 %.
+bool shows_ten_percent(const Comparison& comparison);
+
 /// "A" for the base, "B", "C", ... for the others; "Z2" behind "Z".
 std::string folder_letter(std::size_t place);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -11,132 +12,139 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "report/axes.hpp"
+#include "report/compare_judge.hpp"
+#include "report/compare_remarks.hpp"
 #include "result/environment_difference.hpp"
 #include "result/scaling.hpp"
-#include "result/two_samples.hpp"
 
 namespace tpbench {
 namespace {
 
-// From here on ranks have something to say against a hundred cells, and a median of epochs has an interval.
-constexpr std::size_t kEpochsForRanks = 6;
+// ---- the launches
 
-// ---- one cell
-
-// The values that the verdict rests on: epoch medians where both sides have several, as two passes over a
-// sweep differ more than one says; otherwise blocks of the one pass.
-struct Values {
-  std::vector<double> base, other;
-  Basis basis = Basis::blocks;
-  std::size_t passes = 1;
-};
-
-Values values_of(const Quantity& base, const Quantity& other) {
-  const std::size_t epochs = std::min(base.epoch_medians_s.size(), other.epoch_medians_s.size());
-  if (epochs >= 2) return {base.epoch_medians_s, other.epoch_medians_s, Basis::epochs, epochs};
-  return {block_medians(base.samples_s), block_medians(other.samples_s), Basis::blocks, 1};
+std::string start_of(const ResultSet& set) {
+  const Json* environment = environment_of(set);
+  if (environment != nullptr && environment->contains("started_at") &&
+      environment->at("started_at").is_string())
+    return environment->at("started_at").get<std::string>();
+  std::string earliest = set.records.front().started_at;
+  for (const Record& record : set.records) earliest = std::min(earliest, record.started_at);
+  return earliest;
 }
 
-RatioTest test_values(const Values& values) {
-  const bool few = values.basis == Basis::epochs && values.passes < kEpochsForRanks;
-  return few ? welch_ratio_test(values.base, values.other) : rank_ratio_test(values.base, values.other);
+std::vector<std::string> starts_of(const Side& side) {
+  std::vector<std::string> starts;
+  for (const ResultSet* launch : side.launches) starts.push_back(start_of(*launch));
+  return starts;
 }
 
-// How far each side strays by itself, added, and what the launch's look at the machine adds; as a logarithm.
-// The probe weighs less the more often the sweep itself has looked.
-double noise_of(const Values& values, const Comparison& comparison) {
-  const double target = std::hypot(comparison.base->target_ci, comparison.other->target_ci);
-  // A noise of 0.2 is a step that is 1.2 times as long.
-  const double launches = (std::log1p(comparison.noise_base) + std::log1p(comparison.noise_other)) /
-                          static_cast<double>(values.passes);
-  return std::max(target, spread_of(values.base) + spread_of(values.other) + launches);
+Side make_side(std::span<const ResultSet* const> launches) {
+  Side side;
+  side.launches.assign(launches.begin(), launches.end());
+  std::stable_sort(side.launches.begin(), side.launches.end(),
+                   [](const ResultSet* a, const ResultSet* b) { return start_of(*a) < start_of(*b); });
+  for (const ResultSet* launch : launches)
+    side.noise = std::max(side.noise, launch->noise().value_or(kUnknownNoise));
+  return side;
 }
 
-Cell measure_cell(const Comparison& comparison, const Quantity& base, const Quantity& other) {
-  Cell cell;
-  cell.base_s = base.summary.median;
-  cell.other_s = other.summary.median;
-  if (cell.base_s <= 0 || cell.other_s <= 0) return cell;
-  cell.ratio = cell.other_s / cell.base_s;
-  const Values values = values_of(base, other);
-  cell.basis = values.basis;
-  const RatioTest test = test_values(values);
-  cell.p_value = test.p_value;
-  cell.ci95 = test.ci95;
-  // Medians of blocks or epochs need not have the median of the samples between them.
-  if (cell.ci95) {
-    cell.ci95 = {{std::min((*cell.ci95)[0], *cell.ratio), std::max((*cell.ci95)[1], *cell.ratio)}};
-    cell.noise = std::expm1(noise_of(values, comparison));
+// A launch that counts twice would make the scatter of launches look small.
+void check_sides(const Side& base, const Side& other) {
+  if (base.launches.size() == 1 && other.launches.size() == 1) return;
+  for (const Side* side : {&base, &other}) {
+    if (side->launches.size() > 1) continue;
+    throw UsageError(
+        {Fault{side->first().path, "", "",
+               "is one launch against several: how it scatters is not known; give two or more on each "
+               "side, or one on each"}});
   }
-  return cell;
-}
-
-Verdict judge(const Cell& cell) {
-  if (!cell.ratio || !cell.p_value || !cell.noise) return Verdict::not_judged;
-  const bool is_certain = *cell.p_value <= kFalseDiscoveryRate;
-  const bool is_large = std::abs(std::log(*cell.ratio)) > std::log1p(*cell.noise) &&
-                        std::abs(cell.other_s - cell.base_s) > kLeastDifference_s;
-  if (!is_certain || !is_large) return Verdict::within_noise;
-  return *cell.ratio > 1 ? Verdict::slower : Verdict::faster;
-}
-
-// ---- all cells
-
-// All quantities of all cases are one family: a reader looks for marks in the whole table.
-void judge_all(std::vector<ComparedCase>& cases) {
-  std::vector<Cell*> tested;
-  std::vector<double> p_values;
-  for (ComparedCase& compared : cases) {
-    for (Cell& cell : compared.cells) {
-      if (!cell.p_value) continue;
-      tested.push_back(&cell);
-      p_values.push_back(*cell.p_value);
+  std::set<std::filesystem::path> seen;
+  for (const Side* side : {&base, &other}) {
+    for (const ResultSet* launch : side->launches) {
+      if (!seen.insert(std::filesystem::weakly_canonical(launch->path)).second)
+        throw UsageError({Fault{launch->path, "", "", "is named twice; every launch counts once"}});
     }
   }
-  const std::vector<double> adjusted = adjusted_p_values(p_values);
-  for (std::size_t i = 0; i < tested.size(); ++i) {
-    tested[i]->p_value = adjusted[i];
-    tested[i]->verdict = judge(*tested[i]);
-  }
-}
-
-QuantitySummary summarise_quantity(const std::vector<ComparedCase>& cases, std::size_t quantity) {
-  QuantitySummary summary;
-  double logarithms = 0;
-  for (const ComparedCase& compared : cases) {
-    const Cell& cell = compared.cells[quantity];
-    if (cell.ratio) {
-      logarithms += std::log(*cell.ratio);
-      ++summary.ratios;
-    }
-    summary.judged += cell.verdict != Verdict::not_judged ? 1 : 0;
-    summary.slower += cell.verdict == Verdict::slower ? 1 : 0;
-    summary.faster += cell.verdict == Verdict::faster ? 1 : 0;
-  }
-  if (summary.ratios > 0) summary.geometric_mean = std::exp(logarithms / static_cast<double>(summary.ratios));
-  return summary;
 }
 
 // ---- the join
 
+// One case in every launch of both sides; null where a launch does not have it.
+struct JoinedCase {
+  std::vector<const Record*> base, other;
+};
+
 // The id says what was measured and nothing else; label, machine and time of day are not in it, and neither
 // are threads that were left to the machine.
-std::vector<UnmatchedCase> join(const ResultSet& base, const ResultSet& other) {
-  std::map<std::string, UnmatchedCase> joined;
-  for (const Record& record : base.records) joined[record.id].base = &record;
-  for (const Record& record : other.records) joined[record.id].other = &record;
-  std::vector<UnmatchedCase> pairs;
-  for (const auto& [id, pair] : joined) pairs.push_back(pair);
-  const auto asked = [](const UnmatchedCase& pair) {
-    return asked_case(pair.base != nullptr ? *pair.base : *pair.other);
+std::vector<JoinedCase> join(const Side& base, const Side& other) {
+  std::map<std::string, JoinedCase> joined;
+  const auto add = [&](const Side& side, std::vector<const Record*> JoinedCase::*records) {
+    for (std::size_t i = 0; i < side.launches.size(); ++i) {
+      for (const Record& record : side.launches[i]->records) {
+        JoinedCase& place = joined[record.id];
+        place.base.resize(base.launches.size());
+        place.other.resize(other.launches.size());
+        (place.*records)[i] = &record;
+      }
+    }
   };
-  std::stable_sort(pairs.begin(), pairs.end(), [&](const UnmatchedCase& a, const UnmatchedCase& b) {
-    return comes_before(asked(a), asked(b));
-  });
-  return pairs;
+  add(base, &JoinedCase::base);
+  add(other, &JoinedCase::other);
+  std::vector<std::pair<Case, JoinedCase>> found;
+  for (auto& [id, launches] : joined) {
+    const Record* any = nullptr;
+    for (const auto* side : {&launches.base, &launches.other}) {
+      for (const Record* record : *side) any = any == nullptr ? record : any;
+    }
+    found.emplace_back(asked_case(*any), std::move(launches));
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return comes_before(a.first, b.first); });
+  std::vector<JoinedCase> cases;
+  for (auto& [point, launches] : found) cases.push_back(std::move(launches));
+  return cases;
 }
 
 bool is_usable(const Record* record) { return record != nullptr && is_timed(*record); }
+
+// What of a case can be used: whole pairs where sides take turns.
+CaseLaunches usable_launches(const JoinedCase& joined, Design design) {
+  CaseLaunches usable;
+  if (design == Design::alternated) {
+    for (std::size_t i = 0; i < joined.base.size(); ++i) {
+      if (!is_usable(joined.base[i]) || !is_usable(joined.other[i])) continue;
+      usable.base.push_back(joined.base[i]);
+      usable.other.push_back(joined.other[i]);
+    }
+    return usable;
+  }
+  std::copy_if(joined.base.begin(), joined.base.end(), std::back_inserter(usable.base), is_usable);
+  std::copy_if(joined.other.begin(), joined.other.end(), std::back_inserter(usable.other), is_usable);
+  return usable;
+}
+
+// What keeps a case from being compared.
+UnmatchedCase unmatched_case(const JoinedCase& joined) {
+  const auto culprit = [](const std::vector<const Record*>& records) {
+    const auto bad = std::find_if_not(records.begin(), records.end(), is_usable);
+    return bad == records.end() ? records.front() : *bad;
+  };
+  UnmatchedCase unmatched = {culprit(joined.base), culprit(joined.other)};
+  // A case that only some launches have is named by a record all the same.
+  if (unmatched.base == nullptr && unmatched.other == nullptr) {
+    for (const Record* record : joined.base) unmatched.base = record != nullptr ? record : unmatched.base;
+    if (unmatched.base == nullptr)
+      unmatched.other = *std::find_if(joined.other.begin(), joined.other.end(),
+                                      [](const Record* r) { return r != nullptr; });
+  }
+  return unmatched;
+}
+
+bool is_on_both_sides(const JoinedCase& joined) {
+  const auto is_there = [](const Record* record) { return record != nullptr; };
+  return std::any_of(joined.base.begin(), joined.base.end(), is_there) &&
+         std::any_of(joined.other.begin(), joined.other.end(), is_there);
+}
 
 // "algorithm (mpi in A, shm in B)": fields that have no value in common, when no case has.
 std::string why_nothing_in_common(const ResultSet& base, const ResultSet& other) {
@@ -158,12 +166,6 @@ std::string why_nothing_in_common(const ResultSet& base, const ResultSet& other)
 
 // ---- what stands beside the numbers
 
-const Json* environment_of(const ResultSet& set) {
-  const auto first = set.environments.find("environment.json");
-  if (first != set.environments.end()) return &first->second;
-  return set.environments.empty() ? nullptr : &set.environments.begin()->second;
-}
-
 std::vector<ComparedSeries> compare_series(const ResultSet& base, const ResultSet& other) {
   std::vector<ComparedSeries> all;
   std::map<std::string, std::size_t> places;
@@ -179,99 +181,64 @@ std::vector<ComparedSeries> compare_series(const ResultSet& base, const ResultSe
   return all;
 }
 
-std::size_t count_records(const std::vector<ComparedCase>& cases,
-                          bool (*counts)(const Record& base, const Record& other)) {
-  return static_cast<std::size_t>(
-      std::count_if(cases.begin(), cases.end(),
-                    [&](const ComparedCase& compared) { return counts(*compared.base, *compared.other); }));
-}
-
-void remark_on_set(const ResultSet& set, std::vector<std::string>& remarks) {
-  if (!set.noise()) {
-    remarks.push_back(fmt::format("{}: no environment.json says how noisy the machine was; {:.2f} is assumed",
-                                  set.path, kUnknownNoise));
-  }
-  if (set.environments.size() > 1) {
-    remarks.push_back(
-        fmt::format("{}: {} launches wrote to this folder; the first one's environment is shown", set.path,
-                    set.environments.size()));
-  }
-  std::set<std::string> labels;
-  for (const Record& record : set.records) labels.insert("\"" + record.label + "\"");
-  if (labels.size() > 1) {
-    remarks.push_back(fmt::format("{}: its records have several labels: {}", set.path,
-                                  join_words(std::vector<std::string>(labels.begin(), labels.end()))));
-  }
-}
-
-std::vector<std::string> remarks_on(const Comparison& comparison) {
-  std::vector<std::string> remarks;
-  remark_on_set(*comparison.base, remarks);
-  remark_on_set(*comparison.other, remarks);
-  const auto& cases = comparison.cases;
-  if (const std::size_t count = count_records(cases, [](const Record& a, const Record& b) {
-        return a.point.threads_per_rank != b.point.threads_per_rank;
-      })) {
-    remarks.push_back(fmt::format(
-        "{} of {} cases ran with other threads per rank in the two folders, as the sweep left that to the "
-        "machine; set threads_per_rank to compare like with like",
-        count, cases.size()));
-  }
-  if (const std::size_t count = count_records(cases, [](const Record& a, const Record& b) {
-        return std::min(a.epochs_done, b.epochs_done) < 2;
-      })) {
-    remarks.push_back(fmt::format(
-        "{} of {} cases have one epoch: one pass cannot see how launches differ, so only differences beyond "
-        "the noise probe are marked; measure.epochs of 6 or more in both shows smaller ones",
-        count, cases.size()));
-  }
-  return remarks;
-}
-
 }  // namespace
 
+std::string Side::path() const {
+  if (launches.size() == 1) return first().path;
+  return fmt::format("{} and {} more", first().path, launches.size() - 1);
+}
+
 Comparison compare(const ResultSet& base, const ResultSet& other) {
+  const ResultSet *first = &base, *second = &other;
+  return compare({&first, 1}, {&second, 1});
+}
+
+Comparison compare(std::span<const ResultSet* const> base, std::span<const ResultSet* const> other) {
   Comparison comparison;
-  comparison.base = &base;
-  comparison.other = &other;
-  comparison.noise_base = base.noise().value_or(kUnknownNoise);
-  comparison.noise_other = other.noise().value_or(kUnknownNoise);
-  for (const UnmatchedCase& pair : join(base, other)) {
-    if (!is_usable(pair.base) || !is_usable(pair.other)) {
-      comparison.unmatched.push_back(pair);
+  comparison.base = make_side(base);
+  comparison.other = make_side(other);
+  check_sides(comparison.base, comparison.other);
+  comparison.design = design_of(starts_of(comparison.base), starts_of(comparison.other));
+  comparison.rounds = std::min(base.size(), other.size());
+  const SideFacts facts = {
+      .target_ci = std::hypot(comparison.base.first().target_ci, comparison.other.first().target_ci),
+      // A noise of 0.2 is a step that is 1.2 times as long.
+      .launch_noise = std::log1p(comparison.base.noise) + std::log1p(comparison.other.noise),
+      .design = comparison.design};
+  const std::size_t least = comparison.rounds > 1 ? 2 : 1;
+  std::vector<CaseLaunches> usable;
+  bool share_a_case = false;
+  for (const JoinedCase& joined : join(comparison.base, comparison.other)) {
+    share_a_case = share_a_case || is_on_both_sides(joined);
+    CaseLaunches launches = usable_launches(joined, comparison.design);
+    if (launches.base.size() < least || launches.other.size() < least) {
+      comparison.unmatched.push_back(unmatched_case(joined));
       continue;
     }
-    ComparedCase compared;
-    compared.base = pair.base;
-    compared.other = pair.other;
-    for (std::size_t i = 0; i < compared.cells.size(); ++i) {
-      const auto member = kComparedQuantities[i].member;
-      compared.cells[i] = measure_cell(comparison, (*pair.base->time).*member, (*pair.other->time).*member);
-    }
-    comparison.cases.push_back(std::move(compared));
+    comparison.cases.push_back({launches.base.front(), launches.other.front(), {}});
+    usable.push_back(std::move(launches));
   }
-  const bool share_a_case =
-      !comparison.cases.empty() ||
-      std::any_of(comparison.unmatched.begin(), comparison.unmatched.end(),
-                  [](const UnmatchedCase& pair) { return pair.base != nullptr && pair.other != nullptr; });
   if (!share_a_case) {
-    throw UsageError({Fault{
-        other.path, "", "",
-        fmt::format("has no case in common with {}: {}", base.path, why_nothing_in_common(base, other))}});
+    throw UsageError(
+        {Fault{comparison.other.path(), "", "",
+               fmt::format("has no case in common with {}: {}", comparison.base.path(),
+                           why_nothing_in_common(comparison.base.first(), comparison.other.first()))}});
   }
-  judge_all(comparison.cases);
-  for (std::size_t i = 0; i < comparison.summaries.size(); ++i)
-    comparison.summaries[i] = summarise_quantity(comparison.cases, i);
-  const Json *first = environment_of(base), *second = environment_of(other);
+  comparison.machine = machine_change(usable, comparison);
+  judge_cases(comparison, usable, facts);
+  const Json *first = environment_of(comparison.base.first()),
+             *second = environment_of(comparison.other.first());
   if (first != nullptr && second != nullptr)
     comparison.environment = environment_differences(*first, *second);
-  comparison.series = compare_series(base, other);
-  comparison.remarks = remarks_on(comparison);
+  comparison.series = compare_series(comparison.base.first(), comparison.other.first());
+  comparison.alarms = alarms_of(comparison);
+  comparison.remarks = remarks_on(comparison, usable);
   return comparison;
 }
 
 bool hides_difference(const Cell& cell) {
-  return cell.verdict == Verdict::within_noise && cell.p_value.value_or(1) <= kFalseDiscoveryRate;
+  return cell.verdict == Verdict::within_noise && cell.noise.value_or(0) > 0 &&
+         cell.p_value.value_or(1) <= kFalseDiscoveryRate;
 }
 
 std::vector<const ComparedCase*> blind_at(const Comparison& comparison, double limit) {
@@ -279,10 +246,30 @@ std::vector<const ComparedCase*> blind_at(const Comparison& comparison, double l
   for (const ComparedCase& compared : comparison.cases) {
     const Cell& step = compared.cells[0];
     const bool is_blind = step.verdict == Verdict::not_judged ||
-                          (step.verdict == Verdict::within_noise && step.noise.value_or(0) > limit);
+                          (step.verdict == Verdict::within_noise && step.detectable.value_or(0) > limit);
     if (is_blind) found.push_back(&compared);
   }
   return found;
+}
+
+std::size_t wider_than(const Comparison& comparison, double limit) {
+  std::size_t wide = 0;
+  for (const ComparedCase& compared : comparison.cases) {
+    for (std::size_t i = 0; i < compared.cells.size(); ++i) {
+      const Cell& cell = compared.cells[i];
+      if (cell.verdict == Verdict::not_judged) continue;
+      const auto width = [&](const std::optional<std::array<double, 2>>& ci95) {
+        const double half = ci95 ? std::sqrt((*ci95)[1] / (*ci95)[0]) - 1 : 0;
+        return half * cell.base_s > kLeastDifference_s ? half : 0;
+      };
+      const RestsOn rests_on = comparison.summaries[i].rests_on;
+      const double half = rests_on == RestsOn::rest   ? width(cell.rest_ci95)
+                          : rests_on == RestsOn::both ? std::max(width(cell.ci95), width(cell.rest_ci95))
+                                                      : width(cell.ci95);
+      wide += half > limit ? 1 : 0;
+    }
+  }
+  return wide;
 }
 
 std::vector<const UnmatchedCase*> broken_in_other(const Comparison& comparison) {

@@ -11,14 +11,14 @@ namespace {
 using Align = TextTable::Align;
 
 // One column of the table and key of the JSON: adding one is a row here.
-struct Field {
+struct ModelColumn {
   const char* heading;
   const char* key;
   Align align;
   Json (*get)(const Model&);
 };
 
-constexpr Field kFields[] = {
+constexpr ModelColumn kFields[] = {
     {"model", "model", Align::left, [](const Model& m) { return Json(m.name); }},
     {"h", "hidden_size", Align::right, [](const Model& m) { return Json(m.hidden_size); }},
     {"f", "ffn_hidden_size", Align::right, [](const Model& m) { return Json(m.ffn_hidden_size); }},
@@ -40,10 +40,10 @@ std::string cell_text(const Json& value) {
 
 std::string models_as_text() {
   TextTable table;
-  for (const Field& field : kFields) table.add_column(field.heading, field.align);
+  for (const ModelColumn& field : kFields) table.add_column(field.heading, field.align);
   for (const Model& model : all_models()) {
     std::vector<std::string> cells;
-    for (const Field& field : kFields) cells.push_back(cell_text(field.get(model)));
+    for (const ModelColumn& field : kFields) cells.push_back(cell_text(field.get(model)));
     table.add_row(std::move(cells));
   }
   return table.to_string() +
@@ -57,7 +57,7 @@ std::string models_as_json() {
   Json list = Json::array();
   for (const Model& model : all_models()) {
     Json object;
-    for (const Field& field : kFields) object[field.key] = field.get(model);
+    for (const ModelColumn& field : kFields) object[field.key] = field.get(model);
     object["title"] = model.title;
     object["source"] = model.source;
     list.push_back(std::move(object));

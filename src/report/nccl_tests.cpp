@@ -105,7 +105,7 @@ Json every_iteration(const Record& record) {
 Json beside(const Record& record) {
   return {{"id", record.id},
           {"collective", name_of(record.collectives.front().op)},
-          {"ranks", record.point.tp_degree},
+          {"ranks", record.point.layout.tp},
           {"algorithm", json_or_null(record.point.algorithm)},
           {"buffers", probe_of(record).buffers},
           {"label", record.label}};
@@ -117,7 +117,7 @@ Json result_of(const Record& record) {
   const std::int64_t whole = collective.bytes / size_of(record.point.dtype);
   Json result;
   result["size"] = collective.bytes;
-  result["count"] = probe.counts_shards ? whole / record.point.tp_degree : whole;
+  result["count"] = probe.counts_shards ? whole / record.point.layout.tp : whole;
   result["type"] = nccl_type(record.point.dtype);
   result["redop"] = probe.redop;
   result["root"] = "-1";
@@ -126,7 +126,7 @@ Json result_of(const Record& record) {
   result["in_place_per_iter"] = every_iteration(record);
   result["actual_iterations"] = record.time->communication.samples_s.size();
   result["experiment_name"] = fmt::format("{} on {} ranks, {}", name_of(collective.op),
-                                          record.point.tp_degree, record.point.algorithm.value_or("-"));
+                                          record.point.layout.tp, record.point.algorithm.value_or("-"));
   result["tpbench"] = beside(record);
   return result;
 }
@@ -228,7 +228,7 @@ Json document_of(const ResultSet& set, const std::vector<const Record*>& records
 // nccl-tests lists one series by rising size.
 void sort_by_series(std::vector<const Record*>& records) {
   const auto key = [](const Record* record) {
-    return std::tuple(record->collectives.front().op, record->point.tp_degree,
+    return std::tuple(record->collectives.front().op, record->point.layout.tp,
                       record->point.algorithm.value_or(""), record->point.dtype,
                       record->collectives.front().bytes);
   };
@@ -243,7 +243,7 @@ NcclTestsExport export_nccl_tests(const ResultSet& set) {
   std::vector<const Record*> records;
   for (const Record* record : in_order(set.records)) {
     if (!is_probe(*record)) continue;
-    if (record->point.tp_degree > 1)
+    if (record->point.layout.tp > 1)
       records.push_back(record);
     else
       ++exported.on_one_rank;

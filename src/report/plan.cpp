@@ -27,11 +27,11 @@ PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf
   planned.point = point;
   planned.skip_reason = why_impossible(workload, shape);
   if (planned.skip_reason) return planned;
-  planned.unsharded_peak = cost_of(point, 1).memory.total();
+  planned.unsharded_peak = cost_of(point, Layout{}).memory.total();
   planned.skip_reason = why_not_divisible(workload, shape);
   if (!planned.skip_reason) planned.skip_reason = why_never(point);
   if (planned.skip_reason) return planned;
-  const Cost cost = cost_of(point, point.tp_degree);
+  const Cost cost = cost_of(point, point.layout);
   planned.predicted_peak = cost.memory.total();
   planned.flop_per_rank = cost.flop();
   planned.bytes_per_step = cost.bytes_per_step();
@@ -53,7 +53,7 @@ std::string totals_text(const std::vector<PlannedCase>& plan) {
       continue;
     }
     largest_peak = std::max(largest_peak, *planned.predicted_peak);
-    ranks = std::max(ranks, planned.point.tp_degree);
+    ranks = std::max(ranks, planned.point.layout.ranks());
   }
   std::string text = counted(plan.size(), "case");
   if (skipped > 0) text += fmt::format(", {} of them skipped", skipped);

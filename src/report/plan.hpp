@@ -28,7 +28,7 @@ struct PlannedCase {
 using WhyNever = std::function<std::optional<std::string>(const Case&)>;
 
 /// What a case costs at a degree, on its backend.
-using CostOf = std::function<Cost(const Case&, std::int64_t degree)>;
+using CostOf = std::function<Cost(const Case&, const Layout&)>;
 
 /// One entry per case, in the given order.
 std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never, const CostOf& cost_of);

@@ -32,9 +32,8 @@ std::vector<Series> series_of(std::span<const Record* const> records) {
     all[place->second].push_back(record);
   }
   for (Series& series : all) {
-    std::stable_sort(series.begin(), series.end(), [](const Record* a, const Record* b) {
-      return a->point.tp_degree < b->point.tp_degree;
-    });
+    std::stable_sort(series.begin(), series.end(),
+                     [](const Record* a, const Record* b) { return a->point.layout < b->point.layout; });
   }
   return all;
 }
@@ -92,7 +91,7 @@ Stop stop_of(ReasonCode code) {
 
 // The part whose excess over ideal scaling is the largest, and that excess over the step.
 std::pair<Stop, double> largest_excess(const Record& baseline, const Record& record) {
-  const double degree = static_cast<double>(record.point.tp_degree);
+  const double degree = static_cast<double>(record.point.layout.ranks());
   const auto excess = [&](Quantity TimeResult::*part) {
     return ((*record.time).*part).summary.median - ((*baseline.time).*part).summary.median / degree;
   };
@@ -110,7 +109,7 @@ std::pair<Stop, double> largest_excess(const Record& baseline, const Record& rec
 
 // What the intervals of both medians leave open; empty where there are too few samples for one.
 std::optional<std::array<double, 2>> efficiency_interval(const Record& baseline, const Record& record) {
-  const auto degree = static_cast<double>(record.point.tp_degree);
+  const auto degree = static_cast<double>(record.point.layout.ranks());
   if (&baseline == &record) return {{1, 1}};
   const auto &one = baseline.time->step.summary.ci95, &all = record.time->step.summary.ci95;
   if (!one || !all || (*all)[0] <= 0) return std::nullopt;
@@ -124,7 +123,7 @@ void find_doubts(const Series& series, double efficiency_floor, UsefulDegree& re
   if (!has_scale) unknown.emplace_back("TP 1");
   for (const Record* record : series) {
     if (!is_timed(*record)) continue;
-    const std::int64_t degree = record->point.tp_degree;
+    const std::int64_t degree = record->point.layout.ranks();
     const auto interval = efficiency_interval(*series.front(), *record);
     if (interval && ((*interval)[0] >= efficiency_floor || (*interval)[1] < efficiency_floor)) continue;
     result.doubtful.push_back(degree);
@@ -146,7 +145,7 @@ void find_doubts(const Series& series, double efficiency_floor, UsefulDegree& re
 void find_gaps(const Series& series, double efficiency_floor, UsefulDegree& result) {
   std::vector<std::string> below;
   for (const Record* record : series) {
-    const std::int64_t degree = record->point.tp_degree;
+    const std::int64_t degree = record->point.layout.ranks();
     if (degree >= result.degree.value_or(0) || !is_timed(*record)) continue;
     const double efficiency = record->scaling.efficiency.value_or(0);
     if (efficiency >= efficiency_floor) continue;
@@ -159,16 +158,16 @@ void find_gaps(const Series& series, double efficiency_floor, UsefulDegree& resu
 void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& result) {
   for (const Record* record : series) {
     if (is_timed(*record) && record->scaling.efficiency.value_or(-1) >= efficiency_floor) {
-      result.degree = record->point.tp_degree;
+      result.degree = record->point.layout.ranks();
       result.efficiency = record->scaling.efficiency;
     }
   }
   const auto next = std::find_if(series.begin(), series.end(), [&](const Record* record) {
-    return record->point.tp_degree > result.degree.value_or(0);
+    return record->point.layout.ranks() > result.degree.value_or(0);
   });
   if (next == series.end()) return;
   const Record& stopped = **next;
-  result.next = stopped.point.tp_degree;
+  result.next = stopped.point.layout.ranks();
   if (!is_timed(stopped)) {
     result.stop = stopped.reason_code ? stop_of(*stopped.reason_code) : Stop::error;
     return;
@@ -191,7 +190,7 @@ std::string what_stops(const UsefulDegree& result, const Series& series) {
                        name_of(*result.stop), share_text(*result.stop, share));
   }
   const auto next = std::find_if(series.begin(), series.end(), [&](const Record* record) {
-    return record->point.tp_degree == *result.next;
+    return record->point.layout.ranks() == *result.next;
   });
   return fmt::format("TP {} {}, stopped by {} ({})", *result.next,
                      (*next)->status == Status::skipped ? "was skipped" : "failed", name_of(*result.stop),
@@ -211,7 +210,7 @@ std::string say(const UsefulDegree& result, const Series& series, double efficie
 std::string say_no_baseline(const Series& series) {
   std::string text = "no useful degree can be stated without a tp_degree 1 case";
   const Record& first = *series.front();
-  if (first.point.tp_degree == 1) text += fmt::format(" that is ok (it is {})", name_of(first.status));
+  if (first.point.layout.ranks() == 1) text += fmt::format(" that is ok (it is {})", name_of(first.status));
   return text + ".";
 }
 
@@ -225,7 +224,7 @@ std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double
     UsefulDegree result;
     result.series = series_id(*series.front());
     result.name = names.name(series.front()->point);
-    const bool has_baseline = series.front()->point.tp_degree == 1 && is_timed(*series.front());
+    const bool has_baseline = series.front()->point.layout.ranks() == 1 && is_timed(*series.front());
     if (has_baseline) {
       find_degrees(series, efficiency_floor, result);
       find_gaps(series, efficiency_floor, result);

@@ -13,15 +13,18 @@
 #include <cstring>
 #include <iterator>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "measure/correlation.hpp"
 #include "result/atomic_file.hpp"
 #include "result/environment_difference.hpp"
 #include "result/json_difference.hpp"
@@ -150,10 +153,22 @@ void check_epochs(const Quantity& quantity, std::int64_t epochs, const char* nam
   }
 }
 
+// How many samples the interval counts; one more or less may come from processors that round differently.
+std::size_t check_effective_samples(const Summary& said, std::span<const double> judged, const char* name) {
+  if (!said.effective_samples) return judged.size();  // records of before took all to be independent
+  const std::size_t expected = effective_samples(judged);
+  const std::size_t least = std::min(expected, *said.effective_samples), most = std::max(expected, *said.effective_samples);
+  if (most - least > 1 || most > judged.size()) {
+    throw std::runtime_error(fmt::format("time_s.{}.effective_samples is {} and its samples say {}", name,
+                                         *said.effective_samples, expected));
+  }
+  return *said.effective_samples;
+}
+
 // What time_s says of a quantity must be what its samples say. A program that wrote shorter numbers did no
 // harm.
 void check_summary(const Quantity& quantity, const char* name) {
-  const Summary &said = quantity.summary, samples = summarise(quantity.samples_s);
+  const Summary &said = quantity.summary, samples = summarise(quantity.samples_s, quantity.samples_s.size());
   if (said.samples != samples.samples) {
     throw std::runtime_error(
         fmt::format("time_s.{}.samples is {} and there are {}", name, said.samples, samples.samples));
@@ -166,7 +181,9 @@ void check_summary(const Quantity& quantity, const char* name) {
   }
   // Several epochs are judged by their medians (docs/record.md, "Times").
   const bool by_epochs = quantity.epoch_medians_s.size() > 1;
-  const Summary middle = by_epochs ? summarise(quantity.epoch_medians_s) : samples;
+  const std::vector<double>& judged = by_epochs ? quantity.epoch_medians_s : quantity.samples_s;
+  const std::size_t effective = check_effective_samples(said, judged, name);
+  const Summary middle = summarise(judged, effective);
   // Of the largest sample: what is left of a step (`other`) may have a mean near 0 that is all rounding.
   const double tolerance = 1e-9 * std::max(std::abs(samples.min), std::abs(samples.max));
   const auto check = [&](const char* key, double value, double expected) {

@@ -11,6 +11,7 @@
 #include "base/enum_names.hpp"
 #include "base/field.hpp"
 #include "measure/statistics.hpp"
+#include "result/reference_times.hpp"
 #include "sweep/case.hpp"
 #include "workload/memory.hpp"
 #include "workload/model_memory.hpp"
@@ -178,6 +179,7 @@ struct Record {
       data_path;  ///< "host", "staged", "device"; empty without collectives or when not run
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
+  std::vector<ReferenceResult> reference;  ///< one per epoch; empty where it was not run beside the case
   std::optional<DeviceResult> device;    ///< of a case on devices that tell
   std::optional<OverlapResult> overlap;  ///< of an ok case that overlaps
   VerificationResult verification;

@@ -193,6 +193,12 @@ Rows<Record> result_rows() {
       group<Record>("communication", communication_rows()),
       field("scaling", &Record::scaling,
             {.meaning = "against the case of one rank, of the same sweep: its baseline"}),
+      field("reference", &Record::reference,
+            {.meaning =
+                 "fixed work beside the case, all its ranks at once, one entry per epoch: what changes its "
+                 "time is the machine (docs/methodology.md, \"The machine\")",
+             .null = "tensors are on a device, or the case is not ok",
+             .since = 2}),
       timed_field(
           "device", &Record::device,
           {.meaning =

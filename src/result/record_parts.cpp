@@ -12,9 +12,7 @@ constexpr std::string_view kNotMeasured = "not measured: skipped, or failed earl
 
 Rows<Quantity> quantity_rows() {
   const auto of_summary = [](std::string_view key, auto Summary::*member, const FieldText& text) {
-    const Field<Summary> row = field(key, member, text);
-    return Field<Quantity>{key, text, [row](const Quantity& q) { return row.get(q.summary); },
-                           [row](Quantity& q, const Json& json) { row.set(q.summary, json); }, row.type};
+    return within(&Quantity::summary, field(key, member, text));
   };
   return {
       of_summary("median", &Summary::median,
@@ -24,10 +22,10 @@ Rows<Quantity> quantity_rows() {
       of_summary(
           "ci95", &Summary::ci95,
           {.meaning =
-               "low and high end of the median's exact nonparametric 95 % interval (order statistics); "
+               "low and high end of the median's nonparametric 95 % interval (order statistics); "
                "with several epochs over `epoch_medians`, as two passes differ more than one says",
            .unit = "s",
-           .null = "fewer than 6 values",
+           .null = "fewer than 6 effective samples",
            .column = "^_ci95_low_s ^_ci95_high_s"}),
       of_summary("mean", &Summary::mean, {.meaning = "over all samples", .unit = "s"}),
       of_summary("min", &Summary::min, {.meaning = "over all samples", .unit = "s"}),
@@ -35,6 +33,12 @@ Rows<Quantity> quantity_rows() {
       of_summary("p95", &Summary::p95, {.meaning = "quantile by linear interpolation", .unit = "s"}),
       of_summary("p99", &Summary::p99, {.meaning = "quantile by linear interpolation", .unit = "s"}),
       of_summary("samples", &Summary::samples, {.meaning = "how many", .column = "samples", .least = 1}),
+      of_summary("effective_samples", &Summary::effective_samples,
+                 {.meaning = "independent samples that `ci95` counts them as, since those that follow each other are "
+                             "alike; with several epochs of `epoch_medians`",
+                  .null = "a record of a tpbench that counted each sample as one",
+                  .least = 1,
+                  .since = 2}),
       of_summary(
           "outliers", &Summary::outliers,
           {.meaning =
@@ -329,6 +333,23 @@ Rows<DeviceMoment> moment_rows() {
   };
 }
 
+Rows<ReferenceTimes> reference_rows() {
+  return {
+      field("gemm_s", &ReferenceTimes::gemm_s,
+            {.meaning =
+                 "one product [64, 1024] x [1024, 1024] in f32 on one thread: of each rank the median of "
+                 "five, of these the median",
+             .unit = "s",
+             .least = 0}),
+      field("gemm_slowest_s", &ReferenceTimes::gemm_slowest_s,
+            {.meaning = "the same of the slowest rank", .unit = "s", .least = 0}),
+      field("copy_s", &ReferenceTimes::copy_s,
+            {.meaning = "one copy of 12 MiB, likewise", .unit = "s", .least = 0}),
+      field("copy_slowest_s", &ReferenceTimes::copy_slowest_s,
+            {.meaning = "the same of the slowest rank", .unit = "s", .least = 0}),
+  };
+}
+
 Rows<RankInfo> rank_rows() {
   return {
       field("world", &RankInfo::world, {.meaning = "ranks of the launch", .least = 0}),
@@ -366,6 +387,11 @@ TPBENCH_ROWS(DeviceResult,
              (Rows<DeviceResult>{
                  field("before", &DeviceResult::before, {.meaning = "right before the first of them"}),
                  field("after", &DeviceResult::after, {.meaning = "right after the last"})}))
+TPBENCH_ROWS(ReferenceTimes, reference_rows())
+TPBENCH_ROWS(ReferenceResult,
+             (Rows<ReferenceResult>{
+                 field("before", &ReferenceResult::before, {.meaning = "before the warm-up"}),
+                 field("after", &ReferenceResult::after, {.meaning = "after the samples"})}))
 TPBENCH_ROWS(RankInfo, rank_rows())
 
 }  // namespace tpbench

@@ -59,11 +59,17 @@ std::span<const Field<DeviceMoment>> fields_of<DeviceMoment>();
 template <>
 std::span<const Field<DeviceResult>> fields_of<DeviceResult>();
 template <>
+std::span<const Field<ReferenceTimes>> fields_of<ReferenceTimes>();
+template <>
+std::span<const Field<ReferenceResult>> fields_of<ReferenceResult>();
+template <>
 std::span<const Field<RankInfo>> fields_of<RankInfo>();
 
 template <>
 inline constexpr const char* definition_of<Quantity> = "quantity";
 template <>
 inline constexpr const char* definition_of<DeviceMoment> = "device_moment";
+template <>
+inline constexpr const char* definition_of<ReferenceTimes> = "reference_times";
 
 }  // namespace tpbench

@@ -34,7 +34,8 @@ ScalingResult scaling_of(const Record& record, const Record* baseline) {
   if (baseline == nullptr) return scaling;
   scaling.baseline_id = baseline->id;
   scaling.speedup = ratio(baseline->time->step.summary.median, time.step.summary.median);
-  if (scaling.speedup) scaling.efficiency = *scaling.speedup / static_cast<double>(record.point.tp_degree);
+  if (scaling.speedup)
+    scaling.efficiency = *scaling.speedup / static_cast<double>(record.point.layout.ranks());
   if (baseline->memory && record.memory) {
     scaling.memory_reduction = bytes_ratio(baseline->memory->peak, record.memory->peak);
     scaling.weights_reduction = bytes_ratio(weights_of(*baseline->memory), weights_of(*record.memory));
@@ -76,7 +77,7 @@ Case asked_case(const Record& record) {
   return asked;
 }
 
-std::string series_id(const Record& record) { return case_id_at_degree(asked_case(record), 1); }
+std::string series_id(const Record& record) { return case_id_in(asked_case(record), Layout{}); }
 
 bool rescale(Record& record, const Record* baseline) {
   std::vector<Warning> warnings = warnings_of(record, baseline);
@@ -97,7 +98,7 @@ std::vector<std::size_t> apply_scaling(std::vector<Record>& records) {
   std::map<std::string, const Record*> baselines;
   for (const Record& record : records) {
     series.push_back(series_id(record));
-    if (is_timed(record) && record.point.tp_degree == 1) baselines[series.back()] = &record;
+    if (is_timed(record) && record.point.layout.ranks() == 1) baselines[series.back()] = &record;
   }
   std::vector<std::size_t> changed;
   for (std::size_t i = 0; i < records.size(); ++i) {

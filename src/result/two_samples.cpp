@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "measure/statistics.hpp"
+#include "result/student.hpp"
 
 namespace tpbench {
 namespace {
@@ -112,51 +113,7 @@ std::optional<std::size_t> pairs_outside(std::size_t m, std::size_t n) {
   return outside == 0 ? std::nullopt : std::optional(outside - 1);
 }
 
-// ---- Student's law
-
-// Continued fraction of the incomplete beta function, by Lentz's method (Abramowitz and Stegun, 26.5.8).
-double beta_fraction(double a, double b, double x) {
-  constexpr double kTiny = 1e-300;
-  const auto away_from_0 = [](double value) { return std::abs(value) < kTiny ? kTiny : value; };
-  double c = 1, d = 1 / away_from_0(1 - (a + b) * x / (a + 1)), value = d;
-  for (int i = 1; i <= 500; ++i) {
-    const double m = i;
-    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-    double change = 1;
-    for (const double term : {even, odd}) {
-      d = 1 / away_from_0(1 + term * d);
-      c = away_from_0(1 + term / c);
-      change = c * d;
-      value *= change;
-    }
-    if (std::abs(change - 1) < 1e-14) break;
-  }
-  return value;
-}
-
-double incomplete_beta(double a, double b, double x) {
-  if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
-  const double front =
-      std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log(1 - x));
-  if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
-  return 1 - front * beta_fraction(b, a, 1 - x) / b;
-}
-
-// P(|T| > t)
-double student_p_value(double t, double freedom) {
-  return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t));
-}
-
-// The t with P(|T| > t) = kMiss, by halving.
-double student_quantile(double freedom) {
-  double low = 0, high = 1e6;
-  for (int i = 0; i < 200; ++i) {
-    const double middle = (low + high) / 2;
-    (student_p_value(middle, freedom) > kMiss ? low : high) = middle;
-  }
-  return high;
-}
+// ---- Welch
 
 struct LogMoments {
   double mean = 0;
@@ -213,7 +170,7 @@ RatioTest welch_ratio_test(std::span<const double> first, std::span<const double
   const double freedom = variance * variance /
                          (a.variance_of_mean * a.variance_of_mean / a.freedom +
                           b.variance_of_mean * b.variance_of_mean / b.freedom);
-  const double half = student_quantile(freedom) * std::sqrt(variance);
+  const double half = student_quantile(kMiss, freedom) * std::sqrt(variance);
   return {.ci95 = {{std::exp(difference - half), std::exp(difference + half)}},
           .p_value = student_p_value(difference / std::sqrt(variance), freedom)};
 }

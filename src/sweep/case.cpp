@@ -20,12 +20,20 @@ bool when(const UsedFields& uses) {
   return uses.*used;
 }
 
+CaseField axis(Field<Case> row, std::string_view title, bool (*applies)(const UsedFields&) = always) {
+  row.text.column = "*";
+  return {std::move(row), title, applies};
+}
+
 template <typename T>
 CaseField row(std::string_view key, std::string_view title, T Case::*member, const FieldText& text,
               bool (*applies)(const UsedFields&) = always) {
-  FieldText with_column = text;
-  with_column.column = "*";
-  return {field(key, member, with_column), title, applies};
+  return axis(field(key, member, text), title, applies);
+}
+
+CaseField layout_row(std::string_view key, std::string_view title, std::int64_t Layout::*degree,
+                     const FieldText& text) {
+  return axis(within(&Case::layout, field(key, degree, text)), title);
 }
 
 Json workload_names() {
@@ -96,7 +104,7 @@ std::vector<CaseField> make_rows() {
            .null = "all but `attention` and `block`",
            .least = 0},
           when<&UsedFields::num_heads>),
-      row("tp_degree", "TP", &Case::tp_degree, {.meaning = "t, ranks that share one layer", .least = 1}),
+      layout_row("tp_degree", "TP", &Layout::tp, {.meaning = "t, ranks that share one layer", .least = 1}),
       row("algorithm", "algorithm", &Case::algorithm,
           {.meaning = "what carried the collectives", .null = "the workload has no collective", .least = 1},
           when<&UsedFields::algorithm>),
@@ -156,10 +164,10 @@ constexpr std::array kModelFields = {
 
 std::span<const ModelField> model_fields() { return kModelFields; }
 
-Cost Case::cost(std::int64_t degree) const {
-  Shape at_degree = shape();
-  at_degree.tp_degree = degree;
-  return workload_row().cost(at_degree);
+Cost Case::cost(const Layout& at) const {
+  Shape in_layout = shape();
+  in_layout.layout = at;
+  return workload_row().cost(in_layout);
 }
 
 const Workload& Case::workload_row() const {
@@ -187,7 +195,7 @@ Shape Case::shape() const {
       .num_kv_heads = num_kv_heads.value_or(0),
       .head_dim = head_dim.value_or(0),
       .num_layers = num_layers.value_or(1),
-      .tp_degree = tp_degree,
+      .layout = layout,
       .dtype = dtype,
       .activation = activation.value_or(Activation::gelu),
       .norm = norm.value_or(Norm::layer_norm),
@@ -283,13 +291,13 @@ std::string case_id(const Case& point) {
   constexpr std::uint64_t kHashMask = (std::uint64_t{1} << 48U) - 1;
   const bool is_preset = point.model && !is_model_file(*point.model);
   const std::string shape = is_preset ? *point.model : fmt::format("h{}", point.hidden_size);
-  return fmt::format("{}-{}-b{}-s{}-tp{}-{:012x}", point.workload, shape, point.batch_size,
-                     point.sequence_length, point.tp_degree, stable_hash(text) & kHashMask);
+  return fmt::format("{}-{}-b{}-s{}-{}-{:012x}", point.workload, shape, point.batch_size,
+                     point.sequence_length, point.layout.id(), stable_hash(text) & kHashMask);
 }
 
-std::string case_id_at_degree(const Case& point, std::int64_t tp_degree) {
+std::string case_id_in(const Case& point, const Layout& layout) {
   Case other = point;
-  other.tp_degree = tp_degree;
+  other.layout = layout;
   return case_id(other);
 }
 

@@ -35,7 +35,7 @@ struct Case {
   std::int64_t batch_size = 1;
   std::int64_t sequence_length = 1;
   std::optional<std::int64_t> context_length = 0;  ///< earlier tokens of each sequence, in a key/value cache
-  std::int64_t tp_degree = 1;
+  Layout layout;
   std::optional<std::string> algorithm = "mpi";
   std::optional<Combine> combine = Combine::all_gather;
   bool sequence_parallel = false;
@@ -52,10 +52,10 @@ struct Case {
   [[nodiscard]] std::int64_t tokens() const { return batch_size * sequence_length; }
   [[nodiscard]] Shape shape() const;
   [[nodiscard]] const Workload& workload_row() const;
-  /// What this point costs at this degree by the formulas of its workload alone; with what its backend adds:
-  /// cost_of() in bench/case_cost.hpp.
-  [[nodiscard]] Cost cost(std::int64_t degree) const;
-  [[nodiscard]] Cost cost() const { return cost(tp_degree); }
+  /// What this point costs on each rank of that layout by the formulas of its workload alone; with what its
+  /// backend adds: cost_of() in bench/case_cost.hpp.
+  [[nodiscard]] Cost cost(const Layout& at) const;
+  [[nodiscard]] Cost cost() const { return cost(layout); }
   /// nullptr without a preset: no model, or one of a file. Throws std::runtime_error when it is a preset that
   /// this build does not have.
   [[nodiscard]] const Model* model_row() const;
@@ -106,8 +106,8 @@ std::string about_default_heads(const Case& point);
 /// "row_linear-h4096-b16-s128-tp2-9c1f03ab7d52", "block-llama3-8b-b1-s512-tp2-0e41b7c2a6d9"
 std::string case_id(const Case& point);
 
-/// The id of the same case at another degree: what `scaling` compares with.
-std::string case_id_at_degree(const Case& point, std::int64_t tp_degree);
+/// The id of the same case in another layout: that on one rank is what `scaling` compares with.
+std::string case_id_in(const Case& point, const Layout& layout);
 
 }  // namespace tpbench
 

@@ -42,7 +42,7 @@ std::optional<std::string> why_impossible(const Workload& workload, const Shape&
 }
 
 std::optional<std::string> why_not_divisible(const Workload& workload, const Shape& shape) {
-  return why_not_divisible(workload.split(shape), shape.tp_degree);
+  return why_not_divisible(workload.split(shape), shape.layout.tp);
 }
 
 std::span<const Workload* const> all_workloads() { return kCatalog; }

@@ -7,9 +7,9 @@ namespace {
 Cost cost_of(const Shape& s, CollectiveOp op, std::int64_t shards) {
   const std::int64_t whole = s.tokens * s.hidden_size * s.element_size();
   Cost cost;
-  cost.collectives = {{op, whole, s.tp_degree > 1 ? 1 : 0, Direction::forward, s.tp_degree}};
-  cost.memory[Category::communication] = whole + shards * whole / s.tp_degree;
-  cost.reduction_length = op == CollectiveOp::all_gather ? 1 : s.tp_degree;
+  cost.collectives = {{op, whole, s.layout.tp > 1 ? 1 : 0, Direction::forward, s.layout.tp}};
+  cost.memory[Category::communication] = whole + shards * whole / s.layout.tp;
+  cost.reduction_length = op == CollectiveOp::all_gather ? 1 : s.layout.tp;
   return cost;
 }
 

@@ -6,7 +6,7 @@ namespace {
 
 // Y [T, h/t] = X [T, h] W [h, h/t]
 Cost gemm_cost(const Shape& s) {
-  const std::int64_t h = s.hidden_size, columns = h / s.tp_degree;
+  const std::int64_t h = s.hidden_size, columns = h / s.layout.tp;
   Cost cost;
   add_product(cost, s, h, columns);
   cost.memory[Category::weights] = s.num_layers * matrix_bytes(s, h, columns);

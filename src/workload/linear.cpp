@@ -6,7 +6,7 @@ namespace {
 
 // Y_i [T, h/t] = X [T, h] W_i [h, h/t]; then the whole Y [T, h] is assembled on every rank.
 Cost column_cost(const Shape& s) {
-  const std::int64_t h = s.hidden_size, columns = h / s.tp_degree;
+  const std::int64_t h = s.hidden_size, columns = h / s.layout.tp;
   const std::int64_t output = matrix_bytes(s, s.tokens, h), shard = matrix_bytes(s, s.tokens, columns);
   const std::int64_t weights = s.num_layers * matrix_bytes(s, h, columns);
   const bool gathers = s.combine == Combine::all_gather;
@@ -14,13 +14,13 @@ Cost column_cost(const Shape& s) {
   add_product(cost, s, h, columns);
   cost.memory[Category::weights] = weights;
   cost.memory[Category::activations] = matrix_bytes(s, s.local_tokens(), h) + output;
-  if (gathers && s.tp_degree > 1) {
+  if (gathers && s.layout.tp > 1) {
     // The shard before the gather; and, as a gather puts rank after rank, the gathered array that is then
     // laid out in rows. One token is one row: it is gathered straight into Y.
     cost.memory[Category::communication] = shard + (s.tokens > 1 ? output : 0);
   }
   add_collective(cost, s, gathers ? CollectiveOp::all_gather : CollectiveOp::all_reduce, output, 1,
-                 Direction::forward, s.tp_degree);
+                 Direction::forward, s.layout.tp);
   add_region_entry(cost, s);
   cost.reduction_length = h;
   if (s.trains()) {
@@ -33,7 +33,7 @@ Cost column_cost(const Shape& s) {
 
 // Y [T, h] = sum over ranks of X_i [T, h/t] W_i [h/t, h]
 Cost row_cost(const Shape& s) {
-  const std::int64_t h = s.hidden_size, rows = h / s.tp_degree;
+  const std::int64_t h = s.hidden_size, rows = h / s.layout.tp;
   const std::int64_t input = matrix_bytes(s, s.tokens, rows);
   const std::int64_t weights = s.num_layers * matrix_bytes(s, rows, h);
   Cost cost;

@@ -52,7 +52,7 @@ bool can_split(const TransformerShape& model, std::int64_t tp_degree) {
                        .num_heads = model.num_heads,
                        .num_kv_heads = model.num_kv_heads,
                        .head_dim = model.head_dim,
-                       .tp_degree = tp_degree};
+                       .layout = {.tp = tp_degree}};
   return !why_impossible(block_workload, block) && !why_not_divisible(block_workload, block);
 }
 
@@ -142,11 +142,11 @@ std::optional<ModelMemory> model_memory_of_case(const Workload& workload, const 
                                                 const Model* model) {
   if (model == nullptr && &workload != &block_workload) return std::nullopt;
   const TransformerShape transformer = model == nullptr ? transformer_of(shape) : transformer_of(*model);
-  if (!can_split(transformer, shape.tp_degree)) return std::nullopt;
+  if (!can_split(transformer, shape.layout.tp)) return std::nullopt;
   std::optional<ModelMemory> memory =
       estimate_model_memory(transformer, {.sequence_length = shape.context_length + shape.sequence_length,
                                           .microbatch = shape.batch_size(),
-                                          .tp_degree = shape.tp_degree});
+                                          .tp_degree = shape.layout.tp});
   if (memory && model != nullptr) {
     memory->embedding_parameters = (model->ties_embeddings ? 1 : 2) * model->vocabulary * model->hidden_size;
   }

@@ -44,18 +44,18 @@ void add_region_entry(Cost& cost, const Shape& s, std::int64_t uses) {
   const std::int64_t whole = matrix_bytes(s, s.tokens, s.hidden_size);
   if (s.splits_rows()) {
     cost.memory[Category::communication] += whole;  // X, gathered
-    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::forward, s.tp_degree);
+    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::forward, s.layout.tp);
   }
   if (!s.trains()) return;
   if (s.splits_rows()) {
     // X is kept in shards and gathered a second time; the partial gradients leave it in shards.
     cost.memory[Category::communication] += whole;
     cost.memory[Category::gradients] += matrix_bytes(s, s.local_tokens(), s.hidden_size);
-    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::backward, s.tp_degree);
-    add_collective(cost, s, CollectiveOp::reduce_scatter, whole, uses, Direction::backward, s.tp_degree);
+    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::backward, s.layout.tp);
+    add_collective(cost, s, CollectiveOp::reduce_scatter, whole, uses, Direction::backward, s.layout.tp);
   } else {
     cost.memory[Category::gradients] += whole;
-    add_collective(cost, s, CollectiveOp::all_reduce, whole, uses, Direction::backward, s.tp_degree);
+    add_collective(cost, s, CollectiveOp::all_reduce, whole, uses, Direction::backward, s.layout.tp);
   }
 }
 
@@ -83,18 +83,18 @@ void add_region_exit(Cost& cost, const Shape& s, std::int64_t uses) {
   cost.memory[Category::activations] += local;
   if (s.splits_rows()) {
     cost.memory[Category::communication] += whole;  // the partial sums; backward, the gathered gradient
-    add_collective(cost, s, CollectiveOp::reduce_scatter, whole, uses, Direction::forward, s.tp_degree);
+    add_collective(cost, s, CollectiveOp::reduce_scatter, whole, uses, Direction::forward, s.layout.tp);
   } else {
     for (const OutputPiece& piece : output_pieces(s)) {
       const std::int64_t bytes = matrix_bytes(s, piece.rows.size(), piece.columns.size());
-      add_collective(cost, s, CollectiveOp::all_reduce, bytes, uses, Direction::forward, s.tp_degree);
+      add_collective(cost, s, CollectiveOp::all_reduce, bytes, uses, Direction::forward, s.layout.tp);
     }
     if (s.overlaps() && pieces_are_columns(s)) cost.memory[Category::communication] += whole;
   }
   if (!s.trains()) return;
   cost.memory[Category::gradients] += local;
   if (s.splits_rows())
-    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::backward, s.tp_degree);
+    add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::backward, s.layout.tp);
 }
 
 void add_product(Cost& cost, const Shape& s, std::int64_t in, std::int64_t out) {
@@ -105,7 +105,7 @@ void add_product(Cost& cost, const Shape& s, std::int64_t in, std::int64_t out) 
 }
 
 void add_mlp(Cost& cost, const Shape& s) {
-  const std::int64_t h = s.hidden_size, f = s.ffn_hidden_size / s.tp_degree;
+  const std::int64_t h = s.hidden_size, f = s.ffn_hidden_size / s.layout.tp;
   const std::int64_t wide = s.gated() ? 2 * f : f;  // gate and up side by side
   add_product(cost, s, h, wide);
   add_product(cost, s, f, h);
@@ -124,9 +124,9 @@ void add_mlp(Cost& cost, const Shape& s) {
 
 AttentionExtent attention_extent(const Shape& s) {
   AttentionExtent extent;
-  extent.heads = s.num_heads / s.tp_degree;
-  extent.kv_heads = std::max<std::int64_t>(1, s.num_kv_heads / s.tp_degree);
-  extent.kv_copies = std::max<std::int64_t>(1, s.tp_degree / s.num_kv_heads);
+  extent.heads = s.num_heads / s.layout.tp;
+  extent.kv_heads = std::max<std::int64_t>(1, s.num_kv_heads / s.layout.tp);
+  extent.kv_copies = std::max<std::int64_t>(1, s.layout.tp / s.num_kv_heads);
   extent.head_size = s.head_size();
   extent.columns = s.context_length + s.sequence_length;
   extent.stacks_heads = s.sequence_length == 1;
@@ -198,7 +198,7 @@ void add_norms(Cost& cost, const Shape& s, std::int64_t norms) {
   cost.reduction_length += norms * s.hidden_size;
   if (s.splits_rows()) {
     // Each rank summed over its own rows.
-    add_collective(cost, s, CollectiveOp::all_reduce, parameters, 1, Direction::backward, s.tp_degree);
+    add_collective(cost, s, CollectiveOp::all_reduce, parameters, 1, Direction::backward, s.layout.tp);
   }
 }
 

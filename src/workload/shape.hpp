@@ -4,6 +4,7 @@
 
 #include "base/dtype.hpp"
 #include "base/enum_names.hpp"
+#include "workload/layout.hpp"
 
 namespace tpbench {
 
@@ -23,7 +24,7 @@ struct Shape {
   std::int64_t num_kv_heads = 0;     ///< g
   std::int64_t head_dim = 0;         ///< d; 0: h/a
   std::int64_t num_layers = 1;       ///< distinct weight sets, run one after the other in a step
-  std::int64_t tp_degree = 1;        ///< t
+  Layout layout;                     ///< layout.tp is t
   DType dtype = DType::f32;
   Activation activation = Activation::gelu;
   Norm norm = Norm::layer_norm;
@@ -45,11 +46,11 @@ struct Shape {
   [[nodiscard]] bool gated() const { return activation == Activation::swiglu; }
   [[nodiscard]] bool trains() const { return pass == Pass::forward_backward; }
   /// The sum of one piece of an output goes on while the next piece is computed. On one rank there is none.
-  [[nodiscard]] bool overlaps() const { return overlap_chunks > 1 && tp_degree > 1; }
+  [[nodiscard]] bool overlaps() const { return overlap_chunks > 1 && layout.tp > 1; }
   /// Rows are split over the group outside of the sharded layers. On one rank there is nothing to split.
-  [[nodiscard]] bool splits_rows() const { return sequence_parallel && tp_degree > 1; }
+  [[nodiscard]] bool splits_rows() const { return sequence_parallel && layout.tp > 1; }
   /// Rows of a [T, h] tensor that one rank holds outside of the sharded layers: T, or T/t.
-  [[nodiscard]] std::int64_t local_tokens() const { return splits_rows() ? tokens / tp_degree : tokens; }
+  [[nodiscard]] std::int64_t local_tokens() const { return splits_rows() ? tokens / layout.tp : tokens; }
 };
 
 }  // namespace tpbench

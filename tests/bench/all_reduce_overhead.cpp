@@ -41,7 +41,7 @@ void compare(Session& session, std::int64_t bytes, int rounds) {
   Case point;
   point.workload = "all_reduce";
   point.hidden_size = bytes / 4;
-  point.tp_degree = session.world().size();
+  point.layout.tp = session.world().size();
   point.threads_per_rank = 1;
   normalise_case(point);
   CaseMachine machine(point, team, parts, session.heartbeat());

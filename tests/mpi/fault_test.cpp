@@ -26,7 +26,7 @@ class CaseWithFault : public testing::TestWithParam<std::tuple<Variant, std::str
   Case point() const {
     Case point = make_case(variant(), {12, 60, 132, 6, 12, 12});
     point.algorithm = std::get<1>(GetParam());
-    point.tp_degree = world().size();
+    point.layout.tp = world().size();
     normalise_case(point);
     return point;
   }
@@ -132,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(All, CaseWithFault, testing::ValuesIn(variants_and_algo
 // It is slower and right: what compares results must find the difference, not verification.
 TEST(CaseWithFaults, AStretchedCaseIsOk) {
   Case point = make_case({"mlp"});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   const CaseOutcome outcome =
       run(point, with_fault(built_in_parts(), parse_fault("stretch:percent=50"), world().rank()));
   EXPECT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("");
@@ -148,7 +148,7 @@ TEST(CaseWithFaults, AStretchSaysByHowMuch) {
 // Several ranks fail at once: the lowest one speaks.
 TEST(CaseWithFaults, NamesTheLowestFailingRank) {
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   const InjectedFault fault{.kind = FaultKind::exception, .place = FaultPlace::fill};
   const CaseOutcome outcome = run(point, with_fault(built_in_parts(), fault, world().rank()));
   EXPECT_EQ(outcome.status, Status::failed);
@@ -159,7 +159,7 @@ TEST(CaseWithFaults, NamesTheLowestFailingRank) {
 TEST(CaseWithFaults, TellsEveryRankWhatFailedBesideAnOverlappedSum) {
   if (world().size() == 1) GTEST_SKIP() << "nothing to overlap with";
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   point.overlap_chunks = 3;
   for (long rank = 0; rank < world().size(); ++rank) {
     for (const std::int64_t piece : {1, 2, 3}) {
@@ -185,7 +185,7 @@ TEST(CaseWithFaults, TellsEveryRankThatOneHasNoBackend) {
   for (const AlgorithmEntry* algorithm : host_algorithms()) {
     Case point = make_case({"row_linear"});
     point.algorithm = algorithm->name;
-    point.tp_degree = world().size();
+    point.layout.tp = world().size();
     Parts parts = built_in_parts();
     const auto make_backend = parts.make_backend;
     parts.make_backend = [&](const std::string& name, int threads) {
@@ -203,7 +203,7 @@ TEST(CaseWithFaults, TellsEveryRankThatOneHasNoBackend) {
 TEST(CaseWithFaults, LetsACommunicationErrorThrough) {
   if (world().size() == 1) GTEST_SKIP() << "no collective on one rank";
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   const InjectedFault fault{
       .kind = FaultKind::exception, .place = FaultPlace::collective, .error = FaultError::comm_error};
   EXPECT_THROW(run(point, with_fault(built_in_parts(), fault, world().rank())), CommError);
@@ -213,7 +213,7 @@ TEST(CaseWithFaults, LetsACommunicationErrorThrough) {
 // order.
 TEST(CaseWithFaults, LetsThroughWhatIsThrownInATimedStep) {
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   for (const std::int64_t step : {2, 3}) {  // warm-up and sampling
     const InjectedFault fault{.kind = FaultKind::exception, .step = step};
     EXPECT_THROW(run(point, with_fault(built_in_parts(), fault, world().rank())), CaseError)

@@ -176,7 +176,7 @@ void check_case(const Case& point, const Team& team, const Carrier& carrier) {
 }
 
 // The algorithm that takes no part in what the other tests are about.
-Carrier by_mpi(const Case& point) { return all_carriers(static_cast<int>(point.tp_degree)).front(); }
+Carrier by_mpi(const Case& point) { return all_carriers(static_cast<int>(point.layout.tp)).front(); }
 
 class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
  protected:
@@ -195,7 +195,7 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
         for (const std::int64_t layers : {1, 3}) {
           Case point = make_case(variant(), sizes);
           point.dtype = std::get<1>(GetParam());
-          point.tp_degree = degree;
+          point.layout.tp = degree;
           point.num_layers = layers;
           normalise_case(point);
           if (!can_split(point)) continue;
@@ -255,7 +255,7 @@ TEST_P(EveryLayer, HasTheTextbooksReference) {
   if (world().size() > 4) GTEST_SKIP() << "the same at every number of ranks";
   for_all_cases([&](const Case& point, const Team& team, const Carrier& carrier) {
     if (carrier.name != "mpi") return;  // a reference communicates nothing
-    if (point.tp_degree != 1 && point.tp_degree != world().size()) return;
+    if (point.layout.tp != 1 && point.layout.tp != world().size()) return;
     CountedLayer layer(point, team, carrier);
     const Shape shape = point.shape();
     const std::int64_t last = shape.num_layers - 1;
@@ -284,7 +284,7 @@ INSTANTIATE_TEST_SUITE_P(All, EveryLayer,
 Case attention_case(const Sizes& sizes, std::int64_t degree) {
   Case point = make_case({"attention"}, sizes);
   point.dtype = DType::f64;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   return point;
 }
 
@@ -307,7 +307,7 @@ TEST(OverlappingLayers, EqualTheirReferences) {
         Case point = make_case(variant, form.sizes);
         point.overlap_chunks = form.chunks;
         point.num_layers = 2;
-        point.tp_degree = world().size();
+        point.layout.tp = world().size();
         normalise_case(point);
         if (!can_split(point)) continue;
         for (const Carrier& carrier : all_carriers(static_cast<int>(world().size()))) {

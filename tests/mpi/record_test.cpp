@@ -17,7 +17,7 @@ Record record_of(const Case& point) {
 
 Case attention_with_one_kv_head(std::int64_t tokens) {
   Case point = make_case({.workload = "attention", .pass = Pass::forward_backward}, {tokens, 60, 132, tokens, 12, 1});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   normalise_case(point);
   return point;
 }
@@ -42,7 +42,7 @@ TEST(Bandwidths, OfAKeyValueHeadThatTheWholeGroupShares) {
 
 TEST(Overlap, TheOtherWaysAreSampledToo) {
   Case point = make_case({"row_linear"}, {512, 60, 132, 512, 12, 4});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   point.overlap_chunks = 4;
   normalise_case(point);
   const CaseOutcome outcome = run(point, built_in_parts());

@@ -145,7 +145,7 @@ TEST(ReduceSteps, TakesTheLongestOfPartsSideBySide) {
 TEST(ReduceSteps, TakesThePartsOfTheSlowestGroup) {
   Case point = make_case({"gemm"}, {12, 60, 132, 6, 12, 12});
   point.groups = Groups::all;
-  point.tp_degree = 1;
+  point.layout.tp = 1;
   const Team& team = team_for(point);
   Steps steps({kCompute, kReduce});
   // Rank 0 computes for long; the other groups communicate for as long, and end sooner.

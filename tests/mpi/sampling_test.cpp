@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "compute/reference_work.hpp"
 #include "faulty_parts.hpp"
 #include "held_up.hpp"
 #include "run_case.hpp"
@@ -54,7 +55,7 @@ TEST_P(EveryCase, ClosesAndCountsItsMemory) {
   for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
     SCOPED_TRACE(testing::Message() << "degree " << degree);
     Case point = make_case(GetParam(), {12, 60, 132, 6, 12, 4});
-    point.tp_degree = degree;
+    point.layout.tp = degree;
     point.num_layers = 2;
     normalise_case(point);
     if (!can_split(point)) continue;
@@ -81,12 +82,37 @@ TEST_P(EveryCase, ClosesAndCountsItsMemory) {
 INSTANTIATE_TEST_SUITE_P(All, EveryCase, testing::ValuesIn(all_variants()),
                          [](const auto& test) { return name_of_variant(test.param); });
 
+TEST(Reference, StandsBesideTheSamplesAndNotInTheMemory) {
+  Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
+  point.tp_degree = world().size();
+  ReferenceWork work;
+  CaseSettings settings = quick_settings();
+  const CaseOutcome without = run(point, built_in_parts(), settings);
+  settings.reference = &work;
+  const CaseOutcome with = run(point, built_in_parts(), settings);
+  EXPECT_FALSE(without.reference);
+  ASSERT_TRUE(with.reference);
+  for (const ReferenceTimes& times : {with.reference->before, with.reference->after}) {
+    EXPECT_GT(times.gemm_s, 1e-5);
+    EXPECT_GT(times.copy_s, 1e-6);
+    EXPECT_GE(times.gemm_slowest_s, times.gemm_s);
+    EXPECT_GE(times.copy_slowest_s, times.copy_s);
+    expect_same_everywhere(std::vector<double>{times.gemm_s, times.copy_slowest_s}, *team_for(point).active);
+  }
+  EXPECT_GT(with.phases_s.at("reference"), 0);
+  EXPECT_EQ(with.memory, without.memory);
+  if (!with.process_peak_rss || !without.process_peak_rss) return;
+  // The first of the two was run without the work's memory taken off, though it was there as well.
+  EXPECT_NEAR(static_cast<double>(*without.process_base_rss - *with.process_base_rss), kReferenceBytes, 2e6);
+  EXPECT_NEAR(static_cast<double>(*without.process_peak_rss - *with.process_peak_rss), kReferenceBytes, 2e6);
+}
+
 TEST(Groups, RunAtTheSameTimeAsReplicas) {
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
   point.groups = Groups::all;
   for (std::int64_t degree = 1; degree <= world().size(); ++degree) {
     SCOPED_TRACE(testing::Message() << "degree " << degree);
-    point.tp_degree = degree;
+    point.layout.tp = degree;
     const Team& team = team_for(point);
     const auto groups = static_cast<std::size_t>(world().size() / degree);
     EXPECT_EQ(team.groups.size(), groups);
@@ -116,7 +142,7 @@ TEST(Groups, FollowThePlacement) {
   for (const Placement placement : {Placement::packed, Placement::spread}) {
     Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
     point.placement = placement;
-    point.tp_degree = world().size();
+    point.layout.tp = world().size();
     const Team& team = team_for(point);
     const std::vector<int>& group = team.groups.front();
     ASSERT_EQ(group.size(), static_cast<std::size_t>(world().size()));
@@ -161,7 +187,7 @@ TEST(Sampling, RepeatsWhatARankBeganTooLate) {
 TEST(Sampling, ARankThatComputesLongerIsNoCommunication) {
   if (world().size() < 2) GTEST_SKIP() << "needs another rank";
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   InjectedFault slow;
   slow.kind = FaultKind::slow;
   slow.milliseconds = 100;

@@ -6,7 +6,7 @@ Case case_on_all(const Variant& variant, DType dtype) {
   constexpr Sizes kSizes = {48, 60, 132, 24, 12, 12};
   Case point = make_case(variant, kSizes);
   point.dtype = dtype;
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   point.num_layers = 2;
   normalise_case(point);
   return point;

@@ -14,7 +14,7 @@ using Hosts = std::vector<int>;
 Case linear(const std::string& algorithm, std::int64_t degree) {
   Case point = make_case({"row_linear"}, {4, 24, 96, 4, 4, 4});
   point.algorithm = algorithm;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   return point;
 }
 
@@ -44,7 +44,7 @@ TEST(WhySkipped, ShmNeedsEachGroupOnOneHost) {
   Case spread = linear("shm", 2);
   spread.placement = Placement::spread;
   EXPECT_NE(reason_of(spread, two_and_two), "");
-  spread.tp_degree = 1;
+  spread.layout.tp = 1;
   EXPECT_EQ(reason_of(spread, two_and_two), "");
 }
 
@@ -67,7 +67,7 @@ TEST(WhySkipped, HierarchicalNeedsAsManyRanksOnEachHost) {
 TEST(WhySkipped, AWorkloadWithoutCollectivesRunsAnywhere) {
   Case point = make_case({"gemm"}, {4, 24, 96, 4, 4, 4});
   point.algorithm.reset();
-  point.tp_degree = 4;
+  point.layout.tp = 4;
   EXPECT_EQ(reason_of(point, {0, 1, 1, 1}), "");
 }
 

@@ -12,7 +12,7 @@ const Team& team_for(const Case& point) {
 
 const Team& first_ranks(std::int64_t degree) {
   Case point;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   return team_for(point);
 }
 

@@ -11,7 +11,7 @@ Case make_case(std::int64_t degree, Groups groups = Groups::one) {
   Case point;
   point.workload = "row_linear";
   point.hidden_size = 48;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   point.groups = groups;
   normalise_case(point);
   return point;

@@ -23,7 +23,7 @@ Case case_of(std::int64_t degree) {
   point.num_heads = 8;
   point.num_kv_heads = 2;
   point.sequence_length = 16;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   point.threads_per_rank = 1;
   normalise_case(point);
   return point;
@@ -62,7 +62,7 @@ CaseOutcome outcome_of(const Case& point, double seconds) {
     for (auto& half : *halves) half = samples;
   for (const CollectiveCost& cost : point.cost().collectives) {
     const auto activity = enum_from_name<Activity>(name_of(cost.op)).value();
-    const std::int64_t part = cost.ranks == point.tp_degree ? 0 : cost.ranks;
+    const std::int64_t part = cost.ranks == point.layout.tp ? 0 : cost.ranks;
     s.collectives.push_back({{activity, cost.direction, cost.bytes, part}, samples});
   }
   return outcome;

@@ -31,7 +31,7 @@ Case row_linear_on_two() {
   Case point;
   point.workload = "row_linear";
   point.hidden_size = 4096;
-  point.tp_degree = 2;
+  point.layout.tp = 2;
   normalise_case(point);
   return point;
 }

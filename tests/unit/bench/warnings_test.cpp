@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "base/build_info.hpp"
@@ -19,7 +20,7 @@ Case make_case(std::int64_t degree, const std::string& workload) {
   point.workload = workload;
   point.hidden_size = 4096;
   point.sequence_length = 128;
-  point.tp_degree = degree;
+  point.layout.tp = degree;
   normalise_case(point);
   point.threads_per_rank = 2;
   return point;
@@ -59,6 +60,9 @@ struct Quiet {
     outcome.process_peak_rss = 1 << 28;
     outcome.throttling = Throttling{};
     outcome.slowest = SlowestRank{0, 0.2, 0.199};
+    const ReferenceTimes look = {1e-3, 1.02e-3, 2e-3, 2.1e-3};
+    outcome.reference = {look, look};
+    for (int i = 0; i < 8; ++i) history.add(static_cast<std::size_t>(degree), *outcome.reference);
     team.groups = {{}};
     for (std::int64_t rank = 0; rank < degree; ++rank) add_rank(rank);
   }
@@ -82,7 +86,7 @@ struct Quiet {
   }
 
   [[nodiscard]] std::vector<Warning> warnings() const {
-    std::vector<Warning> found = find_warnings({facts, point, team, outcome, measure, record});
+    std::vector<Warning> found = find_warnings({facts, point, team, outcome, measure, history, record});
     // The build of the tests may itself be one to complain about.
     if (!build_info().optimised) {
       EXPECT_FALSE(found.empty() || found.front().code != "debug_build");
@@ -107,6 +111,7 @@ struct Quiet {
   Team team;
   CaseOutcome outcome;
   MeasureSettings measure;
+  MachineHistory history;
   Record record;
 };
 
@@ -229,13 +234,34 @@ TEST(Warnings, Loopback) {
   EXPECT_HAS(machine.only("loopback"), "2 host names are one running machine");
 }
 
+TEST(Warnings, SaysWhySamplingDidNotConverge) {
+  Quiet launch(2);
+  launch.record.converged = false;
+  std::vector<double>& samples = launch.record.time->step.samples_s;
+  const auto message = [&](std::size_t count, auto value_of) {
+    samples.clear();
+    for (std::size_t i = 0; i < count; ++i) samples.push_back(value_of(static_cast<double>(i)));
+    launch.record.time->step.summary = summarise(samples);
+    return launch.only("not_converged");
+  };
+  EXPECT_EQ(message(5, [](double) { return 1e-3; }), "5 samples are too few for an interval: raise measure.max_seconds");
+  EXPECT_EQ(message(8, [](double) { return 1e-3; }),
+            "8 samples cannot tell whether they are independent: raise measure.max_seconds");
+  EXPECT_EQ(message(200, [](double i) { return 1e-3 + 1e-6 * i; }),
+            "neighbouring samples are alike: 200 are worth 1 independent, too few for an interval: raise "
+            "measure.max_samples, or use a quieter machine");
+  EXPECT_EQ(message(200, [](double i) { return std::fmod(i, 2) < 1 ? 1e-3 : 2e-3; }),
+            "the step's interval is 33.3 % of its median after 200 samples: raise measure.max_samples or use a quieter "
+            "machine");
+}
+
 TEST(Warnings, NothingOfTimesForACaseWithoutAny) {
   Quiet machine(2);
   machine.facts.compute_of[0].advice = "slow";
   machine.outcome.throttling = Throttling{35, 1.5};
   machine.record.status = Status::skipped;
   EXPECT_EQ(find_warnings({machine.facts, machine.point, machine.team, machine.outcome, machine.measure,
-                           machine.record})
+                           machine.history, machine.record})
                 .size(),
             0U);
 }
@@ -246,9 +272,25 @@ TEST(Warnings, NothingOfKernelsAndCoresWhereADeviceComputes) {
   machine.facts.compute_of[1].core = "Haswell";
   machine.facts.compute_of[1].rates->f32.gemm_gflops = 1;
   machine.facts.hosts[0]["transparent_huge_pages"] = "never";
-  const WarningInputs inputs = {machine.facts,   machine.point,  machine.team, machine.outcome,
-                                machine.measure, machine.record, {0, 1}};
+  const WarningInputs inputs = {machine.facts,   machine.point,   machine.team,   machine.outcome,
+                                machine.measure, machine.history, machine.record, {0, 1}};
   for (const Warning& warning : find_warnings(inputs)) EXPECT_EQ(warning.code, "debug_build");
+}
+
+TEST(Warnings, OfAMachineThatDrifts) {
+  Quiet machine(2);
+  machine.outcome.reference->before.gemm_s = machine.outcome.reference->after.gemm_s = 1.4e-3;
+  machine.outcome.reference->before.gemm_slowest_s = machine.outcome.reference->after.gemm_slowest_s = 1.4e-3;
+  EXPECT_NE(machine.only("machine_drift")
+                .find("1.40 ms beside this case and 1.00 ms beside those before it (40 % more)"),
+            std::string::npos);
+}
+
+TEST(Warnings, OfABusyNeighbour) {
+  Quiet machine(2);
+  machine.outcome.reference->after.copy_s = machine.outcome.reference->after.copy_slowest_s = 4e-3;
+  EXPECT_NE(machine.only("busy_neighbour").find("another program uses the caches or the memory"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -73,24 +73,27 @@ TEST(CompareRender, ReadsAsAPersonWantsIt) {
 Comparison
 A: results/a, label eth-1g; 3 of 3 cases ok; noise 0.01
 B: results/b, label eth-10g; 3 of 4 cases ok; noise 0.01
+A step that changes by 2.9 % or more would show in 9 of 10 cases (at 95 %). One launch on each side knows nothing
+  of how launches differ: scripts/alternate.sh runs several in turn.
 All cases: pass=forward backend=cpu dtype=f32 h=4096 f=16384 layers=1 batch=1 seq=128 algorithm=mpi SP=false
   chunks=1 placement=packed groups=one threads=1 act=gelu cache=warm seed=1
 
-workload    TP   step A        B   B/A  95 %                compute A        B   B/A     comm A        B   B/A
-all_reduce   2  5.00 ms  1.00 ms  0.20  0.20..0.20  faster          -        -     -    5.00 ms  1.00 ms  0.20  faster
-mlp          1  8.00 ms  8.00 ms  1.00  1.00..1.00            8.00 ms  8.00 ms  1.00          -        -     -
-mlp          2  9.00 ms  5.00 ms  0.56  0.56..0.56  faster    4.00 ms  4.00 ms  1.00    5.00 ms  1.00 ms  0.20  faster
+workload    TP   step A        B   B/A  95 %        shows          compute A        B   B/A     comm A        B   B/A
+all_reduce   2  5.00 ms  1.00 ms  0.20  0.20..0.20  2.9 %  faster          -        -     -    5.00 ms  1.00 ms  0.20  faster
+mlp          1  8.00 ms  8.00 ms  1.00  1.00..1.00  2.9 %            8.00 ms  8.00 ms  1.00          -        -     -
+mlp          2  9.00 ms  5.00 ms  0.56  0.56..0.56  2.9 %  faster    4.00 ms  4.00 ms  1.00    5.00 ms  1.00 ms  0.20  faster
 
 Medians; B/A above 1: B takes longer. "slower" and "faster" stand where the difference is larger than the noise of
   both and beyond chance: tested over the medians of epochs, adjusted for the number of cells (Benjamini-Hochberg,
   at most 5 % of the marks expected to be wrong). "noise 80 %": beyond chance, and hidden by noise of that size. No
-  word: no difference beyond chance; the interval is of this cell alone. docs/compare.md explains.
+  word: no difference beyond chance; the interval is of this cell alone. "shows": the smallest change that would be
+  marked in 9 of 10 such comparisons. docs/compare.md explains.
 
 B against A, all cases
-               geometric mean  ratios  slower  faster  within noise  not judged
-step                     0.48       3       0       2             1           0
-compute                  1.00       2       0       0             2           1
-communication            0.20       2       0       2             0           1
+               geometric mean  ratios  slower  faster  within noise  not judged  shows in 9 of 10
+step                     0.48       3       0       2             1           0             2.9 %
+compute                  1.00       2       0       0             2           1             2.9 %
+communication            0.20       2       0       2             0           1             2.9 %
 
 Not compared
 case
@@ -111,11 +114,14 @@ TEST(CompareRender, SaysWhereAUsefulDegreeIsNotTheWholeStory) {
   // 8 s in degree 1: efficiencies of 0.40 at TP 2 and 0.60 at TP 4, known to 30 %.
   pair.b.records = {make_ok(make_case("mlp", 1), {.compute = 8}), make_ok(make_case("mlp", 2), {.compute = 10}),
                     make_ok(make_case("mlp", 4), {.compute = 8 / 2.4})};
-  for (Record& record : pair.b.records) record.time->step.summary.ci95 = {{record.time->step.summary.median * 0.99, record.time->step.summary.median * 1.01}};
+  for (Record& record : pair.b.records) {
+    Summary& step = record.time->step.summary;
+    step.ci95 = {{step.median * 0.99, step.median * 1.01}};
+  }
   pair.b.records[2].time->step.summary.ci95 = {{8 / 2.4 * 0.7, 8 / 2.4 * 1.3}};
   apply_scaling(pair.b.records);
   const std::string below = "B, mlp h=4096 T=128: TP 2 (0.40) is below the floor.";
-  const std::string open = "B, mlp h=4096 T=128: not certain (?): the efficiency of TP 4 is from 0.46 to 0.86.";
+  const std::string open = "B, mlp h=4096 T=128: not certain (?): the efficiency of TP 4 is from 0.46 to 0.87.";
   for (const CompareFormat format : {CompareFormat::table, CompareFormat::markdown}) {
     const std::string text = render_comparisons(format, pair.compared());
     EXPECT_NE(text.find(below), std::string::npos) << text;

@@ -159,7 +159,7 @@ TEST(Compare, AssumesANoisyMachineWhereNothingIsKnown) {
   EXPECT_EQ(share_marked(compare(a, b)), 1);
   a.environments.clear();
   const Comparison comparison = compare(a, b);
-  EXPECT_EQ(comparison.noise_base, kUnknownNoise);
+  EXPECT_EQ(comparison.base.noise, kUnknownNoise);
   EXPECT_EQ(share_marked(comparison), 0);
   EXPECT_NE(comparison.remarks.at(0).find("no environment.json"), std::string::npos);
 }

@@ -10,7 +10,7 @@ namespace tpbench {
 namespace {
 
 const WhyNever kMayRun = [](const Case&) { return std::nullopt; };
-const CostOf kByFormula = [](const Case& point, std::int64_t degree) { return point.cost(degree); };
+const CostOf kByFormula = [](const Case& point, const Layout& layout) { return point.cost(layout); };
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> kCases = {

@@ -298,7 +298,7 @@ TEST(Render, GivesEachFormat) {
   EXPECT_EQ(lines.back(), "");
   const Record first = record_from_json(Json::parse(lines[0]));
   EXPECT_EQ(first.point.workload, "row_linear");
-  EXPECT_EQ(first.point.tp_degree, 1);
+  EXPECT_EQ(first.point.layout.tp, 1);
 }
 
 }  // namespace

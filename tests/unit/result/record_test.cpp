@@ -136,6 +136,11 @@ TEST(RecordJson, RefusesWhatIsNoRecord) {
   refused("/case/model", 3);
   EXPECT_THROW(record_from_json(Json::array()), std::runtime_error);
   for (const auto& [key, value] : good.items()) {
+    // What a schema brought later may be absent in a record of it that is older than the key.
+    const auto rows = record_fields();
+    if (std::any_of(rows.begin(), rows.end(),
+                    [&, &name = key](const auto& row) { return row.key == name && row.text.since > 1; }))
+      continue;
     Json bad = good;
     bad.erase(key);
     EXPECT_THROW(record_from_json(bad), std::runtime_error) << key;

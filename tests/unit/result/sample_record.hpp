@@ -12,7 +12,7 @@ inline Case make_case(const std::string& workload, std::int64_t tp_degree, std::
   point.workload = workload;
   point.hidden_size = hidden_size;
   point.sequence_length = 128;
-  point.tp_degree = tp_degree;
+  point.layout.tp = tp_degree;
   normalise_case(point);
   return point;
 }
@@ -22,7 +22,7 @@ inline Case make_model_case(const std::string& workload, std::int64_t tp_degree,
   point.workload = workload;
   point.model = model;
   point.sequence_length = 128;
-  point.tp_degree = tp_degree;
+  point.layout.tp = tp_degree;
   normalise_case(point);
   return point;
 }
@@ -61,7 +61,7 @@ inline Record make_ok(const Case& point, const Parts& parts) {
                            {}};
   const Cost cost = point.workload_row().cost(point.shape());
   Shape unsharded = point.shape();
-  unsharded.tp_degree = 1;
+  unsharded.layout.tp = 1;
   record.memory = MemoryResult{.by_category = cost.memory,
                                .peak = cost.memory.total(),
                                .predicted_peak = cost.memory.total(),
@@ -76,7 +76,7 @@ inline Record make_ok(const Case& point, const Parts& parts) {
     CollectiveResult result{collective.op,        collective.bytes, collective.calls_per_step,
                             collective.direction, collective.ranks, std::nullopt,
                             std::nullopt};
-    if (point.tp_degree > 1) result.algbw_gb_per_s = result.busbw_gb_per_s = 1.0 / 3.0;
+    if (point.layout.tp > 1) result.algbw_gb_per_s = result.busbw_gb_per_s = 1.0 / 3.0;
     record.collectives.push_back(result);
   }
   record.bytes_per_step = cost.bytes_per_step();
@@ -84,7 +84,7 @@ inline Record make_ok(const Case& point, const Parts& parts) {
   record.converged = true;
   record.epochs_done = 1;
   record.phases_s = {{"fill", 0.1}, {"sampling", 1.0}};
-  for (std::int64_t rank = 0; rank < point.tp_degree; ++rank) {
+  for (std::int64_t rank = 0; rank < point.layout.tp; ++rank) {
     record.ranks.group.push_back(rank);
     record.ranks.hosts.push_back("node");
     record.ranks.cpus.push_back({rank});

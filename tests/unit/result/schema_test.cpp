@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <fstream>
 #include <functional>
 #include <string>
@@ -135,6 +137,13 @@ TEST(RecordSchema, RefusesWhatBreaksIt) {
   }
 }
 
+// A key that a schema brought later may be absent in a record of it that is older than the key.
+bool is_newer(const std::string& key) {
+  const auto rows = record_fields();
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const auto& row) { return row.key == key && row.text.since > 1; });
+}
+
 // Removes each key in turn, at every depth.
 void expect_every_key_required(Json& record, Json& object) {
   std::vector<std::string> keys;
@@ -142,7 +151,10 @@ void expect_every_key_required(Json& record, Json& object) {
   for (const std::string& key : keys) {
     const Json copy = object;
     object.erase(key);
-    EXPECT_FALSE(is_valid(record)) << key;
+    // Nested keys that a later schema brought, by name.
+    static const std::set<std::string> kNewerInside = {"effective_samples", "head_dim", "wait_mean"};
+    const bool newer = &object == &record ? is_newer(key) : kNewerInside.contains(key);
+    EXPECT_EQ(is_valid(record), newer) << key;
     object = copy;
     if (object[key].is_object() && key != "phases_s") expect_every_key_required(record, object[key]);
   }

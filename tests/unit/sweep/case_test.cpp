@@ -15,7 +15,7 @@ Case mlp_case() {
   point.hidden_size = 4096;
   point.batch_size = 16;
   point.sequence_length = 128;
-  point.tp_degree = 2;
+  point.layout.tp = 2;
   return point;
 }
 
@@ -231,10 +231,10 @@ TEST(CaseId, OfTheSameCaseAtAnotherDegree) {
   Case point = mlp_case();
   normalise_case(point);
   Case baseline = mlp_case();
-  baseline.tp_degree = 1;
+  baseline.layout.tp = 1;
   normalise_case(baseline);
-  EXPECT_EQ(case_id_at_degree(point, 1), case_id(baseline));
-  EXPECT_EQ(case_id_at_degree(point, 2), case_id(point));
+  EXPECT_EQ(case_id_in(point, {.tp = 1}), case_id(baseline));
+  EXPECT_EQ(case_id_in(point, {.tp = 2}), case_id(point));
 }
 
 TEST(Case, ShapeHoldsWhatTheWorkloadUses) {
@@ -244,7 +244,7 @@ TEST(Case, ShapeHoldsWhatTheWorkloadUses) {
   EXPECT_EQ(shape.tokens, 16 * 128);
   EXPECT_EQ(shape.hidden_size, 4096);
   EXPECT_EQ(shape.ffn_hidden_size, 16384);
-  EXPECT_EQ(shape.tp_degree, 2);
+  EXPECT_EQ(shape.layout.tp, 2);
   point.workload = "all_reduce";
   normalise_case(point);
   EXPECT_EQ(point.shape().ffn_hidden_size, 0);

@@ -34,8 +34,8 @@ TEST(Filter, KeepsWhatMatchesEveryFilter) {
 
 TEST(Filter, KeepsTheOrder) {
   const std::vector<Case> left = filter_cases(cases(), std::vector<std::string>{"tp_degree=4,1"});
-  EXPECT_EQ(left.front().tp_degree, 1);
-  EXPECT_EQ(left[1].tp_degree, 4);
+  EXPECT_EQ(left.front().layout.tp, 1);
+  EXPECT_EQ(left[1].layout.tp, 4);
 }
 
 TEST(Filter, SaysWhatIsWrong) {

@@ -12,7 +12,7 @@ constexpr std::string_view kSweep = "{\n\"hidden_size\": 64,\n\"workload\": [\"m
 
 std::vector<std::int64_t> degrees_of(const Sweep& sweep) {
   std::vector<std::int64_t> degrees;
-  for (const Case& point : sweep.cases) degrees.push_back(point.tp_degree);
+  for (const Case& point : sweep.cases) degrees.push_back(point.layout.tp);
   return degrees;
 }
 

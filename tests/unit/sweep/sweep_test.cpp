@@ -118,7 +118,7 @@ TEST(Sweep, APointTakesFromTheSweepWhatItDoesNotName) {
     EXPECT_EQ(sweep.cases[i].hidden_size, 96);
     EXPECT_EQ(sweep.cases[i].dtype, DType::f64);
     EXPECT_EQ(sweep.cases[i].seed, 5U);
-    EXPECT_EQ(sweep.cases[i].tp_degree, static_cast<std::int64_t>(i - 1));
+    EXPECT_EQ(sweep.cases[i].layout.tp, static_cast<std::int64_t>(i - 1));
   }
 }
 
@@ -137,7 +137,7 @@ TEST(Sweep, ExcludeRemovesFromProductAndPoints) {
                                 "cases": [{"hidden_size": 256, "tp_degree": 4}],
                                 "exclude": [{"tp_degree": [4, 8]}, {"hidden_size": 64, "tp_degree": 2}]})");
   std::vector<std::pair<std::int64_t, std::int64_t>> left;
-  for (const Case& point : sweep.cases) left.emplace_back(point.hidden_size, point.tp_degree);
+  for (const Case& point : sweep.cases) left.emplace_back(point.hidden_size, point.layout.tp);
   EXPECT_EQ(left, (std::vector<std::pair<std::int64_t, std::int64_t>>{{64, 1}, {128, 1}, {128, 2}}));
 }
 
@@ -267,7 +267,7 @@ TEST(SweepModels, OfAPointStandInPlaceOfTheShapeOfTheSweep) {
                                 "cases": [{"model": "llama3-8b", "tp_degree": 2}]})");
   ASSERT_EQ(sweep.cases.size(), 5U);  // the point is not expanded over shapes that are not its own
   EXPECT_EQ(sweep.cases[4].hidden_size, 4096);
-  EXPECT_EQ(sweep.cases[4].tp_degree, 2);
+  EXPECT_EQ(sweep.cases[4].layout.tp, 2);
   EXPECT_EQ(sweep.cases[0].model, std::nullopt);
 }
 
@@ -277,7 +277,7 @@ TEST(SweepModels, OfTheSweepAreThoseOfItsPoints) {
   ASSERT_EQ(sweep.cases.size(), 5U);
   EXPECT_EQ(sweep.cases[2].model, "llama3-8b");
   EXPECT_EQ(sweep.cases[3].model, "gpt3-13b");
-  EXPECT_EQ(sweep.cases[3].tp_degree, 2);
+  EXPECT_EQ(sweep.cases[3].layout.tp, 2);
   EXPECT_EQ(sweep.cases[4].model, std::nullopt);
   EXPECT_EQ(sweep.cases[4].hidden_size, 96);
 }

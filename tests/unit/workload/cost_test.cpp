@@ -13,14 +13,14 @@ constexpr Shape kShape = {.tokens = 3,
                           .num_heads = 4,
                           .num_kv_heads = 2,
                           .num_layers = 2,
-                          .tp_degree = 2};
+                          .layout = {.tp = 2}};
 
 Cost cost_of(const char* workload, const Shape& shape = kShape) {
   return find_workload(workload)->cost(shape);
 }
 
 Shape alone(Shape shape = kShape) {
-  shape.tp_degree = 1;
+  shape.layout.tp = 1;
   return shape;
 }
 
@@ -107,7 +107,7 @@ TEST(AttentionCost, HasAsManyTilesAtOnceAsMayBeInWork) {
   EXPECT_EQ(workspace(shape), 72);
   shape.scores_bytes = 1 << 20;
   EXPECT_EQ(workspace(shape), 72) << "there are no more heads";
-  shape.tp_degree = 2;
+  shape.layout.tp = 2;
   EXPECT_EQ(workspace(shape), 36);
   shape.tokens = 15;
   EXPECT_EQ(workspace(shape), 5 * 36) << "of five sequences at once";
@@ -160,7 +160,7 @@ TEST(Costs, HaveWeightsAndWorkThatFallExactlyByT) {
                        .num_layers = 3};
         shape.activation = activation;
         const Cost whole = workload->cost(shape);
-        shape.tp_degree = degree;
+        shape.layout.tp = degree;
         const Cost part = workload->cost(shape);
         EXPECT_EQ(part.memory[Category::weights] * degree, whole.memory[Category::weights]) << workload->name;
         EXPECT_EQ(part.flop() * static_cast<double>(degree), whole.flop()) << workload->name;
@@ -172,7 +172,8 @@ TEST(Costs, HaveWeightsAndWorkThatFallExactlyByT) {
 TEST(OutputPieces, CoverTheOutputOnce) {
   for (const std::int64_t tokens : {3, 600, 2048, 5000}) {
     for (const std::int64_t chunks : {1, 2, 4, 7, 100}) {
-      const Shape shape = {.tokens = tokens, .hidden_size = 50, .tp_degree = 2, .overlap_chunks = chunks};
+      const Shape shape = {
+          .tokens = tokens, .hidden_size = 50, .layout = {.tp = 2}, .overlap_chunks = chunks};
       std::int64_t entries = 0, next = 0;
       for (const OutputPiece& piece : output_pieces(shape)) {
         const Range& cut = pieces_are_columns(shape) ? piece.columns : piece.rows;
@@ -188,7 +189,8 @@ TEST(OutputPieces, CoverTheOutputOnce) {
 }
 
 TEST(OutputPieces, AreCollectivesOfTheirOwn) {
-  Shape shape = {.tokens = 8, .hidden_size = 20, .ffn_hidden_size = 8, .tp_degree = 2, .overlap_chunks = 3};
+  Shape shape = {
+      .tokens = 8, .hidden_size = 20, .ffn_hidden_size = 8, .layout = {.tp = 2}, .overlap_chunks = 3};
   const Cost cost = cost_of("mlp", shape);
   // 6, 7 and 7 columns of 8 rows of 4 bytes
   ASSERT_EQ(cost.collectives.size(), 2U);

@@ -102,7 +102,7 @@ constexpr Shape kBlock = {.tokens = 6,
                           .num_heads = 8,
                           .num_kv_heads = 8,
                           .num_layers = 2,
-                          .tp_degree = 2};
+                          .layout = {.tp = 2}};
 
 TEST(ModelMemoryOfACase, IsThatOfTheBlockOrOfTheModel) {
   const auto block = model_memory_of_case(block_workload, kBlock, nullptr).value();
@@ -136,11 +136,11 @@ TEST(ModelMemoryOfACase, TrainsOnWhatTheLastTokenLooksAt) {
 
 TEST(ModelMemoryOfACase, IsEmptyWhereTheDegreeDoesNotSplitTheModel) {
   Shape shape = kBlock;
-  shape.tp_degree = 3;
+  shape.layout.tp = 3;
   EXPECT_EQ(model_memory_of_case(block_workload, shape, nullptr), std::nullopt);
-  shape.tp_degree = 7;  // splits the hidden size of 3584, and the key/value heads not
+  shape.layout.tp = 7;  // splits the hidden size of 3584, and the key/value heads not
   EXPECT_EQ(model_memory_of_case(row_linear_workload, shape, find_model("qwen2.5-7b")), std::nullopt);
-  shape.tp_degree = 4;
+  shape.layout.tp = 4;
   EXPECT_NE(model_memory_of_case(row_linear_workload, shape, find_model("qwen2.5-7b")), std::nullopt);
 }
 

@@ -19,7 +19,7 @@ Shape shape_of(const Model& model, std::int64_t tp_degree) {
           .num_heads = model.num_heads,
           .num_kv_heads = model.num_kv_heads,
           .head_dim = model.head_dim,
-          .tp_degree = tp_degree};
+          .layout = {.tp = tp_degree}};
 }
 
 std::string why_not(const char* workload, const char* model, std::int64_t tp_degree) {

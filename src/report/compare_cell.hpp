@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "report/comparison.hpp"
+#include "result/launches.hpp"
+
+namespace tpbench {
+
+/// The ok records of one case, by the start of their launches; of alternated sides the i-th are a pair.
+struct CaseLaunches {
+  std::vector<const Record*> base, other;
+};
+
+/// What is known of both sides beside a case's own records.
+struct SideFacts {
+  double target_ci = 0;     ///< of both, added as the root of the squares
+  double launch_noise = 0;  ///< of both machines, as a logarithm; of single launches
+  Design design = Design::alternated;
+};
+
+/// What the records say of one ratio: of the times as measured, or with the machine's own change taken out.
+struct Reading {
+  std::optional<double> ratio;
+  std::optional<std::array<double, 2>> ci95;
+  std::optional<double> p_value;  ///< of this cell alone
+  double noise = 0;               ///< as a logarithm: what must be exceeded besides; 0 over launches
+  double round_variance = 0;      ///< over launches
+};
+
+/// Everything that is known of one cell before all cells are looked at together.
+struct Evidence {
+  double base_s = 0, other_s = 0;
+  Basis basis = Basis::blocks;
+  double rounds = 0;  ///< over launches
+  Reading measured;
+  std::optional<Reading> rest;  ///< empty where records have no reference work
+  std::optional<double> machine;
+};
+
+/// How the reference product changed over the cases that all launches have; empty where records have none.
+std::optional<MachineChange> machine_change(const std::vector<CaseLaunches>& cases,
+                                            const Comparison& comparison);
+
+Evidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts);
+
+/// A cell that rests on what it says: everything but the verdict and the adjustment of p for the number of
+/// cells.
+Cell make_cell(const Evidence& evidence, RestsOn rests_on, Design design);
+
+/// Fills `detectable_alone` of a cell over launches that is one of `cells`.
+void detect_alone(Cell& cell, const Evidence& evidence, RestsOn rests_on, Design design, std::size_t cells);
+
+}  // namespace tpbench

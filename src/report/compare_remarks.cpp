@@ -1,0 +1,151 @@
+#include "report/compare_remarks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "result/environment_difference.hpp"
+
+namespace tpbench {
+namespace {
+
+std::vector<std::string> listed(const std::set<std::string>& words) { return {words.begin(), words.end()}; }
+
+// ---- one launch
+
+void remark_on_set(const ResultSet& set, std::vector<std::string>& remarks) {
+  if (!set.noise()) {
+    remarks.push_back(fmt::format("{}: no environment.json says how noisy the machine was; {:.2f} is assumed",
+                                  set.path, kUnknownNoise));
+  }
+  if (set.environments.size() > 1) {
+    remarks.push_back(
+        fmt::format("{}: {} launches wrote to this folder; the first one's environment is shown", set.path,
+                    set.environments.size()));
+  }
+  std::set<std::string> labels;
+  for (const Record& record : set.records) labels.insert("\"" + record.label + "\"");
+  if (labels.size() > 1)
+    remarks.push_back(
+        fmt::format("{}: its records have several labels: {}", set.path, join_words(listed(labels))));
+}
+
+// ---- the launches of one side among themselves
+
+void remark_on_side(const Side& side, std::vector<std::string>& remarks) {
+  std::set<std::string> keys, labels;
+  const Json* first = environment_of(side.first());
+  for (const ResultSet* launch : side.launches) {
+    labels.insert("\"" + launch->label + "\"");
+    const Json* environment = environment_of(*launch);
+    if (first == nullptr || environment == nullptr) continue;
+    for (const JsonDifference& difference : environment_differences(*first, *environment))
+      keys.insert(difference.pointer.substr(1));
+  }
+  if (labels.size() > 1)
+    remarks.push_back(fmt::format("{}: the launches of this side have several labels: {}", side.path(),
+                                  join_words(listed(labels))));
+  if (keys.empty()) return;
+  constexpr std::size_t kMostNamed = 5;
+  std::vector<std::string> named = listed(keys);
+  const std::string more =
+      named.size() > kMostNamed ? fmt::format(" and {} more", named.size() - kMostNamed) : "";
+  named.resize(std::min(named.size(), kMostNamed));
+  remarks.push_back(fmt::format("{}: the launches of this side differ in their environments: {}{}",
+                                side.path(), join_words(named), more));
+}
+
+std::size_t count(const std::vector<CaseLaunches>& cases, bool (*counts)(const CaseLaunches& launches)) {
+  return static_cast<std::size_t>(std::count_if(cases.begin(), cases.end(), counts));
+}
+
+// The kernels of rank 0 and of every host, as far as the environment says them.
+std::set<std::string> cores_of(const ResultSet& set) {
+  std::set<std::string> cores;
+  const auto add = [&](const Json& described) {
+    const Json::json_pointer place("/blas/core");
+    if (described.contains(place) && described.at(place).is_string())
+      cores.insert(described.at(place).get<std::string>());
+  };
+  const Json* environment = environment_of(set);
+  if (environment == nullptr) return cores;
+  add(*environment);
+  if (environment->contains("hosts") && environment->at("hosts").is_array()) {
+    for (const Json& host : environment->at("hosts")) add(host);
+  }
+  return cores;
+}
+
+}  // namespace
+
+const Json* environment_of(const ResultSet& set) {
+  const auto first = set.environments.find("environment.json");
+  if (first != set.environments.end()) return &first->second;
+  return set.environments.empty() ? nullptr : &set.environments.begin()->second;
+}
+
+std::vector<std::string> alarms_of(const Comparison& comparison) {
+  std::map<std::string, std::string> first_with;  // of a core
+  for (const Side* side : {&comparison.base, &comparison.other}) {
+    for (const ResultSet* launch : side->launches) {
+      for (const std::string& core : cores_of(*launch)) first_with.try_emplace(core, launch->path);
+    }
+  }
+  if (first_with.size() < 2) return {};
+  std::vector<std::string> places;
+  for (const auto& [core, path] : first_with) places.push_back(fmt::format("{} in {}", core, path));
+  return {
+      fmt::format("The BLAS library multiplied with different kernels: {}. That alone can change compute "
+                  "several times over; "
+                  "set OPENBLAS_CORETYPE alike to compare anything else.",
+                  join_words(places))};
+}
+
+std::vector<std::string> remarks_on(const Comparison& comparison, const std::vector<CaseLaunches>& cases) {
+  std::vector<std::string> remarks;
+  const bool several = comparison.rounds > 1;
+  for (const Side* side : {&comparison.base, &comparison.other}) {
+    for (const ResultSet* launch : side->launches) remark_on_set(*launch, remarks);
+    if (several) remark_on_side(*side, remarks);
+  }
+  if (several && comparison.design == Design::separate) {
+    remarks.push_back(
+        "the launches of the two sides did not take turns: what the machine did meanwhile is in the ratios; "
+        "scripts/alternate.sh runs them in turn");
+  }
+  const std::size_t fewer = count(cases, [](const CaseLaunches& launches) {
+    return std::any_of(launches.base.begin(), launches.base.end(), [&](const Record* record) {
+      return record->point.threads_per_rank != launches.other.front()->point.threads_per_rank;
+    });
+  });
+  if (fewer > 0) {
+    remarks.push_back(fmt::format(
+        "{} of {} cases ran with other threads per rank in the two folders, as the sweep left that to the "
+        "machine; set threads_per_rank to compare like with like",
+        fewer, cases.size()));
+  }
+  const std::size_t partly =
+      static_cast<std::size_t>(std::count_if(cases.begin(), cases.end(), [&](const CaseLaunches& launches) {
+        return launches.base.size() < comparison.base.launches.size() ||
+               launches.other.size() < comparison.other.launches.size();
+      }));
+  if (partly > 0)
+    remarks.push_back(fmt::format("{} of {} cases are not ok in every launch; the other launches count",
+                                  partly, cases.size()));
+  const std::size_t one_pass = count(cases, [](const CaseLaunches& launches) {
+    return std::min(launches.base.front()->epochs_done, launches.other.front()->epochs_done) < 2;
+  });
+  if (!several && one_pass > 0) {
+    remarks.push_back(fmt::format(
+        "{} of {} cases have one epoch: one pass cannot see how launches differ, so only differences beyond "
+        "the noise probe are marked; measure.epochs of 6 or more in both shows smaller ones",
+        one_pass, cases.size()));
+  }
+  return remarks;
+}
+
+}  // namespace tpbench

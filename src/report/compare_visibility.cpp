@@ -1,0 +1,53 @@
+// What a comparison could have seen, in words.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "report/compare_render.hpp"
+
+namespace tpbench {
+
+std::string share_text(double share) {
+  return share < 0.0995 ? fmt::format("{:.1f} %", share * 100) : fmt::format("{:.0f} %", share * 100);
+}
+
+bool shows_ten_percent(const Comparison& comparison) {
+  const auto& detectable = comparison.summaries[0].detectable;
+  return detectable && *detectable <= 0.10;
+}
+
+std::string visibility_sentence(const Comparison& comparison) {
+  const QuantitySummary& steps = comparison.summaries[0];
+  if (!steps.detectable) return "Nothing can be said of what these data could show.";
+  const bool several = comparison.rounds > 1, ten = shows_ten_percent(comparison);
+  const std::string size = share_text(*steps.detectable);
+  const std::string basis = several ? fmt::format(" (at 95 %, {} rounds)", comparison.rounds) : " (at 95 %)";
+  const std::string sentence =
+      ten ? fmt::format("A step that changes by {} or more would show in 9 of 10 cases{}.", size, basis)
+          : fmt::format(
+                "These data cannot show a difference of 10 %: a step has to change by {} to show in 9 of 10 "
+                "cases{}.",
+                size, basis);
+  if (!several) {
+    return sentence +
+           (ten ? " One launch on each side knows nothing of how launches differ: scripts/alternate.sh runs "
+                  "several in turn."
+                : " One launch on each side does not tell how many more would: scripts/alternate.sh runs "
+                  "them in turn and says it.");
+  }
+  const auto more = [&](const std::optional<std::size_t>& rounds) {
+    return rounds
+               ? "about " + counted(std::max<std::size_t>(*rounds, comparison.rounds + 1) - comparison.rounds,
+                                    "more round")
+               : std::string("no reasonable number of rounds");
+  };
+  if (!ten)
+    return sentence + fmt::format(" To show 10 % takes {}, to show 5 % {}.", more(steps.rounds_for_10),
+                                  more(steps.rounds_for_5));
+  if (*steps.detectable > 0.05)
+    return sentence + fmt::format(" To show 5 % takes {}.", more(steps.rounds_for_5));
+  return sentence;
+}
+
+}  // namespace tpbench

@@ -1,0 +1,141 @@
+#include "result/launches.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "result/student.hpp"
+#include "result/two_samples.hpp"
+
+namespace tpbench {
+namespace {
+
+constexpr double kLevel = 0.05;  // 1 - confidence
+constexpr double kPower = 0.90;
+
+std::vector<std::string> sorted(std::span<const std::string> values) {
+  std::vector<std::string> copy(values.begin(), values.end());
+  std::sort(copy.begin(), copy.end());
+  return copy;
+}
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double variance_of(const std::vector<double>& values) {
+  const double mean = mean_of(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return squares / static_cast<double>(values.size() - 1);
+}
+
+std::vector<double> logs_of(std::span<const double> values) {
+  std::vector<double> logs;
+  for (const double value : values) logs.push_back(std::log(value));
+  return logs;
+}
+
+LaunchTest test_pairs(const std::vector<double>& first, const std::vector<double>& second) {
+  std::vector<double> differences(first.size());
+  std::transform(second.begin(), second.end(), first.begin(), differences.begin(), std::minus<>());
+  const double rounds = static_cast<double>(differences.size());
+  const double mean = mean_of(differences), variance = variance_of(differences);
+  LaunchTest test = {.ratio = std::exp(mean),
+                     .ci95 = {std::exp(mean), std::exp(mean)},
+                     .p_value = mean == 0 ? 1.0 : 0.0,
+                     .rounds = rounds,
+                     .round_variance = variance,
+                     .design = Design::alternated};
+  if (variance <= 0) return test;
+  const double error = std::sqrt(variance / rounds), half = student_quantile(kLevel, rounds - 1) * error;
+  test.ci95 = {std::exp(mean - half), std::exp(mean + half)};
+  test.p_value = student_p_value(mean / error, rounds - 1);
+  return test;
+}
+
+// Depends on the number of launches alone, which most cells of a comparison share.
+double critical_t(double level, double freedom) {
+  thread_local std::map<std::pair<double, double>, double> known;
+  const auto [found, is_new] = known.try_emplace({level, freedom});
+  if (is_new) found->second = student_quantile(level, freedom);
+  return found->second;
+}
+
+// In standard errors.
+double find_detectable_shift(double level, double freedom) {
+  const double t = critical_t(level, freedom);
+  double low = 0, high = 2 * t + 4;  // by halving
+  for (int i = 0; i < 40; ++i) {
+    const double middle = (low + high) / 2;
+    (moved_student_p_value(t, freedom, middle) < kPower ? low : high) = middle;
+  }
+  return high;
+}
+
+double detectable_shift(double level, double freedom) {
+  thread_local std::map<std::pair<double, double>, double> known;
+  const auto [found, is_new] = known.try_emplace({level, freedom});
+  if (is_new) found->second = find_detectable_shift(level, freedom);
+  return found->second;
+}
+
+double freedom_of(double rounds, Design design) {
+  return design == Design::alternated ? rounds - 1 : 2 * (rounds - 1);
+}
+
+}  // namespace
+
+Design design_of(std::span<const std::string> first, std::span<const std::string> second) {
+  if (first.size() != second.size()) return Design::separate;
+  const std::vector<std::string> a = sorted(first), b = sorted(second);
+  for (std::size_t i = 0; i + 1 < a.size(); ++i) {
+    if (std::max(a[i], b[i]) > std::min(a[i + 1], b[i + 1])) return Design::separate;
+  }
+  return Design::alternated;
+}
+
+std::optional<LaunchTest> test_launches(std::span<const double> first, std::span<const double> second,
+                                        Design design) {
+  const auto is_positive = [](double value) { return value > 0; };
+  const bool usable = first.size() >= 2 && second.size() >= 2 &&
+                      std::all_of(first.begin(), first.end(), is_positive) &&
+                      std::all_of(second.begin(), second.end(), is_positive);
+  if (!usable) return std::nullopt;
+  const std::vector<double> a = logs_of(first), b = logs_of(second);
+  if (design == Design::alternated) return test_pairs(a, b);
+  const RatioTest welch = welch_ratio_test(first, second);
+  const double m = static_cast<double>(a.size()), n = static_cast<double>(b.size());
+  LaunchTest test = {.ratio = std::exp(mean_of(b) - mean_of(a)),
+                     .ci95 = *welch.ci95,
+                     .p_value = *welch.p_value,
+                     .rounds = 2 * m * n / (m + n),
+                     .round_variance = 0,
+                     .design = design};
+  test.round_variance = (variance_of(a) / m + variance_of(b) / n) * test.rounds;
+  return test;
+}
+
+double detectable_log(double round_variance, double rounds, Design design, double level) {
+  return detectable_shift(level, freedom_of(rounds, design)) * std::sqrt(round_variance / rounds);
+}
+
+std::optional<std::size_t> rounds_to_detect(double difference, double round_variance, Design design) {
+  constexpr std::size_t kMost = 10000, kFewest = 2;
+  // No fewer than if the variance were known.
+  const double known = 1.959964 + 1.281552, change = std::log1p(difference);
+  const double least = round_variance * known * known / (change * change);
+  if (!(least <= static_cast<double>(kMost))) return std::nullopt;
+  for (std::size_t count = std::max(kFewest, static_cast<std::size_t>(least)); count <= kMost; ++count) {
+    const double rounds = static_cast<double>(count), freedom = freedom_of(rounds, design);
+    if (round_variance <= 0) return count;
+    const double errors = change / std::sqrt(round_variance / rounds);
+    if (moved_student_p_value(critical_t(kLevel, freedom), freedom, errors) >= kPower) return count;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tpbench

@@ -1,0 +1,19 @@
+#pragma once
+
+namespace tpbench {
+
+/// How long the reference work took beside a case, all its ranks at once: of each rank the median of five,
+/// and of these the median and the largest.
+struct ReferenceTimes {
+  double gemm_s = 0;
+  double gemm_slowest_s = 0;
+  double copy_s = 0;
+  double copy_slowest_s = 0;
+};
+
+/// Around the warm-up and the samples of one epoch.
+struct ReferenceResult {
+  ReferenceTimes before, after;
+};
+
+}  // namespace tpbench
