@@ -252,10 +252,10 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
   const Stopwatch stopwatch;
   const Control& world = session.world();
   check_launch(launch, world.size(), {}, typed);
-  // Until the sweep has its own. Folders with many records take their time to be read.
-  constexpr double kPatience = 10;
+  // Until the sweep has its own. A folder with many records takes its time to be read.
+  constexpr double kStartLimitS = 600;
   std::optional<Guard> guard(std::in_place, guard_options(session));
-  guard->watch("the start of the run", kPatience * typed.watchdog_s);
+  guard->watch("the start of the run", std::max(kStartLimitS, typed.watchdog_s));
   // What rank 0 finds wrong ends all: where a launcher leaves ranks to themselves nothing else would.
   on_first_rank(world, [&] {
     if (!asked) asked = read_files(typed);
