@@ -24,7 +24,7 @@ struct Shape {
   std::int64_t num_kv_heads = 0;     ///< g
   std::int64_t head_dim = 0;         ///< d; 0: h/a
   std::int64_t num_layers = 1;       ///< distinct weight sets, run one after the other in a step
-  Layout layout;                     ///< layout.tp is t
+  Layout layout = {};                ///< layout.tp is t
   DType dtype = DType::f32;
   Activation activation = Activation::gelu;
   Norm norm = Norm::layer_norm;

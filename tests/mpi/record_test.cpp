@@ -10,7 +10,7 @@ namespace {
 Record record_of(const Case& point) {
   LaunchFacts facts;
   facts.ranks.resize(static_cast<std::size_t>(world().size()));
-  Record record = start_record(case_id(point), point);
+  Record record = start_record(case_id(point), point, nullptr);
   add_outcome(record, run(point, built_in_parts()), team_for(point), facts);
   return record;
 }

@@ -61,6 +61,7 @@ struct LaunchOfTwo {
   Team team;
   CaseOutcome outcome;
   MeasureSettings measure;
+  MachineHistory history;
   Record record = ok_record(point, {.compute = 1e-3, .communication = 1e-4});
   std::vector<int> device_of;
 
@@ -81,7 +82,7 @@ struct LaunchOfTwo {
   }
 
   [[nodiscard]] std::vector<Warning> warnings() const {
-    std::vector<Warning> found = find_warnings({facts, point, team, outcome, measure, record, device_of});
+    std::vector<Warning> found = find_warnings({facts, point, team, outcome, measure, history, record, device_of});
     // The build of the tests may itself be one to complain about.
     std::erase_if(found, [](const Warning& warning) { return warning.code == "debug_build"; });
     return found;
@@ -231,7 +232,7 @@ TEST(WarningCodes, ACaseWithoutTimesHasNoneToDoubt) {
 TEST(WarningCodes, OfTheBuild) {
   const LaunchOfTwo launch;
   const auto found = find_warnings({launch.facts, launch.point, launch.team, launch.outcome, launch.measure,
-                                    launch.record, launch.device_of});
+                                    launch.history, launch.record, launch.device_of});
   EXPECT_EQ(found.empty(), build_info().optimised);
 }
 

@@ -69,7 +69,7 @@ Launches simulate(std::size_t cases, std::size_t rounds, const Shared& machine, 
   return launches;
 }
 
-double share_marked(const Comparison& comparison) {
+double share_told_apart(const Comparison& comparison) {
   const QuantitySummary& steps = comparison.summaries[0];
   return static_cast<double>(steps.slower + steps.faster) / static_cast<double>(steps.ratios);
 }
@@ -178,7 +178,7 @@ TEST(MachineChange, IsNotTakenOutWhereTheSidesDifferInIt) {
   }
   const Comparison comparison = launches.compared();
   EXPECT_EQ(comparison.summaries[0].rests_on, RestsOn::measured);
-  EXPECT_GT(share_marked(comparison), 0.95);
+  EXPECT_GT(share_told_apart(comparison), 0.95);
   EXPECT_NEAR(comparison.machine->ratio, 1.3, 0.05);
 }
 
@@ -201,7 +201,7 @@ TEST(SeveralLaunches, OfOneThingHaveAtMostFivePercentOfTheirCellsMarked) {
       double marked = 0;
       constexpr int kExperiments = 8;
       for (std::uint32_t seed = 1; seed <= kExperiments; ++seed)
-        marked += share_marked(simulate(200, rounds, {.has_reference = has_reference}, 1, seed).compared()) /
+        marked += share_told_apart(simulate(200, rounds, {.has_reference = has_reference}, 1, seed).compared()) /
                   kExperiments;
       EXPECT_LE(marked, 0.05) << rounds << " rounds, reference " << has_reference;
     }
@@ -218,7 +218,7 @@ TEST(SeveralLaunches, AskForEnoughRounds) {
       const auto asked = simulate(200, 4, machine, 1.1, seed).compared().summaries[0].rounds_for_10;
       ASSERT_TRUE(asked);
       const std::size_t rounds = std::max<std::size_t>(4, *asked);
-      share += share_marked(simulate(200, rounds, machine, 1.1, seed + 100).compared()) / kExperiments;
+      share += share_told_apart(simulate(200, rounds, machine, 1.1, seed + 100).compared()) / kExperiments;
     }
     EXPECT_GE(share, 0.9) << has_reference;
   }
