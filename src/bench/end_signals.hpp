@@ -4,9 +4,9 @@
 
 namespace tpbench {
 
-/// Takes the signals that ask a program to end, as long as it lives: from people (SIGINT), launchers (SIGTERM),
-/// batch systems ahead of a time limit (SIGUSR1, SIGUSR2) and a terminal that is closed (SIGHUP, unless nohup
-/// had it ignored). One at a time.
+/// Takes the signals that ask a program to end, as long as it lives: from people (SIGINT), launchers
+/// (SIGTERM), batch systems ahead of a time limit (SIGUSR1, SIGUSR2) and a terminal that is closed (SIGHUP,
+/// unless nohup had it ignored). One at a time.
 class EndSignals {
  public:
   EndSignals();

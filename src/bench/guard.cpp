@@ -11,7 +11,8 @@
 
 #include "base/log.hpp"
 #include "base/units.hpp"
-#include "comm/session.hpp"
+#include "environment/host.hpp"
+#include "environment/launch.hpp"
 #include "measure/clock.hpp"
 
 namespace tpbench {
@@ -48,6 +49,18 @@ bool soon(Happens&& happens) {
 }
 
 }  // namespace
+
+GuardOptions guard_options(Session& session) {
+  GuardOptions options;
+  options.heartbeats = session.host_heartbeats();
+  options.own = &session.heartbeat();
+  options.lifeline = &session.lifeline();
+  options.host_of = session.host_of();
+  options.world_rank = session.world().rank();
+  options.host = host_name();
+  options.interrupted = interrupted_status();
+  return options;
+}
 
 Guard::Guard(GuardOptions options) : options_(std::move(options)), events_(epoll_create1(EPOLL_CLOEXEC)) {
   for (const Heartbeat* heartbeat : options_.heartbeats) {
@@ -163,8 +176,7 @@ std::vector<RankSign> Guard::look() const {
 
 // One rank a host, once: the first that can still talk.
 bool Guard::speaks(std::span<const RankSign> signs) const {
-  if (std::any_of(signs.begin(), signs.end(), is_leaving))
-    return false;
+  if (std::any_of(signs.begin(), signs.end(), is_leaving)) return false;
   const auto first = std::find_if(signs.begin(), signs.end(),
                                   [](const RankSign& sign) { return !is_gone(sign) && !is_stopped(sign); });
   return first == signs.end() || first->world_rank == options_.world_rank;
@@ -220,7 +232,8 @@ void Guard::check_lost() {
   const std::string reason =
       lost_->kind == PeerNews::Kind::unreachable
           ? fmt::format("{} answers no more: {} is lost{}", lost_->host, lost_->who, describe_waiting(signs))
-          : fmt::format("a rank has died: {} has ended without a word{}", lost_->who, describe_waiting(signs));
+          : fmt::format("a rank has died: {} has ended without a word{}", lost_->who,
+                        describe_waiting(signs));
   log::error(fmt::format("{} is given up: {}", what_, reason));
   end_job(GiveUp::lost, reason);
 }
@@ -267,8 +280,9 @@ void Guard::end_job(GiveUp kind, const std::string& reason) {
 // Another rank was, and has said so.
 bool Guard::is_told_to_end() const {
   const auto interrupted = static_cast<int>(options_.interrupted);
-  return peer_leaves_ || std::any_of(options_.heartbeats.begin(), options_.heartbeats.end(),
-                                     [&](const Heartbeat* other) { return other->leaving.load() == interrupted; });
+  return peer_leaves_ ||
+         std::any_of(options_.heartbeats.begin(), options_.heartbeats.end(),
+                     [&](const Heartbeat* other) { return other->leaving.load() == interrupted; });
 }
 
 bool Guard::hears_of_leaving() {
@@ -282,7 +296,8 @@ bool Guard::others_leave() {
   if (options_.lifeline != nullptr) read_lifeline();
   const std::vector<RankSign> signs = look();
   return (options_.lifeline == nullptr || options_.lifeline->connected() == 0) &&
-         std::all_of(signs.begin(), signs.end(), [](const RankSign& sign) { return is_leaving(sign) || is_gone(sign); });
+         std::all_of(signs.begin(), signs.end(),
+                     [](const RankSign& sign) { return is_leaving(sign) || is_gone(sign); });
 }
 
 // A signal that a launcher passes on reaches every rank. One that was sent to this rank alone reaches nobody

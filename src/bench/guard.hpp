@@ -14,6 +14,7 @@
 #include "bench/end_signals.hpp"
 #include "bench/rank_sign.hpp"
 #include "comm/lifeline.hpp"
+#include "comm/session.hpp"
 #include "measure/heartbeat.hpp"
 
 namespace tpbench {
@@ -37,6 +38,9 @@ struct GuardOptions {
   /// Called on this rank's guard thread before a signal ends the process: no file is left half-written.
   std::function<void()> before_exit;
 };
+
+/// What this launch has; where results stay and what is done about them is the caller's.
+GuardOptions guard_options(Session& session);
 
 /// A thread beside each rank that ends the job when nothing moves, when a rank is gone, or when a signal asks
 /// for it (SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2); the main thread may be inside a call of the MPI
@@ -87,9 +91,9 @@ class Guard {
   EndSignals signals_;
   int events_ = -1;             // epoll: signals, the processes of the host, the lifeline
   std::vector<int> processes_;  // pidfds of the other ranks of the host
-  int signal_ = 0;             // that has come
-  bool peer_ended_ = false;    // a process of the host is gone
-  bool peer_leaves_ = false;   // a rank of another host has said so
+  int signal_ = 0;              // that has come
+  bool peer_ended_ = false;     // a process of the host is gone
+  bool peer_leaves_ = false;    // a rank of another host has said so
   std::optional<PeerNews> lost_;
   double lost_since_s_ = 0;
   std::string failure_;  // of this rank's main thread

@@ -219,18 +219,6 @@ double limit_s(const ProbeSettings& settings, const ProbePath& path, const Sessi
   return contains(path.hosts, host) ? limit : 20 * limit;
 }
 
-GuardOptions guard_options(Session& session) {
-  GuardOptions options;
-  options.heartbeats = session.host_heartbeats();
-  options.own = &session.heartbeat();
-  options.world_rank = session.world().rank();
-  options.host = host_name();
-  options.lifeline = &session.lifeline();
-  options.host_of = session.host_of();
-  options.interrupted = interrupted_status();
-  return options;
-}
-
 ProbedPath describe_path(const ProbePath& path, const EnvironmentInputs& inputs, const Json& said) {
   ProbedPath probed;
   probed.kind = path.kind;

@@ -52,7 +52,7 @@ class SweepLoop {
       log::info(fmt::format("{} of {} {} finished already", finished, counted(done.size(), "case"),
                             finished == 1 ? "is" : "are"));
     Progress progress(ledger_.has_value() && !run_.quiet, runs_left(done));
-    Guard guard(guard_options());
+    Guard guard(options_of_guard());
     guard.watch("the start of the sweep", run_.watchdog_s);
     warm_libraries();
     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
@@ -85,9 +85,11 @@ class SweepLoop {
   void warm_libraries() {
     std::set<std::string> names;
     for (const Case& point : run_.cases) names.insert(point.backend);
-    for (const std::string& name : names) {
-      if (!why_not_multiplied(name)) warm_library(name);
-    }
+    together<EnvironmentError>(session_.world(), [&] {
+      for (const std::string& name : names) {
+        if (!why_not_multiplied(name)) warm_library(name);
+      }
+    });
   }
 
   // Products on the host are BLAS's, and without its buffers it would never return.
@@ -108,15 +110,8 @@ class SweepLoop {
     if (DeviceSide* device = backend->device()) device->finish();
   }
 
-  GuardOptions guard_options() {
-    GuardOptions options;
-    options.heartbeats = session_.host_heartbeats();
-    options.own = &session_.heartbeat();
-    options.world_rank = session_.world().rank();
-    options.host = host_name();
-    options.lifeline = &session_.lifeline();
-    options.host_of = session_.host_of();
-    options.interrupted = interrupted_status();
+  GuardOptions options_of_guard() {
+    GuardOptions options = guard_options(session_);
     options.where_results_stay = [this] { return run_.how_to_resume; };
     if (ledger_) {
       options.on_give_up = [this](GiveUp why, const std::string& reason) {

@@ -14,6 +14,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "bench/case_cost.hpp"
+#include "bench/guard.hpp"
 #include "bench/idle_ranks.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/sweep_runner.hpp"
@@ -251,6 +252,10 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
   const Stopwatch stopwatch;
   const Control& world = session.world();
   check_launch(launch, world.size(), {}, typed);
+  // Until the sweep has its own. A folder with many records takes its time to be read.
+  constexpr double kStartLimitS = 600;
+  std::optional<Guard> guard(std::in_place, guard_options(session));
+  guard->watch("the start of the run", std::max(kStartLimitS, typed.watchdog_s));
   // What rank 0 finds wrong ends all: where a launcher leaves ranks to themselves nothing else would.
   on_first_rank(world, [&] {
     if (!asked) asked = read_files(typed);
@@ -290,6 +295,7 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
   run.quiet = line.quiet;
   run.watchdog_s = line.watchdog_s;
   run.summarise = [](const std::vector<Record>& records) { return render_csv(records); };
+  guard.reset();
   const std::vector<Record> records = run_to_the_end(run, session, facts, parts);
 
   std::int64_t failed = 0;

@@ -12,8 +12,8 @@
 // Work that may fail on some ranks, of which all ranks hear: nobody is left alone in the next collective.
 namespace tpbench {
 
-/// Runs `work` on every rank of `ranks`. When it throws on any, every rank throws an `Error` with the words of the
-/// lowest rank that failed. CommError passes through: after that nobody can be asked.
+/// Runs `work` on every rank of `ranks`. When it throws on any, every rank throws an `Error` with the words
+/// of the lowest rank that failed. CommError passes through: after that nobody can be asked.
 template <typename Error, typename Work>
 void together(const Control& ranks, Work&& work) {
   std::optional<std::string> problem;
@@ -27,8 +27,8 @@ void together(const Control& ranks, Work&& work) {
   if (const auto agreed = ranks.agree(problem)) throw Error(*agreed);
 }
 
-/// Runs `work` on rank 0 of `ranks`. What it throws ends all of them: rank 0 says it at once, as a launcher may
-/// end all ranks as soon as one has left; then every rank throws without words: a UsageError for one, an
+/// Runs `work` on rank 0 of `ranks`. What it throws ends all of them: rank 0 says it at once, as a launcher
+/// may end all ranks as soon as one has left; then every rank throws without words: a UsageError for one, an
 /// EnvironmentError for anything else.
 template <typename Work>
 void on_first_rank(const Control& ranks, Work&& work) {

@@ -41,7 +41,8 @@ void watch_over(int socket) {
 // Whoever connects must know it: the port is open to all that reach this host.
 std::string new_cookie() {
   unsigned char bytes[16] = {};
-  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) throw std::runtime_error("the kernel has no random numbers");
+  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+    throw std::runtime_error("the kernel has no random numbers");
   return fmt::format("{:02x}", fmt::join(bytes, ""));
 }
 
@@ -61,7 +62,8 @@ std::vector<std::string> own_addresses() {
       if (IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr)) continue;  // means nothing on another host
       address = &six->sin6_addr;
     }
-    if (address == nullptr || inet_ntop(at->ifa_addr->sa_family, address, text, sizeof text) == nullptr) continue;
+    if (address == nullptr || inet_ntop(at->ifa_addr->sa_family, address, text, sizeof text) == nullptr)
+      continue;
     ((at->ifa_flags & IFF_LOOPBACK) != 0 ? loopback : addresses).emplace_back(text);
   }
   freeifaddrs(list);
@@ -82,7 +84,8 @@ int listen_anywhere(int& port) {
     address = {};
     address.ss_family = static_cast<sa_family_t>(family);
     socklen_t length = family == AF_INET6 ? sizeof *six : sizeof *four;
-    if (bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0 && listen(listener, SOMAXCONN) == 0 &&
+    if (bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
+        listen(listener, SOMAXCONN) == 0 &&
         getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
       port = ntohs(family == AF_INET6 ? six->sin6_port : four->sin_port);
       return listener;
@@ -104,8 +107,10 @@ int begin_to_connect(const std::string& text, int port) {
   six.sin6_port = four.sin_port;
   const int socket = ::socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket < 0) return -1;
-  const auto* address = is_four ? reinterpret_cast<const sockaddr*>(&four) : reinterpret_cast<const sockaddr*>(&six);
-  if (connect(socket, address, is_four ? sizeof four : sizeof six) == 0 || errno == EINPROGRESS) return socket;
+  const auto* address =
+      is_four ? reinterpret_cast<const sockaddr*>(&four) : reinterpret_cast<const sockaddr*>(&six);
+  if (connect(socket, address, is_four ? sizeof four : sizeof six) == 0 || errno == EINPROGRESS)
+    return socket;
   close(socket);
   return -1;
 }
@@ -160,7 +165,8 @@ struct Lifeline::Impl {
   static void peer_of(const Json& words, PeerNews& peer) {
     peer.world_rank = words.at("rank").get<std::int64_t>();
     peer.host = words.at("host").get<std::string>();
-    peer.who = fmt::format("rank {} (process {} on {})", peer.world_rank, words.at("pid").get<std::int64_t>(), peer.host);
+    peer.who = fmt::format("rank {} (process {} on {})", peer.world_rank, words.at("pid").get<std::int64_t>(),
+                           peer.host);
   }
 
   static bool send_line(const Connection& connection, const std::string& line) {
@@ -302,7 +308,8 @@ Lifeline::Lifeline(const Control& world, std::span<const int> host_of) {
   }
   const Json there = Json::parse(world.broadcast(""));
   // host_of numbers hosts by their first appearance.
-  const bool first_of_host = std::find(host_of.begin(), host_of.end(), host_of[rank]) == host_of.begin() + static_cast<std::ptrdiff_t>(rank);
+  const bool first_of_host = std::find(host_of.begin(), host_of.end(), host_of[rank]) ==
+                             host_of.begin() + static_cast<std::ptrdiff_t>(rank);
   if (!first_of_host) return;
   own["cookie"] = there.at("cookie");
   impl_ = std::make_unique<Impl>(std::move(own));
@@ -323,9 +330,9 @@ void Lifeline::report(const std::string& text) {
 }
 std::size_t Lifeline::connected() const {
   if (!impl_) return 0;
-  return static_cast<std::size_t>(std::count_if(impl_->connections.begin(), impl_->connections.end(), [](const auto& entry) {
-    return entry.second.agreed && !entry.second.ending;
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(impl_->connections.begin(), impl_->connections.end(),
+                    [](const auto& entry) { return entry.second.agreed && !entry.second.ending; }));
 }
 
 }  // namespace tpbench

@@ -26,11 +26,11 @@ struct PeerNews {
   std::string text;
 };
 
-/// A TCP connection between world rank 0 and the first rank of each other host. Nothing travels on it while all
-/// is well: the kernels tell when a process at the other end has ended, at once, and when its host answers no
-/// more, within eight seconds. A process that only stands still keeps it. Beside MPI, whose calls wait for
-/// ever for a peer that is gone. Where no connection comes about (a firewall), nothing is heard. Used by one
-/// thread at a time.
+/// A TCP connection between world rank 0 and the first rank of each other host. Nothing travels on it while
+/// all is well: the kernels tell when a process at the other end has ended, at once, and when its host
+/// answers no more, within eight seconds. A process that only stands still keeps it. Beside MPI, whose calls
+/// wait for ever for a peer that is gone. Where no connection comes about (a firewall), nothing is heard.
+/// Used by one thread at a time.
 class Lifeline {
  public:
   /// Collective over `world`. `host_of` as Session::host_of(). Does not wait for connections: `read` makes

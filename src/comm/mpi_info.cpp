@@ -243,7 +243,8 @@ Json describe_mpi() {
 
 bool mpi_speaks_pmi() {
   Dl_info library = {};
-  if (dladdr(reinterpret_cast<const void*>(&MPI_Init), &library) == 0 || library.dli_fname == nullptr) return false;
+  if (dladdr(reinterpret_cast<const void*>(&MPI_Init), &library) == 0 || library.dli_fname == nullptr)
+    return false;
   const std::string folder = std::filesystem::path(library.dli_fname).parent_path();
   glob_t found = {};
   // Debian has the components one floor deeper.

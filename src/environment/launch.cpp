@@ -132,9 +132,9 @@ std::optional<std::string> why_mpi_cannot_start(const Launch& launch, const std:
   if (launch.launcher != "srun" || variable("PMIX_NAMESPACE")) return std::nullopt;
   if (speaks_pmi && (variable("PMI_RANK") || variable("PMI_FD"))) return std::nullopt;
   const std::optional<long> nodes = read_count(variable, "SLURM_STEP_NUM_NODES");
-  return fmt::format("srun did not offer PMIx to Open MPI, which cannot start without; type: srun --mpi=pmix {}-n {} {}",
-                     nodes.value_or(1) > 1 ? fmt::format("-N {} ", *nodes) : "", launch.size.value_or(1),
-                     command_line);
+  return fmt::format(
+      "srun did not offer PMIx to Open MPI, which cannot start without; type: srun --mpi=pmix {}-n {} {}",
+      nodes.value_or(1) > 1 ? fmt::format("-N {} ", *nodes) : "", launch.size.value_or(1), command_line);
 }
 
 std::string start_to_type(long ranks, const ReadVariable& variable) {

@@ -17,16 +17,40 @@ constexpr std::string_view kIgnoredVariables[] = {"OMPI_MCA_ess", "OMPI_MCA_orte
                                                   "TPBENCH_E2E"};
 // Slurm says much about each job, step and port, and more with each version: here stands what says how ranks
 // are placed, bound and started, and on what.
-constexpr std::string_view kSlurmVariables[] = {
-    "SLURM_CLUSTER_NAME",     "SLURM_CORE_SPEC",      "SLURM_CPUS_ON_NODE",        "SLURM_CPUS_PER_TASK",
-    "SLURM_CPUS_PER_GPU",     "SLURM_CPU_BIND",       "SLURM_CPU_FREQ_REQ",        "SLURM_DISTRIBUTION",
-    "SLURM_EXCLUSIVE",        "SLURM_GPUS",           "SLURM_GPU_BIND",            "SLURM_GPU_FREQ",
-    "SLURM_HINT",             "SLURM_JOB_PARTITION",  "SLURM_MEM_BIND",            "SLURM_MEM_PER_CPU",
-    "SLURM_MEM_PER_GPU",      "SLURM_MEM_PER_NODE",   "SLURM_MPI_TYPE",            "SLURM_NETWORK",
-    "SLURM_NNODES",           "SLURM_NPROCS",         "SLURM_NTASKS",              "SLURM_NTASKS_PER_CORE",
-    "SLURM_NTASKS_PER_GPU",   "SLURM_NTASKS_PER_NODE", "SLURM_NTASKS_PER_SOCKET", "SLURM_OVERCOMMIT",
-    "SLURM_STEP_NUM_NODES",   "SLURM_STEP_NUM_TASKS", "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE",
-    "SLURM_THREADS_PER_CORE", "SLURM_THREAD_SPEC"};
+constexpr std::string_view kSlurmVariables[] = {"SLURM_CLUSTER_NAME",
+                                                "SLURM_CORE_SPEC",
+                                                "SLURM_CPUS_ON_NODE",
+                                                "SLURM_CPUS_PER_TASK",
+                                                "SLURM_CPUS_PER_GPU",
+                                                "SLURM_CPU_BIND",
+                                                "SLURM_CPU_FREQ_REQ",
+                                                "SLURM_DISTRIBUTION",
+                                                "SLURM_EXCLUSIVE",
+                                                "SLURM_GPUS",
+                                                "SLURM_GPU_BIND",
+                                                "SLURM_GPU_FREQ",
+                                                "SLURM_HINT",
+                                                "SLURM_JOB_PARTITION",
+                                                "SLURM_MEM_BIND",
+                                                "SLURM_MEM_PER_CPU",
+                                                "SLURM_MEM_PER_GPU",
+                                                "SLURM_MEM_PER_NODE",
+                                                "SLURM_MPI_TYPE",
+                                                "SLURM_NETWORK",
+                                                "SLURM_NNODES",
+                                                "SLURM_NPROCS",
+                                                "SLURM_NTASKS",
+                                                "SLURM_NTASKS_PER_CORE",
+                                                "SLURM_NTASKS_PER_GPU",
+                                                "SLURM_NTASKS_PER_NODE",
+                                                "SLURM_NTASKS_PER_SOCKET",
+                                                "SLURM_OVERCOMMIT",
+                                                "SLURM_STEP_NUM_NODES",
+                                                "SLURM_STEP_NUM_TASKS",
+                                                "SLURM_STEP_TASKS_PER_NODE",
+                                                "SLURM_TASKS_PER_NODE",
+                                                "SLURM_THREADS_PER_CORE",
+                                                "SLURM_THREAD_SPEC"};
 
 void erase_everywhere(Json& value) {
   if (value.is_object()) {
@@ -38,7 +62,8 @@ void erase_everywhere(Json& value) {
 
 bool names_a_job(std::string_view name) {
   if (name.starts_with("SLURM_"))
-    return std::find(std::begin(kSlurmVariables), std::end(kSlurmVariables), name) == std::end(kSlurmVariables);
+    return std::find(std::begin(kSlurmVariables), std::end(kSlurmVariables), name) ==
+           std::end(kSlurmVariables);
   return std::any_of(std::begin(kIgnoredVariables), std::end(kIgnoredVariables),
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }

@@ -6,8 +6,8 @@
 
 #include "result/record.hpp"
 
-// DIR/running.json: the case that is being measured, as the failed record that is left of it when the run ends
-// without a word, killed or with its host. (docs/record.md, "The result folder")
+// DIR/running.json: the case that is being measured, as the failed record that is left of it when the run
+// ends without a word, killed or with its host. (docs/record.md, "The result folder")
 namespace tpbench {
 
 inline constexpr std::string_view kRunningFile = "running.json";

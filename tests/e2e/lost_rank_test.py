@@ -49,7 +49,11 @@ class LostRank(E2eTest):
                                      r"\w+ of sampling step \d+")
         self.assertEqual(len(re.findall("has died", job.stderr)), 1 + job.stderr.count("a rank has died"))
         self.assertIn("finished records stay in out; go on with --resume out", job.stderr)
-        self.assert_finished_stay(self.assert_valid(self.folder / "out", temporaries=rank == 0))
+        records = self.assert_valid(self.folder / "out", temporaries=rank == 0)
+        self.assert_finished_stay(records, left_behind=["mlp-h512"])
+        (failed,) = (r for r in records.values() if r["status"] != "ok")
+        self.assertEqual((failed["status"], failed["reason_code"]), ("failed", "lost"))
+        self.assertRegex(failed["reason"], rf"rank {rank} \(process \d+ on \S+\) has died in ")
         self.assert_resume_finishes()
 
     @each("mpi", "shm")

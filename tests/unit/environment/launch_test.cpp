@@ -109,7 +109,8 @@ ReadVariable allowed(std::map<std::string, std::string> variables = {}) {
 }
 
 TEST(WhyLaunchCannotRun, StartedAloneNamesTheCommand) {
-  const auto why = why_launch_cannot_run(Launch{}, 1, 4, "tpbench --config a.json", allowed({{"SLURM_JOB_ID", "1"}}));
+  const auto why =
+      why_launch_cannot_run(Launch{}, 1, 4, "tpbench --config a.json", allowed({{"SLURM_JOB_ID", "1"}}));
   ASSERT_TRUE(why);
   EXPECT_EQ(*why,
             "the sweep needs 4 ranks and this process was started alone; type: mpirun -n 4 tpbench --config "
@@ -139,10 +140,13 @@ TEST(WhyLaunchCannotRun, SeveralThatEachBelieveToBeAlone) {
 
 TEST(WhyMpiCannotStart, AStepWithoutPmix) {
   const Launch step = {"srun", 0, 4, 0};
-  const auto why = why_mpi_cannot_start(step, "tpbench -c a.json", false, allowed({{"SLURM_STEP_NUM_NODES", "2"}}));
+  const auto why =
+      why_mpi_cannot_start(step, "tpbench -c a.json", false, allowed({{"SLURM_STEP_NUM_NODES", "2"}}));
   ASSERT_TRUE(why);
-  EXPECT_EQ(*why, "srun did not offer PMIx to Open MPI, which cannot start without; type: srun --mpi=pmix -N 2 -n 4 "
-                  "tpbench -c a.json");
+  EXPECT_EQ(
+      *why,
+      "srun did not offer PMIx to Open MPI, which cannot start without; type: srun --mpi=pmix -N 2 -n 4 "
+      "tpbench -c a.json");
   EXPECT_FALSE(why_mpi_cannot_start(step, "tpbench", false, allowed({{"PMIX_NAMESPACE", "slurm.pmix.1.0"}})));
   EXPECT_FALSE(why_mpi_cannot_start({"mpirun", 0, 4, 0}, "tpbench", false, allowed()));
   EXPECT_FALSE(why_mpi_cannot_start(Launch{}, "tpbench", false, allowed()));
@@ -178,7 +182,8 @@ TEST(StartToType, IsSrunInsideASlurmJob) {
 }
 
 TEST(StartToType, IsThatOfTheBundle) {
-  EXPECT_EQ(start_to_type(1, allowed({{"TPBENCH_BUNDLE", "/opt/my tools"}})), "'/opt/my tools/bin/mpirun' -n 1");
+  EXPECT_EQ(start_to_type(1, allowed({{"TPBENCH_BUNDLE", "/opt/my tools"}})),
+            "'/opt/my tools/bin/mpirun' -n 1");
   // Any program of that name will do.
   const std::filesystem::path bundle = std::filesystem::path(testing::TempDir()) / "tpbench_bundle";
   std::filesystem::create_directories(bundle / "bin");

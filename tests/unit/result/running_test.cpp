@@ -51,9 +51,8 @@ TEST_F(RunningTest, ResumeMakesTheRecordOfWhatRan) {
 
 TEST_F(RunningTest, WhoeverLivesKnowsBetter) {
   mark_running(root_, left_);
-  ResultFolder::settle(root_, "rank 0 has died", [](const std::vector<Record>& records) {
-    return std::to_string(records.size());
-  });
+  ResultFolder::settle(root_, "rank 0 has died",
+                       [](const std::vector<Record>& records) { return std::to_string(records.size()); });
   EXPECT_EQ(on_disk().reason, "rank 0 has died");
   EXPECT_TRUE(fs::exists(root_ / "summary.csv"));
   EXPECT_FALSE(fs::exists(root_ / kRunningFile));
