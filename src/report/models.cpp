@@ -1,14 +1,12 @@
 #include "report/models.hpp"
 
 #include "base/json.hpp"
-#include "report/text_table.hpp"
+#include "report/document.hpp"
 #include "workload/model_memory.hpp"
 #include "workload/models.hpp"
 
 namespace tpbench {
 namespace {
-
-using Align = TextTable::Align;
 
 // One column of the table and key of the JSON: adding one is a row here.
 struct ModelColumn {
@@ -32,37 +30,30 @@ constexpr ModelColumn kFields[] = {
      [](const Model& m) { return Json(parameters_per_layer(transformer_of(m))); }},
 };
 
-std::string cell_text(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+Section models_table() {
+  Section table;
+  for (const ModelColumn& column : kFields) table.columns.push_back({column.heading, column.align, column.key});
+  for (const char* key : {"title", "source"}) table.columns.push_back({.key = key, .is_shown = false});
+  for (const Model& model : all_models()) {
+    Section::Row row;
+    for (const ModelColumn& column : kFields) row.cells.emplace_back(column.get(model));
+    row.cells.emplace_back(model.title);
+    row.cells.emplace_back(model.source);
+    table.rows.push_back(std::move(row));
+  }
+  return table;
 }
 
 }  // namespace
 
 std::string models_as_text() {
-  TextTable table;
-  for (const ModelColumn& field : kFields) table.add_column(field.heading, field.align);
-  for (const Model& model : all_models()) {
-    std::vector<std::string> cells;
-    for (const ModelColumn& field : kFields) cells.push_back(cell_text(field.get(model)));
-    table.add_row(std::move(cells));
-  }
-  return table.to_string() +
-         "\n\"a layer\": its parameters without norms and biases. A sweep takes the shape of a layer by "
-         "name,\n"
-         "\"model\": \"llama3-8b\", and runs num_layers of it (1 by default). Sources: docs/models.md, or "
-         "--json.\n";
+  const Section explanation = {
+      .sentences = {
+          "\"a layer\": its parameters without norms and biases. A sweep takes the shape of a layer by name,",
+          "\"model\": \"llama3-8b\", and runs num_layers of it (1 by default). Sources: docs/models.md, or --json."}};
+  return to_text({models_table(), explanation});
 }
 
-std::string models_as_json() {
-  Json list = Json::array();
-  for (const Model& model : all_models()) {
-    Json object;
-    for (const ModelColumn& field : kFields) object[field.key] = field.get(model);
-    object["title"] = model.title;
-    object["source"] = model.source;
-    list.push_back(std::move(object));
-  }
-  return list.dump(2) + '\n';
-}
+std::string models_as_json() { return to_json(models_table()).dump(2) + '\n'; }
 
 }  // namespace tpbench

@@ -84,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(All, EveryCase, testing::ValuesIn(all_variants()),
 
 TEST(Reference, StandsBesideTheSamplesAndNotInTheMemory) {
   Case point = make_case({"row_linear"}, {12, 60, 132, 6, 12, 12});
-  point.tp_degree = world().size();
+  point.layout.tp = world().size();
   ReferenceWork work;
   CaseSettings settings = quick_settings();
   const CaseOutcome without = run(point, built_in_parts(), settings);
