@@ -77,8 +77,10 @@ for command in "${commands[@]}"; do
 done
 if [[ -z $tpbench ]]; then
   tpbench="$(command -v tpbench || true)"
-  here="$(dirname -- "${BASH_SOURCE[0]}")/../build/release/tpbench"
-  [[ -n $tpbench || ! -x $here ]] || tpbench="$here"
+  here="$(dirname -- "${BASH_SOURCE[0]}")"
+  for candidate in "$here/tpbench" "$here/../build/release/tpbench"; do
+    [[ -n $tpbench || ! -x $candidate ]] || tpbench="$candidate"
+  done
 fi
 if [[ -z $tpbench ]] || ! command -v -- "$tpbench" >/dev/null; then
   fail 2 "${tpbench:-tpbench}: is no program; --tpbench FILE names it"

@@ -11,6 +11,7 @@ Json summary_to_json(const Summary& summary) {
           {"mean", summary.mean},        {"min", summary.min},
           {"max", summary.max},          {"p95", summary.p95},
           {"p99", summary.p99},          {"samples", summary.samples},
+          {"effective_samples", json_or_null(summary.effective_samples)},
           {"outliers", summary.outliers}};
 }
 

@@ -1,20 +1,15 @@
 #include "bench/guard.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <fstream>
-#include <sstream>
+#include <iterator>
 
-#include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/text.hpp"
 #include "base/units.hpp"
 #include "comm/session.hpp"
 #include "measure/clock.hpp"
@@ -22,86 +17,47 @@
 namespace tpbench {
 namespace {
 
-// Libraries start threads before main, which would take a signal by its default action: so signals are
-// handled by writing to a pipe that the guard reads, instead of being blocked and waited for.
-int signal_pipe[2] = {-1, -1};
-struct sigaction old_interrupt, old_terminate;
-
-void write_signal(int signal) {
-  const int saved = errno;
-  const auto byte = static_cast<char>(signal);
-  [[maybe_unused]] const auto written = write(signal_pipe[1], &byte, 1);
-  errno = saved;
+// Readable once the process has ended. -1 on kernels that have no such thing.
+int open_process(std::int64_t process_id) {
+#ifdef SYS_pidfd_open
+  return static_cast<int>(syscall(SYS_pidfd_open, process_id, 0));
+#else
+  return -1;
+#endif
 }
 
-bool is_gone(const RankSign& sign) { return sign.state == 'X' || sign.state == 'Z'; }
-bool is_stopped(const RankSign& sign) { return sign.state == 'T' || sign.state == 't'; }
+void add_event(int epoll, int descriptor) {
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.fd = descriptor;
+  epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
 
-// Gone, and nobody said that it would go.
-bool has_died(const RankSign& sign) { return is_gone(sign) && !sign.leaving; }
+bool is_leaving(const RankSign& sign) { return sign.leaving != 0; }
 
-bool waits(Activity activity) { return activity != Activity::compute && activity != Activity::none; }
-
-std::string describe_rank(const RankSign& sign) {
-  std::string text(sign.activity == Activity::none ? name_of(sign.phase) : name_of(sign.activity));
-  if (sign.activity != Activity::none && sign.phase != Phase::idle)
-    text += fmt::format(" of {}", name_of(sign.phase));
-  if (sign.step > 0) text += fmt::format(" step {}", sign.step);
-  return text;
+// Whether `happens` becomes true within a moment.
+template <typename Happens>
+bool soon(Happens&& happens) {
+  constexpr auto kPatience = std::chrono::milliseconds(400);
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  for (auto waited = std::chrono::milliseconds(0); waited < kPatience; waited += kPause) {
+    if (happens()) return true;
+    std::this_thread::sleep_for(kPause);
+  }
+  return false;
 }
 
 }  // namespace
 
-char process_state(std::int64_t process_id) {
-  std::ifstream file(fmt::format("/proc/{}/stat", process_id));
-  std::stringstream text;
-  if (!(text << file.rdbuf())) return 'X';
-  const std::string stat = text.str();
-  const std::size_t name_end = stat.rfind(')');  // the name may hold anything, brackets too
-  return name_end == std::string::npos || name_end + 2 >= stat.size() ? 'X' : stat[name_end + 2];
-}
-
-std::string describe_stall(std::span<const RankSign> signs, const std::string& host) {
-  std::vector<std::string> blamed, waiting;
-  const auto blame = [&](const RankSign& sign, const char* verdict) {
-    blamed.push_back(fmt::format("rank {} (process {} on {}) {} {}", sign.world_rank, sign.process_id, host,
-                                 verdict, describe_rank(sign)));
-  };
-  for (const RankSign& sign : signs) {
-    if (has_died(sign))
-      blame(sign, "has died in");
-    else if (is_stopped(sign))
-      blame(sign, "is stopped in");
-  }
-  for (const RankSign& sign : signs) {
-    if (is_gone(sign) || is_stopped(sign)) continue;
-    if (waits(sign.activity))
-      waiting.push_back(fmt::format("rank {} in {}", sign.world_rank, describe_rank(sign)));
-    else if (blamed.empty())
-      blame(sign, "does not leave");
-  }
-  if (blamed.empty())
-    blamed.push_back("all ranks of " + host + " wait, so that the cause is on another host");
-  std::string text = join_words(blamed);
-  if (!waiting.empty()) {
-    constexpr std::size_t kNamed = 4;
-    const std::size_t more = waiting.size() > kNamed ? waiting.size() - kNamed : 0;
-    waiting.resize(waiting.size() - more);
-    text += "; waiting: " + join_words(waiting, ", ") + (more > 0 ? fmt::format(" and {} more", more) : "");
-  }
-  return text;
-}
-
-Guard::Guard(GuardOptions options) : options_(std::move(options)) {
+Guard::Guard(GuardOptions options) : options_(std::move(options)), events_(epoll_create1(EPOLL_CLOEXEC)) {
   for (const Heartbeat* heartbeat : options_.heartbeats) {
     if (process_state(heartbeat->process_id.load()) == 'X') processes_visible_ = false;
   }
-  if (pipe2(signal_pipe, O_CLOEXEC) != 0) throw std::runtime_error("cannot make a pipe for signals");
-  struct sigaction action = {};
-  action.sa_handler = write_signal;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, &old_interrupt);
-  sigaction(SIGTERM, &action, &old_terminate);
+  if (events_ < 0) throw std::runtime_error("cannot wait for signals");
+  add_event(events_, signals_.descriptor());
+  watch_processes();
+  if (options_.lifeline != nullptr && options_.lifeline->descriptor() >= 0)
+    add_event(events_, options_.lifeline->descriptor());
   thread_ = std::thread([this] { run(); });
 }
 
@@ -110,12 +66,21 @@ Guard::~Guard() {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
-  write_signal(0);
+  signals_.wake();
   thread_.join();
-  sigaction(SIGINT, &old_interrupt, nullptr);
-  sigaction(SIGTERM, &old_terminate, nullptr);
-  close(signal_pipe[0]);
-  close(signal_pipe[1]);
+  for (const int process : processes_) close(process);
+  close(events_);
+}
+
+void Guard::watch_processes() {
+  if (!processes_visible_) return;
+  for (const Heartbeat* heartbeat : options_.heartbeats) {
+    if (heartbeat == options_.own) continue;
+    const int process = open_process(heartbeat->process_id.load());
+    if (process < 0) continue;
+    processes_.push_back(process);
+    add_event(events_, process);
+  }
 }
 
 void Guard::watch(const std::string& what, double limit_s) {
@@ -125,21 +90,58 @@ void Guard::watch(const std::string& what, double limit_s) {
   last_change_s_ = now_s();
 }
 
+void Guard::fail(const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = reason.empty() ? "no reason is known" : reason;
+    failed_since_s_ = now_s();
+  }
+  for (;;) std::this_thread::sleep_for(std::chrono::seconds(1));  // the guard ends this process
+}
+
 void Guard::run() {
-  constexpr int kPeriodMs = 250;
   for (;;) {
-    pollfd descriptor = {signal_pipe[0], POLLIN, 0};
-    const bool written = poll(&descriptor, 1, kPeriodMs) > 0;
-    char signal = 0;
-    if (written && read(signal_pipe[0], &signal, 1) != 1) signal = 0;
+    wait();
     const std::lock_guard lock(mutex_);
     if (stop_) return;
     // After a pause of the whole process (Ctrl-Z and fg) the others need time to move again.
     const double now = now_s();
     if (now - last_wake_s_ > 2) last_change_s_ = now;
     last_wake_s_ = now;
-    if (signal != 0) on_signal(signal);
+    if (signal_ != 0) on_signal(signal_);
+    if (is_told_to_end()) on_signal(0);
     if (limit_s_ > 0) check();
+    if (!failure_.empty()) check_failure();
+  }
+}
+
+// Returns when something has come, and at the latest after a quarter of a second.
+void Guard::wait() {
+  constexpr int kPeriodMs = 250;
+  epoll_event events[16];
+  const int count = epoll_wait(events_, events, std::size(events), kPeriodMs);
+  for (int i = 0; i < count; ++i) {
+    const int descriptor = events[i].data.fd;
+    if (descriptor == signals_.descriptor()) {
+      const int signal = signals_.read();
+      if (signal_ == 0) signal_ = signal;
+    } else if (std::find(processes_.begin(), processes_.end(), descriptor) != processes_.end()) {
+      epoll_ctl(events_, EPOLL_CTL_DEL, descriptor, nullptr);  // it stays readable
+      peer_ended_ = true;
+    } else {
+      read_lifeline();
+    }
+  }
+}
+
+void Guard::read_lifeline() {
+  for (PeerNews& news : options_.lifeline->read()) {
+    if (news.kind == PeerNews::Kind::leaving)
+      peer_leaves_ = true;
+    else if (!lost_) {
+      lost_since_s_ = now_s();
+      lost_ = std::move(news);
+    }
   }
 }
 
@@ -161,14 +163,12 @@ std::vector<RankSign> Guard::look() const {
 
 // One rank a host, once: the first that can still talk.
 bool Guard::speaks(std::span<const RankSign> signs) const {
-  if (std::any_of(signs.begin(), signs.end(), [](const RankSign& sign) { return sign.leaving; }))
+  if (std::any_of(signs.begin(), signs.end(), is_leaving))
     return false;
   const auto first = std::find_if(signs.begin(), signs.end(),
                                   [](const RankSign& sign) { return !is_gone(sign) && !is_stopped(sign); });
   return first == signs.end() || first->world_rank == options_.world_rank;
 }
-
-std::string Guard::where() const { return options_.where_results_stay ? options_.where_results_stay() : ""; }
 
 void Guard::check() {
   std::uint64_t beats = 0;
@@ -179,65 +179,134 @@ void Guard::check() {
     last_beats_ = beats;
     last_change_s_ = now;
   }
+  if (lost_) check_lost();
   const double still_s = now - last_change_s_;
-  if (still_s < 1) return;  // something moves: no need to look at the processes
+  if (still_s < 1 && !peer_ended_) return;  // something moves: no need to look at the processes
   const std::vector<RankSign> signs = look();
-  if (std::any_of(signs.begin(), signs.end(), has_died)) give_up("a rank has died", signs, still_s);
+  if (std::any_of(signs.begin(), signs.end(), has_died)) {
+    give_up(GiveUp::lost, "a rank has died", signs, still_s);
+    return;
+  }
+  peer_ended_ = false;
   // Hosts other than that of world rank 0 leave it a moment to write the record.
   const double patience_s = options_.heartbeats.front()->world_rank.load() == 0 ? 0 : 3;
   const double overdue_s = still_s - limit_s_ - patience_s;
   if (overdue_s < 0) return;
-  give_up(fmt::format("nothing has moved for {} (watchdog limit {})", format_duration(still_s),
+  give_up(GiveUp::stalled,
+          fmt::format("nothing has moved for {} (watchdog limit {})", format_duration(still_s),
                       format_duration(limit_s_)),
           signs, overdue_s);
 }
 
-void Guard::give_up(const std::string& why, std::span<const RankSign> signs, double overdue_s) {
-  if (!speaks(signs)) {
-    // Another rank of this host speaks, and ends this one too.
+// Rank 0 hears of all hosts and speaks at once. When it is rank 0 that is lost, its own host has seen that
+// too, if there are others; else the next host speaks, and the others only where nobody else has.
+double Guard::patience_about_s(const PeerNews& lost) const {
+  if (lost.world_rank != 0) return 0;
+  const auto beside = std::count(options_.host_of.begin(), options_.host_of.end(), 0);
+  const bool next = options_.host_of[static_cast<std::size_t>(options_.world_rank)] == 1;
+  return beside > 1 && lost.kind == PeerNews::Kind::ended ? 2 : next ? 0 : 2;
+}
+
+void Guard::check_lost() {
+  if (now_s() - lost_since_s_ < patience_about_s(*lost_)) return;
+  const std::vector<RankSign> signs = look();
+  if (std::any_of(signs.begin(), signs.end(), is_leaving)) return;
+  options_.own->leaving.store(static_cast<int>(ExitStatus::case_failed));
+  if (lost_->kind == PeerNews::Kind::report) {  // which has been said where it was seen
+    const std::size_t blank = lost_->text.find(' ');
+    const auto kind = enum_from_name<GiveUp>(lost_->text.substr(0, blank));
+    end_job(kind.value_or(GiveUp::lost), lost_->text.substr(blank + 1));
+  }
+  const std::string reason =
+      lost_->kind == PeerNews::Kind::unreachable
+          ? fmt::format("{} answers no more: {} is lost{}", lost_->host, lost_->who, describe_waiting(signs))
+          : fmt::format("a rank has died: {} has ended without a word{}", lost_->who, describe_waiting(signs));
+  log::error(fmt::format("{} is given up: {}", what_, reason));
+  end_job(GiveUp::lost, reason);
+}
+
+// A peer that is gone may show in a call that fails before anything else tells of it.
+void Guard::check_failure() {
+  constexpr double kPatienceS = 1.5;
+  if (options_.host_of.size() > 1 && now_s() - failed_since_s_ < kPatienceS) return;
+  options_.own->leaving.store(static_cast<int>(ExitStatus::case_failed));
+  log::error(fmt::format("{} cannot be ended in order on rank {}: {}", what_, options_.world_rank, failure_));
+  end_job(GiveUp::error, failure_);
+}
+
+void Guard::give_up(GiveUp kind, const std::string& why, std::span<const RankSign> signs, double overdue_s) {
+  // The first rank of another host is missed by rank 0, which knows of all.
+  const bool first_of_host = has_died(signs.front()) && signs.front().world_rank != 0;
+  if (!speaks(signs) || (first_of_host && overdue_s < 3)) {
+    // Another rank speaks, and ends this one too.
     constexpr double kPatienceS = 15;
     if (overdue_s > kPatienceS) _exit(static_cast<int>(ExitStatus::case_failed));
     return;
   }
-  options_.own->leaving.store(true);
+  options_.own->leaving.store(static_cast<int>(ExitStatus::case_failed));
   const std::string reason = fmt::format("{}: {}", why, describe_stall(signs, options_.host));
   log::error(fmt::format("{} is given up: {}", what_, reason));
-  if (options_.on_give_up) options_.on_give_up(reason);
-  if (const std::string words = where(); !words.empty()) log::error(words);
-  alarm(10);  // should MPI not manage to end the job, this process ends, and its launcher sees that
+  end_job(kind, reason);
+}
+
+// Rank 0 leaves the record: on this host by itself, from another host when it is told to. Where it is the one
+// that is gone, this rank does what it can.
+void Guard::end_job(GiveUp kind, const std::string& reason) {
+  alarm(10);  // should anything here not return, this process ends, and its launcher sees that
+  const bool said_elsewhere = lost_ && lost_->kind == PeerNews::Kind::report;
+  const std::string words = options_.where_results_stay ? options_.where_results_stay() : "";
+  if (!words.empty() && !said_elsewhere) log::error(words);
+  if (options_.world_rank != 0 && options_.lifeline != nullptr && options_.lifeline->connected() > 0) {
+    options_.lifeline->report(fmt::format("{} {}", name_of(kind), reason));
+    std::this_thread::sleep_for(std::chrono::seconds(3));  // rank 0 ends this process
+  }
+  if (options_.on_give_up) options_.on_give_up(kind, reason);
   abort_job(static_cast<int>(ExitStatus::case_failed));
 }
 
-// A signal that a launcher passes on reaches every rank; one that was sent to this rank alone reaches nobody
-// who would speak for the host.
-bool Guard::was_meant_alone() const {
-  constexpr auto kPatience = std::chrono::milliseconds(400);
-  constexpr auto kPause = std::chrono::milliseconds(20);
-  for (auto waited = std::chrono::milliseconds(0); waited < kPatience; waited += kPause) {
-    const std::vector<RankSign> signs = look();
-    if (std::any_of(signs.begin(), signs.end(), [](const RankSign& sign) { return sign.leaving; }))
-      return false;
-    std::this_thread::sleep_for(kPause);
-  }
-  return true;
+// Another rank was, and has said so.
+bool Guard::is_told_to_end() const {
+  const auto interrupted = static_cast<int>(options_.interrupted);
+  return peer_leaves_ || std::any_of(options_.heartbeats.begin(), options_.heartbeats.end(),
+                                     [&](const Heartbeat* other) { return other->leaving.load() == interrupted; });
 }
 
+bool Guard::hears_of_leaving() {
+  if (options_.lifeline != nullptr) read_lifeline();
+  const std::vector<RankSign> signs = look();
+  return peer_leaves_ || std::any_of(signs.begin(), signs.end(), is_leaving);
+}
+
+// All others, as far as this rank can see.
+bool Guard::others_leave() {
+  if (options_.lifeline != nullptr) read_lifeline();
+  const std::vector<RankSign> signs = look();
+  return (options_.lifeline == nullptr || options_.lifeline->connected() == 0) &&
+         std::all_of(signs.begin(), signs.end(), [](const RankSign& sign) { return is_leaving(sign) || is_gone(sign); });
+}
+
+// A signal that a launcher passes on reaches every rank. One that was sent to this rank alone reaches nobody
+// who would speak: then this one does, and the others leave when they hear of it (`signal` is 0 there).
 void Guard::on_signal(int signal) {
   const std::vector<RankSign> signs = look();
-  if (speaks(signs) || was_meant_alone()) {
-    // The launcher ends the others with SIGTERM when one rank dies: then that is the news.
-    const bool died = std::any_of(signs.begin(), signs.end(), has_died);
-    options_.own->leaving.store(true);
-    if (died)
-      log::error(fmt::format("{} is abandoned: {}", what_, describe_stall(signs, options_.host)));
-    else
-      log::error(
-          fmt::format("interrupted by {}; {} is abandoned", signal == SIGINT ? "Ctrl-C" : "SIGTERM", what_));
-    if (const std::string words = where(); !words.empty()) log::error(words);
+  // The launcher ends the others with SIGTERM when one rank dies: then that is the news.
+  if (limit_s_ > 0) {
+    if (lost_) check_lost();
+    if (std::any_of(signs.begin(), signs.end(), has_died) && speaks(signs))
+      give_up(GiveUp::lost, "a rank has died", signs, 3);
   }
-  options_.own->leaving.store(true);
+  const bool is_first = speaks(signs) && signs.front().world_rank == 0;
+  const bool speaks_here = signal != 0 && (is_first || !soon([&] { return hears_of_leaving(); }));
+  if (speaks_here) {
+    log::error(fmt::format("interrupted by {}; {} is abandoned", EndSignals::name_of(signal), what_));
+    const std::string words = options_.where_results_stay ? options_.where_results_stay() : "";
+    if (!words.empty()) log::error(words);
+  }
+  options_.own->leaving.store(static_cast<int>(options_.interrupted));
+  if (options_.lifeline != nullptr) options_.lifeline->say_leaving();
   if (options_.before_exit) options_.before_exit();
-  _exit(static_cast<int>(ExitStatus::interrupted));
+  if (speaks_here && !soon([&] { return others_leave(); })) abort_job(static_cast<int>(options_.interrupted));
+  _exit(static_cast<int>(options_.interrupted));
 }
 
 }  // namespace tpbench

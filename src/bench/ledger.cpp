@@ -1,5 +1,7 @@
 #include "bench/ledger.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -8,6 +10,7 @@
 #include "base/units.hpp"
 #include "bench/record_builder.hpp"
 #include "bench/warnings.hpp"
+#include "result/running.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
@@ -76,6 +79,13 @@ void Ledger::start(const std::string& id, const Team& team) {
   record.ranks = rank_info(team, facts_);
   running_ = id;
   case_stopwatch_.restart();
+  const RankPlace& own = facts_.ranks.front();
+  Record left = record;
+  fail_record(left, ReasonCode::lost,
+              fmt::format("the run ended during this case and left no word: rank 0 (process {} on {}) was killed, or "
+                          "its host was lost",
+                          own.pid, own.host));
+  mark_running(run_.folder->path(), left);
 }
 
 void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Team& team) {
@@ -93,12 +103,16 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
     if (outcome.reference) history_.add(active_ranks(team), *outcome.reference);
   }
   save(id);
+  clear_running(run_.folder->path());
 }
 
 void Ledger::give_up(ReasonCode code, const std::string& reason) {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock() || running_.empty()) return;
   Record& record = records_[index_.at(running_)];
+  clear_running(run_.folder->path());
+  // The epochs before stay: what was lost is not the case's fault.
+  if (code == ReasonCode::lost && record.epochs_done > 0) return;
   record.duration_s += case_stopwatch_.elapsed_s();
   fail_record(record, code, reason);
   run_.folder->write_record(record);
@@ -108,7 +122,7 @@ void Ledger::give_up(ReasonCode code, const std::string& reason) {
 void Ledger::hold_files() {
   // A disk that does not answer must not keep the process: its temporary file is removed when the sweep is
   // resumed.
-  (void)mutex_.try_lock_for(std::chrono::seconds(3));
+  if (mutex_.try_lock_for(std::chrono::seconds(3))) clear_running(run_.folder->path());
 }
 
 std::vector<Record> Ledger::in_sweep_order() const {

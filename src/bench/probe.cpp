@@ -14,6 +14,7 @@
 #include "bench/sampling.hpp"
 #include "bench/sweep_runner.hpp"
 #include "environment/host.hpp"
+#include "environment/launch.hpp"
 #include "environment/transport.hpp"
 
 namespace tpbench {
@@ -191,15 +192,12 @@ Json measure(const ProbeSettings& settings, const ProbePath& path, const Control
 
 // A rank that failed between two barriers: the others wait where nothing can reach them.
 Json measure_or_end(const ProbeSettings& settings, const ProbePath& path, int index, const Parts& parts,
-                    Session& session) {
+                    Session& session, Guard& guard) {
   try {
     const Control group = session.make_group(path.ranks, 100 + index);
     return measure(settings, path, group, parts, session.heartbeat());
   } catch (const std::exception& error) {
-    log::error(fmt::format("the probe of {} failed on rank {}: {}", name_of_path(path),
-                           session.world().rank(), error.what()));
-    session.heartbeat().leaving.store(true);
-    abort_job(static_cast<int>(ExitStatus::case_failed));
+    guard.fail(error.what());
   }
 }
 
@@ -222,6 +220,9 @@ GuardOptions guard_options(Session& session) {
   options.own = &session.heartbeat();
   options.world_rank = session.world().rank();
   options.host = host_name();
+  options.lifeline = &session.lifeline();
+  options.host_of = session.host_of();
+  options.interrupted = interrupted_status();
   return options;
 }
 
@@ -271,7 +272,7 @@ std::vector<ProbedPath> run_probe(const ProbeSettings& settings, const ProbePlan
     guard.watch("the probe of " + name_of_path(path), limit_s(settings, path, session));
     std::string said;
     if (contains(path.ranks, world.rank())) {
-      const Json mine = measure_or_end(settings, path, index, parts, session);
+      const Json mine = measure_or_end(settings, path, index, parts, session, guard);
       if (world.rank() == path.ranks.front()) said = mine.dump();
     }
     session.heartbeat().enter(Phase::idle);

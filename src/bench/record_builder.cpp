@@ -20,6 +20,7 @@ void append(Quantity& quantity, const std::vector<double>& samples_s) {
   const Summary over_epochs = summarise(quantity.epoch_medians_s);
   quantity.summary.median = over_epochs.median;
   quantity.summary.ci95 = over_epochs.ci95;
+  quantity.summary.effective_samples = over_epochs.effective_samples;
 }
 
 // The word for a collective in a trace.

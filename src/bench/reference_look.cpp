@@ -12,13 +12,13 @@
 namespace tpbench {
 namespace {
 
-constexpr std::size_t kRepetitions = 5;
+constexpr std::size_t kLooks = 5;
 constexpr std::size_t kCasesToKnow = 4;  // before a launch has a usual
 constexpr double kDrift = 0.10;          // of the product: what a comparison would take for a change
 constexpr double kNeighbour = 0.30;      // of the copy, which moves more by itself
 constexpr double kOneRank = 0.30;        // of the slowest rank against the median one
 
-double median_of(std::vector<double> values) {
+double middle_value(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return quantile_of_sorted(values, 0.5);
 }
@@ -49,14 +49,14 @@ double one_rank_ratio(const ReferenceResult& look) {
 
 ReferenceTimes look_at_machine(ReferenceWork& work, const Team& team) {
   const Control& ranks = *team.active;
-  std::array<double, kRepetitions> products{}, copies{};
+  std::array<double, kLooks> products{}, copies{};
   ranks.barrier();
   work.time_products(products);
   ranks.barrier();
   work.time_copies(copies);
-  const auto gemm_s = everybodys(median_of({products.begin(), products.end()}), ranks);
-  const auto copy_s = everybodys(median_of({copies.begin(), copies.end()}), ranks);
-  return {median_of(gemm_s), *std::max_element(gemm_s.begin(), gemm_s.end()), median_of(copy_s),
+  const auto gemm_s = everybodys(middle_value({products.begin(), products.end()}), ranks);
+  const auto copy_s = everybodys(middle_value({copies.begin(), copies.end()}), ranks);
+  return {middle_value(gemm_s), *std::max_element(gemm_s.begin(), gemm_s.end()), middle_value(copy_s),
           *std::max_element(copy_s.begin(), copy_s.end())};
 }
 
@@ -72,7 +72,7 @@ std::optional<double> MachineHistory::usual_gemm_s(std::size_t ranks) const {
   if (found == looks_.end() || found->second.size() < kCasesToKnow) return std::nullopt;
   std::vector<double> values;
   for (const ReferenceTimes& times : found->second) values.push_back(times.gemm_s);
-  return median_of(values);
+  return middle_value(values);
 }
 
 std::optional<double> MachineHistory::best_copy_s(std::size_t ranks) const {

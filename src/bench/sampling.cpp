@@ -17,7 +17,7 @@ std::vector<double> own_steps(const Trace& trace, std::size_t first) {
   return step_s;
 }
 
-double median_of(std::vector<double> values) {
+double median_seconds(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
@@ -78,7 +78,7 @@ StepCost warm_up(const StepRunner& runner, std::size_t steps, double max_seconds
     const Stopwatch of_batch;
     run_batch(runner, batch, team, trace);
     cost.sample_s = of_batch.elapsed_s() / static_cast<double>(batch);
-    cost.step_s = median_of(own_steps(trace, 0));
+    cost.step_s = median_seconds(own_steps(trace, 0));
     left -= batch;
     const std::size_t next =
         stopwatch.elapsed_s() < max_seconds ? std::min({left, 2 * batch, kLargestBatch}) : 0;

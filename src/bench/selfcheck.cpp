@@ -14,7 +14,7 @@
 namespace tpbench {
 namespace {
 
-constexpr std::size_t kRepetitions = 2000;
+constexpr std::size_t kChecks = 2000;
 
 void check_timer(SelfCheck& check) {
   check.timer_resolution_s = 1;
@@ -26,8 +26,8 @@ void check_timer(SelfCheck& check) {
   }
   const Stopwatch stopwatch;
   double sum = 0;
-  for (std::size_t i = 0; i < 100 * kRepetitions; ++i) sum += now_s();
-  check.timer_call_s = sum > 0 ? stopwatch.elapsed_s() / (100.0 * kRepetitions) : 0;
+  for (std::size_t i = 0; i < 100 * kChecks; ++i) sum += now_s();
+  check.timer_call_s = sum > 0 ? stopwatch.elapsed_s() / (100.0 * kChecks) : 0;
 }
 
 // Last rank - first, of moments on each rank's clock.
@@ -43,9 +43,9 @@ Summary skew_of(const std::vector<std::int64_t>& own_ns, const Team& team) {
 }
 
 void check_barrier(const Team& team, SelfCheck& check) {
-  std::vector<double> took(kRepetitions);
-  std::vector<std::int64_t> left(kRepetitions);
-  for (std::size_t i = 0; i < kRepetitions; ++i) {
+  std::vector<double> took(kChecks);
+  std::vector<std::int64_t> left(kChecks);
+  for (std::size_t i = 0; i < kChecks; ++i) {
     const Stopwatch stopwatch;
     team.active->barrier();
     left[i] = now_ns();
@@ -59,7 +59,7 @@ void check_barrier(const Team& team, SelfCheck& check) {
 void check_starts(const Team& team, SelfCheck& check) {
   StepStart& start = *team.start;
   const std::int64_t starts = start.starts(), late_starts = start.late_starts();
-  std::vector<std::int64_t> began(kRepetitions);
+  std::vector<std::int64_t> began(kChecks);
   for (std::int64_t& began_ns : began) {
     start.agree();
     start.wait();
@@ -96,14 +96,14 @@ void check_compute(const LaunchFacts& facts, SelfCheck& check) {
 void check_empty_step(Session& session, const Team& team, Backend& backend, SelfCheck& check) {
   const StepRunner empty{[](Trace&) {}, {}};
   Trace trace(session.heartbeat(), backend.device_clock());
-  warm_up(empty, kRepetitions, 60, team, trace);
+  warm_up(empty, kChecks, 60, team, trace);
   std::vector<double> beside;
   for (int round = 0; round < 15; ++round) {
-    const StepCost cost = warm_up(empty, kRepetitions, 60, team, trace);
+    const StepCost cost = warm_up(empty, kChecks, 60, team, trace);
     beside.push_back(cost.sample_s - cost.step_s);
   }
   check.beside_step_s = summarise(beside).median;
-  const Samples samples = sample(empty, {kRepetitions, kRepetitions, 60, 0.02}, 1e-7, team, trace);
+  const Samples samples = sample(empty, {kChecks, kChecks, 60, 0.02}, 1e-7, team, trace);
   check.empty_step = summarise(samples.step_s);
   if (!samples.host_step_s.empty()) check.empty_host_step = summarise(samples.host_step_s);
 }

@@ -20,6 +20,7 @@
 #include "comm/device_side.hpp"
 #include "compute/backend.hpp"
 #include "environment/host.hpp"
+#include "environment/launch.hpp"
 #include "result/summary_text.hpp"
 
 namespace tpbench {
@@ -113,14 +114,33 @@ class SweepLoop {
     options.own = &session_.heartbeat();
     options.world_rank = session_.world().rank();
     options.host = host_name();
+    options.lifeline = &session_.lifeline();
+    options.host_of = session_.host_of();
+    options.interrupted = interrupted_status();
     options.where_results_stay = [this] { return run_.how_to_resume; };
     if (ledger_) {
-      options.on_give_up = [this](const std::string& reason) {
-        ledger_->give_up(ReasonCode::watchdog, reason);
+      options.on_give_up = [this](GiveUp why, const std::string& reason) {
+        ledger_->give_up(code_of(why), reason);
       };
       options.before_exit = [this] { ledger_->hold_files(); };
+    } else {
+      options.on_give_up = [this](GiveUp, const std::string& reason) {
+        ResultFolder::settle(run_.folder_path, reason, run_.summarise);
+      };
     }
     return options;
+  }
+
+  static ReasonCode code_of(GiveUp why) {
+    switch (why) {
+      case GiveUp::lost:
+        return ReasonCode::lost;
+      case GiveUp::stalled:
+        return ReasonCode::watchdog;
+      case GiveUp::error:
+        break;
+    }
+    return ReasonCode::error;
   }
 
   // Of cases and epochs, those that will be tried.
@@ -158,7 +178,7 @@ class SweepLoop {
     std::optional<CaseOutcome> outcome;
     guard.watch("case " + current_id_, limit_s(point, team));
     if (ledger_) ledger_->start(current_id_, team);
-    if (team.member()) outcome = run_on_team(point, team);
+    if (team.member()) outcome = run_on_team(point, team, guard);
     wait_for_all();
     // Until the next case begins all wait for rank 0, which may stop as well as any other.
     guard.watch("the record of case " + current_id_, run_.watchdog_s);
@@ -197,7 +217,7 @@ class SweepLoop {
     return ranks;
   }
 
-  CaseOutcome run_on_team(const Case& point, const Team& team) {
+  CaseOutcome run_on_team(const Case& point, const Team& team, Guard& guard) {
     const std::vector<int> device_of = devices_of(run_.devices, point.backend);
     const RanksBeside beside = {ranks_at(team, session_.host_of()), ranks_at(team, device_of)};
     try {
@@ -206,12 +226,7 @@ class SweepLoop {
     } catch (const std::exception& error) {
       // A rank that failed inside timed steps, or a communicator that failed: the others wait where nothing
       // can reach them, and their next call would go wrong.
-      log::error(fmt::format("case {} cannot be ended in order on rank {}: {}", current_id_,
-                             session_.world().rank(), error.what()));
-      session_.heartbeat().leaving.store(true);
-      if (ledger_) ledger_->give_up(ReasonCode::error, error.what());
-      log::error(run_.how_to_resume);
-      abort_job(static_cast<int>(ExitStatus::case_failed));
+      guard.fail(error.what());
     }
   }
 

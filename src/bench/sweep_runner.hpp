@@ -25,6 +25,7 @@ struct SweepRun {
   const std::vector<Case>& cases;  ///< those that the filters left
   ResultFolder* folder = nullptr;  ///< rank 0 only
   std::string environment_file;    ///< rank 0 only
+  std::string folder_path;         ///< known to all: where rank 0 dies another may leave the record
   std::string label;
   bool resume = false;
   bool quiet = false;

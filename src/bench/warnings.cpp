@@ -15,6 +15,7 @@
 #include "comm/communicator.hpp"
 #include "environment/core_findings.hpp"
 #include "environment/host.hpp"
+#include "environment/launch.hpp"
 #include "environment/noise.hpp"
 
 namespace tpbench {
@@ -208,14 +209,22 @@ Message not_converged(const WarningInputs& in) {
         "sampling met a cap in an epoch before its interval was narrow enough ({} samples in {} epochs): {}",
         step.samples, in.record.epochs_done, remedy);
   }
-  if (!step.ci95)
+  constexpr std::size_t kFewestForInterval = 6;
+  if (!step.ci95 && step.samples < kFewestForInterval)
     return fmt::format("{} {} too few for an interval: {}", counted(step.samples, "sample"),
                        step.samples == 1 ? "is" : "are", remedy);
+  if (!step.ci95)
+    return fmt::format(
+        "neighbouring samples are alike: {} are worth {} independent, too few for an interval: {}, or use a quieter "
+        "machine",
+        step.samples, step.effective_samples.value_or(0), remedy);
+  const double half_width = ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median;
+  if (half_width <= measure.target_ci)
+    return fmt::format("{} samples cannot tell whether they are independent: {}", step.samples, remedy);
   return fmt::format(
       "the step's interval is +-{:.1f} % of its median after {} samples (measure.target_ci: +-{:.1f} %): {} or "
       "use a quieter machine",
-      100 * ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median, step.samples, 100 * measure.target_ci,
-      remedy);
+      100 * half_width, step.samples, 100 * measure.target_ci, remedy);
 }
 
 Message short_step(const WarningInputs& in) {
@@ -334,8 +343,8 @@ Message no_spare_core(const WarningInputs& in) {
       if (cores > in.outcome.backend_threads) continue;
       return fmt::format(
           "rank {} computes on {} thread(s), communicates on one more and has {} core(s): lower "
-          "threads_per_rank or bind wider (mpirun --bind-to none)",
-          rank, in.outcome.backend_threads, cores);
+          "threads_per_rank or bind wider ({})",
+          rank, in.outcome.backend_threads, cores, unbound_to_type());
     }
   }
   return std::nullopt;

@@ -22,6 +22,7 @@ Examples:
   tpbench --config sweep.json --dry-run
   mpirun -n 8 tpbench --config sweep.json --set measure.max_seconds=1 --filter tp_degree=1,8
   mpirun -n 8 tpbench --resume results/my-sweep
+  srun --mpi=pmix tpbench --config sweep.json --continue results/$SLURM_JOB_ID
   mpirun -n 4 --hostfile hosts tpbench probe --output eth-1g.json
   tpbench compare results/eth-1g results/eth-10g
   tpbench compare results/before results/after --fail-above 5%
@@ -30,7 +31,8 @@ Examples:
 
 Results go to stdout and into the output folder, everything else to stderr.
 Exit status: 0 every case ok or skipped, 1 a case failed (compare: a slow-down beyond --fail-above),
-2 command line, sweep file or result folder wrong, 3 the environment cannot do it, 130 interrupted.)";
+2 command line, sweep file or result folder wrong, 3 the environment cannot do it, 130 interrupted (143 in
+a Slurm job).)";
 
 // Options that only spell a --set differently.
 struct Shorthands {
@@ -177,6 +179,11 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
                  "Go on in a folder of the same sweep: skip what is finished, run failed cases again")
       ->type_name("DIR")
       ->check(not_empty());
+  app.add_option("--continue", line.continued,
+                 "--resume DIR where a run has begun there, else --output DIR: one line for a job that is "
+                 "started again")
+      ->type_name("DIR")
+      ->check(not_empty());
   app.add_option("--label", line.label, "Name of the fabric under test, written into every record")
       ->type_name("NAME");
   app.add_option(
@@ -240,9 +247,14 @@ void check_sides_of_compare(const CommandLine& line) {
 void check_together(const CommandLine& line) {
   if (line.command == Command::compare) check_sides_of_compare(line);
   if (line.command == Command::run) {
-    if (line.config.empty() && line.resume.empty())
+    if (line.config.empty() && line.resume.empty() && line.continued.empty())
       throw CLI::RequiredError("--config FILE (or --resume DIR)");
     if (!line.output.empty() && !line.resume.empty()) throw CLI::ExcludesError("--output", "--resume");
+    if (!line.continued.empty()) {
+      if (!line.output.empty()) throw CLI::ExcludesError("--output", "--continue");
+      if (!line.resume.empty()) throw CLI::ExcludesError("--resume", "--continue");
+      if (line.config.empty()) throw CLI::RequiredError("--config FILE beside --continue");
+    }
     if (line.quiet && line.verbose) throw CLI::ExcludesError("--quiet", "--verbose");
   }
   if (line.command == Command::run || line.command == Command::probe) {

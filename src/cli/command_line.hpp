@@ -23,6 +23,7 @@ struct CommandLine {
   std::string config;
   std::string output;
   std::string resume;
+  std::string continued;  ///< --continue: resume what is in this folder, or begin there
   std::string label;
   std::vector<std::string> filters;
   std::vector<std::string>

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "bench/parts.hpp"
 #include "cli/command_line.hpp"
+#include "comm/session.hpp"
 #include "environment/launch.hpp"
 
 namespace tpbench {
@@ -19,6 +20,9 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch);
 ExitStatus probe_command(const CommandLine& line, const Launch& launch, const Parts& parts);
 ExitStatus compare_command(const CommandLine& line, const Launch& launch);
 ExitStatus export_command(const CommandLine& line, const Launch& launch);
+
+/// Starts MPI. Throws EnvironmentError, before MPI ends the process, where this launch cannot have it.
+Session start_session(const Launch& launch, const CommandLine& line);
 
 /// Puts results on stdout and throws EnvironmentError, with `where_else` behind the message, when that fails:
 /// a table that nobody could read must not look like a success.

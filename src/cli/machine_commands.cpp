@@ -47,7 +47,7 @@ EnvironmentInputs here(const Launch& launch) {
                    .host = host_name(),
                    .pid = getpid(),
                    .cpus = allowed_cpus(),
-                   .threads = default_threads(core_count(), 1, count_cores(allowed_cpus()), host.cpu_quota)}};
+                   .threads = default_threads(core_count(), 1, usable_cores(allowed_cpus(), 1), host.cpu_quota)}};
   inputs.blas_problem = why_blas_cannot_start(static_cast<int>(inputs.ranks.front().threads));
   if (!inputs.blas_problem) inputs.ranks.front().rates = measure_core_rates();
   inputs.hosts = {describe_this_host(host)};
@@ -57,6 +57,12 @@ EnvironmentInputs here(const Launch& launch) {
 }
 
 }  // namespace
+
+Session start_session(const Launch& launch, const CommandLine& line) {
+  if (const auto problem = why_mpi_cannot_start(launch, line.typed, mpi_speaks_pmi()))
+    throw EnvironmentError(*problem);
+  return Session(launch.launcher == "none");
+}
 
 ExitStatus info_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
@@ -80,7 +86,7 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
   const std::string name = line.backend.empty() ? host_backend() : line.backend;
   if (find_backend(name) == nullptr)
     throw UsageError(fmt::format("--backend: {}: must be {}", name, join_words(backend_names(), " or ")));
-  Session session(launch.launcher == "none");
+  Session session = start_session(launch, line);
   if (const auto problem = why_launch_cannot_run(launch, session.world().size(), 1, "tpbench selfcheck")) {
     throw EnvironmentError(*problem);
   }

@@ -35,11 +35,8 @@ void check_launch(const Launch& launch, long world_size, const std::string& type
   if (const auto problem = why_launch_cannot_run(launch, world_size, 1, typed))
     throw EnvironmentError(*problem);
   if (world_size > 1) return;
-  const std::string options = mpirun_options_here(2);
   throw EnvironmentError(
-      fmt::format("probe times messages between ranks and this launch has one; type: {} "
-                  "-n 2 {}{}{}",
-                  mpirun_to_type(), options, options.empty() ? "" : " ", typed));
+      fmt::format("probe times messages between ranks and this launch has one; type: {} {}", start_to_type(2), typed));
 }
 
 // Found before minutes of measuring, where it can be.
@@ -123,7 +120,7 @@ ExitStatus probe_in_session(const CommandLine& line, const Launch& launch, const
 
 ExitStatus probe_command(const CommandLine& line, const Launch& launch, const Parts& parts) {
   if (launch.launcher == "none") check_launch(launch, 1, line.typed);
-  Session session(launch.launcher == "none");
+  Session session = start_session(launch, line);
   check_launch(launch, session.world().size(), line.typed);
   on_first_rank(session.world(), [&] { check_output(line.output); });
   return probe_in_session(line, launch, parts, session);

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <thread>
@@ -104,10 +105,15 @@ void flush_results(ExitStatus& status, std::string& message) {
   message = fmt::format("cannot write to stdout: {}", std::strerror(errno));
 }
 
-// mpirun ends all ranks as soon as one leaves with a status, and rank 0 may not have said why yet. Others
-// that leave so give it time; when it leaves they are ended with it.
-int leave(ExitStatus status, long rank) {
-  if (status != ExitStatus::ok && rank != 0) std::this_thread::sleep_for(std::chrono::seconds(3));
+// mpirun and srun -K end all ranks as soon as one leaves with a status, and rank 0 may not have said why yet.
+// Others that leave so give it time; when they are ended with it they leave with the status that they have.
+int leave(ExitStatus status, long rank, bool said) {
+  if (status != ExitStatus::ok && rank != 0 && !said) {
+    static int status_of_all = 0;
+    status_of_all = static_cast<int>(status);
+    std::signal(SIGTERM, [](int) { _exit(status_of_all); });
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+  }
   // A thread of OpenBLAS that cannot have its buffer asks for ever, and the library waits for it at its end.
   if (tightest_memory_limit()) {
     std::fflush(nullptr);
@@ -123,7 +129,7 @@ int run_program(int argc, const char* const* argv, const Parts& parts) {
   const Launch launch = detect_launch();
   const long rank = launch.rank.value_or(0);
   const ParsedCommandLine parsed = parse_command_line(argc, argv, rank == 0);
-  if (!parsed.command_line) return leave(static_cast<ExitStatus>(parsed.exit_status), rank);
+  if (!parsed.command_line) return leave(static_cast<ExitStatus>(parsed.exit_status), rank, false);
   configure_log(*parsed.command_line, rank);
   ExitStatus status = ExitStatus::ok;
   std::string message;
@@ -142,11 +148,11 @@ int run_program(int argc, const char* const* argv, const Parts& parts) {
     message = error.what();
   }
   flush_results(status, message);
-  // What all ranks learned together is said once.
+  // What all ranks learned together is said once; without words it has been said where it was found.
   if (!message.empty() && rank == 0) {
     for (const std::string& text : split(message, '\n')) log::error(text);
   }
-  return leave(status, rank);
+  return leave(status, rank, message.empty());
 }
 
 }  // namespace tpbench

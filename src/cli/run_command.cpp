@@ -55,6 +55,14 @@ Selected select(Sweep sweep, std::vector<std::string> filters) {
   return {std::move(sweep), std::move(filters), std::move(cases)};
 }
 
+// --continue is --resume where there is something to go on with, and else --output.
+CommandLine settled(CommandLine line) {
+  if (line.continued.empty()) return line;
+  const bool begun = std::filesystem::exists(std::filesystem::path(line.continued) / "sweep.json");
+  (begun ? line.resume : line.output) = line.continued;
+  return line;
+}
+
 // To go on means to go on with the same cases, unless something else is asked for.
 std::vector<std::string> filters_of(const CommandLine& line) {
   if (line.filters == std::vector<std::string>{"all"}) return {};
@@ -76,6 +84,18 @@ Selected read_sweep(const CommandLine& line) {
   Selected selected = select(std::move(sweep), filters_of(line));
   for (const std::string& remark : selected.sweep.remarks) log::warning(remark);
   return selected;
+}
+
+// What rank 0 makes of the command line when it has looked at the files.
+struct Asked {
+  CommandLine line;
+  Selected selected;
+};
+
+Asked read_files(const CommandLine& typed) {
+  CommandLine line = settled(typed);
+  Selected selected = read_sweep(line);
+  return {std::move(line), std::move(selected)};
 }
 
 Selected share_sweep(std::optional<Selected> mine, const Control& world) {
@@ -221,16 +241,24 @@ std::vector<Record> run_to_the_end(const SweepRun& run, Session& session, const 
   try {
     return run_sweep(run, session, facts, parts);
   } catch (const EnvironmentError& error) {
-    throw EnvironmentError(fmt::format("{}\n{}", error.what(), run.how_to_resume));
+    const std::string words = error.what();  // none where rank 0 has said them
+    throw EnvironmentError(words.empty() ? run.how_to_resume : fmt::format("{}\n{}", words, run.how_to_resume));
   }
 }
 
-ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const Parts& parts, Session& session,
-                          std::optional<Selected> mine) {
+ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const Parts& parts,
+                          Session& session, std::optional<Asked> asked) {
   const Stopwatch stopwatch;
   const Control& world = session.world();
-  check_launch(launch, world.size(), mine ? mine->cases : std::vector<Case>(), line);
-  const Selected selected = share_sweep(std::move(mine), world);
+  check_launch(launch, world.size(), {}, typed);
+  // What rank 0 finds wrong ends all: where a launcher leaves ranks to themselves nothing else would.
+  on_first_rank(world, [&] {
+    if (!asked) asked = read_files(typed);
+  });
+  const CommandLine& line = asked ? asked->line : typed;
+  const bool resume = world.broadcast(line.resume.empty() ? 0 : 1) == 1;
+  const Selected selected =
+      share_sweep(asked ? std::optional(std::move(asked->selected)) : std::nullopt, world);
   keep_heap_small();
   ReferenceWork reference = take_reference_work(session);
   const LaunchFacts facts = gather_launch_facts(session, reference);
@@ -251,12 +279,14 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
     if (const auto idle = why_ranks_idle(selected.cases, session.host_of(), run.devices)) log::info(*idle);
     run.folder = &output->folder;
     run.environment_file = output->environment_file;
+    run.folder_path = std::filesystem::absolute(output->folder.path());
     run.label = output->label;
     run.how_to_resume =
         fmt::format("finished records stay in {}; go on with --resume {}", path, shell_quoted(path));
   });
   run.how_to_resume = world.broadcast(run.how_to_resume);  // whoever lives may have to say it
-  run.resume = !line.resume.empty();
+  run.folder_path = world.broadcast(run.folder_path);
+  run.resume = resume;
   run.quiet = line.quiet;
   run.watchdog_s = line.watchdog_s;
   run.summarise = [](const std::vector<Record>& records) { return render_csv(records); };
@@ -279,19 +309,21 @@ ExitStatus run_in_session(const CommandLine& line, const Launch& launch, const P
 }  // namespace
 
 ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts) {
-  const bool first = launch.rank.value_or(0) == 0;
-  std::optional<Selected> selected;
-  if (first) selected = read_sweep(line);
   if (line.dry_run) {
-    if (first) print_results(render_plan(line.format, selected->cases, why_never_run,
-                                         [](const Case& point, const Layout& layout) { return cost_of(point, layout); }),
-                             "");
+    if (launch.rank.value_or(0) == 0)
+      print_results(render_plan(line.format, read_files(line).selected.cases, why_never_run,
+                                [](const Case& point, const Layout& layout) { return cost_of(point, layout); }),
+                    "");
     return ExitStatus::ok;
   }
-  if (launch.launcher == "none") check_launch(launch, 1, selected->cases, line);
-  Session session(launch.launcher == "none");
+  std::optional<Asked> asked;
+  if (launch.launcher == "none") {
+    asked = read_files(line);
+    check_launch(launch, 1, asked->selected.cases, line);
+  }
+  Session session = start_session(launch, line);
   try {
-    return run_in_session(line, launch, parts, session, std::move(selected));
+    return run_in_session(line, launch, parts, session, std::move(asked));
   } catch (const UsageError&) {
     throw;  // all ranks heard of it and leave together
   } catch (const EnvironmentError&) {

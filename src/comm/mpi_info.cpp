@@ -1,5 +1,7 @@
 #include "comm/mpi_info.hpp"
 
+#include <dlfcn.h>
+#include <glob.h>
 #include <link.h>
 #include <mpi.h>
 #if __has_include(<mpi-ext.h>)
@@ -10,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -236,6 +239,18 @@ Json describe_mpi() {
           {"components", components},
           {"btl", byte_transfer_layers(components)},
           {"cuda_support", json_or_null(mpi_takes_cuda_pointers())}};
+}
+
+bool mpi_speaks_pmi() {
+  Dl_info library = {};
+  if (dladdr(reinterpret_cast<const void*>(&MPI_Init), &library) == 0 || library.dli_fname == nullptr) return false;
+  const std::string folder = std::filesystem::path(library.dli_fname).parent_path();
+  glob_t found = {};
+  // Debian has the components one floor deeper.
+  const std::string pattern = folder + "/openmpi{,/lib/openmpi*}/mca_pmix_s[12].so";
+  const bool any = glob(pattern.c_str(), GLOB_BRACE, nullptr, &found) == 0;
+  globfree(&found);
+  return any;
 }
 
 }  // namespace tpbench

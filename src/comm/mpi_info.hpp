@@ -27,4 +27,8 @@ Json mpi_components();
 /// and it has none of it: Debian's is so. Empty where it cannot be asked.
 std::optional<bool> mpi_takes_cuda_pointers();
 
+/// Was the library built to be started by PMI-1 or PMI-2, as older Slurms offer it, and not by PMIx alone? By
+/// the components that lie beside it (Open MPI 4: pmix s1 and s2). May be called before MPI_Init.
+bool mpi_speaks_pmi();
+
 }  // namespace tpbench

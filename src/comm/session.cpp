@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <new>
 
@@ -14,6 +15,7 @@
 namespace tpbench {
 
 Session::Session(bool alone) {
+  std::signal(SIGPIPE, SIG_IGN);
   if (alone) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   int provided = MPI_THREAD_SINGLE;
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS) {
@@ -26,9 +28,13 @@ Session::Session(bool alone) {
   host_count_ = 1 + *std::max_element(host_of().begin(), host_of().end());
   host_ = std::make_unique<Control>(world_->split(host_of()[static_cast<std::size_t>(world_->rank())]));
   share_heartbeats();
+  lifeline_ = std::make_unique<Lifeline>(*world_, host_of());
 }
 
 Session::~Session() {
+  // This rank ends anyway: a launcher that ends all as soon as one has left must not change its status.
+  std::signal(SIGTERM, SIG_IGN);
+  lifeline_.reset();
   window_.reset();
   host_.reset();
   world_.reset();

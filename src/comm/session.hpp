@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/control.hpp"
+#include "comm/lifeline.hpp"
 #include "measure/heartbeat.hpp"
 
 namespace tpbench {
@@ -17,7 +18,7 @@ class Session {
   /// Starts MPI and asks it for MPI_THREAD_SERIALIZED: a thread may communicate while the one that waits for it
   /// computes.
   /// `alone` is true when no launcher started this process: then MPI is kept from starting a daemon of its
-  /// own. Throws EnvironmentError when MPI cannot start.
+  /// own. From then on a write to a peer that is gone is an error, and no SIGPIPE that ends this process. Throws EnvironmentError when MPI cannot start.
   explicit Session(bool alone);
   ~Session();
   Session(const Session&) = delete;
@@ -39,6 +40,9 @@ class Session {
   [[nodiscard]] Heartbeat& heartbeat() { return *heartbeat_; }
   [[nodiscard]] std::span<const Heartbeat* const> host_heartbeats() const { return heartbeats_; }
 
+  /// To the other hosts, past MPI.
+  [[nodiscard]] Lifeline& lifeline() { return *lifeline_; }
+
   /// A communicator over the given world ranks, in that order; collective over exactly those ranks.
   [[nodiscard]] Control make_group(std::span<const int> world_ranks, int tag) const;
 
@@ -53,6 +57,7 @@ class Session {
   std::shared_ptr<void> window_;  // the shared memory of the heartbeats
   Heartbeat* heartbeat_ = nullptr;
   std::vector<const Heartbeat*> heartbeats_;
+  std::unique_ptr<Lifeline> lifeline_;
 };
 
 /// Ends all ranks of the job at once with `status`. Does not return. For when the state of the ranks is

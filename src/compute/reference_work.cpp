@@ -14,9 +14,9 @@
 namespace tpbench {
 namespace {
 
-constexpr blasint kRows = 64, kSize = 1024;
-constexpr std::int64_t kFactor = std::int64_t{kRows} * kSize,
-                       kSquare = std::int64_t{kSize} * kSize;  // elements
+constexpr blasint kProductRows = 64, kProductSize = 1024;
+constexpr std::int64_t kFactor = std::int64_t{kProductRows} * kProductSize,
+                       kSquare = std::int64_t{kProductSize} * kProductSize;  // elements
 static_assert((2 * kFactor + kSquare) * 4 <= kReferenceBytes / 2);
 
 template <typename Work>
@@ -40,7 +40,7 @@ ReferenceWork::ReferenceWork() {
   }
   // No page of zeros and no subnormal number.
   auto* values = static_cast<float*>(memory_.get());
-  std::fill(values, values + kReferenceBytes / 4, 1.0F / kSize);
+  std::fill(values, values + kReferenceBytes / 4, 1.0F / kProductSize);
 }
 
 void ReferenceWork::time_products(std::span<double> seconds) {
@@ -49,8 +49,8 @@ void ReferenceWork::time_products(std::span<double> seconds) {
   const int threads = openblas_get_num_threads();
   openblas_set_num_threads(1);
   time_each(seconds, [&] {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kRows, kSize, kSize, 1.0F, a, kSize, b, kSize,
-                0.0F, c, kSize);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kProductRows, kProductSize, kProductSize, 1.0F, a, kProductSize, b, kProductSize,
+                0.0F, c, kProductSize);
   });
   openblas_set_num_threads(threads);
 }

@@ -6,6 +6,8 @@
 #include <optional>
 #include <set>
 
+#include "environment/launch.hpp"
+
 namespace tpbench {
 namespace {
 
@@ -27,16 +29,16 @@ Message shared_core(const MachineLoad& machine) {
   for (const MachineLoad::Rank& rank : machine.ranks) cpus.insert(rank.cpus.begin(), rank.cpus.end());
   const auto available = static_cast<std::int64_t>(cpus.size());
   if (available == 0 || available >= count(machine) || oversubscribed(machine)) return std::nullopt;
-  return fmt::format("{} ranks are bound to {} CPU(s) of {}: start mpirun with --bind-to none or --map-by core",
-                     count(machine), available, machine.hosts);
+  return fmt::format("{} ranks are bound to {} CPU(s) of {}: start them with {} or {}", count(machine), available,
+                     machine.hosts, unbound_to_type(), core_each_to_type());
 }
 
 Message thread_mismatch(const MachineLoad& machine) {
   for (const MachineLoad::Rank& rank : machine.ranks) {
     if (rank.bound_cores > 0 && rank.threads > rank.bound_cores) {
       return fmt::format(
-          "{} BLAS threads share {} core(s) on rank {}: lower threads_per_rank or bind wider (mpirun --bind-to none)",
-          rank.threads, rank.bound_cores, rank.world_rank);
+          "{} BLAS threads share {} core(s) on rank {}: lower threads_per_rank or bind wider ({})",
+          rank.threads, rank.bound_cores, rank.world_rank, unbound_to_type());
     }
     const std::int64_t share = std::max<std::int64_t>(1, machine.cores / count(machine));
     if (machine.cores > 0 && rank.threads > share) {

@@ -87,10 +87,19 @@ ReferenceWork take_reference_work(const Session& session) {
   return *work;
 }
 
+std::int64_t usable_cores(std::span<const std::int64_t> cpus, std::int64_t ranks_of_node) {
+  const std::int64_t bound = count_cores(cpus);
+  const std::optional<std::int64_t> allocated = slurm_cpus_per_rank(ranks_of_node);
+  if (!allocated) return bound;
+  // Slurm counts hardware threads.
+  const auto threads_of_core = static_cast<std::int64_t>(cpus.size()) / bound;
+  return std::clamp<std::int64_t>((*allocated + threads_of_core - 1) / threads_of_core, 1, bound);
+}
+
 LaunchFacts gather_launch_facts(const Session& session, ReferenceWork& reference) {
   const HostFacts host = read_host_facts();
   const std::vector<std::int64_t> cpus = allowed_cpus();
-  const std::int64_t bound = count_cores(cpus), cores = core_count();
+  const std::int64_t bound = usable_cores(cpus, session.host().size()), cores = core_count();
   LaunchFacts facts;
   // Other degrees than the launch's must be comparable: one number for all ranks.
   facts.threads_per_rank =

@@ -28,7 +28,7 @@ struct LaunchFacts {
   std::vector<RankPlace> ranks;         ///< by world rank
   std::vector<std::string> machine_of;  ///< by world rank: equal where two "hosts" are one running kernel
   std::vector<std::int64_t> cores_of;   ///< by world rank: physical cores of its node
-  std::vector<std::int64_t> bound_cores_of;  ///< by world rank: physical cores that it may run on
+  std::vector<std::int64_t> bound_cores_of;  ///< by world rank: physical cores that it may use
   std::vector<Json> hosts;                   ///< one description per host, each of another name
   std::vector<int> node_of_host;             ///< by host: Hosts::node_of
   std::vector<Json> components;              ///< by host: mpi_components() of its first rank
@@ -44,6 +44,10 @@ struct LaunchFacts {
 /// may run on; at least 1.
 std::int64_t default_threads(std::int64_t node_cores, std::int64_t ranks_of_node, std::int64_t bound_cores,
                              std::optional<double> cpu_quota);
+
+/// Physical cores behind `cpus`, the binding of this rank, and no more than what Slurm allocated to it, which
+/// need not have bound anything.
+std::int64_t usable_cores(std::span<const std::int64_t> cpus, std::int64_t ranks_of_node);
 
 /// Host names that are told apart: the second host called "node" is "node#2".
 std::vector<std::string> distinct_names(std::vector<std::string> names);

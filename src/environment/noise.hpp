@@ -17,7 +17,7 @@ struct NoiseResult {
   [[nodiscard]] double relative() const;
 };
 
-/// Repeats the reference work: about 40 ms. Where BLAS cannot multiply, the copy alone.
+/// Repeats the reference work: about 60 ms. Where BLAS cannot multiply, the copy alone.
 NoiseResult probe_noise(ReferenceWork& work, bool can_multiply);
 
 /// Beyond this the records carry a warning.

@@ -32,7 +32,8 @@ struct alignas(128) Heartbeat {
   std::atomic<std::uint64_t> step{0};  ///< of this phase; 0 where there are none
   std::atomic<std::int64_t> process_id{0};
   std::atomic<std::int64_t> world_rank{-1};
-  std::atomic<bool> leaving{false};  ///< this rank has said why it ends, or ends because it was told to
+  /// What this rank ends with, by its own will or because it was told to, and has said why; 0: it stays.
+  std::atomic<int> leaving{0};
 
   void beat(Activity now) {
     activity.store(now, std::memory_order_relaxed);

@@ -59,7 +59,7 @@ Summary summarise(std::span<const double> samples, std::optional<std::size_t> ef
   summary.samples = sorted.size();
   summary.median = quantile_of_sorted(sorted, 0.5);
   summary.effective_samples = effective ? *effective : effective_samples(samples);
-  if (const auto ranks = median_interval_ranks(sorted.size(), summary.effective_samples)) {
+  if (const auto ranks = median_interval_ranks(sorted.size(), *summary.effective_samples)) {
     summary.ci95 = {sorted[ranks->first - 1], sorted[ranks->second - 1]};
   }
   summary.mean = std::accumulate(sorted.begin(), sorted.end(), 0.0) / static_cast<double>(sorted.size());

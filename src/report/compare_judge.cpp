@@ -101,8 +101,8 @@ std::optional<Value> nine_of_ten(std::vector<std::optional<Value>> values) {
   return values[(9 * values.size() + 9) / 10 - 1];
 }
 
-std::optional<double> geometric_mean(const std::vector<ComparedCase>& cases, std::size_t quantity,
-                                     std::optional<double> Cell::*ratio) {
+std::optional<double> mean_ratio(const std::vector<ComparedCase>& cases, std::size_t quantity,
+                                 std::optional<double> Cell::*ratio) {
   double logarithms = 0, count = 0;
   for (const ComparedCase& compared : cases) {
     const auto& value = compared.cells[quantity].*ratio;
@@ -134,9 +134,9 @@ void summarise_quantity(QuantitySummary& summary, const std::vector<ComparedCase
   summary.detectable = nine_of_ten(std::move(detectable));
   summary.rounds_for_10 = nine_of_ten(std::move(for_10));
   summary.rounds_for_5 = nine_of_ten(std::move(for_5));
-  summary.geometric_mean = geometric_mean(cases, quantity, &Cell::ratio);
-  summary.machine = geometric_mean(cases, quantity, &Cell::machine);
-  summary.rest = geometric_mean(cases, quantity, &Cell::rest);
+  summary.geometric_mean = mean_ratio(cases, quantity, &Cell::ratio);
+  summary.machine = mean_ratio(cases, quantity, &Cell::machine);
+  summary.rest = mean_ratio(cases, quantity, &Cell::rest);
 }
 
 }  // namespace

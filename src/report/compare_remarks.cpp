@@ -63,12 +63,21 @@ std::size_t count(const std::vector<CaseLaunches>& cases, bool (*counts)(const C
   return static_cast<std::size_t>(std::count_if(cases.begin(), cases.end(), counts));
 }
 
-std::optional<std::string> core_of(const ResultSet& set) {
+// The kernels of rank 0 and of every host, as far as the environment says them.
+std::set<std::string> cores_of(const ResultSet& set) {
+  std::set<std::string> cores;
+  const auto add = [&](const Json& described) {
+    const Json::json_pointer place("/blas/core");
+    if (described.contains(place) && described.at(place).is_string())
+      cores.insert(described.at(place).get<std::string>());
+  };
   const Json* environment = environment_of(set);
-  const Json::json_pointer place("/blas/core");
-  if (environment == nullptr || !environment->contains(place) || !environment->at(place).is_string())
-    return std::nullopt;
-  return environment->at(place).get<std::string>();
+  if (environment == nullptr) return cores;
+  add(*environment);
+  if (environment->contains("hosts") && environment->at("hosts").is_array()) {
+    for (const Json& host : environment->at("hosts")) add(host);
+  }
+  return cores;
 }
 
 }  // namespace
@@ -83,7 +92,7 @@ std::vector<std::string> alarms_of(const Comparison& comparison) {
   std::map<std::string, std::string> first_with;  // of a core
   for (const Side* side : {&comparison.base, &comparison.other}) {
     for (const ResultSet* launch : side->launches) {
-      if (const auto core = core_of(*launch)) first_with.try_emplace(*core, launch->path);
+      for (const std::string& core : cores_of(*launch)) first_with.try_emplace(core, launch->path);
     }
   }
   if (first_with.size() < 2) return {};

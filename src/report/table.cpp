@@ -150,8 +150,22 @@ double active_ranks(const Record& record) {
   return static_cast<double>(record.point.layout.ranks() * record.ranks.replicas);
 }
 
+// The largest factor by which the reference work differs between the looks of the case, or between its ranks.
+double unsteadiness(const Record& record) {
+  double largest = 0;
+  for (const ReferenceResult& look : record.reference) {
+    for (const double factor :
+         {look.after.gemm_s / look.before.gemm_s, look.after.copy_s / look.before.copy_s,
+          look.after.gemm_slowest_s / look.after.gemm_s})
+      largest = std::max({largest, factor, 1 / factor});
+  }
+  return largest;
+}
+
 constexpr WarningOrder kWarningOrders[] = {
+    {"busy_neighbour", unsteadiness},
     {"imbalance", [](const Record& r) { return r.time->wait.summary.median / r.time->step.summary.median; }},
+    {"machine_drift", unsteadiness},
     {"not_converged",
      [](const Record& r) {
        const Summary& step = r.time->step.summary;

@@ -83,6 +83,8 @@ Stop stop_of(ReasonCode code) {
       return Stop::error;
     case ReasonCode::watchdog:
       return Stop::watchdog;
+    case ReasonCode::lost:
+      return Stop::lost;
   }
   return Stop::error;
 }

@@ -23,7 +23,8 @@ enum class Stop {
   memory,
   verification,
   error,
-  watchdog
+  watchdog,
+  lost
 };
 
 /// The useful degree of one series (one workload and shape over its degrees): the largest t whose efficiency
@@ -56,4 +57,5 @@ TPBENCH_ENUM_NAMES(tpbench::Stop, {tpbench::Stop::compute, "compute"},
                    {tpbench::Stop::other, "other"}, {tpbench::Stop::divisibility, "divisibility"},
                    {tpbench::Stop::ranks, "ranks"}, {tpbench::Stop::placement, "placement"},
                    {tpbench::Stop::memory, "memory"}, {tpbench::Stop::verification, "verification"},
-                   {tpbench::Stop::error, "error"}, {tpbench::Stop::watchdog, "watchdog"});
+                   {tpbench::Stop::error, "error"}, {tpbench::Stop::watchdog, "watchdog"},
+                   {tpbench::Stop::lost, "lost"});

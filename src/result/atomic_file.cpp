@@ -41,8 +41,8 @@ class TemporaryFile {
     }
   }
 
-  void flush_and_close() {
-    if (::fsync(descriptor_) != 0) fail(target_, "flush", errno);
+  void close(Flush flush) {
+    if (flush == Flush::yes && ::fsync(descriptor_) != 0) fail(target_, "flush", errno);
     // Network file systems report a full disk or a quota only here.
     const int closed = ::close(descriptor_);
     descriptor_ = -1;
@@ -72,12 +72,12 @@ void flush_folder(const std::filesystem::path& folder) {
 
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+void write_file_atomically(const std::filesystem::path& path, std::string_view text, Flush flush) {
   TemporaryFile file(path);
   file.write(text);
-  file.flush_and_close();
+  file.close(flush);
   file.rename();
-  flush_folder(path.parent_path());
+  if (flush == Flush::yes) flush_folder(path.parent_path());
 }
 
 }  // namespace tpbench

@@ -13,4 +13,8 @@ namespace tpbench {
 /// noise probe's single times, variables of the job.
 std::vector<JsonDifference> environment_differences(const Json& first, const Json& second);
 
+/// Takes out of `variables` of environment.json what names one job, its steps and ports, and says nothing of
+/// how anything was measured.
+void erase_job_variables(Json& variables);
+
 }  // namespace tpbench

@@ -7,23 +7,30 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <optional>
+#include <span>
 #include <stdexcept>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "measure/correlation.hpp"
 #include "result/atomic_file.hpp"
+#include "result/environment_difference.hpp"
 #include "result/json_difference.hpp"
 #include "result/read_text.hpp"
 #include "result/record_tables.hpp"
+#include "result/running.hpp"
 #include "result/scaling.hpp"
 #include "sweep/sweep.hpp"
 
@@ -84,7 +91,7 @@ void check_nothing_else_is_there(const fs::path& path) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string name = entry.path().filename().string();
-    const bool ours = name == ".lock" || name == "run.json" || name == "records" ||
+    const bool ours = name == ".lock" || name == "run.json" || name == kRunningFile || name == "records" ||
                       name.find(kTemporaryMark) != std::string::npos;
     if (!ours && !is_left_by_others(name)) others.push_back(name);
   }
@@ -111,6 +118,7 @@ void remove_leftovers(const fs::path& folder) {
 Json without_volatile_keys(Json environment) {
   if (environment.is_object()) {
     for (const std::string_view key : kVolatileKeys) environment.erase(std::string(key));
+    if (environment.contains("variables")) erase_job_variables(environment["variables"]);
   }
   if (environment.is_structured()) {
     for (Json& value : environment) value = without_volatile_keys(std::move(value));
@@ -145,10 +153,22 @@ void check_epochs(const Quantity& quantity, std::int64_t epochs, const char* nam
   }
 }
 
+// How many samples the interval counts; one more or less may come from processors that round differently.
+std::size_t check_effective_samples(const Summary& said, std::span<const double> judged, const char* name) {
+  if (!said.effective_samples) return judged.size();  // records of before took all to be independent
+  const std::size_t expected = effective_samples(judged);
+  const std::size_t least = std::min(expected, *said.effective_samples), most = std::max(expected, *said.effective_samples);
+  if (most - least > 1 || most > judged.size()) {
+    throw std::runtime_error(fmt::format("time_s.{}.effective_samples is {} and its samples say {}", name,
+                                         *said.effective_samples, expected));
+  }
+  return *said.effective_samples;
+}
+
 // What time_s says of a quantity must be what its samples say. A program that wrote shorter numbers did no
 // harm.
 void check_summary(const Quantity& quantity, const char* name) {
-  const Summary &said = quantity.summary, samples = summarise(quantity.samples_s);
+  const Summary &said = quantity.summary, samples = summarise(quantity.samples_s, quantity.samples_s.size());
   if (said.samples != samples.samples) {
     throw std::runtime_error(
         fmt::format("time_s.{}.samples is {} and there are {}", name, said.samples, samples.samples));
@@ -161,7 +181,9 @@ void check_summary(const Quantity& quantity, const char* name) {
   }
   // Several epochs are judged by their medians (docs/record.md, "Times").
   const bool by_epochs = quantity.epoch_medians_s.size() > 1;
-  const Summary middle = by_epochs ? summarise(quantity.epoch_medians_s) : samples;
+  const std::vector<double>& judged = by_epochs ? quantity.epoch_medians_s : quantity.samples_s;
+  const std::size_t effective = check_effective_samples(said, judged, name);
+  const Summary middle = summarise(judged, effective);
   // Of the largest sample: what is left of a step (`other`) may have a mean near 0 that is all rounding.
   const double tolerance = 1e-9 * std::max(std::abs(samples.min), std::abs(samples.max));
   const auto check = [&](const char* key, double value, double expected) {
@@ -347,7 +369,29 @@ ResultFolder ResultFolder::resume(const fs::path& path, const Json& resolved_swe
   remove_leftovers(path);
   remove_leftovers(path / "records");
   check_writable(path);
+  if (const auto left = settle_running(path))
+    log::warning(fmt::format("case {} was running when the earlier run ended: {}", left->id, left->reason.value_or("")));
   return folder;
+}
+
+void ResultFolder::settle(const fs::path& path, const std::string& reason,
+                          const std::function<std::string(const std::vector<Record>&)>& summarise) {
+  // The lock of a process that was killed goes with it, in its own time.
+  constexpr int kAttempts = 10;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::error_code error;
+    if (!fs::exists(path / kRunningFile, error)) return;
+    try {
+      ResultFolder folder(path);
+      if (settle_running(path, reason)) folder.write_summary(summarise(folder.read_records()));
+      return;
+    } catch (const UsageError&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    } catch (const std::exception& problem) {
+      log::warning(problem.what());
+      return;
+    }
+  }
 }
 
 ResultFolder::ResultFolder(fs::path path) : path_(std::move(path)) {

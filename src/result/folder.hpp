@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,6 +51,11 @@ class ResultFolder {
   /// The folder of an earlier run of the same sweep, rid of what an interrupted write left there. Throws
   /// UsageError when it holds no sweep or another one (each differing key is named); otherwise as `create`.
   static ResultFolder resume(const std::filesystem::path& path, const Json& resolved_sweep);
+
+  /// Where the run that wrote here is gone, and left a case running: makes the failed record of it, with
+  /// `reason`, and the summary. Nothing when another run has the folder or it is not seen from here.
+  static void settle(const std::filesystem::path& path, const std::string& reason,
+                     const std::function<std::string(const std::vector<Record>&)>& summarise);
 
   ResultFolder(ResultFolder&& other) noexcept;
   ResultFolder& operator=(ResultFolder&& other) noexcept;

@@ -26,7 +26,7 @@ inline constexpr int kRecordSchema = 2;
 enum class Status { ok, skipped, failed };
 
 /// What stopped a case that is not ok, as one word that programs can read; `reason` says it to people.
-enum class ReasonCode { combination, divisibility, ranks, placement, memory, verification, error, watchdog };
+enum class ReasonCode { combination, divisibility, ranks, placement, memory, verification, error, watchdog, lost };
 
 /// One timed quantity of a case: its samples, oldest first, and what they say.
 struct Quantity {
@@ -214,4 +214,4 @@ TPBENCH_ENUM_NAMES(tpbench::ReasonCode, {tpbench::ReasonCode::combination, "comb
                    {tpbench::ReasonCode::divisibility, "divisibility"}, {tpbench::ReasonCode::ranks, "ranks"},
                    {tpbench::ReasonCode::placement, "placement"}, {tpbench::ReasonCode::memory, "memory"},
                    {tpbench::ReasonCode::verification, "verification"}, {tpbench::ReasonCode::error, "error"},
-                   {tpbench::ReasonCode::watchdog, "watchdog"});
+                   {tpbench::ReasonCode::watchdog, "watchdog"}, {tpbench::ReasonCode::lost, "lost"});

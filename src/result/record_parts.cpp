@@ -22,10 +22,10 @@ Rows<Quantity> quantity_rows() {
       of_summary(
           "ci95", &Summary::ci95,
           {.meaning =
-               "low and high end of the median's exact nonparametric 95 % interval (order statistics); "
+               "low and high end of the median's nonparametric 95 % interval (order statistics); "
                "with several epochs over `epoch_medians`, as two passes differ more than one says",
            .unit = "s",
-           .null = "fewer than 6 values",
+           .null = "fewer than 6 effective samples",
            .column = "^_ci95_low_s ^_ci95_high_s"}),
       of_summary("mean", &Summary::mean, {.meaning = "over all samples", .unit = "s"}),
       of_summary("min", &Summary::min, {.meaning = "over all samples", .unit = "s"}),
@@ -33,6 +33,12 @@ Rows<Quantity> quantity_rows() {
       of_summary("p95", &Summary::p95, {.meaning = "quantile by linear interpolation", .unit = "s"}),
       of_summary("p99", &Summary::p99, {.meaning = "quantile by linear interpolation", .unit = "s"}),
       of_summary("samples", &Summary::samples, {.meaning = "how many", .column = "samples", .least = 1}),
+      of_summary("effective_samples", &Summary::effective_samples,
+                 {.meaning = "independent samples that `ci95` counts them as, since those that follow each other are "
+                             "alike; with several epochs of `epoch_medians`",
+                  .null = "a record of a tpbench that counted each sample as one",
+                  .least = 1,
+                  .since = 2}),
       of_summary(
           "outliers", &Summary::outliers,
           {.meaning =

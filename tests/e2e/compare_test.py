@@ -4,9 +4,8 @@ import csv
 import io
 import json
 import shutil
-import unittest
 
-from harness import FAULTY, SOURCE_DIR, E2eTest, read_records
+from harness import FAULTY, SOURCE_DIR, E2eTest, main, read_records
 
 SLEEP = "slow:ms=20"
 
@@ -261,4 +260,4 @@ class Export(WithFolders):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

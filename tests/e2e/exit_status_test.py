@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import unittest
 
-from harness import FAULTY, SOURCE_DIR, TPBENCH, E2eTest, environment, read_records
+from harness import FAULTY, SOURCE_DIR, TPBENCH, E2eTest, environment, main, read_records
 
 
 class BadUsage(E2eTest):
@@ -210,4 +210,4 @@ class Failed(E2eTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -3,7 +3,7 @@
 import pathlib
 import unittest
 
-from harness import FAULTY, E2eTest
+from harness import FAULTY, E2eTest, each, main
 
 
 def free_bytes():
@@ -28,22 +28,20 @@ class Verification(E2eTest):
         for collective in record["communication"]["collectives"]:
             self.assertIsNone(collective["algbw_gb_per_s"])
 
-    def test_wrong_shard_on_one_rank(self):
-        for rank in (0, 1):
-            with self.subTest(rank=rank):
-                self.setUp()
-                job, records = self.run_wrong(f"wrong_weight:rank={rank}:case=2")
-                self.assert_wrong(records["column_linear"])
-                self.assertEqual((records["row_linear"]["status"], records["mlp"]["status"]), ("ok", "ok"))
-                self.assertIn("relative error", job.stdout)
+    @each(0, 1)
+    def test_wrong_shard_on_one_rank(self, rank):
+        job, records = self.run_wrong(f"wrong_weight:rank={rank}:case=2")
+        self.assert_wrong(records["column_linear"])
+        self.assertEqual((records["row_linear"]["status"], records["mlp"]["status"]), ("ok", "ok"))
+        self.assertIn("relative error", job.stdout)
 
-    def test_wrong_collective(self):
-        for fault in ("wrong_sum:rank=1", "no_collective"):
-            for workload in ("all_reduce", "all_gather", "reduce_scatter", "column_linear", "row_linear", "mlp"):
-                with self.subTest(fault=fault, workload=workload):
-                    self.setUp()
-                    _, records = self.run_wrong(fault, workload=workload)
-                    self.assert_wrong(records[workload])
+    @each("wrong_sum:rank=1", "no_collective")
+    def test_wrong_collective(self, fault):
+        workloads = ["all_reduce", "all_gather", "reduce_scatter", "column_linear", "row_linear", "mlp"]
+        _, records = self.run_wrong(fault, workload=workloads)
+        self.assertEqual(sorted(records), sorted(workloads))
+        for record in records.values():
+            self.assert_wrong(record)
 
     def test_gemm_that_does_nothing(self):
         _, records = self.run_wrong("no_gemm", workload=["gemm", "row_linear"], tp_degree=1)
@@ -51,15 +49,13 @@ class Verification(E2eTest):
             self.assert_wrong(record)
             self.assertIn("not a number", record["reason"])
 
-    def test_failure_in_one_epoch_fails_the_case(self):
-        # With two cases in the given order, the first of the second epoch is the third case of a rank.
-        for case in (1, 3):
-            with self.subTest(case=case):
-                self.setUp()
-                _, records = self.run_wrong(f"wrong_weight:rank=1:case={case}", workload=["row_linear", "mlp"],
-                                            measure={"order": "given", "epochs": 2})
-                self.assert_wrong(records["row_linear"])
-                self.assertEqual(records["mlp"]["status"], "ok")
+    # With two cases in the given order, the first of the second epoch is the third case of a rank.
+    @each(1, 3)
+    def test_failure_in_one_epoch_fails_the_case(self, case):
+        _, records = self.run_wrong(f"wrong_weight:rank=1:case={case}", workload=["row_linear", "mlp"],
+                                    measure={"order": "given", "epochs": 2})
+        self.assert_wrong(records["row_linear"])
+        self.assertEqual(records["mlp"]["status"], "ok")
 
     def test_without_verification_nothing_is_claimed(self):
         self.run_tpbench("--config", self.sweep(), "--output", "out", "--no-verify", program=FAULTY,
@@ -87,19 +83,16 @@ class OneRankFails(E2eTest):
         self.assertEqual((failed["status"], failed["reason_code"]), ("failed", "error"), failed["reason"])
         self.assertRegex(failed["reason"], r"rank 1: .*\b3\.4\d? GB\b")
 
-    def test_exception_where_ranks_can_agree(self):
-        for place in ("setup", "fill"):
-            for what in ("case_error", "bad_alloc"):
-                with self.subTest(place=place, what=what):
-                    self.setUp()
-                    sweep = self.sweep(workload=["row_linear", "mlp"], tp_degree=2, measure={"order": "given"})
-                    self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=1, program=FAULTY,
-                                     TPBENCH_TEST_FAULT=f"throw:rank=1:case=1:at={place}:what={what}")
-                    by_workload = {r["case"]["workload"]: r for r in
-                                   self.assert_valid(self.folder / "out", cases=2).values()}
-                    self.assertEqual(by_workload["row_linear"]["status"], "failed")
-                    self.assertIn("rank 1: ", by_workload["row_linear"]["reason"])
-                    self.assertEqual(by_workload["mlp"]["status"], "ok")
+    @each(("setup", "case_error"), ("setup", "bad_alloc"), ("fill", "case_error"), ("fill", "bad_alloc"))
+    def test_exception_where_ranks_can_agree(self, place, what):
+        sweep = self.sweep(workload=["row_linear", "mlp"], tp_degree=2, measure={"order": "given"})
+        self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=1, program=FAULTY,
+                         TPBENCH_TEST_FAULT=f"throw:rank=1:case=1:at={place}:what={what}")
+        by_workload = {r["case"]["workload"]: r for r in
+                       self.assert_valid(self.folder / "out", cases=2).values()}
+        self.assertEqual(by_workload["row_linear"]["status"], "failed")
+        self.assertIn("rank 1: ", by_workload["row_linear"]["reason"])
+        self.assertEqual(by_workload["mlp"]["status"], "ok")
 
     def test_exception_before_a_collective_of_verification(self):
         sweep = self.sweep(workload=["row_linear", "mlp"], tp_degree=2, measure={"order": "given"})
@@ -109,22 +102,20 @@ class OneRankFails(E2eTest):
         self.assertEqual((records["row_linear"]["status"], records["row_linear"]["reason_code"]), ("failed", "error"))
         self.assertEqual(records["mlp"]["status"], "ok")
 
-    def test_exception_in_a_timed_step_ends_the_job(self):
-        for rank in (0, 1):
-            with self.subTest(rank=rank):
-                self.setUp()
-                sweep = self.sweep(workload=["row_linear", "mlp"], tp_degree=2, measure={"order": "given"})
-                job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=1, program=FAULTY,
-                                       TPBENCH_TEST_FAULT=f"throw:rank={rank}:case=2:step=7")
-                self.assertRegex(job.stderr, rf"case mlp-\S+ cannot be ended in order on rank {rank}: ")
-                self.assertIn("go on with --resume out", job.stderr)
-                records = self.assert_valid(self.folder / "out")
-                self.assertEqual([r["status"] for id, r in records.items() if id.startswith("row_linear")], ["ok"])
-                if rank == 0:
-                    self.assertEqual([r["reason_code"] for id, r in records.items() if id.startswith("mlp")], ["error"])
-                self.run_tpbench("--resume", "out", ranks=2)
-                self.assert_all(self.assert_valid(self.folder / "out", cases=2), "ok")
+    @each(0, 1)
+    def test_exception_in_a_timed_step_ends_the_job(self, rank):
+        sweep = self.sweep(workload=["row_linear", "mlp"], tp_degree=2, measure={"order": "given"})
+        job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=1, program=FAULTY,
+                               TPBENCH_TEST_FAULT=f"throw:rank={rank}:case=2:step=7")
+        self.assertRegex(job.stderr, rf"case mlp-\S+ cannot be ended in order on rank {rank}: ")
+        self.assertIn("go on with --resume out", job.stderr)
+        records = self.assert_valid(self.folder / "out")
+        self.assertEqual([r["status"] for id, r in records.items() if id.startswith("row_linear")], ["ok"])
+        if rank == 0:
+            self.assertEqual([r["reason_code"] for id, r in records.items() if id.startswith("mlp")], ["error"])
+        self.run_tpbench("--resume", "out", ranks=2)
+        self.assert_all(self.assert_valid(self.folder / "out", cases=2), "ok")
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

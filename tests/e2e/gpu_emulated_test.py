@@ -4,9 +4,8 @@ import json
 import os
 import pathlib
 import subprocess
-import unittest
 
-from harness import TPBENCH, E2eTest, environment
+from harness import TPBENCH, E2eTest, environment, main
 
 PLUGIN = pathlib.Path(os.environ["TPBENCH_EMULATED_PLUGIN"])
 LAYERS = ["gemm", "column_linear", "row_linear", "mlp", "attention", "block"]
@@ -204,4 +203,4 @@ class RealPlugin(E2eTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

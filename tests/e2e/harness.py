@@ -1,5 +1,6 @@
 """What the end-to-end tests share: starting tpbench as a user would, finding its ranks, holding its results up."""
 
+import concurrent.futures
 import csv
 import json
 import os
@@ -119,8 +120,50 @@ def without_scaling(record):
     return rest
 
 
+def each(*cases):
+    """Makes of a method of an E2eTest one test for each case: what it takes beside `self`, one thing or a tuple."""
+    def mark(method):
+        method.cases = [case if isinstance(case, tuple) else (case,) for case in cases]
+        return method
+    return mark
+
+
+class SideBySide(unittest.TestSuite):
+    """Runs several tests at a time, two for each processor: they wait more than they compute, for limits, signals and
+    starts of mpirun."""
+
+    def run(self, result, debug=False):
+        with concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count()) as pool:
+            list(pool.map(lambda test: test(result), tests_of(self)))
+        return result
+
+
+def tests_of(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from tests_of(test)
+        else:
+            yield test
+
+
+def main():
+    """unittest.main() for tests that do not mind each other."""
+    loader = unittest.TestLoader()
+    loader.suiteClass = SideBySide
+    unittest.main(testLoader=loader)
+
+
 class E2eTest(unittest.TestCase):
     maxDiff = None
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        for name, method in list(vars(cls).items()):
+            if not hasattr(method, "cases"):
+                continue
+            delattr(cls, name)
+            for case in method.cases:
+                setattr(cls, "_".join(map(str, (name, *case))), lambda self, method=method, case=case: method(self, *case))
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tpbench-e2e-"))

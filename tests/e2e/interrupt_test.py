@@ -3,9 +3,8 @@
 import random
 import signal
 import time
-import unittest
 
-from harness import E2eTest, read_records
+from harness import E2eTest, each, main, read_records
 
 
 class Interrupt(E2eTest):
@@ -18,18 +17,16 @@ class Interrupt(E2eTest):
         time.sleep(0.3)
         return job, read_records(self.folder / "out")
 
-    def test_alone(self):
-        for number, words in ((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")):
-            with self.subTest(words):
-                self.setUp()
-                job, before = self.start_and_wait_for_the_long_case(ranks=None, degree=1)
-                job.process.send_signal(number)
-                job.wait()
-                self.assertEqual(job.status, 130, job.stderr)
-                self.assertRegex(job.stderr, rf"interrupted by {words}; case mlp-h512-\S+ is abandoned")
-                self.assertIn("finished records stay in out; go on with --resume out", job.stderr)
-                self.assertEqual(job.stdout, "")
-                self.assert_unchanged(before)
+    @each((signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"))
+    def test_alone(self, number, words):
+        job, before = self.start_and_wait_for_the_long_case(ranks=None, degree=1)
+        job.process.send_signal(number)
+        job.wait()
+        self.assertEqual(job.status, 130, job.stderr)
+        self.assertRegex(job.stderr, rf"interrupted by {words}; case mlp-h512-\S+ is abandoned")
+        self.assertIn("finished records stay in out; go on with --resume out", job.stderr)
+        self.assertEqual(job.stdout, "")
+        self.assert_unchanged(before)
 
     def test_hint_is_one_that_a_shell_takes(self):
         self.sweep(measure={"min_samples": 1000000, "max_samples": 1000000, "max_seconds": 600}, batch_size=[1, 2])
@@ -64,31 +61,27 @@ class Interrupt(E2eTest):
                 self.assertEqual(job.status, 130, job.stderr)
                 self.assert_all(self.assert_valid(folder), "ok")
 
-    def test_one_rank_alone(self):
+    @each(0, 2)
+    def test_one_rank_alone(self, rank):
         """The launcher ends the others: who was meant must say so."""
-        for rank in (0, 2):
-            with self.subTest(rank=rank):
-                self.setUp()
-                job, before = self.start_and_wait_for_the_long_case(ranks=3, degree=2)
-                job.signal_rank(rank, signal.SIGTERM)
-                job.wait()
-                self.assertEqual(job.status, 130, job.stderr)
-                self.assertEqual(job.stderr.count("interrupted by SIGTERM; case mlp-h512-"), 1, job.stderr)
-                self.assertEqual(job.stderr.count("go on with --resume out"), 1, job.stderr)
-                self.assert_unchanged(before)
+        job, before = self.start_and_wait_for_the_long_case(ranks=3, degree=2)
+        job.signal_rank(rank, signal.SIGTERM)
+        job.wait()
+        self.assertEqual(job.status, 130, job.stderr)
+        self.assertEqual(job.stderr.count("interrupted by SIGTERM; case mlp-h512-"), 1, job.stderr)
+        self.assertEqual(job.stderr.count("go on with --resume out"), 1, job.stderr)
+        self.assert_unchanged(before)
 
-    def test_under_mpirun(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with self.subTest(number):
-                self.setUp()
-                job, before = self.start_and_wait_for_the_long_case(ranks=2, degree=2)
-                job.process.send_signal(number)
-                job.wait()
-                self.assertNotEqual(job.status, 0)
-                self.assertNotIn("has died", job.stderr)
-                self.assertEqual(job.rank_pids(), {})
-                self.assert_unchanged(before)
+    @each(signal.SIGINT, signal.SIGTERM)
+    def test_under_mpirun(self, number):
+        job, before = self.start_and_wait_for_the_long_case(ranks=2, degree=2)
+        job.process.send_signal(number)
+        job.wait()
+        self.assertNotEqual(job.status, 0)
+        self.assertNotIn("has died", job.stderr)
+        self.assertEqual(job.rank_pids(), {})
+        self.assert_unchanged(before)
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -1,8 +1,7 @@
 """Whole layers: training, sequence parallelism, decoding, models, on every algorithm of one host."""
 
-import unittest
 
-from harness import E2eTest
+from harness import E2eTest, main
 
 HALVES = ["forward_compute", "backward_compute", "forward_communication", "backward_communication"]
 TRAINED = ["column_linear", "row_linear", "mlp", "attention", "block"]
@@ -112,4 +111,4 @@ class Layers(E2eTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -5,9 +5,8 @@ import random
 import re
 import signal
 import time
-import unittest
 
-from harness import FAULTY, E2eTest, read_records, without_scaling
+from harness import FAULTY, E2eTest, each, main, read_records, without_scaling
 
 # Two quick cases, one that takes seconds, one more quick one; in this order.
 LONG_SWEEP = dict(workload="mlp", hidden_size=[48, 512], batch_size=64, tp_degree=[1, 2],
@@ -20,7 +19,7 @@ class LostRank(E2eTest):
         self.sweep(**LONG_SWEEP | keys)
         job = self.start("--config", "sweep.json", "--output", "out", *arguments, ranks=2)
         self.wait_for_records(job, self.folder / "out", 2)
-        time.sleep(0.3)  # into the sampling of the long case
+        time.sleep(1.5)  # into the sampling of the long case, with other tests beside it
         self.before = read_records(self.folder / "out")
         return job
 
@@ -40,28 +39,21 @@ class LostRank(E2eTest):
             self.assertNotIn(f"{id}: step", job.stderr)
         self.assertIn(f"2 of {cases} cases are finished already", job.stderr)
 
-    def test_killed(self):
-        for rank, algorithm in ((1, "mpi"), (0, "mpi"), (1, "shm"), (0, "shm")):
-            with self.subTest(rank=rank, algorithm=algorithm):
-                self.setUp()
-                job = self.start_and_wait_for_the_long_case(algorithm=algorithm)
-                job.signal_rank(rank, signal.SIGKILL)
-                job.wait()
-                self.assertNotEqual(job.status, 0)
-                self.assertRegex(job.stderr, rf"case mlp-h512-\S+ is \S+: .*rank {rank} \(process \d+ on \S+\) has died in "
-                                             r"\w+ of sampling step \d+")
-                self.assertEqual(len(re.findall("has died", job.stderr)), 1 + job.stderr.count("a rank has died"))
-                self.assertIn("finished records stay in out; go on with --resume out", job.stderr)
-                self.assert_finished_stay(self.assert_valid(self.folder / "out", temporaries=rank == 0))
-                self.assert_resume_finishes()
+    @each((1, "mpi"), (0, "mpi"), (1, "shm"), (0, "shm"))
+    def test_killed(self, rank, algorithm):
+        job = self.start_and_wait_for_the_long_case(algorithm=algorithm)
+        job.signal_rank(rank, signal.SIGKILL)
+        job.wait()
+        self.assertNotEqual(job.status, 0)
+        self.assertRegex(job.stderr, rf"case mlp-h512-\S+ is \S+: .*rank {rank} \(process \d+ on \S+\) has died in "
+                                     r"\w+ of sampling step \d+")
+        self.assertEqual(len(re.findall("has died", job.stderr)), 1 + job.stderr.count("a rank has died"))
+        self.assertIn("finished records stay in out; go on with --resume out", job.stderr)
+        self.assert_finished_stay(self.assert_valid(self.folder / "out", temporaries=rank == 0))
+        self.assert_resume_finishes()
 
-    def test_stopped(self):
-        for algorithm in ("mpi", "shm"):
-            with self.subTest(algorithm=algorithm):
-                self.setUp()
-                self.check_stopped(algorithm)
-
-    def check_stopped(self, algorithm):
+    @each("mpi", "shm")
+    def test_stopped(self, algorithm):
         job = self.start_and_wait_for_the_long_case("--watchdog", "3", algorithm=algorithm)
         job.signal_rank(1, signal.SIGSTOP)
         job.wait()
@@ -90,32 +82,25 @@ class LostRank(E2eTest):
         self.assert_finished_stay(self.assert_valid(self.folder / "out", temporaries=True))
         self.assert_resume_finishes()
 
-    def test_stopped_anywhere(self):
+    @each(0, 1, 2, 3)
+    def test_stopped_anywhere(self, round):
         """Rank 0 writes files for much of a sweep of tiny cases: it must be missed there too."""
-        seed = 20
-        moments = random.Random(seed)
+        moments = random.Random(20 + round)
         self.sweep(workload=["row_linear", "mlp", "all_reduce"], tp_degree=[1, 2], batch_size=list(range(1, 60)))
-        for round in range(4):
-            with self.subTest(round=round, seed=seed):
-                job = self.start("--config", "sweep.json", "--output", f"out{round}", "--watchdog", "1", ranks=2)
-                self.wait_for_records(job, self.folder / f"out{round}", 3)
-                time.sleep(moments.uniform(0, 0.5))
-                before = read_records(self.folder / f"out{round}")
-                job.signal_rank(round % 2, signal.SIGSTOP)
-                job.wait()
-                self.assertNotEqual(job.status, 0)
-                self.assertRegex(job.stderr, rf"is given up: .*rank {round % 2} \(process \d+ on \S+\) is stopped in")
-                after = self.assert_valid(self.folder / f"out{round}", temporaries=True)
-                for id, record in before.items():
-                    self.assertEqual(without_scaling(after[id]), without_scaling(record))
+        job = self.start("--config", "sweep.json", "--output", "out", "--watchdog", "1", ranks=2)
+        self.wait_for_records(job, self.folder / "out", 3)
+        time.sleep(moments.uniform(0, 0.5))
+        before = read_records(self.folder / "out")
+        job.signal_rank(round % 2, signal.SIGSTOP)
+        job.wait()
+        self.assertNotEqual(job.status, 0)
+        self.assertRegex(job.stderr, rf"is given up: .*rank {round % 2} \(process \d+ on \S+\) is stopped in")
+        after = self.assert_valid(self.folder / "out", temporaries=True)
+        for id, record in before.items():
+            self.assertEqual(without_scaling(after[id]), without_scaling(record))
 
-    def test_hangs_in_compute(self):
-        for algorithm in ("mpi", "shm"):
-            with self.subTest(algorithm=algorithm):
-                self.setUp()
-                self.check_hangs_in_compute(algorithm)
-
-    def check_hangs_in_compute(self, algorithm):
+    @each("mpi", "shm")
+    def test_hangs_in_compute(self, algorithm):
         """The other rank spins in its collective, in which the watchdog must find it."""
         self.sweep(**LONG_SWEEP | {"algorithm": algorithm})
         job = self.start("--config", "sweep.json", "--output", "out", "--watchdog", "2", ranks=2, program=FAULTY,
@@ -148,4 +133,4 @@ class LostRank(E2eTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

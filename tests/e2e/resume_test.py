@@ -3,9 +3,8 @@
 import json
 import random
 import time
-import unittest
 
-from harness import E2eTest, read_records, without_scaling
+from harness import E2eTest, main, read_records, without_scaling
 
 
 class KilledAtRandom(E2eTest):
@@ -212,4 +211,4 @@ class TwoAtOnce(E2eTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

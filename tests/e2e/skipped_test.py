@@ -1,8 +1,7 @@
 """Cases that cannot run here become skipped records that say what would work; the sweep goes on."""
 
-import unittest
 
-from harness import E2eTest
+from harness import E2eTest, main
 
 
 class Skipped(E2eTest):
@@ -65,4 +64,4 @@ class Skipped(E2eTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

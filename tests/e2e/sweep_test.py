@@ -5,9 +5,8 @@ import io
 import json
 import pathlib
 import subprocess
-import unittest
 
-from harness import MPIRUN, TPBENCH, E2eTest, environment, read_records
+from harness import MPIRUN, TPBENCH, E2eTest, environment, main, read_records
 
 LAYERS = ["gemm", "all_reduce", "all_gather", "reduce_scatter", "column_linear", "row_linear", "mlp"]
 
@@ -194,4 +193,4 @@ class Options(E2eTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

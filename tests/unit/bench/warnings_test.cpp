@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "base/build_info.hpp"
@@ -231,6 +232,27 @@ TEST(Warnings, Loopback) {
   for (std::string& boot : machine.facts.machine_of) boot = "one kernel";
   machine.facts.cores_of.assign(8, 16);
   EXPECT_HAS(machine.only("loopback"), "2 host names are one running machine");
+}
+
+TEST(Warnings, SaysWhySamplingDidNotConverge) {
+  Quiet launch(2);
+  launch.record.converged = false;
+  std::vector<double>& samples = launch.record.time->step.samples_s;
+  const auto message = [&](std::size_t count, auto value_of) {
+    samples.clear();
+    for (std::size_t i = 0; i < count; ++i) samples.push_back(value_of(static_cast<double>(i)));
+    launch.record.time->step.summary = summarise(samples);
+    return launch.only("not_converged");
+  };
+  EXPECT_EQ(message(5, [](double) { return 1e-3; }), "5 samples are too few for an interval: raise measure.max_seconds");
+  EXPECT_EQ(message(8, [](double) { return 1e-3; }),
+            "8 samples cannot tell whether they are independent: raise measure.max_seconds");
+  EXPECT_EQ(message(200, [](double i) { return 1e-3 + 1e-6 * i; }),
+            "neighbouring samples are alike: 200 are worth 1 independent, too few for an interval: raise "
+            "measure.max_samples, or use a quieter machine");
+  EXPECT_EQ(message(200, [](double i) { return std::fmod(i, 2) < 1 ? 1e-3 : 2e-3; }),
+            "the step's interval is 33.3 % of its median after 200 samples: raise measure.max_samples or use a quieter "
+            "machine");
 }
 
 TEST(Warnings, NothingOfTimesForACaseWithoutAny) {

@@ -120,6 +120,10 @@ TEST(CommandLine, RefusesWhatItCannotMean) {
   expect_refused({"export", "a", "b", "--to", "csv"});
   expect_refused({"export", "a", "--to", "xlsx"});
   expect_refused({"--config", "a.json", "--output", "x", "--resume", "y"});
+  expect_refused({"--config", "a.json", "--output", "x", "--continue", "y"});
+  expect_refused({"--config", "a.json", "--resume", "x", "--continue", "y"});
+  expect_refused({"--continue", "y"});
+  expect_refused({"--config", "a.json", "--continue", ""});
   expect_refused({"--config", "a.json", "--quiet", "--verbose"});
   for (const char* format : {"2", "Table", "xml", ""})
     expect_refused({"--config", "a.json", "--format", format});

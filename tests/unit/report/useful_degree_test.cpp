@@ -99,7 +99,7 @@ TEST(UsefulDegree, DoubtsEveryDegreeWhoseIntervalSpansTheFloor) {
       find_one({base(), with_efficiency(2, 0.2), with_efficiency(4, 0.48, 0.2), with_efficiency(8, 0.1)});
   EXPECT_EQ(behind.degree, 1);
   EXPECT_EQ(behind.doubtful, std::vector<std::int64_t>{4});
-  EXPECT_NE(behind.sentence.find(" Not certain: the efficiency of TP 4 is from 0.40 to 0.60."), std::string::npos)
+  EXPECT_NE(behind.sentence.find(" Not certain: the efficiency of TP 4 is from 0.39 to 0.62."), std::string::npos)
       << behind.sentence;
 
   const UsefulDegree under =
@@ -107,14 +107,14 @@ TEST(UsefulDegree, DoubtsEveryDegreeWhoseIntervalSpansTheFloor) {
   EXPECT_EQ(under.degree, 8);
   EXPECT_EQ(under.below_floor, std::vector<std::int64_t>{4});
   EXPECT_EQ(under.doubtful, (std::vector<std::int64_t>{2, 4}));
-  EXPECT_EQ(under.doubt, "the efficiency of TP 2 is from 0.43 to 0.65 and that of TP 4 from 0.40 to 0.60");
+  EXPECT_EQ(under.doubt, "the efficiency of TP 2 is from 0.42 to 0.67 and that of TP 4 from 0.39 to 0.62");
 
   Record unknown = with_efficiency(4, 0.3);
   unknown.time->step.summary.ci95.reset();
   const UsefulDegree both = find_one({base(), with_efficiency(2, 0.52, 0.2), unknown, with_efficiency(8, 0.1)});
   EXPECT_EQ(both.doubtful, (std::vector<std::int64_t>{2, 4}));
   EXPECT_EQ(both.doubt,
-            "the efficiency of TP 2 is from 0.43 to 0.65; there are too few independent samples for an interval of TP "
+            "the efficiency of TP 2 is from 0.42 to 0.67; there are too few independent samples for an interval of TP "
             "4");
 }
 

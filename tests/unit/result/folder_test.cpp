@@ -318,6 +318,43 @@ TEST_F(FolderTest, RecordsThatContradictThemselvesAreLeftOut) {
   EXPECT_EQ(write(other_samples), 0U);
 }
 
+// Samples of a machine that is slow for a while and fast for a while.
+TEST_F(FolderTest, IntervalsAreCheckedByTheRuleThatMadeThem) {
+  Record record = record_;
+  std::vector<double>& samples = record.time->step.samples_s;
+  samples.resize(60);
+  for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = (i / 10 % 2 == 0 ? 1.0 : 1.2) + 1e-4 * static_cast<double>(i);
+  record.time->step.epoch_medians_s = {summarise(samples).median};
+  for (auto part : {&TimeResult::compute, &TimeResult::communication, &TimeResult::wait, &TimeResult::other}) {
+    Quantity& quantity = (*record.time).*part;
+    quantity.samples_s.resize(60, quantity.samples_s[0]);
+    quantity.summary = summarise(quantity.samples_s);
+  }
+  const fs::path file = root_ / (record_.id + ".json");
+  const auto complaint = [&](const Summary& summary, bool with_key) {
+    record.time->step.summary = summary;
+    Json document = record_to_json(record);
+    if (!with_key) document["time_s"]["step"].erase("effective_samples");
+    std::ofstream(file) << document.dump();
+    try {
+      read_record(file);
+    } catch (const std::runtime_error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const Summary now = summarise(samples), before = summarise(samples, samples.size());
+  ASSERT_LT(*now.effective_samples, 20U);
+  ASSERT_NE(now.ci95, before.ci95);
+  EXPECT_EQ(complaint(now, true), "");
+  EXPECT_EQ(complaint(before, false), "") << "older records counted every sample as one";
+  EXPECT_NE(complaint(now, false).find("time_s.step.ci95"), std::string::npos);
+  EXPECT_NE(complaint(before, true).find("time_s.step.effective_samples is 60 and its samples say"), std::string::npos);
+  Summary mixed = before;
+  mixed.effective_samples = now.effective_samples;
+  EXPECT_NE(complaint(mixed, true).find("time_s.step.ci95"), std::string::npos);
+}
+
 TEST_F(FolderTest, WhatWasChangedByHandIsNamed) {
   const fs::path file = root_ / (record_.id + ".json");
   const auto complaint = [&](const char* pointer, const Json& value) {
@@ -329,7 +366,7 @@ TEST_F(FolderTest, WhatWasChangedByHandIsNamed) {
   std::ofstream(file) << record_to_json(record_).dump();
   EXPECT_NO_THROW(read_record(file));
   for (const char* quantity : {"step", "compute", "communication", "wait", "other"}) {
-    for (const char* key : {"median", "mean", "min", "max", "p95", "p99", "samples", "outliers", "ci95/1"}) {
+    for (const char* key : {"median", "mean", "min", "max", "p95", "p99", "samples", "outliers", "ci95/1", "effective_samples"}) {
       const std::string pointer = std::string("/time_s/") + quantity + '/' + key;
       const std::string said = complaint(pointer.c_str(), 7);
       EXPECT_EQ(said.find(std::string("time_s.") + quantity + '.' + std::string(key).substr(0, 4)), 0U)

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <fstream>
 #include <functional>
 #include <string>
@@ -149,7 +151,10 @@ void expect_every_key_required(Json& record, Json& object) {
   for (const std::string& key : keys) {
     const Json copy = object;
     object.erase(key);
-    EXPECT_EQ(is_valid(record), &object == &record && is_newer(key)) << key;
+    // Nested keys that a later schema brought, by name.
+    static const std::set<std::string> kNewerInside = {"effective_samples", "head_dim", "wait_mean"};
+    const bool newer = &object == &record ? is_newer(key) : kNewerInside.contains(key);
+    EXPECT_EQ(is_valid(record), newer) << key;
     object = copy;
     if (object[key].is_object() && key != "phases_s") expect_every_key_required(record, object[key]);
   }
