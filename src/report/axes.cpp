@@ -1,5 +1,7 @@
 #include "report/axes.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -67,10 +69,22 @@ std::vector<const CaseField*> varying_fields(std::span<const Case> cases) {
   return fields;
 }
 
-std::string field_text(const CaseField& field, const Case& point) {
-  const Json value = field.get(point);
-  if (value.is_null()) return "-";
-  return value.is_string() ? value.get<std::string>() : value.dump();
+std::string field_text(const CaseField& field, const Case& point) { return text_of(axis_value(field, point)); }
+
+Section::Column axis_column(const CaseField& axis, const Case& any) {
+  return {std::string(axis.title), axis.get(any).is_number() ? Align::right : Align::left, std::string(axis.key)};
+}
+
+std::string shared_fields(std::span<const Case> cases) {
+  std::string text = "All cases:";
+  for (const CaseField& field : case_fields()) {
+    std::set<std::string> values;
+    for (const Case& point : cases) {
+      if (!field.get(point).is_null()) values.insert(field_text(field, point));
+    }
+    if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());
+  }
+  return text;
 }
 
 bool comes_before(const Case& first, const Case& second) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "report/document.hpp"
 #include "result/record.hpp"
 #include "sweep/case.hpp"
 
@@ -16,6 +17,13 @@ std::vector<const CaseField*> varying_fields(std::span<const Case> cases);
 
 /// A field's value for people: text without quotes, "-" for null.
 std::string field_text(const CaseField& field, const Case& point);
+
+/// The column of an axis, and a case's value in it.
+Section::Column axis_column(const CaseField& axis, const Case& any);
+inline Value axis_value(const CaseField& axis, const Case& point) { return axis.get(point); }
+
+/// "All cases: workload=mlp pass=forward ...": the fields of a case that have one value in all of them.
+std::string shared_fields(std::span<const Case> cases);
 
 /// Strict weak order of the sweep's axes: workloads as the catalog lists them, then the other fields as in
 /// the record; tp_degree last, so that the degrees of one layer stand together.

@@ -1,9 +1,11 @@
 // What programs read of a comparison: CSV and JSON.
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "base/json.hpp"
+#include "report/axes.hpp"
 #include "report/compare_render.hpp"
-#include "report/csv.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
@@ -51,26 +53,14 @@ Json reason_or_null(const Record* record) {
   return record == nullptr ? Json(nullptr) : json_or_null(record->reason);
 }
 
-// ---- csv
+// ---- the table
 
-void add_case_cells(std::vector<Json>& cells, const Comparison& comparison, const Record* base,
-                    const Record* other) {
+Section::Row table_row(const Comparison& comparison, const Record* base, const Record* other) {
   const Record& any = base != nullptr ? *base : *other;
-  cells = {comparison.base.path(), comparison.other.path(), any.id,
-           status_or_absent(base), status_or_absent(other), reason_or_null(base),
-           reason_or_null(other)};
-  for (const CaseField& field : case_fields()) cells.push_back(field.get(any.point));
-}
-
-std::vector<Json> csv_heading() {
-  std::vector<Json> cells = {"base",         "other",       "id",          "base_status",
-                             "other_status", "base_reason", "other_reason"};
-  for (const CaseField& field : case_fields()) cells.emplace_back(field.key);
-  for (const ComparedQuantity& quantity : kComparedQuantities) {
-    for (const CellField& field : kCellFields)
-      cells.emplace_back(std::string(quantity.name) + '_' + field.name);
-  }
-  return cells;
+  Section::Row row = {{comparison.base.path(), comparison.other.path(), any.id, status_or_absent(base),
+                       status_or_absent(other), reason_or_null(base), reason_or_null(other)}};
+  for (const CaseField& field : case_fields()) row.cells.push_back(axis_value(field, any.point));
+  return row;
 }
 
 // ---- json
@@ -185,24 +175,31 @@ Json comparison_to_json(const Comparison& comparison) {
 
 }  // namespace
 
-std::string compare_csv(std::span<const Comparison> comparisons) {
-  std::string text = csv_line(csv_heading());
-  std::vector<Json> cells;
+Section compare_table(std::span<const Comparison> comparisons) {
+  Section table;
+  const auto add_column = [&](std::string key) { table.columns.push_back({.key = std::move(key)}); };
+  for (const char* key :
+       {"base", "other", "id", "base_status", "other_status", "base_reason", "other_reason"})
+    add_column(key);
+  for (const CaseField& field : case_fields()) add_column(std::string(field.key));
+  for (const ComparedQuantity& quantity : kComparedQuantities) {
+    for (const CellField& field : kCellFields) add_column(fmt::format("{}_{}", quantity.name, field.name));
+  }
   for (const Comparison& comparison : comparisons) {
     for (const ComparedCase& compared : comparison.cases) {
-      add_case_cells(cells, comparison, compared.base, compared.other);
+      Section::Row row = table_row(comparison, compared.base, compared.other);
       for (const Cell& cell : compared.cells) {
-        for (const CellField& field : kCellFields) cells.push_back(field.get(cell));
+        for (const CellField& field : kCellFields) row.cells.emplace_back(field.get(cell));
       }
-      text += csv_line(cells);
+      table.rows.push_back(std::move(row));
     }
     for (const UnmatchedCase& pair : comparison.unmatched) {
-      add_case_cells(cells, comparison, pair.base, pair.other);
-      cells.resize(cells.size() + kComparedQuantities.size() * std::size(kCellFields));
-      text += csv_line(cells);
+      Section::Row row = table_row(comparison, pair.base, pair.other);
+      row.cells.resize(table.columns.size());
+      table.rows.push_back(std::move(row));
     }
   }
-  return text;
+  return table;
 }
 
 std::string compare_json(std::span<const Comparison> comparisons) {

@@ -9,7 +9,6 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
-#include "report/common_text.hpp"
 #include "report/compare_render.hpp"
 #include "report/document.hpp"
 #include "result/scaling.hpp"
@@ -17,19 +16,11 @@
 namespace tpbench {
 namespace {
 
-using Align = TextTable::Align;
-using Row = std::vector<std::string>;
+using Cells = std::vector<Value>;
 
 constexpr std::size_t kLongestValue = 60;  // of an environment's value in a table
 
 // ---- cells
-
-// As many digits as a difference needs: 1.02, 5.31, 12.4, 173.
-std::string ratio_text(double ratio) {
-  return ratio < 9.995   ? fmt::format("{:.2f}", ratio)
-         : ratio < 99.95 ? fmt::format("{:.1f}", ratio)
-                         : fmt::format("{:.0f}", ratio);
-}
 
 std::string verdict_text(const Cell& cell) {
   switch (cell.verdict) {
@@ -48,13 +39,9 @@ std::string verdict_text(const Cell& cell) {
 }
 
 // A time of 0 is a part that the case does not have.
-std::string time_text(double seconds) { return seconds == 0 ? "-" : format_seconds(seconds); }
+Value time_of(double seconds) { return seconds == 0 ? Value() : Value(seconds, Kind::seconds); }
 
-std::string ratio_text(const std::optional<double>& ratio) { return ratio ? ratio_text(*ratio) : "-"; }
-
-std::string interval_text(const std::optional<std::array<double, 2>>& ci95) {
-  return ci95 ? fmt::format("{}..{}", ratio_text((*ci95)[0]), ratio_text((*ci95)[1])) : "-";
-}
+using Interval = std::optional<std::array<double, 2>>;
 
 // Which columns a quantity has beside times and ratio.
 struct Shown {
@@ -63,22 +50,22 @@ struct Shown {
   RestsOn rests_on = RestsOn::measured;
 };
 
-Row cell_texts(const Cell& cell, const Shown& shown) {
-  Row row = {cell.base_told ? time_text(cell.base_s) : "-", cell.other_told ? time_text(cell.other_s) : "-",
-             ratio_text(cell.ratio)};
+Cells cells_of(const Cell& cell, const Shown& shown) {
+  Cells cells = {cell.base_told ? time_of(cell.base_s) : Value(), cell.other_told ? time_of(cell.other_s) : Value(),
+                 {cell.ratio, Kind::ratio}};
   if (shown.machine) {
-    row.push_back(ratio_text(cell.machine));
-    row.push_back(ratio_text(cell.rest));
+    cells.emplace_back(cell.machine, Kind::ratio);
+    cells.emplace_back(cell.rest, Kind::ratio);
   }
   if (shown.interval) {
-    row.push_back(interval_text(shown.rests_on == RestsOn::rest ? cell.rest_ci95 : cell.ci95));
-    row.push_back(cell.detectable ? share_text(*cell.detectable) : "-");
+    cells.emplace_back(shown.rests_on == RestsOn::rest ? cell.rest_ci95 : cell.ci95, Kind::interval);
+    cells.emplace_back(cell.detectable, Kind::small_share);
   }
-  row.push_back(verdict_text(cell));
-  return row;
+  cells.emplace_back(verdict_text(cell));
+  return cells;
 }
 
-void append(Row& row, Row more) { row.insert(row.end(), more.begin(), more.end()); }
+void append(Cells& cells, const Cells& more) { cells.insert(cells.end(), more.begin(), more.end()); }
 
 // ---- sections
 
@@ -106,12 +93,6 @@ std::vector<Case> asked_cases(const Comparison& comparison) {
   std::vector<Case> cases;
   for (const ComparedCase& compared : comparison.cases) cases.push_back(asked_case(*compared.base));
   return cases;
-}
-
-Row axis_texts(const std::vector<const CaseField*>& axes, const Case& point) {
-  Row row;
-  for (const CaseField* axis : axes) row.push_back(field_text(*axis, point));
-  return row;
 }
 
 void add_columns(Section& section, const ComparedQuantity& quantity, const Names& names, const Shown& shown) {
@@ -144,8 +125,8 @@ std::string tested_over(const Comparison& comparison) {
 std::string machine_note(const Comparison& comparison, const Names& names) {
   const MachineChange& machine = *comparison.machine;
   std::string note = fmt::format("The reference work took {} times as long in {} as in {}",
-                                 ratio_text(machine.ratio), names.other, names.base);
-  if (machine.ci95) note += fmt::format(" ({})", interval_text(machine.ci95));
+                                 text_of({machine.ratio, Kind::ratio}), names.other, names.base);
+  if (machine.ci95) note += fmt::format(" ({})", text_of({machine.ci95, Kind::interval}));
   note += ": \"machine\" is its ratio beside the case, \"rest\" what is left of the ratio without it.";
   std::vector<std::string> rest, both;
   for (std::size_t i = 0; i < kComparedQuantities.size(); ++i) {
@@ -191,20 +172,18 @@ Section cases_section(const Comparison& comparison, const Names& names) {
   for (const ComparedCase& compared : comparison.cases) records.push_back(compared.base);
   const std::vector<Case> cases = asked_cases(comparison);
   const std::vector<const CaseField*> axes = varying_fields(cases);
-  for (const CaseField* axis : axes) {
-    section.columns.push_back(
-        {std::string(axis->title), axis->get(cases.front()).is_number() ? Align::right : Align::left});
-  }
+  for (const CaseField* axis : axes) section.columns.push_back(axis_column(*axis, cases.front()));
   const auto shown = [&](std::size_t i) {
     return Shown{i == 0, i == 0 && comparison.machine.has_value(), comparison.summaries[i].rests_on};
   };
   for (std::size_t i = 0; i < kComparedQuantities.size(); ++i)
     add_columns(section, kComparedQuantities[i], names, shown(i));
   for (std::size_t row = 0; row < cases.size(); ++row) {
-    Row cells = axis_texts(axes, cases[row]);
+    Cells cells;
+    for (const CaseField* axis : axes) cells.push_back(axis_value(*axis, cases[row]));
     for (std::size_t i = 0; i < kComparedQuantities.size(); ++i)
-      append(cells, cell_texts(comparison.cases[row].cells[i], shown(i)));
-    section.rows.push_back(std::move(cells));
+      append(cells, cells_of(comparison.cases[row].cells[i], shown(i)));
+    section.rows.push_back({std::move(cells)});
   }
   section.notes = table_notes(comparison, names);
   return section;
@@ -224,12 +203,14 @@ Section summary_section(const Comparison& comparison, const Names& names) {
   for (std::size_t i = 0; i < comparison.summaries.size(); ++i) {
     const QuantitySummary& summary = comparison.summaries[i];
     const std::size_t marked = summary.slower + summary.faster;  // by the machine: within noise
-    section.rows.push_back({std::string(kComparedQuantities[i].name),
-                            summary.geometric_mean ? ratio_text(*summary.geometric_mean) : "-",
-                            std::to_string(summary.ratios), std::to_string(summary.slower),
-                            std::to_string(summary.faster), std::to_string(summary.judged - marked),
-                            std::to_string(comparison.cases.size() - summary.judged),
-                            summary.detectable ? share_text(*summary.detectable) : "-"});
+    section.rows.push_back({{kComparedQuantities[i].name,
+                             {summary.geometric_mean, Kind::ratio},
+                             summary.ratios,
+                             summary.slower,
+                             summary.faster,
+                             summary.judged - marked,
+                             comparison.cases.size() - summary.judged,
+                             {summary.detectable, Kind::small_share}}});
   }
   return section;
 }
@@ -260,9 +241,9 @@ Section unmatched_section(const Comparison& comparison, const Names& names) {
     const Record& any = pair.base != nullptr ? *pair.base : *pair.other;
     const std::string why = why_not_compared(pair, names);
     if (counts[why] <= kFew)
-      section.rows.push_back({any.id, why});
+      section.rows.push_back({{any.id, why}});
     else if (told.insert(why).second)
-      section.rows.push_back({counted(counts[why], "case"), why});
+      section.rows.push_back({{counted(counts[why], "case"), why}});
   }
   return section;
 }
@@ -283,7 +264,7 @@ Section environment_section(const Comparison& comparison, const Names& names) {
   section.columns = {{"key", Align::left}, {names.base, Align::left}, {names.other, Align::left}};
   for (const JsonDifference& difference : comparison.environment) {
     section.rows.push_back(
-        {difference.pointer.substr(1), shortened(difference.first), shortened(difference.second)});
+        {{difference.pointer.substr(1), shortened(difference.first), shortened(difference.second)}});
   }
   return section;
 }
@@ -298,11 +279,11 @@ Section useful_section(const Comparison& comparison, const Names& names) {
       {"workload and shape", Align::left}, {names.base, Align::right}, {"eff", Align::right},
       {names.other, Align::right},         {"eff", Align::right},      {"what stops the next", Align::left}};
   const auto degree = [](const std::optional<UsefulDegree>& useful) {
-    if (!useful || !useful->degree) return std::string("-");
-    return fmt::format("TP {}{}", *useful->degree, useful->doubtful.empty() ? "" : "?");
+    if (!useful || !useful->degree) return Value();
+    return Value(fmt::format("TP {}{}", *useful->degree, useful->doubtful.empty() ? "" : "?"));
   };
   const auto efficiency = [](const std::optional<UsefulDegree>& useful) {
-    return useful && useful->efficiency ? fmt::format("{:.2f}", *useful->efficiency) : std::string("-");
+    return useful ? Value(useful->efficiency, Kind::hundredths) : Value();
   };
   const auto stop = [](const std::string& letter, const std::optional<UsefulDegree>& useful) {
     if (!useful) return letter + ": not run";
@@ -310,9 +291,9 @@ Section useful_section(const Comparison& comparison, const Names& names) {
     return fmt::format("{}: {}", letter, useful->degree ? "none tried" : "no TP 1 case that is ok");
   };
   for (const ComparedSeries& series : comparison.series) {
-    section.rows.push_back({series.name, degree(series.base), efficiency(series.base), degree(series.other),
-                            efficiency(series.other),
-                            stop(names.base, series.base) + "; " + stop(names.other, series.other)});
+    section.rows.push_back({{series.name, degree(series.base), efficiency(series.base), degree(series.other),
+                             efficiency(series.other),
+                             stop(names.base, series.base) + "; " + stop(names.other, series.other)}});
     for (const auto& [letter, useful] : {std::pair(names.base, series.base), std::pair(names.other, series.other)}) {
       if (!useful) continue;
       const std::string place = letter + ", " + series.name + ": ";
@@ -353,8 +334,8 @@ Section head_section(std::span<const Comparison> comparisons) {
 
 }  // namespace
 
-std::string compare_document(std::span<const Comparison> comparisons, bool as_markdown) {
-  if (comparisons.empty()) return "";
+std::vector<Section> compare_sections(std::span<const Comparison> comparisons) {
+  if (comparisons.empty()) return {};
   std::vector<Section> sections = {head_section(comparisons)};
   for (std::size_t i = 0; i < comparisons.size(); ++i) {
     const Names names = {folder_letter(0), folder_letter(i + 1)};
@@ -365,7 +346,7 @@ std::string compare_document(std::span<const Comparison> comparisons, bool as_ma
       if (!is_empty) sections.push_back(std::move(section));
     }
   }
-  return as_markdown ? to_markdown(sections) : to_text(sections);
+  return sections;
 }
 
 }  // namespace tpbench

@@ -14,13 +14,13 @@ std::string folder_letter(std::size_t place) {
 std::string render_comparisons(CompareFormat format, std::span<const Comparison> comparisons) {
   switch (format) {
     case CompareFormat::table:
-      return compare_document(comparisons, /*as_markdown=*/false);
+      return to_text(compare_sections(comparisons));
     case CompareFormat::csv:
-      return compare_csv(comparisons);
+      return to_csv(compare_table(comparisons));
     case CompareFormat::json:
       return compare_json(comparisons);
     case CompareFormat::markdown:
-      return compare_document(comparisons, /*as_markdown=*/true);
+      return to_markdown(compare_sections(comparisons));
     case CompareFormat::none:
       return "";
   }

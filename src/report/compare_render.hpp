@@ -2,9 +2,11 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/enum_names.hpp"
 #include "report/comparison.hpp"
+#include "report/document.hpp"
 
 namespace tpbench {
 
@@ -18,11 +20,11 @@ std::string render_comparisons(CompareFormat format, std::span<const Comparison>
 /// cases, environment and useful degrees.
 std::string compare_json(std::span<const Comparison> comparisons);
 
-/// One row per case and pair of folders, whatever its outcome, with a heading.
-std::string compare_csv(std::span<const Comparison> comparisons);
+/// For programs: one row per case and pair of folders, whatever its outcome.
+Section compare_table(std::span<const Comparison> comparisons);
 
-/// For people: `as_markdown` for a page, otherwise for a terminal.
-std::string compare_document(std::span<const Comparison> comparisons, bool as_markdown);
+/// For people.
+std::vector<Section> compare_sections(std::span<const Comparison> comparisons);
 
 /// What the step must change by to show, and how many more rounds would show 10 % and 5 %.
 std::string visibility_sentence(const Comparison& comparison);

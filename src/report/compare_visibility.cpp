@@ -9,7 +9,7 @@
 namespace tpbench {
 
 std::string share_text(double share) {
-  return share < 0.0995 ? fmt::format("{:.1f} %", share * 100) : fmt::format("{:.0f} %", share * 100);
+  return text_of({share, Kind::small_share});
 }
 
 bool shows_ten_percent(const Comparison& comparison) {

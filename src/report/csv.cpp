@@ -116,6 +116,22 @@ std::string csv_cell(const Json& value) {
   return quoted + '"';
 }
 
+std::string to_csv(const Section& table) {
+  std::vector<Json> cells;
+  for (const Section::Column& column : table.columns) {
+    if (!column.key.empty()) cells.emplace_back(column.key);
+  }
+  std::string text = csv_line(cells);
+  for (const Section::Row& row : table.rows) {
+    cells.clear();
+    for (std::size_t i = 0; i < row.cells.size(); ++i) {
+      if (!table.columns[i].key.empty()) cells.push_back(row.cells[i].raw);
+    }
+    text += csv_line(cells);
+  }
+  return text;
+}
+
 std::string csv_line(std::span<const Json> cells) {
   std::string line;
   for (std::size_t i = 0; i < cells.size(); ++i) line += (i == 0 ? "" : ",") + csv_cell(cells[i]);

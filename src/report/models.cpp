@@ -1,14 +1,11 @@
 #include "report/models.hpp"
 
 #include "base/json.hpp"
-#include "report/text_table.hpp"
+#include "report/document.hpp"
 #include "workload/model_memory.hpp"
-#include "workload/models.hpp"
 
 namespace tpbench {
 namespace {
-
-using Align = TextTable::Align;
 
 // One column of the table and key of the JSON: adding one is a row here.
 struct ModelColumn {
@@ -34,46 +31,39 @@ constexpr ModelColumn kFields[] = {
     {"all", "parameters", Align::right, [](const Model& m) { return Json(count_parameters(m).total()); }},
 };
 
-std::string cell_text(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+Section models_table(std::span<const Model> models) {
+  Section table;
+  for (const ModelColumn& column : kFields) table.columns.push_back({column.heading, column.align, column.key});
+  for (const char* key : {"title", "source", "not_run"}) table.columns.push_back({.key = key, .is_shown = false});
+  for (const Model& model : models) {
+    Section::Row row;
+    for (const ModelColumn& column : kFields) row.cells.emplace_back(column.get(model));
+    row.cells.emplace_back(model.title);
+    row.cells.emplace_back(model.source);
+    row.cells.emplace_back(Json(model.not_run));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
 }
 
 }  // namespace
 
-std::string models_as_text(std::span<const Model> models) {
-  TextTable table;
-  for (const ModelColumn& field : kFields) table.add_column(field.heading, field.align);
-  for (const Model& model : models) {
-    std::vector<std::string> cells;
-    for (const ModelColumn& field : kFields) cells.push_back(cell_text(field.get(model)));
-    table.add_row(std::move(cells));
-  }
-  return table.to_string() +
-         "\n\"a layer\": its parameters without norms and biases; \"all\": of the whole model, with embeddings, norms and\n"
-         "biases. A sweep takes the shape of a layer by name, \"model\": \"llama3-8b\", or from a model's own file,\n"
-         "\"model\": \"path/config.json\", and runs num_layers of it (1 by default). Sources: docs/models.md, or --json.\n";
+std::string models_as_text() {
+  const Section explanation = {
+      .sentences = {
+          "\"a layer\": its parameters without norms and biases; \"all\": of the whole model, with embeddings, norms "
+          "and biases. A sweep takes the shape of a layer by name, \"model\": \"llama3-8b\", or from a model's own "
+          "file, \"model\": \"path/config.json\", and runs num_layers of it (1 by default). Sources: docs/models.md, "
+          "or --json."}};
+  return to_text({models_table(all_models()), explanation});
 }
 
 std::string model_as_text(const Model& model) {
-  std::string text = models_as_text({&model, 1});
-  text.resize(text.find("\n\n") + 1);
-  if (model.not_run.empty()) return text;
-  text += "\nNot run as published:\n";
-  for (const std::string& what : model.not_run) text += "  " + what + '\n';
-  return text;
+  std::vector<Section> sections = {models_table({&model, 1})};
+  if (!model.not_run.empty()) sections.push_back({.title = "Not run as published", .sentences = model.not_run});
+  return to_text(sections);
 }
 
-std::string models_as_json(std::span<const Model> models) {
-  Json list = Json::array();
-  for (const Model& model : models) {
-    Json object;
-    for (const ModelColumn& field : kFields) object[field.key] = field.get(model);
-    object["title"] = model.title;
-    object["source"] = model.source;
-    object["not_run"] = model.not_run;
-    list.push_back(std::move(object));
-  }
-  return list.dump(2) + '\n';
-}
+std::string models_as_json(std::span<const Model> models) { return to_json(models_table(models)).dump(2) + '\n'; }
 
 }  // namespace tpbench

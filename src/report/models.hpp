@@ -7,13 +7,13 @@
 
 namespace tpbench {
 
-/// Models, one line each, with a heading.
-std::string models_as_text(std::span<const Model> models = all_models());
+/// The presets of `model`, one line each, with a heading.
+std::string models_as_text();
 
 /// One model, and what of it is not run as published.
 std::string model_as_text(const Model& model);
 
-/// The same as a JSON list of objects.
+/// Models as a JSON list of objects.
 std::string models_as_json(std::span<const Model> models = all_models());
 
 }  // namespace tpbench

@@ -9,14 +9,9 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
-#include "report/common_text.hpp"
-#include "report/csv.hpp"
-#include "report/text_table.hpp"
 
 namespace tpbench {
 namespace {
-
-using Align = TextTable::Align;
 
 PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf& cost_of) {
   const Workload& workload = point.workload_row();
@@ -38,12 +33,6 @@ PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf
   return planned;
 }
 
-std::string format_flop(double flop) {
-  std::string text = format_bytes(flop);  // the same prefixes
-  text.pop_back();
-  return text + "FLOP";
-}
-
 std::string totals_text(const std::vector<PlannedCase>& plan) {
   std::size_t skipped = 0;
   std::int64_t largest_peak = 0, ranks = 0;
@@ -57,78 +46,47 @@ std::string totals_text(const std::vector<PlannedCase>& plan) {
   }
   std::string text = counted(plan.size(), "case");
   if (skipped > 0) text += fmt::format(", {} of them skipped", skipped);
-  if (skipped == plan.size()) return text + "; nothing would run\n";
-  return text + fmt::format("; largest predicted peak {} per rank; {} needed\n",
+  if (skipped == plan.size()) return text + "; nothing would run";
+  return text + fmt::format("; largest predicted peak {} per rank; {} needed",
                             format_bytes(static_cast<double>(largest_peak)),
                             counted(static_cast<std::size_t>(ranks), "rank"));
 }
 
-std::string table_text(const std::vector<PlannedCase>& plan, std::span<const Case> cases) {
+// Behind the case: what it would cost. Adding one is a row here.
+struct PlanColumn {
+  const char* heading;
+  const char* key;
+  Value (*get)(const PlannedCase&);
+};
+
+constexpr PlanColumn kPlanColumns[] = {
+    {"mem/rank", "predicted_peak_bytes", [](const PlannedCase& p) { return Value(p.predicted_peak, Kind::bytes); }},
+    {"unsharded", "unsharded_peak_bytes", [](const PlannedCase& p) { return Value(p.unsharded_peak, Kind::bytes); }},
+    {"FLOP/rank", "flop_per_rank", [](const PlannedCase& p) { return Value(p.flop_per_rank, Kind::flop); }},
+    {"collectives", "bytes_per_step", [](const PlannedCase& p) { return Value(p.bytes_per_step, Kind::bytes); }},
+};
+
+Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> cases) {
+  Section table;
+  table.columns = {{.heading = "id", .key = "id"}};
   const std::vector<const CaseField*> axes = varying_fields(cases);
-  TextTable table;
-  table.add_column("id", Align::left);
-  for (const CaseField* axis : axes) {
-    table.add_column(std::string(axis->title),
-                     axis->get(cases.front()).is_number() ? Align::right : Align::left);
-  }
-  for (const char* heading : {"mem/rank", "unsharded", "FLOP/rank", "collectives"}) {
-    table.add_column(heading, Align::right);
-  }
+  // People see the axes, in their order; programs see every field of a case.
+  for (const CaseField* axis : axes) table.columns.push_back(axis_column(*axis, cases.front()));
+  for (Section::Column& column : table.columns) column.key = column.heading == "id" ? "id" : "";
+  for (const CaseField& field : case_fields())
+    table.columns.push_back({.key = std::string(field.key), .group = "case", .is_shown = false});
+  table.columns.push_back({.key = "skip_reason", .is_shown = false});
+  table.rest_from = table.columns.size();
+  for (const PlanColumn& column : kPlanColumns) table.columns.push_back({column.heading, Align::right, column.key});
   for (const PlannedCase& planned : plan) {
-    std::vector<std::string> cells = {planned.id};
-    for (const CaseField* axis : axes) cells.push_back(field_text(*axis, planned.point));
-    if (planned.skip_reason) {
-      table.add_row_with_text(std::move(cells), "skipped: " + *planned.skip_reason);
-      continue;
-    }
-    cells.push_back(format_bytes(static_cast<double>(*planned.predicted_peak)));
-    cells.push_back(format_bytes(static_cast<double>(planned.unsharded_peak)));
-    cells.push_back(format_flop(*planned.flop_per_rank));
-    cells.push_back(format_bytes(static_cast<double>(*planned.bytes_per_step)));
-    table.add_row(std::move(cells));
+    Section::Row row = {{planned.id}, planned.skip_reason ? "skipped: " + *planned.skip_reason : ""};
+    for (const CaseField* axis : axes) row.cells.push_back(axis_value(*axis, planned.point));
+    for (const CaseField& field : case_fields()) row.cells.push_back(axis_value(field, planned.point));
+    row.cells.emplace_back(planned.skip_reason);
+    for (const PlanColumn& column : kPlanColumns) row.cells.push_back(column.get(planned));
+    table.rows.push_back(std::move(row));
   }
-  if (plan.empty()) return totals_text(plan);
-  return wrapped_lines(shared_fields(cases), "  ") + '\n' + table.to_string() + '\n' + totals_text(plan);
-}
-
-// The columns of csv and the keys of jsonl, beside those of the case.
-struct PlanField {
-  const char* name;
-  Json (*get)(const PlannedCase&);
-};
-
-constexpr PlanField kPlanFields[] = {
-    {"skip_reason", [](const PlannedCase& p) { return json_or_null(p.skip_reason); }},
-    {"predicted_peak_bytes", [](const PlannedCase& p) { return json_or_null(p.predicted_peak); }},
-    {"unsharded_peak_bytes", [](const PlannedCase& p) { return Json(p.unsharded_peak); }},
-    {"flop_per_rank", [](const PlannedCase& p) { return json_or_null(p.flop_per_rank); }},
-    {"bytes_per_step", [](const PlannedCase& p) { return json_or_null(p.bytes_per_step); }},
-};
-
-std::string csv_text(const std::vector<PlannedCase>& plan) {
-  std::vector<Json> cells = {"id"};
-  for (const CaseField& field : case_fields()) cells.emplace_back(field.key);
-  for (const PlanField& field : kPlanFields) cells.emplace_back(field.name);
-  std::string text = csv_line(cells);
-  for (const PlannedCase& planned : plan) {
-    cells = {planned.id};
-    for (const CaseField& field : case_fields()) cells.push_back(field.get(planned.point));
-    for (const PlanField& field : kPlanFields) cells.push_back(field.get(planned));
-    text += csv_line(cells);
-  }
-  return text;
-}
-
-std::string jsonl_text(const std::vector<PlannedCase>& plan) {
-  std::string text;
-  for (const PlannedCase& planned : plan) {
-    Json line;
-    line["id"] = planned.id;
-    line["case"] = case_to_json(planned.point);
-    for (const PlanField& field : kPlanFields) line[field.name] = field.get(planned);
-    text += line.dump() + '\n';
-  }
-  return text;
+  return table;
 }
 
 }  // namespace
@@ -145,11 +103,12 @@ std::string render_plan(Format format, std::span<const Case> cases, const WhyNev
   const std::vector<PlannedCase> plan = plan_cases(cases, why_never, cost_of);
   switch (format) {
     case Format::table:
-      return table_text(plan, cases);
+      if (plan.empty()) return to_text({{.sentences = {totals_text(plan)}}});
+      return to_text({{.sentences = {shared_fields(cases)}}, plan_table(plan, cases), {.sentences = {totals_text(plan)}}});
     case Format::csv:
-      return csv_text(plan);
+      return to_csv(plan_table(plan, cases));
     case Format::jsonl:
-      return jsonl_text(plan);
+      return to_jsonl(plan_table(plan, cases));
     case Format::none:
       return "";
   }

@@ -6,23 +6,9 @@
 #include <set>
 
 #include "base/units.hpp"
-#include "report/common_text.hpp"
-#include "report/text_table.hpp"
 
 namespace tpbench {
 namespace {
-
-using Align = TextTable::Align;
-
-// Powers of two are what is measured: 4 KiB says more than 4.10 kB.
-std::string format_size(std::int64_t bytes) {
-  constexpr std::pair<std::int64_t, const char*> kUnits[] = {
-      {std::int64_t{1} << 30, "GiB"}, {std::int64_t{1} << 20, "MiB"}, {std::int64_t{1} << 10, "KiB"}};
-  for (const auto& [unit, name] : kUnits) {
-    if (bytes % unit == 0) return fmt::format("{} {}", bytes / unit, name);
-  }
-  return fmt::format("{} B", bytes);
-}
 
 std::string ranks_of(const ProbedPath& path) {
   if (path.ranks.size() == 2) return fmt::format("{}-{}", path.ranks[0], path.ranks[1]);
@@ -34,39 +20,34 @@ std::string place_of(const ProbedPath& path) {
   return fmt::format("{}", fmt::join(path.hosts, " - "));
 }
 
-std::vector<std::string> name_cells(const ProbedPath& path) {
+std::vector<Value> name_cells(const ProbedPath& path) {
   return {place_of(path), std::string(name_of(path.operation)), ranks_of(path)};
 }
 
-void add_name_columns(TextTable& table) {
-  for (const char* heading : {"path", "operation", "ranks"}) table.add_column(heading, Align::left);
-}
+const std::vector<Section::Column> kNameColumns = {{"path"}, {"operation"}, {"ranks"}};
 
-std::string bandwidth(double beta_s_per_byte) {
-  return beta_s_per_byte > 0 ? fmt::format("{:.3g} GB/s", 1e-9 / beta_s_per_byte) : "-";
-}
-
-std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
-
-std::string piece_table(std::span<const ProbedPath> paths) {
-  TextTable table;
-  add_name_columns(table);
+Section piece_section(std::span<const ProbedPath> paths) {
+  Section section = {.title = "A message of n bytes takes alpha + beta n (dev: how far that is from the medians measured)",
+                     .columns = kNameColumns};
   for (const char* heading : {"from", "to", "alpha", "1/beta", "median dev", "max dev"})
-    table.add_column(heading, Align::right);
-  table.add_column("cut by", Align::left);
+    section.columns.push_back({heading, Align::right});
+  section.columns.push_back({"cut by"});
   for (const ProbedPath& path : paths) {
     for (const CostPiece& piece : path.pieces) {
-      std::vector<std::string> cells = name_cells(path);
+      std::vector<Value> cells = name_cells(path);
       const AlphaBeta& model = piece.model;
-      for (std::string cell :
-           {format_size(piece.from_bytes), format_size(piece.to_bytes), format_seconds(model.alpha_s),
-            bandwidth(model.beta_s_per_byte), percent(model.median_deviation), percent(model.max_deviation),
-            std::string(path.cut == CutRule::eager_limit ? "eager limit" : "search")})
+      const double beta = model.beta_s_per_byte;
+      for (Value cell : {Value(piece.from_bytes, Kind::message_bytes), Value(piece.to_bytes, Kind::message_bytes),
+                         Value(model.alpha_s, Kind::seconds),
+                         beta > 0 ? Value(1 / beta, Kind::gigabytes) : Value(),
+                         Value(model.median_deviation, Kind::share_tenths),
+                         Value(model.max_deviation, Kind::share_tenths),
+                         Value(path.cut == CutRule::eager_limit ? "eager limit" : "search")})
         cells.push_back(std::move(cell));
-      table.add_row(std::move(cells));
+      section.rows.push_back({std::move(cells)});
     }
   }
-  return table.to_string();
+  return section;
 }
 
 // About five sizes of all that there are, the smallest and the largest among them.
@@ -80,48 +61,45 @@ std::set<std::int64_t> shown_sizes(std::span<const ProbedPath> paths) {
   return sizes;
 }
 
-std::string time_cell(const Summary& time) {
-  if (!time.ci95 || time.median <= 0) return format_seconds(time.median);
-  return fmt::format("{} +-{:.0f}%", format_seconds(time.median),
-                     100 * ((*time.ci95)[1] - (*time.ci95)[0]) / 2 / time.median);
-}
-
-std::string time_table(std::span<const ProbedPath> paths) {
-  TextTable table;
-  add_name_columns(table);
+Section time_section(std::span<const ProbedPath> paths) {
+  Section section = {.title = "Median times, with half the width of their exact 95 % intervals", .columns = kNameColumns};
   const std::set<std::int64_t> sizes = shown_sizes(paths);
-  for (const std::int64_t bytes : sizes) table.add_column(format_size(bytes), Align::right);
+  for (const std::int64_t bytes : sizes)
+    section.columns.push_back({text_of(Value(bytes, Kind::message_bytes)), Align::right});
   for (const ProbedPath& path : paths) {
-    std::vector<std::string> cells = name_cells(path);
+    std::vector<Value> cells = name_cells(path);
     for (const std::int64_t bytes : sizes) {
       const auto point = std::find_if(path.points.begin(), path.points.end(),
                                       [&](const ProbePoint& at) { return at.bytes == bytes; });
-      cells.push_back(point == path.points.end() ? "" : time_cell(point->time_s));
+      cells.push_back(point == path.points.end()
+                          ? Value("")
+                          : Value(point->time_s.median, Kind::seconds_brief, point->time_s.ci95));
     }
-    table.add_row(std::move(cells));
+    section.rows.push_back({std::move(cells)});
   }
-  return table.to_string();
+  return section;
 }
 
-// A path on which many medians are hardly known: its alpha and beta are no better.
-std::string noise_lines(std::span<const ProbedPath> paths) {
+std::string name_of_path(const ProbedPath& path) {
+  return fmt::format("{} {} {}", place_of(path), name_of(path.operation), ranks_of(path));
+}
+
+// Paths on which many medians are hardly known: their alpha and beta are no better.
+std::vector<Section::Row> noise_rows(std::span<const ProbedPath> paths) {
   constexpr double kWide = 0.25;
-  std::string text;
+  std::vector<Section::Row> rows;
   for (const ProbedPath& path : paths) {
     const auto wide = std::count_if(path.points.begin(), path.points.end(), [](const ProbePoint& point) {
       const Summary& time = point.time_s;
       return time.ci95 && ((*time.ci95)[1] - (*time.ci95)[0]) / 2 > kWide * time.median;
     });
-    if (wide > 0)
-      text += wrapped_lines(
-          fmt::format(
-              "Mind: {} {} {}: {} of {} medians are known to no better than {}: other programs, or ranks "
-              "that share a core",
-              place_of(path), name_of(path.operation), ranks_of(path), wide, path.points.size(),
-              format_percent(kWide)),
-          "  ");
+    if (wide == 0) continue;
+    rows.push_back({{},
+                    fmt::format("Mind: {}: {} of {} medians are known to no better than {}: other programs, or ranks "
+                                "that share a core",
+                                name_of_path(path), wide, path.points.size(), format_percent(kWide))});
   }
-  return text;
+  return rows;
 }
 
 std::string describe_transport(const ProbedPath& path) {
@@ -135,43 +113,39 @@ std::string describe_transport(const ProbedPath& path) {
   else
     text += how == "unknown" ? "what carries messages is unknown" : "several may carry messages (allowed)";
   text += fmt::format(": {}", transport.value("reason", ""));
-  if (path.eager_limit_bytes) text += fmt::format("; eager limit {}", format_size(*path.eager_limit_bytes));
+  if (path.eager_limit_bytes)
+    text += fmt::format("; eager limit {}", text_of(Value(*path.eager_limit_bytes, Kind::message_bytes)));
   if (transport.value("loopback", Json()) == true)
     text += "; both are one kernel, nothing leaves the machine";
   return text;
 }
 
-std::string transport_lines(std::span<const ProbedPath> paths) {
-  std::string text;
+Section transport_section(std::span<const ProbedPath> paths) {
+  Section section = {.title = "What carried the messages, as far as the MPI library tells"};
   std::set<std::string> said;
   for (const ProbedPath& path : paths) {
     if (path.transport.is_null()) continue;
     const std::string line = describe_transport(path);
-    if (!said.insert(line).second) continue;
-    text += wrapped_lines(line, "  ");
+    if (said.insert(line).second) section.sentences.push_back(line);
   }
-  return text;
+  return section;
 }
 
-std::string problem_lines(std::span<const ProbedPath> paths) {
-  std::string text;
+Section problem_section(std::span<const ProbedPath> paths) {
+  Section section;
   for (const ProbedPath& path : paths) {
     if (path.problem)
-      text += wrapped_lines(fmt::format("{} {} {} FAILED, no times: {}", place_of(path),
-                                        name_of(path.operation), ranks_of(path), *path.problem),
-                            "  ");
+      section.sentences.push_back(fmt::format("{} FAILED, no times: {}", name_of_path(path), *path.problem));
   }
-  return text.empty() ? "" : text + '\n';
+  return section;
 }
 
 }  // namespace
 
-std::string render_probe(std::span<const ProbedPath> paths) {
-  return problem_lines(paths) +
-         "A message of n bytes takes alpha + beta n (dev: how far that is from the medians measured)\n" +
-         piece_table(paths) + "\nMedian times, with half the width of their exact 95 % intervals\n" +
-         time_table(paths) + noise_lines(paths) +
-         "\nWhat carried the messages, as far as the MPI library tells\n" + transport_lines(paths);
+std::vector<Section> probe_sections(std::span<const ProbedPath> paths) {
+  Section times = time_section(paths);
+  for (Section::Row& row : noise_rows(paths)) times.rows.push_back(std::move(row));
+  return {problem_section(paths), piece_section(paths), std::move(times), transport_section(paths)};
 }
 
 }  // namespace tpbench

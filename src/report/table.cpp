@@ -9,29 +9,15 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "base/units.hpp"
 #include "report/axes.hpp"
-#include "report/common_text.hpp"
-#include "report/text_table.hpp"
 #include "report/useful_degree.hpp"
-#include "result/summary_text.hpp"
 
 namespace tpbench {
 namespace {
 
-using Align = TextTable::Align;
-
-std::string fixed_or_dash(const std::optional<double>& value) {
-  return value ? fmt::format("{:.2f}", *value) : "-";
+Value median_value(const Quantity& quantity) {
+  return is_known(quantity) ? Value(quantity.summary.median, Kind::seconds) : Value();
 }
-
-std::string median_text(const Record& record, Quantity TimeResult::*quantity) {
-  const Quantity& known = (*record.time).*quantity;
-  return is_known(known) ? format_seconds(known.summary.median) : "-";
-}
-
-// "1.23 ms +-2.1%": half the interval over the median.
-std::string step_text(const Record& record) { return median_text(record.time->step.summary); }
 
 bool is_fabric_probe(const Record& record) { return probes_fabric(record.point.workload); }
 // A probe of the fabric divides no work between ranks: it has no speed-up.
@@ -43,7 +29,7 @@ const CollectiveResult* only_measured_collective(const Record& record) {
   return is_one ? &record.collectives.front() : nullptr;
 }
 
-std::string warnings_text(const Record& record) {
+std::string warning_codes(const Record& record) {
   std::string text;
   for (const Warning& warning : record.warnings) text += (text.empty() ? "" : ",") + warning.code;
   return text;
@@ -55,102 +41,86 @@ bool is_any(const Record&) { return true; }
 // The columns behind the axes, for a case that is ok: adding one is a row here.
 struct ResultColumn {
   const char* heading;
-  Align align;
-  std::string (*text)(const Record&);
+  Value (*get)(const Record&);
   bool (*concerns)(const Record&) = is_any;  ///< the column is there when it concerns one of the cases
+  Align align = Align::right;
 };
 
 constexpr ResultColumn kResultColumns[] = {
-    {"bytes/call", Align::right,
+    {"bytes/call",
      [](const Record& r) {
        const CollectiveResult* collective = only_measured_collective(r);
-       return collective ? format_bytes(static_cast<double>(collective->bytes)) : std::string("-");
+       return collective ? Value(collective->bytes, Kind::bytes) : Value();
      },
      is_fabric_probe},
-    {"busbw", Align::right,
+    {"busbw",
      [](const Record& r) {
        const CollectiveResult* collective = only_measured_collective(r);
-       return collective ? format_bytes(*collective->busbw_gb_per_s * 1e9) + "/s" : std::string("-");
+       return collective ? Value(*collective->busbw_gb_per_s * 1e9, Kind::bytes_per_s) : Value();
      },
      is_fabric_probe},
-    {"mem/rank", Align::right,
+    {"mem/rank", [](const Record& r) { return r.memory ? Value(r.memory->peak, Kind::bytes) : Value(); }},
+    {"compute", [](const Record& r) { return median_value(r.time->compute); }, is_a_layer},
+    {"comm", [](const Record& r) { return median_value(r.time->communication); }},
+    {"step",
      [](const Record& r) {
-       return r.memory && r.memory->peak ? format_bytes(static_cast<double>(*r.memory->peak))
-                                         : std::string("-");
+       const Summary& step = r.time->step.summary;
+       return Value(step.median, Kind::seconds, step.ci95);
      }},
-    {"compute", Align::right, [](const Record& r) { return median_text(r, &TimeResult::compute); },
+    {"speed-up",
+     [](const Record& r) { return divides_work(r) ? Value(r.scaling.speedup, Kind::hundredths) : Value(); },
      is_a_layer},
-    {"comm", Align::right, [](const Record& r) { return median_text(r, &TimeResult::communication); }},
-    {"step", Align::right, step_text},
-    {"speed-up", Align::right,
-     [](const Record& r) { return divides_work(r) ? fixed_or_dash(r.scaling.speedup) : std::string("-"); },
+    {"eff",
+     [](const Record& r) { return divides_work(r) ? Value(r.scaling.efficiency, Kind::hundredths) : Value(); },
      is_a_layer},
-    {"eff", Align::right,
-     [](const Record& r) { return divides_work(r) ? fixed_or_dash(r.scaling.efficiency) : std::string("-"); },
-     is_a_layer},
-    {"comm share", Align::right,
-     [](const Record& r) {
-       const auto& share = r.scaling.communication_fraction;
-       return share ? format_percent(*share) : std::string("-");
-     }},
-    {"warnings", Align::left, warnings_text},
+    {"comm share", [](const Record& r) { return Value(r.scaling.communication_fraction, Kind::share); }},
+    {"warnings", [](const Record& r) { return Value(warning_codes(r)); }, is_any, Align::left},
 };
 
-std::vector<std::string> axis_cells(const Record& record, const std::vector<const CaseField*>& axes,
-                                    bool with_id) {
-  std::vector<std::string> cells;
-  if (with_id) cells.push_back(record.id);
-  for (const CaseField* axis : axes) cells.push_back(field_text(*axis, record.point));
-  return cells;
-}
-
 bool rows_look_equal(std::span<const Record* const> records, const std::vector<const CaseField*>& axes) {
-  std::set<std::vector<std::string>> seen;
+  std::set<std::vector<Json>> seen;
   for (const Record* record : records) {
-    if (!seen.insert(axis_cells(*record, axes, false)).second) return true;
+    std::vector<Json> values;
+    for (const CaseField* axis : axes) values.push_back(axis->get(record->point));
+    if (!seen.insert(std::move(values)).second) return true;
   }
   return false;
 }
 
-std::vector<ResultColumn> columns_for(std::span<const Record* const> records) {
-  std::vector<ResultColumn> columns;
-  for (const ResultColumn& column : kResultColumns) {
-    if (std::any_of(records.begin(), records.end(), [&](const Record* r) { return column.concerns(*r); }))
-      columns.push_back(column);
-  }
-  return columns;
-}
-
-std::string rows_text(std::span<const Record* const> records, const std::vector<const CaseField*>& axes) {
-  if (records.empty()) return "";
+Section rows_section(std::span<const Record* const> records, const std::vector<const CaseField*>& axes) {
+  Section section;
+  if (records.empty()) return section;
   const bool with_id = rows_look_equal(records, axes);
-  const std::vector<ResultColumn> columns = columns_for(records);
-  TextTable table;
-  if (with_id) table.add_column("id", Align::left);
-  for (const CaseField* axis : axes) {
-    const bool is_number = axis->get(records.front()->point).is_number();
-    table.add_column(std::string(axis->title), is_number ? Align::right : Align::left);
+  if (with_id) section.columns.push_back({"id"});
+  for (const CaseField* axis : axes) section.columns.push_back(axis_column(*axis, records.front()->point));
+  section.rest_from = section.columns.size();
+  std::vector<const ResultColumn*> shown;
+  for (const ResultColumn& column : kResultColumns) {
+    const auto concerns = [&](const Record* record) { return column.concerns(*record); };
+    if (!std::any_of(records.begin(), records.end(), concerns)) continue;
+    section.columns.push_back({column.heading, column.align});
+    shown.push_back(&column);
   }
-  for (const ResultColumn& column : columns) table.add_column(column.heading, column.align);
-
   for (const Record* record : records) {
-    std::vector<std::string> cells = axis_cells(*record, axes, with_id);
-    if (record->status != Status::ok || !record->time) {
-      table.add_row_with_text(std::move(cells), fmt::format("{}: {}", name_of(record->status),
-                                                            record->reason.value_or("no reason recorded")));
-      continue;
+    Section::Row row;
+    if (with_id) row.cells.emplace_back(record->id);
+    for (const CaseField* axis : axes) row.cells.push_back(axis_value(*axis, record->point));
+    if (is_timed(*record)) {
+      for (const ResultColumn* column : shown) row.cells.push_back(column->get(*record));
+    } else {
+      row.rest =
+          fmt::format("{}: {}", name_of(record->status), record->reason.value_or("no reason recorded"));
     }
-    for (const ResultColumn& column : columns) cells.push_back(column.text(*record));
-    table.add_row(std::move(cells));
+    section.rows.push_back(std::move(row));
   }
-  return table.to_string();
+  return section;
 }
 
 // Cases that were skipped for one and the same reason are rows while they are few; more would hide the
 // others.
 struct FoldedRows {
   std::vector<const Record*> rows;
-  std::string skipped;  ///< a line for each reason of the others
+  std::vector<Section::Row> skipped;  ///< one for each reason of the others
 };
 
 FoldedRows fold_skipped(std::span<const Record* const> records) {
@@ -167,7 +137,7 @@ FoldedRows fold_skipped(std::span<const Record* const> records) {
     if (count <= kFew)
       folded.rows.push_back(record);
     else if (said.insert(reason).second)
-      folded.skipped += wrapped_lines(fmt::format("{} cases skipped: {}", count, reason), "  ");
+      folded.skipped.push_back({{}, fmt::format("{} cases skipped: {}", count, reason)});
   }
   return folded;
 }
@@ -250,7 +220,7 @@ struct LegendEntry {
 
 // Each code once. What cases say in different words is said as the worst of them does, where that can be
 // told.
-std::string legend_text(std::span<const Record* const> records) {
+Section legend_section(std::span<const Record* const> records) {
   std::vector<LegendEntry> legend;
   for (const Record* record : records) {
     for (const Warning& warning : record->warnings) {
@@ -260,29 +230,41 @@ std::string legend_text(std::span<const Record* const> records) {
       found->add(*record, warning.message);
     }
   }
-  std::string text;
-  for (const LegendEntry& entry : legend) text += wrapped_lines(entry.to_string(records.size()), "  ");
-  return text.empty() ? text : "\nWarnings\n" + text;
+  Section section;
+  if (!legend.empty()) section.title = "Warnings";
+  for (const LegendEntry& entry : legend) section.sentences.push_back(entry.to_string(records.size()));
+  return section;
 }
 
-std::string useful_text(std::span<const Record> records, double efficiency_floor) {
-  std::string text;
+Section useful_section(std::span<const Record> records, double efficiency_floor) {
+  Section section;
   for (const UsefulDegree& useful : useful_degrees(records, efficiency_floor))
-    text += wrapped_lines(useful.sentence, "  ");
-  return text.empty()
-             ? text
-             : fmt::format("\nUseful degree (efficiency at least {:.2f})\n", efficiency_floor) + text;
+    section.sentences.push_back(useful.sentence);
+  if (!section.sentences.empty())
+    section.title = fmt::format("Useful degree (efficiency at least {:.2f})", efficiency_floor);
+  return section;
+}
+
+// What the columns of the table leave out.
+std::string common_sentence(std::span<const Record* const> records) {
+  std::string text = shared_fields(cases_of(records));
+  std::set<std::string> labels;
+  for (const Record* record : records) labels.insert(record->label);
+  constexpr std::string_view kHead = "All cases:";
+  if (labels.size() == 1 && !labels.begin()->empty()) text.insert(kHead.size(), " label=" + *labels.begin());
+  return text;
 }
 
 }  // namespace
 
-std::string render_table(std::span<const Record> records, double efficiency_floor) {
-  if (records.empty()) return "no cases\n";
+std::vector<Section> result_sections(std::span<const Record> records, double efficiency_floor) {
+  if (records.empty()) return {{.sentences = {"no cases"}}};
   const std::vector<const Record*> sorted = in_order(records);
-  const std::vector<const CaseField*> axes = varying_fields(cases_of(sorted));
-  const FoldedRows folded = fold_skipped(sorted);
-  return common_text(sorted) + '\n' + rows_text(folded.rows, axes) + folded.skipped + legend_text(sorted) +
-         useful_text(records, efficiency_floor);
+  FoldedRows folded = fold_skipped(sorted);
+  Section table = rows_section(folded.rows, varying_fields(cases_of(sorted)));
+  std::move(folded.skipped.begin(), folded.skipped.end(), std::back_inserter(table.rows));
+  return {{.sentences = {common_sentence(sorted)}}, std::move(table), legend_section(sorted),
+          useful_section(records, efficiency_floor)};
 }
 
 }  // namespace tpbench

@@ -122,6 +122,7 @@ const std::vector<Reason>& reasons() {
        [](LaunchOfTwo& l) {
          l.facts.compute_of = {{}, {"", std::nullopt, CoreRates{{20, 118}, {50, 59}}}};
        }},
+      {"slow_rank", "rank 1", [](LaunchOfTwo& l) { l.outcome.slowest = SlowestRank{1, 2.0, 1.0}; }},
       {"mixed_kernels", "Haswell on a",
        [](LaunchOfTwo& l) { l.facts.compute_of = {{"Haswell", {}, {}}, {"SkylakeX", {}, {}}}; }},
       {"throttled_cpu", "35 periods", [](LaunchOfTwo& l) { l.outcome.throttling = Throttling{35, 1.5}; }},
@@ -162,7 +163,7 @@ const std::vector<Reason>& reasons() {
          l.record.converged = false;
          l.record.epochs_done = l.measure.epochs = 2;
        }},
-      {"not_converged", "10 samples are too few for an interval",
+      {"not_converged", "neighbouring samples are alike",
        [](LaunchOfTwo& l) {
          l.record.converged = false;
          l.record.time->step.summary.ci95.reset();

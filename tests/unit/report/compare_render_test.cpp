@@ -200,8 +200,8 @@ TEST(CompareRender, NamesFoldersByLetters) {
 TEST(Document, EscapesWhatMarkdownWouldRead) {
   Section section;
   section.title = "a_b";
-  section.columns = {{"x|y", TextTable::Align::left}, {"n", TextTable::Align::right}};
-  section.rows = {{"*one*\nline", "1"}};
+  section.columns = {{"x|y", Align::left}, {"n", Align::right}};
+  section.rows = {{{"*one*\nline", 1}}};
   EXPECT_EQ(to_markdown({section}), "## a\\_b\n\n| x\\|y | n |\n|---|---:|\n| \\*one\\* line | 1 |\n");
 }
 

@@ -4,7 +4,6 @@
 
 #include <array>
 
-#include "report/text_table.hpp"
 
 namespace tpbench {
 namespace {
@@ -68,7 +67,7 @@ TEST(RenderProbe, SaysWhatFailedAndWhatIsHardlyKnown) {
   noisy.hosts = {"a-host-with-a-long-name.example", "another-host-with-a-long-name.example"};
   const std::string wide = render_probe(std::vector{noisy});
   const std::string mind = wide.substr(wide.find("Mind: "));
-  EXPECT_LE(mind.find('\n'), TextTable::kWidth) << mind;
+  EXPECT_LE(mind.find('\n'), kTextWidth) << mind;
 }
 
 }  // namespace

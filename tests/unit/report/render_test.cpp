@@ -9,7 +9,7 @@
 #include "base/text.hpp"
 #include "report/csv.hpp"
 #include "report/table.hpp"
-#include "report/text_table.hpp"
+#include "report/document.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
@@ -179,13 +179,10 @@ TEST(Table, TheLegendHasTheWordsOfTheWorstCase) {
 
 TEST(Table, OfNothing) { EXPECT_EQ(render_table({}, 0.5), "no cases\n"); }
 
-TEST(TextTable, WrapsTheTextOfARow) {
-  TextTable table;
-  table.add_column("TP", TextTable::Align::right);
-  table.add_column("step", TextTable::Align::right);
-  table.add_row_with_text({"16"}, "first line\nsecond " + std::string(120, 'x') + " end");
-  EXPECT_EQ(table.to_string(),
-            "TP  step\n16  first line second\n    " + std::string(120, 'x') + "\n    end\n");
+TEST(Text, WrapsTheTextOfARow) {
+  Section section = {.columns = {{"TP", Align::right}, {"step", Align::right}}, .rest_from = 1};
+  section.rows = {{{16, Value()}, "first line\nsecond " + std::string(120, 'x') + " end"}};
+  EXPECT_EQ(to_text({section}), "TP  step\n16  first line second\n    " + std::string(120, 'x') + "\n    end\n");
 }
 
 // ---- csv
