@@ -28,7 +28,7 @@ struct Summary {
   double p95 = 0;  ///< quantiles by linear interpolation between order statistics (Hyndman and Fan, type 7)
   double p99 = 0;
   std::size_t samples = 0;
-  std::optional<std::size_t> effective_samples;  ///< independent ones that ci95 counts them as; empty when it was
+  std::optional<std::size_t> effective_samples = {};  ///< independent ones that ci95 counts them as; empty when it was
                                                  ///< read from a record that counted each as one
   std::size_t outliers =
       0;  ///< further than 1.5 interquartile ranges from the quartiles; counted, never removed

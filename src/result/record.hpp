@@ -42,7 +42,7 @@ struct Quantity {
 struct TimeResult {
   Quantity step, compute, communication, wait, other;
   Quantity wait_mean = {}, imbalance = {};  ///< not in records of schema 1
-  Quantity forward_compute, backward_compute, forward_communication, backward_communication;
+  Quantity forward_compute = {}, backward_compute = {}, forward_communication = {}, backward_communication = {};
   /// The step by the hosts' clocks; only where a device's clock took `step`.
   Quantity host_step = {};
 };
