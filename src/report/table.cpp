@@ -167,7 +167,10 @@ double unsteadiness(const Record& record) {
 constexpr WarningOrder kWarningOrders[] = {
     {"busy_neighbour", unsteadiness},
     {"imbalance",
-     [](const Record& r) { return r.time->imbalance.summary.median / r.time->step.summary.median; }},
+     [](const Record& r) {
+       const Quantity& late = is_known(r.time->imbalance) ? r.time->imbalance : r.time->wait;
+       return late.summary.median / r.time->step.summary.median;
+     }},
     {"machine_drift", unsteadiness},
     {"not_converged",
      [](const Record& r) {

@@ -50,7 +50,9 @@ PrintedRow printed(const Section& section, const Section::Row& row) {
   }
   result.text = row.rest;
   // Reasons are long: a last column of words takes the rest of the line.
-  if (row.rest.empty() && section.columns.back().align == Align::left) {
+  const auto last = std::find_if(section.columns.rbegin(), section.columns.rend(),
+                                 [](const Section::Column& column) { return column.is_shown; });
+  if (row.rest.empty() && last != section.columns.rend() && last->align == Align::left) {
     result.text = result.cells.back();
     result.cells.pop_back();
   }
