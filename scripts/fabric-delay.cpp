@@ -1,10 +1,11 @@
-// Joins two network namespaces by a link with latency, for kernels without netem: a TAP device in each, and this program
-// between them, which holds every frame for the delay. scripts/fabric-rig.sh compiles and starts it.
+// Joins two network namespaces by a link with latency, for kernels without netem: a TAP device in each, and
+// this program between them, which holds every frame for the delay. scripts/fabric-rig.sh compiles and starts
+// it.
 //
 //     fabric-delay NAMESPACE NAMESPACE DEVICE DELAY_US
 //
-// Returns when both devices are there, and goes on in the background, in the second namespace, until it is ended or a
-// device is gone. What it holds and the devices go with it.
+// Returns when both devices are there, and goes on in the background, in the second namespace, until it is
+// ended or a device is gone. What it holds and the devices go with it.
 
 #include <fcntl.h>
 #include <linux/if.h>
@@ -60,8 +61,8 @@ int checked(int result, const std::string& what) {
 }
 
 /// Opens a new TAP device in a namespace, which this process enters. A device belongs to where it was opened.
-/// Whole segments pass, up to 64 KiB, with checksums left out, as between the two ends of a veth: frame by frame of 1500
-/// bytes the cost of a system call each would be the rate of the link.
+/// Whole segments pass, up to 64 KiB, with checksums left out, as between the two ends of a veth: frame by
+/// frame of 1500 bytes the cost of a system call each would be the rate of the link.
 int open_tap(const std::string& network_namespace, const std::string& device) {
   const std::string path = "/run/netns/" + network_namespace;
   const int entry = checked(open(path.c_str(), O_RDONLY | O_CLOEXEC), path);
@@ -76,8 +77,8 @@ int open_tap(const std::string& network_namespace, const std::string& device) {
   return tap;
 }
 
-/// Wakes up when it is time: before the ranks, which poll on every core, and not as late as timers may be by default.
-/// Where that is not allowed the link works all the same, less steadily.
+/// Wakes up when it is time: before the ranks, which poll on every core, and not as late as timers may be by
+/// default. Where that is not allowed the link works all the same, less steadily.
 void come_first() {
   prctl(PR_SET_TIMERSLACK, 1UL);
   sched_param parameters{};
@@ -110,7 +111,8 @@ void write_due_frames(Direction& direction) {
 std::optional<timespec> time_to_next(const std::array<Direction, 2>& directions) {
   std::optional<Clock::time_point> next;
   for (const Direction& direction : directions) {
-    if (!direction.held.empty()) next = std::min(next.value_or(Clock::time_point::max()), direction.held.front().due);
+    if (!direction.held.empty())
+      next = std::min(next.value_or(Clock::time_point::max()), direction.held.front().due);
   }
   if (!next) return std::nullopt;
   const auto left = std::max<std::int64_t>(0, std::chrono::nanoseconds(*next - Clock::now()).count());
@@ -125,7 +127,8 @@ void forward(std::array<Direction, 2>& directions, std::chrono::nanoseconds dela
       waiting[i] = {directions[i].from, static_cast<short>(reading ? POLLIN : 0), 0};
     }
     const auto left = time_to_next(directions);
-    if (ppoll(waiting.data(), waiting.size(), left ? &*left : nullptr, nullptr) < 0 && errno != EINTR) fail("ppoll");
+    if (ppoll(waiting.data(), waiting.size(), left ? &*left : nullptr, nullptr) < 0 && errno != EINTR)
+      fail("ppoll");
     for (std::size_t i = 0; i < 2; ++i) {
       if (waiting[i].revents != 0 && !read_frames(directions[i], delay)) return;
       if ((waiting[i].revents & POLLERR) != 0) return;

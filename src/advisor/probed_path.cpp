@@ -7,10 +7,14 @@ constexpr std::size_t kMostPiecesEachSide = 3;
 constexpr std::size_t kMostPieces = 4;
 
 Json summary_to_json(const Summary& summary) {
-  return {{"median", summary.median},    {"ci95", json_or_null(summary.ci95)},
-          {"mean", summary.mean},        {"min", summary.min},
-          {"max", summary.max},          {"p95", summary.p95},
-          {"p99", summary.p99},          {"samples", summary.samples},
+  return {{"median", summary.median},
+          {"ci95", json_or_null(summary.ci95)},
+          {"mean", summary.mean},
+          {"min", summary.min},
+          {"max", summary.max},
+          {"p95", summary.p95},
+          {"p99", summary.p99},
+          {"samples", summary.samples},
           {"effective_samples", json_or_null(summary.effective_samples)},
           {"outliers", summary.outliers}};
 }

@@ -41,7 +41,7 @@ struct ProbedPath {
   std::optional<std::int64_t> eager_limit_bytes;  ///< of what carries messages there; empty when unknown
   std::optional<std::string> problem;  ///< with the bytes that arrived, or with the clocks: then no points
   std::optional<double> clock_error_s = {};  ///< of all-reduces between hosts: what may be wrong with a time
-  std::vector<ProbePoint> points;      ///< in ascending order of size
+  std::vector<ProbePoint> points;            ///< in ascending order of size
   CutRule cut = CutRule::search;
   std::vector<CostPiece> pieces;
 };

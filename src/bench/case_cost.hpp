@@ -7,7 +7,8 @@ namespace tpbench {
 /// The shape of a case on its backend: with what the backend's row says of tiles.
 Shape shape_of(const Case& point);
 
-/// What the case costs on each rank of that layout, on its backend: the formulas of its workload, and the backend's workspace.
+/// What the case costs on each rank of that layout, on its backend: the formulas of its workload, and the
+/// backend's workspace.
 Cost cost_of(const Case& point, const Layout& layout);
 inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
 

@@ -58,9 +58,8 @@ class CaseRun {
         Trace trace(heartbeat_, machine_->backend().device_clock());
         StepCost cost;
         const auto warm_up_steps = static_cast<std::size_t>(settings_.measure.warmup_steps);
-        phase(Phase::warm_up, "warm_up", [&] {
-          cost = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace);
-        });
+        phase(Phase::warm_up, "warm_up",
+              [&] { cost = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace); });
         outcome_.device_before = device_state();
         const std::optional<Throttling> throttled_before = read_throttling();
         phase(Phase::sampling, "sampling", [&] { sample_steps(cost.sample_s, trace); });

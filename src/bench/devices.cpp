@@ -38,7 +38,8 @@ DevicesByBackend open_backends(const std::set<std::string>& backends, const Sess
         entry->open(session.host().rank());
         if (const auto device = entry->device()) id = device->id;
       } catch (const std::exception& error) {
-        throw EnvironmentError(fmt::format("backend {} cannot run on {}: {}", name, host_name(), error.what()));
+        throw EnvironmentError(
+            fmt::format("backend {} cannot run on {}: {}", name, host_name(), error.what()));
       }
     });
     const std::vector<std::string> ids = world.all_gather(id);

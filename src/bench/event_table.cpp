@@ -48,7 +48,8 @@ bool is_equal_everywhere(std::int64_t value, const Control& ranks) {
 
 bool are_equal_everywhere(const std::vector<std::int64_t>& numbers, const Control& group) {
   std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a, by words
-  for (const std::int64_t number : numbers) hash = (hash ^ static_cast<std::uint64_t>(number)) * 0x100000001b3U;
+  for (const std::int64_t number : numbers)
+    hash = (hash ^ static_cast<std::uint64_t>(number)) * 0x100000001b3U;
   return is_equal_everywhere(static_cast<std::int64_t>(hash >> 1), group);
 }
 

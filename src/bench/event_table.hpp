@@ -10,15 +10,16 @@
 
 namespace tpbench {
 
-/// The events that any rank of a group has in a step, in one order on all ranks: the columns of what is reduced.
+/// The events that any rank of a group has in a step, in one order on all ranks: the columns of what is
+/// reduced.
 class EventTable {
  public:
   /// The ranks among which some collectives of the group take place, as this rank sees them.
   struct Scope {
     Control ranks;
     std::vector<std::size_t> columns;  ///< of those collectives
-    bool spans_clocks = false;         ///< in some part of the group, this or another, ranks read several clocks
-    bool is_whole = true;              ///< the group; else its parts of so many neighbours
+    bool spans_clocks = false;  ///< in some part of the group, this or another, ranks read several clocks
+    bool is_whole = true;       ///< the group; else its parts of so many neighbours
   };
 
   /// `own`: the events of this rank's steps, in order. Collective over `group`.

@@ -33,7 +33,8 @@ std::int64_t Ledger::keep(const std::string& id) {
   const Record& record = found->second;
   const bool checked = record.verification.passed.has_value() || run_.sweep.verify == VerifyMode::off;
   if (!checked || !is_timed(record)) return 0;
-  // What is measured now is defined otherwise than in an older schema: epochs of both are no sample of anything.
+  // What is measured now is defined otherwise than in an older schema: epochs of both are no sample of
+  // anything.
   const bool goes_on = record.epochs_done < run_.sweep.measure.epochs;
   if (goes_on && record.schema < kRecordSchema) return 0;
   add(record);
@@ -84,10 +85,11 @@ void Ledger::start(const std::string& id, const Team& team) {
   case_stopwatch_.restart();
   const RankPlace& own = facts_.ranks.front();
   Record left = record;
-  fail_record(left, ReasonCode::lost,
-              fmt::format("the run ended during this case and left no word: rank 0 (process {} on {}) was killed, or "
-                          "its host was lost",
-                          own.pid, own.host));
+  fail_record(
+      left, ReasonCode::lost,
+      fmt::format("the run ended during this case and left no word: rank 0 (process {} on {}) was killed, or "
+                  "its host was lost",
+                  own.pid, own.host));
   mark_running(run_.folder->path(), left);
 }
 

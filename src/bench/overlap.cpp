@@ -7,7 +7,8 @@ double median_of(const std::vector<double>& samples_s) { return summarise(sample
 
 // Empty where the clocks of the hosts cannot tell.
 std::optional<double> told_median(const Samples& samples, double clock_error_s) {
-  if (!samples.communication_known || !is_above_error(samples.communication_s, samples.differences, clock_error_s))
+  if (!samples.communication_known ||
+      !is_above_error(samples.communication_s, samples.differences, clock_error_s))
     return std::nullopt;
   return median_of(samples.communication_s);
 }

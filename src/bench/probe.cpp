@@ -20,9 +20,9 @@
 namespace tpbench {
 namespace {
 
-// Round trips that follow each other are timed together until they take this long, so that neither the clock nor one
-// interrupt makes the sample. Of collectives, each of which begins on all ranks at one moment, so many samples are
-// taken instead.
+// Round trips that follow each other are timed together until they take this long, so that neither the clock
+// nor one interrupt makes the sample. Of collectives, each of which begins on all ranks at one moment, so
+// many samples are taken instead.
 constexpr double kSampleS = 50e-6;
 constexpr std::int64_t kMostRounds = 100;
 constexpr std::uint64_t kSeed = 1;
@@ -55,7 +55,8 @@ class PathProbe {
         clocks_(team_),
         heartbeat_(heartbeat),
         exercise_(make_exercise(path.operation, group, settings.max_bytes, parts)) {
-    for (const std::int64_t bytes : probe_sizes(settings)) sizes_.push_back({bytes, 0, 0, Trace(heartbeat), {}});
+    for (const std::int64_t bytes : probe_sizes(settings))
+      sizes_.push_back({bytes, 0, 0, Trace(heartbeat), {}});
   }
 
   // On all ranks of the path; returns what is wrong with what arrived, or with the clocks, the same on each.
@@ -143,7 +144,8 @@ class PathProbe {
     size.samples = team_.group->broadcast(static_cast<std::int64_t>(samples));
   }
 
-  // A message is back when rank 0 has it, whose clock times the whole way; a collective is timed as in a sweep.
+  // A message is back when rank 0 has it, whose clock times the whole way; a collective is timed as in a
+  // sweep.
   void take(SizeState& size) {
     const auto calls = static_cast<double>(size.rounds * exercise_->calls_per_round());
     if (is_ping_pong_) {
@@ -162,10 +164,12 @@ class PathProbe {
   }
 
   [[nodiscard]] std::optional<std::string> why_no_times() const {
-    const bool none = std::all_of(sizes_.begin(), sizes_.end(), [](const auto& size) { return size.call_s.empty(); });
+    const bool none =
+        std::all_of(sizes_.begin(), sizes_.end(), [](const auto& size) { return size.call_s.empty(); });
     if (!none) return std::nullopt;
-    return fmt::format("the clocks of its hosts are known to each other to {} only: no transfer is three times that",
-                       format_seconds(clock_.error_s));
+    return fmt::format(
+        "the clocks of its hosts are known to each other to {} only: no transfer is three times that",
+        format_seconds(clock_.error_s));
   }
 
   const ProbeSettings& settings_;

@@ -7,8 +7,9 @@
 
 namespace tpbench {
 
-/// Says on stderr which case of how many that are tried runs and how long the rest will take: a line that is rewritten on a
-/// terminal, plain lines where there is none. Written between cases only, never while something is timed.
+/// Says on stderr which case of how many that are tried runs and how long the rest will take: a line that is
+/// rewritten on a terminal, plain lines where there is none. Written between cases only, never while
+/// something is timed.
 class Progress {
  public:
   Progress(bool enabled, std::size_t cases);

@@ -27,9 +27,11 @@ void append(Quantity& quantity, const std::vector<double>& samples_s) {
 // The word for a collective in a trace.
 Activity activity_of(CollectiveOp op) { return enum_from_name<Activity>(name_of(op)).value(); }
 
-// The median time of all collectives of this kind in a step, over all epochs; 0 when it is not known of each. Where
-// there is one kind only, its time is the communication time of the record; only several kinds need telling apart.
-double median_of(CollectiveResult& collective, const Record& record, const Samples& samples, double clock_error_s) {
+// The median time of all collectives of this kind in a step, over all epochs; 0 when it is not known of each.
+// Where there is one kind only, its time is the communication time of the record; only several kinds need
+// telling apart.
+double median_of(CollectiveResult& collective, const Record& record, const Samples& samples,
+                 double clock_error_s) {
   if (record.collectives.size() == 1) return record.time->communication.summary.median;
   // A trace names the ranks only where they are not all of the group.
   const std::int64_t part = collective.ranks == record.point.layout.tp ? 0 : collective.ranks;
@@ -86,7 +88,8 @@ void append_doubtful(Record& record, const MeasuredPart& part, double error_s) {
   append((*record.time).*part.member, part.samples_s);
   std::vector<std::string>& doubtful = record.clock->doubtful;
   if (is_above_error(part.samples_s, part.differences, error_s)) return;
-  if (std::find(doubtful.begin(), doubtful.end(), part.name) == doubtful.end()) doubtful.emplace_back(part.name);
+  if (std::find(doubtful.begin(), doubtful.end(), part.name) == doubtful.end())
+    doubtful.emplace_back(part.name);
 }
 
 // With several epochs the worst of them.
@@ -108,7 +111,8 @@ void add_clock(Record& record, const CaseOutcome& outcome) {
   clock.starts += samples.starts;
   clock.late_starts += samples.late_starts;
   if (!samples.device_error_s.empty())
-    clock.device_error_s = std::max(clock.device_error_s.value_or(0), summarise(samples.device_error_s).median);
+    clock.device_error_s =
+        std::max(clock.device_error_s.value_or(0), summarise(samples.device_error_s).median);
 }
 
 void add_times(Record& record, const Samples& samples, double clock_error_s) {
@@ -116,7 +120,8 @@ void add_times(Record& record, const Samples& samples, double clock_error_s) {
   append(record.time->step, samples.step_s);
   append(record.time->compute, samples.compute_s);
   const std::int64_t all = samples.differences;
-  append_told(record, {"communication", &TimeResult::communication, samples.communication_s, all}, clock_error_s);
+  append_told(record, {"communication", &TimeResult::communication, samples.communication_s, all},
+              clock_error_s);
   append_doubtful(record, {"wait", &TimeResult::wait, samples.wait_s, all}, clock_error_s);
   append_doubtful(record, {"wait_mean", &TimeResult::wait_mean, samples.wait_mean_s, all}, clock_error_s);
   append_doubtful(record, {"imbalance", &TimeResult::imbalance, samples.imbalance_s, all}, clock_error_s);
@@ -125,12 +130,12 @@ void add_times(Record& record, const Samples& samples, double clock_error_s) {
     append(record.time->forward_compute, samples.compute_by_half_s[0]);
     append(record.time->backward_compute, samples.compute_by_half_s[1]);
     append_told(record,
-                {"forward_communication", &TimeResult::forward_communication, samples.communication_by_half_s[0],
-                 samples.differences_by_half[0]},
+                {"forward_communication", &TimeResult::forward_communication,
+                 samples.communication_by_half_s[0], samples.differences_by_half[0]},
                 clock_error_s);
     append_told(record,
-                {"backward_communication", &TimeResult::backward_communication, samples.communication_by_half_s[1],
-                 samples.differences_by_half[1]},
+                {"backward_communication", &TimeResult::backward_communication,
+                 samples.communication_by_half_s[1], samples.differences_by_half[1]},
                 clock_error_s);
   }
   append(record.time->host_step, samples.host_step_s);
@@ -182,7 +187,15 @@ DeviceMoment moment_of(const DeviceState& state) {
   return moment;
 }
 
+void add_throttling(Record& record, const std::optional<Throttling>& throttling) {
+  if (!throttling) return;
+  if (!record.throttling) record.throttling.emplace();
+  record.throttling->periods += throttling->periods;
+  record.throttling->seconds += throttling->seconds;
+}
+
 void drop_times(Record& record) {
+  record.throttling.reset();
   record.device.reset();
   record.clock.reset();
   record.overlap.reset();
@@ -283,6 +296,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
   if (outcome.status == Status::ok) {
     add_clock(record, outcome);
     add_times(record, outcome.samples, outcome.clock.error_s);
+    add_throttling(record, outcome.throttling);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
     if (outcome.reference) record.reference.push_back(*outcome.reference);
     if (outcome.device_before && outcome.device_after)

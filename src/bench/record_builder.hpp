@@ -11,8 +11,8 @@ namespace tpbench {
 /// `model`: that of the case, nullptr without one.
 Record start_record(const std::string& id, const Case& point, const Model* model);
 
-/// Marks a case that is not run. What earlier epochs of it have measured stays as it is, and a warning says what is
-/// missing.
+/// Marks a case that is not run. What earlier epochs of it have measured stays as it is, and a warning says
+/// what is missing.
 void skip_record(Record& record, ReasonCode code, const std::string& reason);
 
 /// Marks a case that could not be ended in order; what an earlier epoch measured goes.

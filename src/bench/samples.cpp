@@ -13,8 +13,8 @@ constexpr double kNever = -std::numeric_limits<double>::infinity();
 // Shorter than so many times its error a difference of two clocks is no number.
 constexpr double kErrorsOfANumber = 3;
 
-// The parts of steps in one group, sample after sample: [samples, width], with a column for each part and behind them
-// one for each kind of collective.
+// The parts of steps in one group, sample after sample: [samples, width], with a column for each part and
+// behind them one for each kind of collective.
 struct GroupBatch {
   enum Part {
     wait,
@@ -51,8 +51,8 @@ std::size_t index_of(const std::vector<EventKey>& kinds, const EventKey& key) {
 // Some steps of one group. Arrays are [steps, columns] and reduced as a whole.
 class GroupReduction {
  public:
-  GroupReduction(const TracedSteps& traced, const Control& group, const CommonClock& clock, const EventTable& table,
-                 std::size_t first, std::size_t count, bool common_time)
+  GroupReduction(const TracedSteps& traced, const Control& group, const CommonClock& clock,
+                 const EventTable& table, std::size_t first, std::size_t count, bool common_time)
       : traced_(traced),
         group_(group),
         clock_(clock),
@@ -80,12 +80,13 @@ class GroupReduction {
 
   // Seconds since the step began. Clocks that are not aligned each have a beginning of their own.
   [[nodiscard]] double since_begin_s(std::size_t k, std::int64_t own_ns) const {
-    const std::int64_t ns = common_time_ ? clock_.common_ns(own_ns) - begin_ns_[k] : own_ns - step(k).start_ns;
+    const std::int64_t ns =
+        common_time_ ? clock_.common_ns(own_ns) - begin_ns_[k] : own_ns - step(k).start_ns;
     return static_cast<double>(ns) * 1e-9;
   }
 
-  // One moment is agreed on; where there is none (a barrier, or devices, which begin when they come to it), and where
-  // the offsets have turned out a little different since, a step begins with the first rank.
+  // One moment is agreed on; where there is none (a barrier, or devices, which begin when they come to it),
+  // and where the offsets have turned out a little different since, a step begins with the first rank.
   void begin_at_the_first_start() {
     if (!common_time_) return;
     for (std::size_t k = 0; k < count_; ++k) begin_ns_.push_back(clock_.common_ns(step(k).start_ns));
@@ -142,8 +143,8 @@ class GroupReduction {
     for (std::size_t k = 0; k < count_; ++k) batch_.parts_of(k)[GroupBatch::device_error] = error_s[k];
   }
 
-  // From the moment at which the last rank has come to that at which the last one has what it needs. Of several parts
-  // of the group that do the same side by side, the longest.
+  // From the moment at which the last rank has come to that at which the last one has what it needs. Of
+  // several parts of the group that do the same side by side, the longest.
   void add_scope(const EventTable::Scope& scope) {
     std::vector<double> own_start_s = pack(last_start_s_, scope.columns), start_s = own_start_s;
     std::vector<double> own_end_s = pack(last_end_s_, scope.columns), end_s = own_end_s;
@@ -183,8 +184,9 @@ class GroupReduction {
     }
   }
 
-  // A rank waits at a collective for the last one to come. Where it left the collective before earlier than others
-  // did, that much of it is the network's, which let them go one after the other; the rest is that others are late.
+  // A rank waits at a collective for the last one to come. Where it left the collective before earlier than
+  // others did, that much of it is the network's, which let them go one after the other; the rest is that
+  // others are late.
   void add_waits() {
     std::vector<double> largest(count_ * 2, 0.0), sum(count_, 0.0);
     for (std::size_t k = 0; k < count_; ++k) {
@@ -214,7 +216,8 @@ class GroupReduction {
                                          std::span<const std::size_t> chosen) const {
     std::vector<double> packed(count_ * chosen.size());
     for (std::size_t k = 0; k < count_; ++k) {
-      for (std::size_t c = 0; c < chosen.size(); ++c) packed[k * chosen.size() + c] = values[at(k, chosen[c])];
+      for (std::size_t c = 0; c < chosen.size(); ++c)
+        packed[k * chosen.size() + c] = values[at(k, chosen[c])];
     }
     return packed;
   }

@@ -10,13 +10,13 @@
 
 namespace tpbench {
 
-/// Samples of one case, in seconds, reduced over the ranks (docs/methodology.md, section 1); the same on all ranks
-/// but for own_compute_s.
-/// Per sample: step = compute + communication + other.
+/// Samples of one case, in seconds, reduced over the ranks (docs/methodology.md, section 1); the same on all
+/// ranks but for own_compute_s. Per sample: step = compute + communication + other.
 struct Samples {
   std::vector<double> step_s, compute_s, communication_s, other_s;
-  /// What ranks wait at the collectives for the last one to come: the largest over the ranks, and the mean; and the
-  /// largest of what of it late ranks cause, as not all of them leave the collective before at one moment.
+  /// What ranks wait at the collectives for the last one to come: the largest over the ranks, and the mean;
+  /// and the largest of what of it late ranks cause, as not all of them leave the collective before at one
+  /// moment.
   std::vector<double> wait_s, wait_mean_s, imbalance_s;
   /// The step by the hosts' clocks; empty where step_s is by them.
   std::vector<double> host_step_s;
@@ -32,25 +32,26 @@ struct Samples {
   /// Of communication_s, and of its halves.
   std::int64_t differences = 0;
   std::array<std::int64_t, kDirections> differences_by_half = {};
-  /// False: some group has several clocks that are not aligned. Then step_s is the longest rank's own step, and there
-  /// are no communication_s, wait_s and other_s.
+  /// False: some group has several clocks that are not aligned. Then step_s is the longest rank's own step,
+  /// and there are no communication_s, wait_s and other_s.
   bool communication_known = true;
   /// On devices, per sample: how well times of two ranks are known to each other.
   std::vector<double> device_error_s;
   /// Transfers between devices that were too short for that: the last starter's own duration stands for them.
   std::int64_t own_durations = 0;
   bool converged = false;
-  double own_compute_s = 0;  ///< of this rank alone, over all samples: the one value that differs between ranks
+  double own_compute_s =
+      0;  ///< of this rank alone, over all samples: the one value that differs between ranks
   /// Steps that were to begin at one moment, and those of them that some rank heard of too late: run again.
   std::int64_t starts = 0, late_starts = 0;
 };
 
-/// Whether the median of `samples_s`, each a sum of so many differences between clocks of different hosts that are known
-/// to each other to `error_s`, is at least three times what may be wrong with it.
+/// Whether the median of `samples_s`, each a sum of so many differences between clocks of different hosts
+/// that are known to each other to `error_s`, is at least three times what may be wrong with it.
 bool is_above_error(const std::vector<double>& samples_s, std::int64_t differences, double error_s);
 
-/// Reduces the steps of this rank over the ranks of the team and appends them to `samples`. Ranks of a group may
-/// have different events: they are matched by their keys. Collective over the team's active ranks.
+/// Reduces the steps of this rank over the ranks of the team and appends them to `samples`. Ranks of a group
+/// may have different events: they are matched by their keys. Collective over the team's active ranks.
 void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples);
 
 }  // namespace tpbench

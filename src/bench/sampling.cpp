@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t kLargestBatch = 256;
 
-// The steps that `trace` holds from `first` on, in seconds: each as long as on its slowest rank, by that rank's clock.
+// The steps that `trace` holds from `first` on, in seconds: each as long as on its slowest rank, by that
+// rank's clock.
 std::vector<double> own_steps(const Trace& trace, std::size_t first) {
   std::vector<double> step_s;
   for (const StepSpan& step : std::span(trace.held().steps).subspan(first))
@@ -68,7 +69,8 @@ void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Tr
   trace.heartbeat().beat(Activity::exchange);
 }
 
-StepCost warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team, Trace& trace) {
+StepCost warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team,
+                 Trace& trace) {
   // At least one, as the first step of a case is where the trace learns its events.
   std::size_t left = std::max<std::size_t>(1, steps);
   StepCost cost;
@@ -88,8 +90,8 @@ StepCost warm_up(const StepRunner& runner, std::size_t steps, double max_seconds
   return {team.active->max(cost.step_s), team.active->max(cost.sample_s)};
 }
 
-Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_sample_s, const Team& team,
-               Trace& trace) {
+Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_sample_s,
+               const Team& team, Trace& trace) {
   Samples samples;
   StopRule rule(settings);
   const std::int64_t starts = team.start->starts(), late_starts = team.start->late_starts();

@@ -18,7 +18,8 @@ struct StepRunner {
   std::function<void(std::size_t steps)> after_batch = {};
 };
 
-/// Has the clocks of a team measured again while it samples: they may drift otherwise than in a straight line.
+/// Has the clocks of a team measured again while it samples: they may drift otherwise than in a straight
+/// line.
 class ClockCare {
  public:
   explicit ClockCare(const Team& team) : team_(team) {}
@@ -33,26 +34,28 @@ class ClockCare {
   double took_s_ = 0;
 };
 
-/// Runs steps until `trace` holds `steps` more that all ranks began in time. Collective over the team's active ranks.
+/// Runs steps until `trace` holds `steps` more that all ranks began in time. Collective over the team's
+/// active ranks.
 void run_batch(const StepRunner& runner, std::size_t steps, const Team& team, Trace& trace);
 
 /// Whether what is held takes so much memory (32 MiB) that it is to be reduced and forgotten.
 bool holds_many_events(const Trace& trace);
 
-/// What one step takes, in seconds, for planning: the median of the slowest rank, and the mean wall time of a sample
-/// with all that belongs to it.
+/// What one step takes, in seconds, for planning: the median of the slowest rank, and the mean wall time of a
+/// sample with all that belongs to it.
 struct StepCost {
   double step_s = 0;
   double sample_s = 0;
 };
 
 /// Runs `steps` untimed steps, at least one, or as many as `max_seconds` hold.
-StepCost warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team, Trace& trace);
+StepCost warm_up(const StepRunner& runner, std::size_t steps, double max_seconds, const Team& team,
+                 Trace& trace);
 
-/// Samples until the stop rule is content. `expected_sample_s`: wall time of a sample, what runs after it included.
-/// Clocks of several hosts are measured before and after, and now and then in between. Collective over the team's
-/// active ranks.
-Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_sample_s, const Team& team,
-               Trace& trace);
+/// Samples until the stop rule is content. `expected_sample_s`: wall time of a sample, what runs after it
+/// included. Clocks of several hosts are measured before and after, and now and then in between. Collective
+/// over the team's active ranks.
+Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_sample_s,
+               const Team& team, Trace& trace);
 
 }  // namespace tpbench

@@ -38,7 +38,8 @@ Summary skew_of(const std::vector<std::int64_t>& own_ns, const Team& team) {
   team.active->reduce_min(first);
   team.active->reduce_max(last);
   std::vector<double> skew_s;
-  for (std::size_t i = 0; i < last.size(); ++i) skew_s.push_back(static_cast<double>(last[i] - first[i]) * 1e-9);
+  for (std::size_t i = 0; i < last.size(); ++i)
+    skew_s.push_back(static_cast<double>(last[i] - first[i]) * 1e-9);
   return summarise(skew_s);
 }
 
@@ -183,8 +184,7 @@ std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks) {
   if (check.empty_host_step)
     text +=
         line("the same on the host", spread(*check.empty_host_step), "until the device was seen at its end");
-  text += line("beside the step", format_seconds(check.beside_step_s),
-               "wall time of a sample less its step");
+  text += line("beside the step", format_seconds(check.beside_step_s), "wall time of a sample less its step");
   text += line("noise of fixed work", format_percent(check.worst_noise),
                check.worst_noise > kNoisyMachine
                    ? "p95 over fastest, worst rank: noisy, use measure.epochs of 6 or more"

@@ -38,8 +38,8 @@ class SweepLoop {
       : run_(run), session_(session), facts_(facts), parts_(parts), teams_(session) {
     on_first_rank(session.world(), [&] { ledger_.emplace(run, facts); });
     for (const Case& point : run.cases) {
-      skips_.push_back(why_skipped(
-          point, {session.host_of(), devices_of(run.devices, point.backend), session.threads_may_communicate()}));
+      skips_.push_back(why_skipped(point, {session.host_of(), devices_of(run.devices, point.backend),
+                                           session.threads_may_communicate()}));
       if (!skips_.back()) skips_.back() = why_not_multiplied(point.backend);
     }
   }
@@ -250,7 +250,7 @@ class SweepLoop {
   const LaunchFacts& facts_;
   const Parts& parts_;
   TeamCache teams_;
-  std::optional<Ledger> ledger_;             // on rank 0
+  std::optional<Ledger> ledger_;            // on rank 0
   std::vector<std::optional<Skip>> skips_;  // by case: why it is not tried; the same on all ranks
   std::string current_id_;
   Stopwatch last_summary_;

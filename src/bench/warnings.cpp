@@ -172,7 +172,7 @@ Message mixed_kernels(const WarningInputs& in) {
 }
 
 Message throttled_cpu(const WarningInputs& in) {
-  const auto& throttling = in.outcome.throttling;
+  const auto& throttling = in.record.throttling;
   if (!throttling || throttling->periods <= 0) return std::nullopt;
   return fmt::format(
       "the CPU quota of a cgroup stopped the ranks in {} while they were sampled, {} in all: means and "
@@ -216,14 +216,16 @@ Message not_converged(const WarningInputs& in) {
                        step.samples == 1 ? "is" : "are", remedy);
   if (!step.ci95)
     return fmt::format(
-        "neighbouring samples are alike: {} are worth {} independent, too few for an interval: {}, or use a quieter "
+        "neighbouring samples are alike: {} are worth {} independent, too few for an interval: {}, or use a "
+        "quieter "
         "machine",
         step.samples, step.effective_samples.value_or(0), remedy);
   const double half_width = ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median;
   if (half_width <= measure.target_ci)
     return fmt::format("{} samples cannot tell whether they are independent: {}", step.samples, remedy);
   return fmt::format(
-      "the step's interval is +-{:.1f} % of its median after {} samples (measure.target_ci: +-{:.1f} %): {} or "
+      "the step's interval is +-{:.1f} % of its median after {} samples (measure.target_ci: +-{:.1f} %): {} "
+      "or "
       "use a quieter machine",
       100 * half_width, step.samples, 100 * measure.target_ci, remedy);
 }
@@ -254,7 +256,8 @@ Message imbalance(const WarningInputs& in) {
   const double wait = in.record.time->imbalance.summary.median, step = in.record.time->step.summary.median;
   if (wait <= 0.1 * step) return std::nullopt;
   return fmt::format(
-      "a rank waits {} of the step at the collectives for ranks that come late: unequal cores, binding or other "
+      "a rank waits {} of the step at the collectives for ranks that come late: unequal cores, binding or "
+      "other "
       "programs",
       format_percent(wait / step));
 }
@@ -302,7 +305,8 @@ Message staged(const WarningInputs& in) {
     if (entry.operands == Operands::device) direct.emplace_back(entry.name);
   }
   return fmt::format(
-      "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm {}, or "
+      "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm {}, "
+      "or "
       "an MPI library with CUDA support",
       join_words(direct, " or "));
 }

@@ -354,9 +354,10 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
       ->add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  CLI::App* models =
-      app.add_subcommand("models", "List the models whose shapes a sweep can take by name, or show one's own file");
-  models->add_option("file", line.config, "A model's config.json: shows what is understood of it")->type_name("FILE");
+  CLI::App* models = app.add_subcommand(
+      "models", "List the models whose shapes a sweep can take by name, or show one's own file");
+  models->add_option("file", line.config, "A model's config.json: shows what is understood of it")
+      ->type_name("FILE");
   models->add_flag("--json", line.json, "As JSON");
   CLI::App* info = app.add_subcommand(
       "info", "Show machine, libraries, backends and binding, and what is wrong with them");

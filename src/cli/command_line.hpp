@@ -32,8 +32,8 @@ struct CommandLine {
   bool dry_run = false;
   bool quiet = false;
   bool verbose = false;
-  bool json = false;            ///< models, info, selfcheck and probe
-  std::string backend;  ///< selfcheck; empty: the one that computes on the host
+  bool json = false;               ///< models, info, selfcheck and probe
+  std::string backend;             ///< selfcheck; empty: the one that computes on the host
   bool keep_blas_kernels = false;  ///< run, info, selfcheck and probe
   double watchdog_s = 60;
   std::int64_t max_bytes = std::int64_t{16} << 20;  ///< probe: the largest message

@@ -43,11 +43,12 @@ EnvironmentInputs here(const Launch& launch) {
   inputs.mpi = describe_mpi();
   const std::vector<std::string> names = backend_names();
   inputs.backends = describe_backends({names.begin(), names.end()});
-  inputs.ranks = {{.world_rank = 0,
-                   .host = host_name(),
-                   .pid = getpid(),
-                   .cpus = allowed_cpus(),
-                   .threads = default_threads(core_count(), 1, usable_cores(allowed_cpus(), 1), host.cpu_quota)}};
+  inputs.ranks = {
+      {.world_rank = 0,
+       .host = host_name(),
+       .pid = getpid(),
+       .cpus = allowed_cpus(),
+       .threads = default_threads(core_count(), 1, usable_cores(allowed_cpus(), 1), host.cpu_quota)}};
   inputs.blas_problem = why_blas_cannot_start(static_cast<int>(inputs.ranks.front().threads));
   if (!inputs.blas_problem) inputs.ranks.front().rates = measure_core_rates();
   inputs.hosts = {describe_this_host(host)};

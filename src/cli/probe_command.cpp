@@ -35,8 +35,8 @@ void check_launch(const Launch& launch, long world_size, const std::string& type
   if (const auto problem = why_launch_cannot_run(launch, world_size, 1, typed))
     throw EnvironmentError(*problem);
   if (world_size > 1) return;
-  throw EnvironmentError(
-      fmt::format("probe times messages between ranks and this launch has one; type: {} {}", start_to_type(2), typed));
+  throw EnvironmentError(fmt::format(
+      "probe times messages between ranks and this launch has one; type: {} {}", start_to_type(2), typed));
 }
 
 // Found before minutes of measuring, where it can be.

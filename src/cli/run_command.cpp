@@ -243,7 +243,8 @@ std::vector<Record> run_to_the_end(const SweepRun& run, Session& session, const 
     return run_sweep(run, session, facts, parts);
   } catch (const EnvironmentError& error) {
     const std::string words = error.what();  // none where rank 0 has said them
-    throw EnvironmentError(words.empty() ? run.how_to_resume : fmt::format("{}\n{}", words, run.how_to_resume));
+    throw EnvironmentError(words.empty() ? run.how_to_resume
+                                         : fmt::format("{}\n{}", words, run.how_to_resume));
   }
 }
 
@@ -317,9 +318,10 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
 ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts) {
   if (line.dry_run) {
     if (launch.rank.value_or(0) == 0)
-      print_results(render_plan(line.format, read_files(line).selected.cases, why_never_run,
-                                [](const Case& point, const Layout& layout) { return cost_of(point, layout); }),
-                    "");
+      print_results(
+          render_plan(line.format, read_files(line).selected.cases, why_never_run,
+                      [](const Case& point, const Layout& layout) { return cost_of(point, layout); }),
+          "");
     return ExitStatus::ok;
   }
   std::optional<Asked> asked;

@@ -14,8 +14,9 @@ namespace tpbench {
 /// Runs all-reduces on a thread of its own, in the order in which they are started, while the thread that
 /// starts them computes. The blocking collectives make real progress there, whatever the algorithm; MPI's own
 /// non-blocking ones move only when somebody calls MPI. The thread that starts them makes no call of MPI
-/// until `wait` (MPI_THREAD_SERIALIZED: Session::threads_may_communicate) On a device a collective comes after what the starting thread had
-/// queued when it was started, and what that thread queues after `wait` comes after all of them.
+/// until `wait` (MPI_THREAD_SERIALIZED: Session::threads_may_communicate) On a device a collective comes
+/// after what the starting thread had queued when it was started, and what that thread queues after `wait`
+/// comes after all of them.
 class BackgroundReducer {
  public:
   /// `device`: where the operands lie; null for host memory.

@@ -20,7 +20,7 @@ constexpr int kFirstTrips = 5;
 constexpr std::size_t kTrips = 400, kFewestTrips = 100;
 constexpr std::int64_t kLongest_ns = 200'000'000;  // of a measurement, once it has the fewest trips
 constexpr std::size_t kLargestExtent = 4;          // twice as much of all these, and twice again
-constexpr double kGood = 0.25;                     // error by half of the fastest trip, with which no more are made
+constexpr double kGood = 0.25;  // error by half of the fastest trip, with which no more are made
 
 // A leader asks the one whose number is its own without the highest bit, in the round of that bit.
 int round_of(int leader) {
@@ -71,7 +71,9 @@ ClockAnchor measure_offset(int parent, MPI_Comm comm) {
   for (std::size_t extent = 1; extent <= kLargestExtent; extent *= 2) {
     const std::int64_t began_ns = now_ns();
     for (std::size_t made = 0; made < kTrips * extent; ++made) {
-      if (made >= kFewestTrips * extent && trips.back().received_ns - began_ns > static_cast<std::int64_t>(extent) * kLongest_ns) break;
+      if (made >= kFewestTrips * extent &&
+          trips.back().received_ns - began_ns > static_cast<std::int64_t>(extent) * kLongest_ns)
+        break;
       trips.push_back(make_trip(parent, comm));
     }
     anchor = estimate_offset(trips);
@@ -124,7 +126,8 @@ CommonClock::CommonClock(const Control& ranks, const std::string& domain) : rank
 
 void CommonClock::find_domains(const std::string& domain) {
   std::map<std::string, int> number;
-  for (const std::string& name : ranks_.all_gather(domain)) number.try_emplace(name, static_cast<int>(number.size()));
+  for (const std::string& name : ranks_.all_gather(domain))
+    number.try_emplace(name, static_cast<int>(number.size()));
   domains_ = static_cast<int>(number.size());
   domain_ = number.at(domain);
   here_ = ranks_.split(domain_);

@@ -16,19 +16,21 @@ std::string clock_domain();
 struct ClockQuality {
   std::int64_t domains = 1;  ///< clocks; 1: nothing had to be measured, and all else is 0
   bool aligned = true;       ///< the offsets are known better than by half a round trip
-  double error_s = 0;        ///< of a difference between times of two ranks, assuming that paths are symmetric
-  double worst_case_s = 0;   ///< the same whatever the paths are: half the fastest round trips
-  double drift_ppm = 0;      ///< of the clock that gains or loses most against rank 0's
-  std::vector<double> offset_s = {};  ///< of each clock against rank 0's, when it was measured first; on rank 0 alone
+  double error_s = 0;       ///< of a difference between times of two ranks, assuming that paths are symmetric
+  double worst_case_s = 0;  ///< the same whatever the paths are: half the fastest round trips
+  double drift_ppm = 0;     ///< of the clock that gains or loses most against rank 0's
+  std::vector<double> offset_s =
+      {};  ///< of each clock against rank 0's, when it was measured first; on rank 0 alone
 };
 
-/// The clocks of some ranks as one: that of rank 0. Ranks of one clock domain have offset 0 by construction. Of each
-/// other domain one rank measures its offset, by many round trips (estimate_offset) with a domain whose own is known:
-/// ceil(log2 domains) rounds, in each of which twice as many know it. Offsets are taken between the measurements.
+/// The clocks of some ranks as one: that of rank 0. Ranks of one clock domain have offset 0 by construction.
+/// Of each other domain one rank measures its offset, by many round trips (estimate_offset) with a domain
+/// whose own is known: ceil(log2 domains) rounds, in each of which twice as many know it. Offsets are taken
+/// between the measurements.
 class CommonClock {
  public:
-  /// Collective over `ranks`. Clocks that run apart although their domains are called the same, as on virtual machines
-  /// that were copied while they ran, are found and told apart.
+  /// Collective over `ranks`. Clocks that run apart although their domains are called the same, as on virtual
+  /// machines that were copied while they ran, are found and told apart.
   explicit CommonClock(const Control& ranks, const std::string& domain = clock_domain());
 
   [[nodiscard]] bool is_one_clock() const { return domains_ == 1; }
@@ -39,7 +41,8 @@ class CommonClock {
   void restart();
   /// Measures once more. Collective; nothing to do for one clock.
   void measure();
-  /// Whether offsets are known well enough for what it is to begin or end at one moment on all ranks; the same on all.
+  /// Whether offsets are known well enough for what it is to begin or end at one moment on all ranks; the
+  /// same on all.
   [[nodiscard]] bool is_aligned() const { return is_aligned_; }
 
   /// A moment of this rank's clock on the common one, and the reverse.

@@ -70,16 +70,16 @@ struct AlgorithmEntry {
   Operands operands;
   std::span<const DType> dtypes;  ///< that it sums
   std::unique_ptr<Communicator> (*make)(const Control& group, DeviceSide* device);
-  /// Why it cannot carry a group that is so placed, its operands being where it takes them; empty when it can.
-  /// Other algorithms are not named: why_not_carried knows them.
+  /// Why it cannot carry a group that is so placed, its operands being where it takes them; empty when it
+  /// can. Other algorithms are not named: why_not_carried knows them.
   std::optional<std::string> (*why_not_placed)(const GroupPlaces& places);
 };
 
 std::span<const AlgorithmEntry> all_algorithms();
 const AlgorithmEntry* find_algorithm(std::string_view name);
 
-/// Why the algorithm cannot carry such a group, and which ones can; empty when it can. Asked before a case starts,
-/// on every rank of the world.
+/// Why the algorithm cannot carry such a group, and which ones can; empty when it can. Asked before a case
+/// starts, on every rank of the world.
 std::optional<std::string> why_not_carried(const AlgorithmEntry& algorithm, const GroupPlaces& places,
                                            DType dtype);
 

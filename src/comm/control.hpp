@@ -73,8 +73,8 @@ class Control {
 /// Where the ranks of a group are, [r] for rank r; hosts and nodes are numbered in order of first appearance.
 struct Hosts {
   std::vector<int> host_of;
-  /// What MPI takes for one node: its ranks share memory. A node has several hosts where a launcher starts ranks
-  /// in containers of their own.
+  /// What MPI takes for one node: its ranks share memory. A node has several hosts where a launcher starts
+  /// ranks in containers of their own.
   std::vector<int> node_of;
 };
 

@@ -175,7 +175,8 @@ std::optional<std::string> why_not_hierarchical(std::span<const int> host_of) {
   const auto [fewest, most] = std::minmax_element(ranks.begin(), ranks.end());
   if (*fewest == *most) return std::nullopt;
   return fmt::format(
-      "algorithm hierarchical needs as many ranks of a group on each of its hosts, and this group of {} has {} "
+      "algorithm hierarchical needs as many ranks of a group on each of its hosts, and this group of {} has "
+      "{} "
       "on one and {} on another; a tp_degree that the ranks of the hosts divide evenly, or placement spread, "
       "may fit",
       host_of.size(), *most, *fewest);

@@ -49,7 +49,8 @@ std::vector<std::int64_t> merge_rows(const Control& ranks, const std::vector<std
   for (int step = 1; step < ranks.size(); step *= 2) {
     if (ranks.rank() % (2 * step) != 0) {
       const std::vector<std::int64_t> mine = flat(merged);
-      TPBENCH_MPI(MPI_Send(mine.data(), static_cast<int>(mine.size()), MPI_INT64_T, ranks.rank() - step, kRowsTag, comm));
+      TPBENCH_MPI(MPI_Send(mine.data(), static_cast<int>(mine.size()), MPI_INT64_T, ranks.rank() - step,
+                           kRowsTag, comm));
       break;
     }
     if (ranks.rank() + step < ranks.size()) insert(receive(ranks.rank() + step, comm), width, merged);

@@ -15,10 +15,10 @@ namespace tpbench {
 /// MPI from its start to its end, and what is known about where the ranks are. One per process.
 class Session {
  public:
-  /// Starts MPI and asks it for MPI_THREAD_SERIALIZED: a thread may communicate while the one that waits for it
-  /// computes.
-  /// `alone` is true when no launcher started this process: then MPI is kept from starting a daemon of its
-  /// own. From then on a write to a peer that is gone is an error, and no SIGPIPE that ends this process. Throws EnvironmentError when MPI cannot start.
+  /// Starts MPI and asks it for MPI_THREAD_SERIALIZED: a thread may communicate while the one that waits for
+  /// it computes. `alone` is true when no launcher started this process: then MPI is kept from starting a
+  /// daemon of its own. From then on a write to a peer that is gone is an error, and no SIGPIPE that ends
+  /// this process. Throws EnvironmentError when MPI cannot start.
   explicit Session(bool alone);
   ~Session();
   Session(const Session&) = delete;
@@ -27,8 +27,8 @@ class Session {
   [[nodiscard]] const Control& world() const { return *world_; }
   /// The ranks of this host, in world order.
   [[nodiscard]] const Control& host() const { return *host_; }
-  /// host_of()[r] numbers the host of world rank r, in order of first appearance. Hosts have kernels or names of
-  /// their own.
+  /// host_of()[r] numbers the host of world rank r, in order of first appearance. Hosts have kernels or names
+  /// of their own.
   [[nodiscard]] std::span<const int> host_of() const { return hosts_.host_of; }
   /// The same for what MPI takes for one node (Hosts).
   [[nodiscard]] std::span<const int> node_of() const { return hosts_.node_of; }

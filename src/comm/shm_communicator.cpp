@@ -141,7 +141,8 @@ std::optional<std::string> why_not_shm(std::span<const int> host_of) {
   const std::vector<std::int64_t> ranks = ranks_per_host(host_of);
   if (ranks.size() <= 1) return std::nullopt;
   return fmt::format(
-      "algorithm shm needs all ranks of a group on one host, and this group of {} is on {}; a tp_degree of up to "
+      "algorithm shm needs all ranks of a group on one host, and this group of {} is on {}; a tp_degree of "
+      "up to "
       "{} with placement packed stays on one",
       host_of.size(), ranks.size(), *std::max_element(ranks.begin(), ranks.end()));
 }

@@ -39,13 +39,13 @@ bool StepStart::conclude() {
 StepStart::Hearing StepStart::meet(std::int64_t margin_ns) {
   enum Word { moment, late, hearing, words };
   std::array<std::int64_t, words> said = {clock_.common_ns(now_ns()) + margin_ns, late_ ? 1 : 0, hearing_ns_};
-  TPBENCH_MPI(
-      MPI_Allreduce(MPI_IN_PLACE, said.data(), words, MPI_INT64_T, MPI_MAX, ranks_.handle()->comm));
+  TPBENCH_MPI(MPI_Allreduce(MPI_IN_PLACE, said.data(), words, MPI_INT64_T, MPI_MAX, ranks_.handle()->comm));
   const std::int64_t now = now_ns();
   if (named_) {
     constexpr double kWeight = 1.0 / 8, kUnusual = 4;
     const auto took_ns = static_cast<double>(said[moment] - margin_ns - moment_ns_);
-    step_ns_ = step_ns_ == 0 ? took_ns : step_ns_ + kWeight * (std::min(took_ns, kUnusual * step_ns_) - step_ns_);
+    step_ns_ =
+        step_ns_ == 0 ? took_ns : step_ns_ + kWeight * (std::min(took_ns, kUnusual * step_ns_) - step_ns_);
   }
   moment_ns_ = said[moment];
   start_ns_ = clock_.own_ns(moment_ns_);
@@ -76,9 +76,10 @@ void StepStart::learn(const Hearing& heard) {
   if (starts_ % kSeldom == 0) choose_margin();
 }
 
-// The margin with which a sample costs least time, by what the last hearings would have cost with it: each sample waits
-// for the margin, and a late start wastes margin and step; it counts so many times as it is to be rare. A machine that
-// now and then takes a rank's core away for milliseconds does not have every sample wait for milliseconds.
+// The margin with which a sample costs least time, by what the last hearings would have cost with it: each
+// sample waits for the margin, and a late start wastes margin and step; it counts so many times as it is to
+// be rare. A machine that now and then takes a rank's core away for milliseconds does not have every sample
+// wait for milliseconds.
 void StepStart::choose_margin() {
   constexpr double kRare = 20, kLeeway = 1.25, kLeast_ns = 500;
   std::vector<double> sorted = hearings_ns_;
@@ -94,7 +95,8 @@ void StepStart::choose_margin() {
   }
 }
 
-// Looks at the clock all the time when the moment is near: one who gives up the core may get it back a slice later.
+// Looks at the clock all the time when the moment is near: one who gives up the core may get it back a slice
+// later.
 void StepStart::wait() {
   constexpr std::int64_t kNear_ns = 100'000;
   for (std::int64_t now = now_ns(); now < start_ns_; now = now_ns()) {

@@ -9,8 +9,8 @@
 
 namespace tpbench {
 
-/// Has some ranks begin each step at one moment of their common clock; where their clocks are not aligned, behind a
-/// barrier. Every rank calls the same in the same order:
+/// Has some ranks begin each step at one moment of their common clock; where their clocks are not aligned,
+/// behind a barrier. Every rank calls the same in the same order:
 ///
 ///     start.agree();               // all ranks have come; the next moment is named
 ///     start.wait();                // until that moment
@@ -33,7 +33,8 @@ class StepStart {
   [[nodiscard]] std::int64_t start_ns() const { return start_ns_; }
   [[nodiscard]] bool names_a_moment() const { return ranks_.size() > 1 && clock_.is_aligned(); }
 
-  /// Since this object was made, on all ranks: moments that were named, and those that some rank heard of too late.
+  /// Since this object was made, on all ranks: moments that were named, and those that some rank heard of too
+  /// late.
   [[nodiscard]] std::int64_t starts() const { return starts_; }
   [[nodiscard]] std::int64_t late_starts() const { return late_starts_; }
   /// From the moment at which the last rank had come to the one that is named, now.

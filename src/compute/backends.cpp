@@ -24,8 +24,8 @@ Json describe_cuda() {
   }
 }
 
-// As many heads as fill a device, as long as their scores stay in its second-level cache (40 MB on an A100, 50 MB on
-// an H100). On the host a tile of one head keeps all cores busy.
+// As many heads as fill a device, as long as their scores stay in its second-level cache (40 MB on an A100,
+// 50 MB on an H100). On the host a tile of one head keeps all cores busy.
 constexpr std::int64_t kCudaScoresBytes = std::int64_t{32} << 20;
 
 constexpr std::array kBackends = {

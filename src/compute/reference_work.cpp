@@ -49,8 +49,8 @@ void ReferenceWork::time_products(std::span<double> seconds) {
   const int threads = openblas_get_num_threads();
   openblas_set_num_threads(1);
   time_each(seconds, [&] {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kProductRows, kProductSize, kProductSize, 1.0F, a, kProductSize, b, kProductSize,
-                0.0F, c, kProductSize);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kProductRows, kProductSize, kProductSize, 1.0F, a,
+                kProductSize, b, kProductSize, 0.0F, c, kProductSize);
   });
   openblas_set_num_threads(threads);
 }

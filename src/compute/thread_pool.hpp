@@ -22,8 +22,8 @@ class ThreadPool {
   [[nodiscard]] int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls `body(first, last)` once per thread with contiguous pieces of [0, count); returns when all are
-  /// done, and throws what the first of them to fail has thrown. `body` does not call this. Several threads may
-  /// call it: one after the other.
+  /// done, and throws what the first of them to fail has thrown. `body` does not call this. Several threads
+  /// may call it: one after the other.
   void parallel_for(std::int64_t count, const std::function<void(std::int64_t, std::int64_t)>& body);
 
  private:

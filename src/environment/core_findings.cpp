@@ -19,7 +19,8 @@ Message oversubscribed(const MachineLoad& machine) {
   const std::int64_t ranks = count(machine);
   if (machine.cores == 0 || ranks <= machine.cores) return std::nullopt;
   return fmt::format(
-      "{} ranks on {} cores of {}: times are not those of {} devices; use as many ranks as cores, or more hosts",
+      "{} ranks on {} cores of {}: times are not those of {} devices; use as many ranks as cores, or more "
+      "hosts",
       ranks, machine.cores, machine.hosts, ranks);
 }
 
@@ -29,8 +30,8 @@ Message shared_core(const MachineLoad& machine) {
   for (const MachineLoad::Rank& rank : machine.ranks) cpus.insert(rank.cpus.begin(), rank.cpus.end());
   const auto available = static_cast<std::int64_t>(cpus.size());
   if (available == 0 || available >= count(machine) || oversubscribed(machine)) return std::nullopt;
-  return fmt::format("{} ranks are bound to {} CPU(s) of {}: start them with {} or {}", count(machine), available,
-                     machine.hosts, unbound_to_type(), core_each_to_type());
+  return fmt::format("{} ranks are bound to {} CPU(s) of {}: start them with {} or {}", count(machine),
+                     available, machine.hosts, unbound_to_type(), core_each_to_type());
 }
 
 Message thread_mismatch(const MachineLoad& machine) {

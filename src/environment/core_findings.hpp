@@ -10,9 +10,9 @@ namespace tpbench {
 struct MachineLoad {
   struct Rank {
     std::int64_t world_rank = 0;
-    std::int64_t threads = 1;         ///< that compute
-    std::int64_t bound_cores = 0;     ///< that it may run on
-    std::vector<std::int64_t> cpus;   ///< the same as CPUs; empty when not known
+    std::int64_t threads = 1;        ///< that compute
+    std::int64_t bound_cores = 0;    ///< that it may run on
+    std::vector<std::int64_t> cpus;  ///< the same as CPUs; empty when not known
   };
   std::string hosts;       ///< their names, for people
   std::int64_t cores = 0;  ///< 0 when not known

@@ -55,8 +55,8 @@ std::vector<std::string> distinct_names(std::vector<std::string> names);
 /// host_to_json() and, under "blas", the kernels of this process with what is to be done about them.
 Json describe_this_host(const HostFacts& host);
 
-/// What environment.json says of a launch that started so; the label and what backends say of themselves are the
-/// caller's.
+/// What environment.json says of a launch that started so; the label and what backends say of themselves are
+/// the caller's.
 EnvironmentInputs launch_inputs(const Launch& launch, const LaunchFacts& facts);
 
 /// Collective over the world. Throws EnvironmentError on all ranks when one has not the memory.

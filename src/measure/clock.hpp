@@ -5,8 +5,8 @@
 
 namespace tpbench {
 
-/// Monotonic host time in nanoseconds since an arbitrary start that the ranks of one clock domain share: those of
-/// one running kernel and one time namespace [comm/common_clock.hpp].
+/// Monotonic host time in nanoseconds since an arbitrary start that the ranks of one clock domain share:
+/// those of one running kernel and one time namespace [comm/common_clock.hpp].
 inline std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())

@@ -12,7 +12,8 @@ namespace {
 double as_double(std::int64_t value) { return static_cast<double>(value); }
 
 double slope(const ClockAnchor& from, const ClockAnchor& to) {
-  return to.at_ns == from.at_ns ? 0 : as_double(to.offset_ns - from.offset_ns) / as_double(to.at_ns - from.at_ns);
+  return to.at_ns == from.at_ns ? 0
+                                : as_double(to.offset_ns - from.offset_ns) / as_double(to.at_ns - from.at_ns);
 }
 
 std::int64_t on_line(const ClockAnchor& from, double slope, std::int64_t at_ns) {
@@ -22,7 +23,8 @@ std::int64_t on_line(const ClockAnchor& from, double slope, std::int64_t at_ns) 
 std::int64_t duration(const RoundTrip& trip) { return trip.received_ns - trip.sent_ns; }
 std::int64_t middle(const RoundTrip& trip) { return trip.sent_ns + duration(trip) / 2; }
 
-// A straight line by its height in the middle of its points: least squares. Clocks drift while they are compared.
+// A straight line by its height in the middle of its points: least squares. Clocks drift while they are
+// compared.
 struct Line {
   double middle = 0;
   double height = 0;
@@ -31,7 +33,8 @@ struct Line {
 
 Line fit(const std::vector<double>& at, const std::vector<double>& values) {
   const auto count = static_cast<double>(at.size());
-  Line line = {std::reduce(at.begin(), at.end()) / count, std::reduce(values.begin(), values.end()) / count, 0};
+  Line line = {std::reduce(at.begin(), at.end()) / count, std::reduce(values.begin(), values.end()) / count,
+               0};
   double squares = 0, products = 0;
   for (std::size_t i = 0; i < at.size(); ++i) {
     squares += (at[i] - line.middle) * (at[i] - line.middle);

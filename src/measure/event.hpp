@@ -11,8 +11,8 @@
 
 namespace tpbench {
 
-/// What an event of a step is. Two events with equal keys are the same thing done again; over ranks events are
-/// matched by their keys, and equal ones by their order.
+/// What an event of a step is. Two events with equal keys are the same thing done again; over ranks events
+/// are matched by their keys, and equal ones by their order.
 struct EventKey {
   Activity kind = Activity::compute;
   Direction direction = Direction::forward;
@@ -37,8 +37,8 @@ struct StepSpan {
   /// The moment that was agreed on; else that of this rank's first mark.
   std::int64_t start_ns = 0;
   std::int64_t end_ns = 0;
-  /// On a device: by how much its events may be misplaced on the host's clock; and from before the first mark was
-  /// queued until the last one was seen, by the host's clock.
+  /// On a device: by how much its events may be misplaced on the host's clock; and from before the first mark
+  /// was queued until the last one was seen, by the host's clock.
   std::int64_t place_error_ns = 0;
   std::int64_t host_ns = 0;
 };

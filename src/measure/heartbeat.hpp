@@ -59,5 +59,4 @@ TPBENCH_ENUM_NAMES(tpbench::Activity, {tpbench::Activity::none, "between segment
 TPBENCH_ENUM_NAMES(tpbench::Phase, {tpbench::Phase::idle, "idle"}, {tpbench::Phase::setup, "setup"},
                    {tpbench::Phase::fill, "fill"}, {tpbench::Phase::verification, "verification"},
                    {tpbench::Phase::warm_up, "warm-up"}, {tpbench::Phase::sampling, "sampling"},
-                   {tpbench::Phase::reference, "reference work"},
-                   {tpbench::Phase::report, "report"});
+                   {tpbench::Phase::reference, "reference work"}, {tpbench::Phase::report, "report"});

@@ -33,12 +33,14 @@ std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::si
   return std::pair{lower, samples + 1 - lower};
 }
 
-std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples, std::size_t effective) {
+std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples,
+                                                                         std::size_t effective) {
   const auto ranks = median_interval_ranks(effective);
   if (!ranks) return std::nullopt;
   // Twice the distance of the ranks from the middle, stretched from `effective` to `samples`.
   const std::size_t apart = (ranks->second - ranks->first) * samples;
-  const std::size_t lower = ((samples + 1) * effective - std::min(apart, (samples - 1) * effective)) / (2 * effective);
+  const std::size_t lower =
+      ((samples + 1) * effective - std::min(apart, (samples - 1) * effective)) / (2 * effective);
   return std::pair{lower, samples + 1 - lower};
 }
 

@@ -13,9 +13,11 @@ namespace tpbench {
 /// there is none.
 std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples);
 
-/// The same for samples that are worth only `effective` independent ones, at most `samples` and at least 1: as far from
-/// the middle, in parts of the samples, as the interval of `effective` ones. Empty where `effective` is below 6.
-std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples, std::size_t effective);
+/// The same for samples that are worth only `effective` independent ones, at most `samples` and at least 1:
+/// as far from the middle, in parts of the samples, as the interval of `effective` ones. Empty where
+/// `effective` is below 6.
+std::optional<std::pair<std::size_t, std::size_t>> median_interval_ranks(std::size_t samples,
+                                                                         std::size_t effective);
 
 /// What is said about a set of samples. Units are those of the samples.
 struct Summary {
@@ -28,14 +30,15 @@ struct Summary {
   double p95 = 0;  ///< quantiles by linear interpolation between order statistics (Hyndman and Fan, type 7)
   double p99 = 0;
   std::size_t samples = 0;
-  std::optional<std::size_t> effective_samples = {};  ///< independent ones that ci95 counts them as; empty when it was
-                                                 ///< read from a record that counted each as one
+  std::optional<std::size_t> effective_samples =
+      {};  ///< independent ones that ci95 counts them as; empty when it was
+           ///< read from a record that counted each as one
   std::size_t outliers =
       0;  ///< further than 1.5 interquartile ranges from the quartiles; counted, never removed
 };
 
-/// Summarises `samples`, which is not empty, oldest first. `effective`: how many independent samples they are to count
-/// as, from 1 to their number; when it is empty, effective_samples() (measure/correlation.hpp).
+/// Summarises `samples`, which is not empty, oldest first. `effective`: how many independent samples they are
+/// to count as, from 1 to their number; when it is empty, effective_samples() (measure/correlation.hpp).
 Summary summarise(std::span<const double> samples, std::optional<std::size_t> effective = std::nullopt);
 
 /// Quantile q in [0, 1] of sorted samples, type 7.

@@ -68,8 +68,8 @@ std::optional<double> StopRule::width_over_target() const {
   return !at_least || *at_least > 1 ? at_least : width_of(trusted_samples(step_s_));
 }
 
-// The width goes with the root of the samples. At most a quarter more at a time, as what is known now may be wrong, and
-// a sixteenth at least, as each look is another chance to stop by luck.
+// The width goes with the root of the samples. At most a quarter more at a time, as what is known now may be
+// wrong, and a sixteenth at least, as each look is another chance to stop by luck.
 std::size_t StopRule::missing_samples(std::optional<double> width) const {
   const std::size_t taken = step_s_.size();
   const std::size_t least = std::max<std::size_t>(1, taken / 16), most = std::max<std::size_t>(1, taken / 4);

@@ -25,13 +25,14 @@ class StopRule {
   /// Adds samples of the step time, in seconds, oldest first.
   void add(std::span<const double> step_s);
 
-  /// How many steps to run before asking again; 0 when it is enough. `elapsed_s` counts from the first sample, with
-  /// all that belongs to one: flushed caches, the other ways of a step that overlaps. `expected_sample_s` is a guess
-  /// of one sample's share of it for the first batch, when nothing has been sampled.
+  /// How many steps to run before asking again; 0 when it is enough. `elapsed_s` counts from the first
+  /// sample, with all that belongs to one: flushed caches, the other ways of a step that overlaps.
+  /// `expected_sample_s` is a guess of one sample's share of it for the first batch, when nothing has been
+  /// sampled.
   [[nodiscard]] std::size_t next_batch(double elapsed_s, double expected_sample_s);
 
-  /// Whether the interval has the width asked for. With fewer than 16 samples the interval is taken wider than that of
-  /// the summary, as they can hardly tell whether they are independent.
+  /// Whether the interval has the width asked for. With fewer than 16 samples the interval is taken wider
+  /// than that of the summary, as they can hardly tell whether they are independent.
   [[nodiscard]] bool converged() const;
 
  private:

@@ -41,7 +41,8 @@ void Trace::open_new(const EventKey& key) {
   ++events_;
 }
 
-// The device comes to a mark behind which nothing waits between two looks at the host's clock; of a few the closest.
+// The device comes to a mark behind which nothing waits between two looks at the host's clock; of a few the
+// closest.
 void Trace::place_device() {
   constexpr std::size_t kLooks = 4;  // the first waits for what is still queued
   step_.place_error_ns = 0;

@@ -13,8 +13,8 @@ namespace tpbench {
 
 /// Writes down the events of steps on one rank: when each began and ended, by this rank's clock.
 ///
-/// A step of a rank is a fixed list of events. Compute between two collectives is one event, however many marks it
-/// has; each collective is its own. Other ranks may have other lists.
+/// A step of a rank is a fixed list of events. Compute between two collectives is one event, however many
+/// marks it has; each collective is its own. Other ranks may have other lists.
 ///
 ///     trace.prepare_step();                                    // may wait for the device
 ///     trace.begin_step(agreed_start_ns);
@@ -22,9 +22,9 @@ namespace tpbench {
 ///     trace.begin(Activity::all_reduce, bytes); the call       trace.end();
 ///     trace.end_step();
 ///
-/// Marks are taken on the host's clock, or, where work is queued on a device, on the device's: then a step ends when
-/// the device has come to its last mark, and is placed on the host's clock by an anchor, a mark that the device came
-/// to between two looks at that clock.
+/// Marks are taken on the host's clock, or, where work is queued on a device, on the device's: then a step
+/// ends when the device has come to its last mark, and is placed on the host's clock by an anchor, a mark
+/// that the device came to between two looks at that clock.
 class Trace {
  public:
   explicit Trace(Heartbeat& heartbeat, DeviceClock* device = nullptr)
@@ -41,7 +41,8 @@ class Trace {
 
   /// What can be done before a step begins; begin_step does it otherwise.
   void prepare_step();
-  /// `agreed_start_ns`: the moment at which all ranks begin, on this rank's clock; 0 where none was agreed on.
+  /// `agreed_start_ns`: the moment at which all ranks begin, on this rank's clock; 0 where none was agreed
+  /// on.
   void begin_step(std::int64_t agreed_start_ns = 0) {
     if (!prepared_) prepare_step();
     prepared_ = false;
@@ -105,7 +106,7 @@ class Trace {
   Heartbeat& heartbeat_;
   DeviceClock* device_ = nullptr;
   TracedSteps held_;  // its spans are also those of the step under way
-  StepSpan step_;  // under way
+  StepSpan step_;     // under way
   std::size_t events_ = 0;
   bool prepared_ = false;
   bool known_ = false;  // the list of events is complete

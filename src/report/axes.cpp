@@ -69,10 +69,13 @@ std::vector<const CaseField*> varying_fields(std::span<const Case> cases) {
   return fields;
 }
 
-std::string field_text(const CaseField& field, const Case& point) { return text_of(axis_value(field, point)); }
+std::string field_text(const CaseField& field, const Case& point) {
+  return text_of(axis_value(field, point));
+}
 
 Section::Column axis_column(const CaseField& axis, const Case& any) {
-  return {std::string(axis.title), axis.get(any).is_number() ? Align::right : Align::left, std::string(axis.key)};
+  return {std::string(axis.title), axis.get(any).is_number() ? Align::right : Align::left,
+          std::string(axis.key)};
 }
 
 std::string shared_fields(std::span<const Case> cases) {

@@ -42,8 +42,8 @@ struct Evidence {
   std::optional<double> machine;
 };
 
-/// One side's records are of schema 1 and the other's are not. Schema 2 times what ranks do together on one clock; what
-/// schema 1 calls communication, wait and other is another quantity.
+/// One side's records are of schema 1 and the other's are not. Schema 2 times what ranks do together on one
+/// clock; what schema 1 calls communication, wait and other is another quantity.
 bool defines_otherwise(const CaseLaunches& launches);
 
 /// How the reference product changed over the cases that all launches have; empty where records have none.

@@ -51,7 +51,8 @@ struct Shown {
 };
 
 Cells cells_of(const Cell& cell, const Shown& shown) {
-  Cells cells = {cell.base_told ? time_of(cell.base_s) : Value(), cell.other_told ? time_of(cell.other_s) : Value(),
+  Cells cells = {cell.base_told ? time_of(cell.base_s) : Value(),
+                 cell.other_told ? time_of(cell.other_s) : Value(),
                  {cell.ratio, Kind::ratio}};
   if (shown.machine) {
     cells.emplace_back(cell.machine, Kind::ratio);
@@ -291,14 +292,16 @@ Section useful_section(const Comparison& comparison, const Names& names) {
     return fmt::format("{}: {}", letter, useful->degree ? "none tried" : "no TP 1 case that is ok");
   };
   for (const ComparedSeries& series : comparison.series) {
-    section.rows.push_back({{series.name, degree(series.base), efficiency(series.base), degree(series.other),
-                             efficiency(series.other),
-                             stop(names.base, series.base) + "; " + stop(names.other, series.other)}});
-    for (const auto& [letter, useful] : {std::pair(names.base, series.base), std::pair(names.other, series.other)}) {
+    section.rows.push_back(
+        {{series.name, degree(series.base), efficiency(series.base), degree(series.other),
+          efficiency(series.other), stop(names.base, series.base) + "; " + stop(names.other, series.other)}});
+    for (const auto& [letter, useful] :
+         {std::pair(names.base, series.base), std::pair(names.other, series.other)}) {
       if (!useful) continue;
       const std::string place = letter + ", " + series.name + ": ";
       if (!useful->gap.empty()) section.sentences.push_back(place + useful->gap + ".");
-      if (!useful->doubtful.empty()) section.sentences.push_back(place + "not certain (?): " + useful->doubt + ".");
+      if (!useful->doubtful.empty())
+        section.sentences.push_back(place + "not certain (?): " + useful->doubt + ".");
     }
   }
   return section;

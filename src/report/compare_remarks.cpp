@@ -63,8 +63,8 @@ std::size_t count(const std::vector<CaseLaunches>& cases, bool (*counts)(const C
   return static_cast<std::size_t>(std::count_if(cases.begin(), cases.end(), counts));
 }
 
-// With few latencies in a step how it begins, which is another way in schema 2, is a part of it that counts. The newer
-// record knows what a latency is.
+// With few latencies in a step how it begins, which is another way in schema 2, is a part of it that counts.
+// The newer record knows what a latency is.
 bool is_of_few_latencies(const Record& record) {
   constexpr double kMany = 50;
   if (!record.clock || record.clock->clocks == 1) return false;
@@ -76,17 +76,21 @@ void remark_on_definitions(const std::vector<CaseLaunches>& cases, std::vector<s
   if (otherwise == 0) return;
   const std::size_t few = count(cases, [](const CaseLaunches& launches) {
     const auto has = [](const std::vector<const Record*>& records) {
-      return std::any_of(records.begin(), records.end(), [](const Record* r) { return is_of_few_latencies(*r); });
+      return std::any_of(records.begin(), records.end(),
+                         [](const Record* r) { return is_of_few_latencies(*r); });
     };
     return defines_otherwise(launches) && (has(launches.base) || has(launches.other));
   });
   std::string remark = fmt::format(
-      "{} of {} cases were measured by the definitions of schema 1 on one side and of schema 2 on the other: their "
-      "communication is not judged, and wait, other and busbw are not to be compared (docs/methodology.md, \"Older "
+      "{} of {} cases were measured by the definitions of schema 1 on one side and of schema 2 on the other: "
+      "their "
+      "communication is not judged, and wait, other and busbw are not to be compared (docs/methodology.md, "
+      "\"Older "
       "records\")",
       otherwise, cases.size());
   if (few > 0)
-    remark += fmt::format("; the steps of {} take under 50 latencies of their network, and how they begin counts", few);
+    remark += fmt::format(
+        "; the steps of {} take under 50 latencies of their network, and how they begin counts", few);
   remarks.push_back(remark);
 }
 

@@ -8,9 +8,7 @@
 
 namespace tpbench {
 
-std::string share_text(double share) {
-  return text_of({share, Kind::small_share});
-}
+std::string share_text(double share) { return text_of({share, Kind::small_share}); }
 
 bool shows_ten_percent(const Comparison& comparison) {
   const auto& detectable = comparison.summaries[0].detectable;

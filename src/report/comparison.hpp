@@ -36,7 +36,7 @@ enum class RestsOn { measured, rest, both };
 struct Cell {
   double base_s = 0;  ///< median, as in the record; of several launches the geometric mean of their medians
   double other_s = 0;
-  bool base_told = true, other_told = true;  ///< false: the clocks of that side's hosts could not tell it
+  bool base_told = true, other_told = true;   ///< false: the clocks of that side's hosts could not tell it
   std::optional<double> ratio;                ///< other / base; empty unless both are above 0
   std::optional<std::array<double, 2>> ci95;  ///< of the ratio; empty when there are too few values
   std::optional<double> machine;  ///< ratio of the reference work; empty where the records have none

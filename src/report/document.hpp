@@ -9,8 +9,8 @@ namespace tpbench {
 
 enum class Align { left, right };
 
-/// A part of a report, before it is known where it goes: a renderer is a function of sections. Those that are here:
-/// to_text, to_markdown, to_csv, to_jsonl.
+/// A part of a report, before it is known where it goes: a renderer is a function of sections. Those that are
+/// here: to_text, to_markdown, to_csv, to_jsonl.
 struct Section {
   struct Column {
     std::string heading = {};
@@ -21,7 +21,7 @@ struct Section {
   };
   struct Row {
     std::vector<Value> cells = {};  ///< one per column
-    std::string rest = {};     ///< what people read in place of the cells from `rest_from` on
+    std::string rest = {};          ///< what people read in place of the cells from `rest_from` on
   };
 
   std::string title = {};                   ///< empty: none

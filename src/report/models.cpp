@@ -33,8 +33,10 @@ constexpr ModelColumn kFields[] = {
 
 Section models_table(std::span<const Model> models) {
   Section table;
-  for (const ModelColumn& column : kFields) table.columns.push_back({column.heading, column.align, column.key});
-  for (const char* key : {"title", "source", "not_run"}) table.columns.push_back({.key = key, .is_shown = false});
+  for (const ModelColumn& column : kFields)
+    table.columns.push_back({column.heading, column.align, column.key});
+  for (const char* key : {"title", "source", "not_run"})
+    table.columns.push_back({.key = key, .is_shown = false});
   for (const Model& model : models) {
     Section::Row row;
     for (const ModelColumn& column : kFields) row.cells.emplace_back(column.get(model));
@@ -49,21 +51,25 @@ Section models_table(std::span<const Model> models) {
 }  // namespace
 
 std::string models_as_text() {
-  const Section explanation = {
-      .sentences = {
-          "\"a layer\": its parameters without norms and biases; \"all\": of the whole model, with embeddings, norms "
-          "and biases. A sweep takes the shape of a layer by name, \"model\": \"llama3-8b\", or from a model's own "
-          "file, \"model\": \"path/config.json\", and runs num_layers of it (1 by default). Sources: docs/models.md, "
-          "or --json."}};
+  const Section explanation = {.sentences = {"\"a layer\": its parameters without norms and biases; \"all\": "
+                                             "of the whole model, with embeddings, norms "
+                                             "and biases. A sweep takes the shape of a layer by name, "
+                                             "\"model\": \"llama3-8b\", or from a model's own "
+                                             "file, \"model\": \"path/config.json\", and runs num_layers of "
+                                             "it (1 by default). Sources: docs/models.md, "
+                                             "or --json."}};
   return to_text({models_table(all_models()), explanation});
 }
 
 std::string model_as_text(const Model& model) {
   std::vector<Section> sections = {models_table({&model, 1})};
-  if (!model.not_run.empty()) sections.push_back({.title = "Not run as published", .sentences = model.not_run});
+  if (!model.not_run.empty())
+    sections.push_back({.title = "Not run as published", .sentences = model.not_run});
   return to_text(sections);
 }
 
-std::string models_as_json(std::span<const Model> models) { return to_json(models_table(models)).dump(2) + '\n'; }
+std::string models_as_json(std::span<const Model> models) {
+  return to_json(models_table(models)).dump(2) + '\n';
+}
 
 }  // namespace tpbench

@@ -47,9 +47,7 @@ bool is_told(const Record& record) { return is_known(record.time->communication)
 // Words in place of booleans are how nccl-tests writes them.
 const char* word(bool value) { return value ? "true" : "false"; }
 
-bool is_probe(const Record& record) {
-  return is_timed(record) && probes_fabric(record.point.workload);
-}
+bool is_probe(const Record& record) { return is_timed(record) && probes_fabric(record.point.workload); }
 
 const ProbeRow& probe_of(const Record& record) {
   return *std::find_if(std::begin(kProbes), std::end(kProbes),

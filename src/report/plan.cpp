@@ -60,10 +60,13 @@ struct PlanColumn {
 };
 
 constexpr PlanColumn kPlanColumns[] = {
-    {"mem/rank", "predicted_peak_bytes", [](const PlannedCase& p) { return Value(p.predicted_peak, Kind::bytes); }},
-    {"unsharded", "unsharded_peak_bytes", [](const PlannedCase& p) { return Value(p.unsharded_peak, Kind::bytes); }},
+    {"mem/rank", "predicted_peak_bytes",
+     [](const PlannedCase& p) { return Value(p.predicted_peak, Kind::bytes); }},
+    {"unsharded", "unsharded_peak_bytes",
+     [](const PlannedCase& p) { return Value(p.unsharded_peak, Kind::bytes); }},
     {"FLOP/rank", "flop_per_rank", [](const PlannedCase& p) { return Value(p.flop_per_rank, Kind::flop); }},
-    {"collectives", "bytes_per_step", [](const PlannedCase& p) { return Value(p.bytes_per_step, Kind::bytes); }},
+    {"collectives", "bytes_per_step",
+     [](const PlannedCase& p) { return Value(p.bytes_per_step, Kind::bytes); }},
 };
 
 Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> cases) {
@@ -77,7 +80,8 @@ Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> c
     table.columns.push_back({.key = std::string(field.key), .group = "case", .is_shown = false});
   table.columns.push_back({.key = "skip_reason", .is_shown = false});
   table.rest_from = table.columns.size();
-  for (const PlanColumn& column : kPlanColumns) table.columns.push_back({column.heading, Align::right, column.key});
+  for (const PlanColumn& column : kPlanColumns)
+    table.columns.push_back({column.heading, Align::right, column.key});
   for (const PlannedCase& planned : plan) {
     Section::Row row = {{planned.id}, planned.skip_reason ? "skipped: " + *planned.skip_reason : ""};
     for (const CaseField* axis : axes) row.cells.push_back(axis_value(*axis, planned.point));
@@ -104,7 +108,9 @@ std::string render_plan(Format format, std::span<const Case> cases, const WhyNev
   switch (format) {
     case Format::table:
       if (plan.empty()) return to_text({{.sentences = {totals_text(plan)}}});
-      return to_text({{.sentences = {shared_fields(cases)}}, plan_table(plan, cases), {.sentences = {totals_text(plan)}}});
+      return to_text({{.sentences = {shared_fields(cases)}},
+                      plan_table(plan, cases),
+                      {.sentences = {totals_text(plan)}}});
     case Format::csv:
       return to_csv(plan_table(plan, cases));
     case Format::jsonl:

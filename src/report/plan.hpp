@@ -31,7 +31,8 @@ using WhyNever = std::function<std::optional<std::string>(const Case&)>;
 using CostOf = std::function<Cost(const Case&, const Layout&)>;
 
 /// One entry per case, in the given order.
-std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never, const CostOf& cost_of);
+std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never,
+                                    const CostOf& cost_of);
 
 /// What `--dry-run` shows: the cases in the given order and, in the table, the totals.
 std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never,

@@ -27,8 +27,9 @@ std::vector<Value> name_cells(const ProbedPath& path) {
 const std::vector<Section::Column> kNameColumns = {{"path"}, {"operation"}, {"ranks"}};
 
 Section piece_section(std::span<const ProbedPath> paths) {
-  Section section = {.title = "A message of n bytes takes alpha + beta n (dev: how far that is from the medians measured)",
-                     .columns = kNameColumns};
+  Section section = {
+      .title = "A message of n bytes takes alpha + beta n (dev: how far that is from the medians measured)",
+      .columns = kNameColumns};
   for (const char* heading : {"from", "to", "alpha", "1/beta", "median dev", "max dev"})
     section.columns.push_back({heading, Align::right});
   section.columns.push_back({"cut by"});
@@ -37,12 +38,11 @@ Section piece_section(std::span<const ProbedPath> paths) {
       std::vector<Value> cells = name_cells(path);
       const AlphaBeta& model = piece.model;
       const double beta = model.beta_s_per_byte;
-      for (Value cell : {Value(piece.from_bytes, Kind::message_bytes), Value(piece.to_bytes, Kind::message_bytes),
-                         Value(model.alpha_s, Kind::seconds),
-                         beta > 0 ? Value(1 / beta, Kind::gigabytes) : Value(),
-                         Value(model.median_deviation, Kind::share_tenths),
-                         Value(model.max_deviation, Kind::share_tenths),
-                         Value(path.cut == CutRule::eager_limit ? "eager limit" : "search")})
+      for (Value cell :
+           {Value(piece.from_bytes, Kind::message_bytes), Value(piece.to_bytes, Kind::message_bytes),
+            Value(model.alpha_s, Kind::seconds), beta > 0 ? Value(1 / beta, Kind::gigabytes) : Value(),
+            Value(model.median_deviation, Kind::share_tenths), Value(model.max_deviation, Kind::share_tenths),
+            Value(path.cut == CutRule::eager_limit ? "eager limit" : "search")})
         cells.push_back(std::move(cell));
       section.rows.push_back({std::move(cells)});
     }
@@ -62,7 +62,8 @@ std::set<std::int64_t> shown_sizes(std::span<const ProbedPath> paths) {
 }
 
 Section time_section(std::span<const ProbedPath> paths) {
-  Section section = {.title = "Median times, with half the width of their exact 95 % intervals", .columns = kNameColumns};
+  Section section = {.title = "Median times, with half the width of their exact 95 % intervals",
+                     .columns = kNameColumns};
   const std::set<std::int64_t> sizes = shown_sizes(paths);
   for (const std::int64_t bytes : sizes)
     section.columns.push_back({text_of(Value(bytes, Kind::message_bytes)), Align::right});
@@ -94,10 +95,11 @@ std::vector<Section::Row> noise_rows(std::span<const ProbedPath> paths) {
       return time.ci95 && ((*time.ci95)[1] - (*time.ci95)[0]) / 2 > kWide * time.median;
     });
     if (wide == 0) continue;
-    rows.push_back({{},
-                    fmt::format("Mind: {}: {} of {} medians are known to no better than {}: other programs, or ranks "
-                                "that share a core",
-                                name_of_path(path), wide, path.points.size(), format_percent(kWide))});
+    rows.push_back(
+        {{},
+         fmt::format("Mind: {}: {} of {} medians are known to no better than {}: other programs, or ranks "
+                     "that share a core",
+                     name_of_path(path), wide, path.points.size(), format_percent(kWide))});
   }
   return rows;
 }

@@ -71,7 +71,9 @@ constexpr ResultColumn kResultColumns[] = {
      [](const Record& r) { return divides_work(r) ? Value(r.scaling.speedup, Kind::hundredths) : Value(); },
      is_a_layer},
     {"eff",
-     [](const Record& r) { return divides_work(r) ? Value(r.scaling.efficiency, Kind::hundredths) : Value(); },
+     [](const Record& r) {
+       return divides_work(r) ? Value(r.scaling.efficiency, Kind::hundredths) : Value();
+     },
      is_a_layer},
     {"comm share", [](const Record& r) { return Value(r.scaling.communication_fraction, Kind::share); }},
     {"warnings", [](const Record& r) { return Value(warning_codes(r)); }, is_any, Align::left},
@@ -183,6 +185,7 @@ constexpr WarningOrder kWarningOrders[] = {
     {"oversubscribed", active_ranks},
     {"shared_core", active_ranks},
     {"shared_gpu", active_ranks},
+    {"throttled_cpu", [](const Record& r) { return r.throttling ? r.throttling->seconds : 0.0; }},
     {"unexplained",
      [](const Record& r) { return r.time->other.summary.median / r.time->step.summary.median; }},
 };
@@ -266,7 +269,9 @@ std::vector<Section> result_sections(std::span<const Record> records, double eff
   FoldedRows folded = fold_skipped(sorted);
   Section table = rows_section(folded.rows, varying_fields(cases_of(sorted)));
   std::move(folded.skipped.begin(), folded.skipped.end(), std::back_inserter(table.rows));
-  return {{.sentences = {common_sentence(sorted)}}, std::move(table), legend_section(sorted),
+  return {{.sentences = {common_sentence(sorted)}},
+          std::move(table),
+          legend_section(sorted),
           useful_section(records, efficiency_floor)};
 }
 

@@ -1,9 +1,10 @@
 // Reports for a terminal.
+#include "base/text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "base/text.hpp"
 #include "report/document.hpp"
 
 namespace tpbench {
@@ -44,7 +45,8 @@ struct PrintedRow {
 
 PrintedRow printed(const Section& section, const Section::Row& row) {
   PrintedRow result;
-  const std::size_t most = row.rest.empty() ? row.cells.size() : std::min(row.cells.size(), section.rest_from);
+  const std::size_t most =
+      row.rest.empty() ? row.cells.size() : std::min(row.cells.size(), section.rest_from);
   for (std::size_t i = 0; i < most; ++i) {
     if (section.columns[i].is_shown) result.cells.push_back(text_of(row.cells[i]));
   }

@@ -134,8 +134,9 @@ void find_doubts(const Series& series, double efficiency_floor, UsefulDegree& re
     if (interval && ((*interval)[0] >= efficiency_floor || (*interval)[1] < efficiency_floor)) continue;
     result.doubtful.push_back(degree);
     if (interval) {
-      reasons.push_back(fmt::format("{} TP {} {} {:.2f} to {:.2f}", reasons.empty() ? "the efficiency of" : "that of",
-                                    degree, reasons.empty() ? "is from" : "from", (*interval)[0], (*interval)[1]));
+      reasons.push_back(fmt::format("{} TP {} {} {:.2f} to {:.2f}",
+                                    reasons.empty() ? "the efficiency of" : "that of", degree,
+                                    reasons.empty() ? "is from" : "from", (*interval)[0], (*interval)[1]));
     } else if (has_scale) {
       unknown.push_back(fmt::format("TP {}", degree));
     }
@@ -158,7 +159,8 @@ void find_gaps(const Series& series, double efficiency_floor, UsefulDegree& resu
     result.below_floor.push_back(degree);
     below.push_back(fmt::format("TP {} ({:.2f})", degree, efficiency));
   }
-  if (!below.empty()) result.gap = join_words(below) + (below.size() == 1 ? " is" : " are") + " below the floor";
+  if (!below.empty())
+    result.gap = join_words(below) + (below.size() == 1 ? " is" : " are") + " below the floor";
 }
 
 void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& result) {
@@ -192,9 +194,10 @@ std::string what_stops(const UsefulDegree& result, const Series& series) {
   if (result.next_efficiency) {
     const std::string share = format_percent(result.stop_share.value_or(0));
     if (result.stop == Stop::unknown) {
-      return fmt::format("TP {} falls to {:.2f}; whether by communication or by waiting cannot be said, as the clocks of "
-                         "its hosts are not known well enough ({} of the step)",
-                         *result.next, *result.next_efficiency, share);
+      return fmt::format(
+          "TP {} falls to {:.2f}; whether by communication or by waiting cannot be said, as the clocks of "
+          "its hosts are not known well enough ({} of the step)",
+          *result.next, *result.next_efficiency, share);
     }
     return fmt::format("TP {} falls to {:.2f}, stopped by {} ({})", *result.next, *result.next_efficiency,
                        name_of(*result.stop), share_text(*result.stop, share));

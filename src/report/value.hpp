@@ -10,8 +10,8 @@
 
 namespace tpbench {
 
-/// What a number is, so that whoever shows it knows how. Its unit is the one in the name; a renderer chooses prefixes
-/// and digits.
+/// What a number is, so that whoever shows it knows how. Its unit is the one in the name; a renderer chooses
+/// prefixes and digits.
 enum class Kind {
   plain,          ///< words, whole numbers, true and false: as they are
   seconds,        ///< "3.51 ms"; with an interval "3.51 ms +-1.2%"
@@ -39,7 +39,7 @@ struct Value {
   /// Of anything that is JSON; an empty optional and a number that is not finite are null.
   template <typename T>
   requires(!std::is_same_v<std::remove_cvref_t<T>, Value>)
-  Value(T&& value, Kind what = Kind::plain, std::optional<std::array<double, 2>> of_value = {})
+      Value(T&& value, Kind what = Kind::plain, std::optional<std::array<double, 2>> of_value = {})
       : raw(json_of(std::forward<T>(value))), kind(what), interval(of_value) {
     if (raw.is_number_float() && !std::isfinite(raw.get<double>())) raw = nullptr;
   }

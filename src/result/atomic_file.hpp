@@ -15,6 +15,7 @@ enum class Flush { yes, no };
 /// new one: written under a temporary name in the same folder, flushed, renamed, and the folder flushed. Two
 /// processes must not write one path at a time. Throws EnvironmentError with the path and the system's words;
 /// the temporary file is gone then and what stood under `path` is untouched.
-void write_file_atomically(const std::filesystem::path& path, std::string_view text, Flush flush = Flush::yes);
+void write_file_atomically(const std::filesystem::path& path, std::string_view text,
+                           Flush flush = Flush::yes);
 
 }  // namespace tpbench

@@ -157,7 +157,8 @@ void check_epochs(const Quantity& quantity, std::int64_t epochs, const char* nam
 std::size_t check_effective_samples(const Summary& said, std::span<const double> judged, const char* name) {
   if (!said.effective_samples) return judged.size();  // records of before took all to be independent
   const std::size_t expected = effective_samples(judged);
-  const std::size_t least = std::min(expected, *said.effective_samples), most = std::max(expected, *said.effective_samples);
+  const std::size_t least = std::min(expected, *said.effective_samples),
+                    most = std::max(expected, *said.effective_samples);
   if (most - least > 1 || most > judged.size()) {
     throw std::runtime_error(fmt::format("time_s.{}.effective_samples is {} and its samples say {}", name,
                                          *said.effective_samples, expected));
@@ -370,7 +371,8 @@ ResultFolder ResultFolder::resume(const fs::path& path, const Json& resolved_swe
   remove_leftovers(path / "records");
   check_writable(path);
   if (const auto left = settle_running(path))
-    log::warning(fmt::format("case {} was running when the earlier run ended: {}", left->id, left->reason.value_or("")));
+    log::warning(fmt::format("case {} was running when the earlier run ended: {}", left->id,
+                             left->reason.value_or("")));
   return folder;
 }
 

@@ -27,7 +27,17 @@ inline constexpr int kRecordSchema = 2;
 enum class Status { ok, skipped, failed };
 
 /// What stopped a case that is not ok, as one word that programs can read; `reason` says it to people.
-enum class ReasonCode { combination, divisibility, ranks, placement, memory, verification, error, watchdog, lost };
+enum class ReasonCode {
+  combination,
+  divisibility,
+  ranks,
+  placement,
+  memory,
+  verification,
+  error,
+  watchdog,
+  lost
+};
 
 /// One timed quantity of a case: its samples, oldest first, and what they say.
 struct Quantity {
@@ -37,12 +47,14 @@ struct Quantity {
 };
 
 /// Times of one case. Per sample, compute + communication + other = step (docs/methodology.md). The halves of
-/// compute and communication are there in pass forward_backward only. Communication, and with clocks that are not
-/// aligned also wait and other, may have no samples: the clocks of the hosts cannot tell (ClockResult::untold).
+/// compute and communication are there in pass forward_backward only. Communication, and with clocks that are
+/// not aligned also wait and other, may have no samples: the clocks of the hosts cannot tell
+/// (ClockResult::untold).
 struct TimeResult {
   Quantity step, compute, communication, wait, other;
   Quantity wait_mean = {}, imbalance = {};  ///< not in records of schema 1
-  Quantity forward_compute = {}, backward_compute = {}, forward_communication = {}, backward_communication = {};
+  Quantity forward_compute = {}, backward_compute = {}, forward_communication = {},
+           backward_communication = {};
   /// The step by the hosts' clocks; only where a device's clock took `step`.
   Quantity host_step = {};
 };
@@ -103,11 +115,11 @@ struct ScalingResult {
 /// What it was worth to sum pieces of an output while the next were computed. Seconds, medians of a step;
 /// with several epochs the mean over them. All four ways were sampled in turn.
 struct OverlapResult {
-  double compute_s = 0;             ///< in one piece, nothing communicated
-  double chunked_compute_s = 0;     ///< in pieces, nothing communicated
+  double compute_s = 0;                   ///< in one piece, nothing communicated
+  double chunked_compute_s = 0;           ///< in pieces, nothing communicated
   std::optional<double> communication_s;  ///< in one piece, after the compute; empty where clocks cannot tell
-  double serial_s = 0;              ///< the whole step so
-  double overlapped_s = 0;          ///< the whole step in pieces, overlapped
+  double serial_s = 0;                    ///< the whole step so
+  double overlapped_s = 0;                ///< the whole step in pieces, overlapped
   std::optional<double> exposed_s;  ///< of the communication: left when the last piece was computed; likewise
   double overlapped_compute_s = 0;  ///< the compute of the overlapped step
 
@@ -127,8 +139,8 @@ enum class StartMethod { agreed, barrier };
 /// The definition that times of several ranks follow (docs/methodology.md, section 1).
 inline constexpr std::string_view kClockDefinition = "last_start_to_last_end";
 
-/// The clocks that a case was timed by. Errors are those of a difference between two ranks on different clocks; with
-/// several epochs the worst of them.
+/// The clocks that a case was timed by. Errors are those of a difference between two ranks on different
+/// clocks; with several epochs the worst of them.
 struct ClockResult {
   std::string definition{kClockDefinition};
   std::int64_t clocks = 1;  ///< 1: all ranks read the clock of one kernel
@@ -137,13 +149,21 @@ struct ClockResult {
   double error_s = 0;       ///< as stated: assumes symmetric paths
   double worst_case_s = 0;  ///< whatever the paths are
   double drift_ppm = 0;     ///< of the clock that gains or loses most against the first rank's
-  std::vector<double> offsets_s = {};  ///< of each clock against the first rank's, at the start of the last epoch
+  std::vector<double> offsets_s =
+      {};  ///< of each clock against the first rank's, at the start of the last epoch
   std::int64_t differences_per_step = 0;  ///< between clocks, that communication is the sum of
   double start_margin_s = 0;              ///< from the last rank's coming to the agreed moment, in the end
   std::int64_t starts = 0, late_starts = 0;
   std::optional<double> device_error_s = {};  ///< of a difference between two devices, the median
-  std::vector<std::string> untold = {};  ///< quantities without times, as they would be less than three errors
+  std::vector<std::string> untold =
+      {};  ///< quantities without times, as they would be less than three errors
   std::vector<std::string> doubtful = {};  ///< quantities whose median is less than three of their errors
+};
+
+/// What CPU quotas did while a case was sampled, on the host where they did most; of several epochs the sum.
+struct ThrottlingResult {
+  std::int64_t periods = 0;
+  double seconds = 0;
 };
 
 struct VerificationResult {
@@ -166,10 +186,10 @@ struct Warning {
 
 /// The model whose shape a case has.
 struct ModelInfo {
-  std::string title;                ///< for people, or the family that a file names
-  std::string source;               ///< where its numbers stand: publications, or the path of its file
-  std::optional<std::string> hash;  ///< of the file's bytes; empty for a preset
-  std::int64_t parameters = 0;      ///< of the whole model, by formula
+  std::string title;                 ///< for people, or the family that a file names
+  std::string source;                ///< where its numbers stand: publications, or the path of its file
+  std::optional<std::string> hash;   ///< of the file's bytes; empty for a preset
+  std::int64_t parameters = 0;       ///< of the whole model, by formula
   std::vector<std::string> not_run;  ///< Model::not_run
 };
 
@@ -208,10 +228,11 @@ struct Record {
       data_path;  ///< "host", "staged", "device"; empty without collectives or when not run
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
-  std::optional<ClockResult> clock;      ///< of a case that has times; not in records of schema 1
-  std::vector<ReferenceResult> reference;  ///< one per epoch; empty where it was not run beside the case
-  std::optional<DeviceResult> device;    ///< of a case on devices that tell
-  std::optional<OverlapResult> overlap;  ///< of an ok case that overlaps
+  std::optional<ClockResult> clock;            ///< of a case that has times; not in records of schema 1
+  std::vector<ReferenceResult> reference;      ///< one per epoch; empty where it was not run beside the case
+  std::optional<ThrottlingResult> throttling;  ///< of an ok case, where a cgroup counts
+  std::optional<DeviceResult> device;          ///< of a case on devices that tell
+  std::optional<OverlapResult> overlap;        ///< of an ok case that overlaps
   VerificationResult verification;
   std::optional<bool> converged;
   std::int64_t epochs_done = 0;

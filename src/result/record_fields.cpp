@@ -20,12 +20,11 @@ Rows<TimeResult> time_rows(bool with_meaning, Json (*type)(), const Write& write
   for (const QuantityRow& quantity : kQuantities) {
     const auto member = quantity.member;
     const bool may_be_null = !quantity.text.null.empty();
-    rows.push_back({quantity.name, with_meaning ? quantity.text : FieldText{.since = quantity.text.since},
-                    [=](const TimeResult& time) {
-                      return is_known(time.*member) ? write(time.*member) : Json(nullptr);
-                    },
-                    [=](TimeResult& time, const Json& json) { read(time.*member, json); },
-                    [=] { return may_be_null ? fields::nullable(type()) : type(); }});
+    rows.push_back(
+        {quantity.name, with_meaning ? quantity.text : FieldText{.since = quantity.text.since},
+         [=](const TimeResult& time) { return is_known(time.*member) ? write(time.*member) : Json(nullptr); },
+         [=](TimeResult& time, const Json& json) { read(time.*member, json); },
+         [=] { return may_be_null ? fields::nullable(type()) : type(); }});
   }
   return rows;
 }
@@ -200,6 +199,11 @@ Rows<Record> result_rows() {
                  "time is the machine (docs/methodology.md, \"The machine\")",
              .null = "tensors are on a device, or the case is not ok",
              .since = 2}),
+      timed_field("throttling", &Record::throttling,
+                  {.meaning = "what CPU quotas of cgroups did while the case was sampled, on the host where "
+                              "they did most; of several epochs the sum",
+                   .null = "no cgroup counts, or the case is not ok",
+                   .since = 2}),
       timed_field(
           "device", &Record::device,
           {.meaning =

@@ -21,9 +21,8 @@ Rows<Quantity> quantity_rows() {
                   .column = "^_median_s"}),
       of_summary(
           "ci95", &Summary::ci95,
-          {.meaning =
-               "low and high end of the median's nonparametric 95 % interval (order statistics); "
-               "with several epochs over `epoch_medians`, as two passes differ more than one says",
+          {.meaning = "low and high end of the median's nonparametric 95 % interval (order statistics); "
+                      "with several epochs over `epoch_medians`, as two passes differ more than one says",
            .unit = "s",
            .null = "fewer than 6 effective samples",
            .column = "^_ci95_low_s ^_ci95_high_s"}),
@@ -33,12 +32,14 @@ Rows<Quantity> quantity_rows() {
       of_summary("p95", &Summary::p95, {.meaning = "quantile by linear interpolation", .unit = "s"}),
       of_summary("p99", &Summary::p99, {.meaning = "quantile by linear interpolation", .unit = "s"}),
       of_summary("samples", &Summary::samples, {.meaning = "how many", .column = "samples", .least = 1}),
-      of_summary("effective_samples", &Summary::effective_samples,
-                 {.meaning = "independent samples that `ci95` counts them as, since those that follow each other are "
-                             "alike; with several epochs of `epoch_medians`",
-                  .null = "a record of a tpbench that counted each sample as one",
-                  .least = 1,
-                  .since = 2}),
+      of_summary(
+          "effective_samples", &Summary::effective_samples,
+          {.meaning =
+               "independent samples that `ci95` counts them as, since those that follow each other are "
+               "alike; with several epochs of `epoch_medians`",
+           .null = "a record of a tpbench that counted each sample as one",
+           .least = 1,
+           .since = 2}),
       of_summary(
           "outliers", &Summary::outliers,
           {.meaning =
@@ -199,7 +200,8 @@ Rows<ModelMemory> model_memory_rows() {
 
 Rows<ModelInfo> model_info_rows() {
   return {
-      field("title", &ModelInfo::title, {.meaning = "its name for people, or the family that its file names"}),
+      field("title", &ModelInfo::title,
+            {.meaning = "its name for people, or the family that its file names"}),
       field("source", &ModelInfo::source, {.meaning = "where its numbers stand"}),
       field("hash", &ModelInfo::hash,
             {.meaning = "of the file's bytes; files of one shape are one case", .null = "a preset"}),
@@ -288,27 +290,36 @@ Rows<OverlapResult> overlap_rows() {
 
 Rows<ClockResult> clock_rows() {
   return {
-      field("definition", &ClockResult::definition,
-            {.meaning = "of times over several ranks: a collective lasts from the last rank's start to the last one's "
-                        "end, on one clock",
-             .words = "last_start_to_last_end"}),
+      field(
+          "definition", &ClockResult::definition,
+          {.meaning =
+               "of times over several ranks: a collective lasts from the last rank's start to the last one's "
+               "end, on one clock",
+           .words = "last_start_to_last_end"}),
       field("clocks", &ClockResult::clocks,
-            {.meaning = "clocks that the ranks read; 1: that of one kernel, and no error is in any time", .least = 1}),
+            {.meaning = "clocks that the ranks read; 1: that of one kernel, and no error is in any time",
+             .least = 1}),
       field("aligned", &ClockResult::aligned,
-            {.meaning = "their offsets are known better than by half a round trip; else nothing is said between hosts"}),
+            {.meaning = "their offsets are known better than by half a round trip; else nothing is said "
+                        "between hosts"}),
       field("start", &ClockResult::start,
-            {.meaning = "`agreed`: all ranks began at one moment; `barrier`: behind a barrier, and a step is as long as "
+            {.meaning = "`agreed`: all ranks began at one moment; `barrier`: behind a barrier, and a step is "
+                        "as long as "
                         "on its slowest rank",
              .column = "step_start"}),
       field("error_s", &ClockResult::error_s,
-            {.meaning = "of a difference between two ranks on different clocks: the spread of the offset over the fastest "
-                        "tenth of the round trips, and what the drift adds; assumes that both ways take as long. A sum of "
+            {.meaning = "of a difference between two ranks on different clocks: the spread of the offset "
+                        "over the fastest "
+                        "tenth of the round trips, and what the drift adds; assumes that both ways take as "
+                        "long. A sum of "
                         "N differences has N times the error",
              .unit = "s",
              .column = "clock_*",
              .least = 0}),
       field("worst_case_s", &ClockResult::worst_case_s,
-            {.meaning = "the same whatever the ways take: half the fastest round trips", .unit = "s", .least = 0}),
+            {.meaning = "the same whatever the ways take: half the fastest round trips",
+             .unit = "s",
+             .least = 0}),
       field("drift_ppm", &ClockResult::drift_ppm,
             {.meaning = "of the clock that gains or loses most against the first rank's, taken into account",
              .unit = "1e-6"}),
@@ -318,27 +329,35 @@ Rows<ClockResult> clock_rows() {
              .null = "there is one clock"}),
       field("differences_per_step", &ClockResult::differences_per_step,
             {.meaning = "between clocks, that the communication of a step is the sum of", .least = 0}),
-      field("start_margin_s", &ClockResult::start_margin_s,
-            {.meaning = "from the moment at which the last rank had come to the agreed start, at the end of the case",
-             .unit = "s",
-             .least = 0}),
-      field("starts", &ClockResult::starts, {.meaning = "steps that were to begin at an agreed moment", .least = 0}),
-      field("late_starts", &ClockResult::late_starts,
-            {.meaning = "of these, steps whose moment some rank heard of too late: they are no samples, and were run "
-                        "again",
-             .column = "*",
-             .least = 0}),
-      field("device_error_s", &ClockResult::device_error_s,
-            {.meaning = "of a difference between two devices, median over the samples: collectives under three times "
-                        "that are the last starter's own time, warning `device_clock_error`",
-             .unit = "s",
-             .null = "the host's clock took the times",
-             .least = 0}),
+      field(
+          "start_margin_s", &ClockResult::start_margin_s,
+          {.meaning =
+               "from the moment at which the last rank had come to the agreed start, at the end of the case",
+           .unit = "s",
+           .least = 0}),
+      field("starts", &ClockResult::starts,
+            {.meaning = "steps that were to begin at an agreed moment", .least = 0}),
+      field(
+          "late_starts", &ClockResult::late_starts,
+          {.meaning =
+               "of these, steps whose moment some rank heard of too late: they are no samples, and were run "
+               "again",
+           .column = "*",
+           .least = 0}),
+      field(
+          "device_error_s", &ClockResult::device_error_s,
+          {.meaning =
+               "of a difference between two devices, median over the samples: collectives under three times "
+               "that are the last starter's own time, warning `device_clock_error`",
+           .unit = "s",
+           .null = "the host's clock took the times",
+           .least = 0}),
       field("untold", &ClockResult::untold,
             {.meaning = "quantities that are null, as they would be less than three times their error",
              .null = "there is none"}),
       field("doubtful", &ClockResult::doubtful,
-            {.meaning = "quantities whose median is less than three times their error", .null = "there is none"}),
+            {.meaning = "quantities whose median is less than three times their error",
+             .null = "there is none"}),
   };
 }
 
@@ -444,6 +463,15 @@ TPBENCH_ROWS(OverlapResult, overlap_rows())
 TPBENCH_ROWS(ClockResult, clock_rows())
 TPBENCH_ROWS(VerificationResult, verification_rows())
 TPBENCH_ROWS(Warning, warning_rows())
+TPBENCH_ROWS(
+    ThrottlingResult,
+    (Rows<ThrottlingResult>{
+        field("periods", &ThrottlingResult::periods,
+              {.meaning = "in which a quota stopped ranks: growth of `nr_throttled`", .least = 0}),
+        field("seconds", &ThrottlingResult::seconds,
+              {.meaning = "for how long, summed over the CPUs that had to wait: growth of `throttled_usec`",
+               .unit = "s",
+               .least = 0})}))
 TPBENCH_ROWS(DeviceMoment, moment_rows())
 TPBENCH_ROWS(DeviceResult,
              (Rows<DeviceResult>{

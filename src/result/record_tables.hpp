@@ -17,7 +17,8 @@ struct QuantityRow {
 };
 
 inline constexpr std::string_view kNoHalves = "the pass is forward";
-inline constexpr std::string_view kNoHalvesTold = "the pass is forward, or the clocks of the hosts cannot tell";
+inline constexpr std::string_view kNoHalvesTold =
+    "the pass is forward, or the clocks of the hosts cannot tell";
 inline constexpr std::string_view kUntold = "the clocks of the hosts cannot tell (`clock.untold`)";
 inline constexpr std::string_view kNotAligned = "the clocks of the hosts could not be aligned";
 inline constexpr std::string_view kNotBefore = "as `wait`, and in records of schema 1";
@@ -26,17 +27,20 @@ inline constexpr QuantityRow kQuantities[] = {
     {"compute", &TimeResult::compute, {.meaning = "computing"}},
     {"communication",
      &TimeResult::communication,
-     {.meaning = "in collectives: of each, from the last rank's start to the last one's end", .null = kUntold}},
+     {.meaning = "in collectives: of each, from the last rank's start to the last one's end",
+      .null = kUntold}},
     {"wait",
      &TimeResult::wait,
-     {.meaning = "at the collectives for the last rank to come, on the rank that waits longest; beside the sum",
+     {.meaning =
+          "at the collectives for the last rank to come, on the rank that waits longest; beside the sum",
       .null = kNotAligned}},
     {"wait_mean",
      &TimeResult::wait_mean,
      {.meaning = "the same, the mean over the ranks", .null = kNotBefore, .since = 2}},
     {"imbalance",
      &TimeResult::imbalance,
-     {.meaning = "of the wait, what late ranks cause; the rest is that the network lets ranks go one after the other",
+     {.meaning = "of the wait, what late ranks cause; the rest is that the network lets ranks go one after "
+                 "the other",
       .null = kNotBefore,
       .since = 2}},
     {"other", &TimeResult::other, {.meaning = "what is left of the step", .null = kNotAligned}},
@@ -73,6 +77,8 @@ template <>
 std::span<const Field<VerificationResult>> fields_of<VerificationResult>();
 template <>
 std::span<const Field<Warning>> fields_of<Warning>();
+template <>
+std::span<const Field<ThrottlingResult>> fields_of<ThrottlingResult>();
 template <>
 std::span<const Field<DeviceMoment>> fields_of<DeviceMoment>();
 template <>

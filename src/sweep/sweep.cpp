@@ -240,7 +240,8 @@ Sweep checked_sweep(Json resolved, std::vector<Case> cases) {
   Sweep sweep;
   sweep.resolved = std::move(resolved);
   sweep.cases = std::move(cases);
-  for (const Json& file : sweep.resolved["model_files"]) sweep.model_files.push_back(model_file_from_json(file));
+  for (const Json& file : sweep.resolved["model_files"])
+    sweep.model_files.push_back(model_file_from_json(file));
   sweep.name = sweep.resolved["name"].get<std::string>();
   sweep.measure = measure_from(sweep.resolved["measure"]);
   sweep.verify = enum_from_name<VerifyMode>(sweep.resolved["verify"].get<std::string>()).value();

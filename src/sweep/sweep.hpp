@@ -49,7 +49,8 @@ ModelFile load_model_file(const std::filesystem::path& path);
 Sweep parse_sweep(std::string_view text, const std::string& place, std::span<const std::string> overrides,
                   const Availability& available);
 
-/// The same from a file, or from standard input when its path is "-". Throws UsageError also when the file cannot be read.
+/// The same from a file, or from standard input when its path is "-". Throws UsageError also when the file
+/// cannot be read.
 Sweep load_sweep(const std::filesystem::path& path, std::span<const std::string> overrides,
                  const Availability& available);
 

@@ -31,8 +31,8 @@ std::optional<std::string> why_impossible(const Workload& workload, const Shape&
                        s.overlap_chunks);
   if (!workload.uses.num_heads) return std::nullopt;
   if (s.head_dim == 0 && s.hidden_size % s.num_heads != 0)
-    return fmt::format("hidden_size {} is not divisible by num_heads {}, and no head_dim is given", s.hidden_size,
-                       s.num_heads);
+    return fmt::format("hidden_size {} is not divisible by num_heads {}, and no head_dim is given",
+                       s.hidden_size, s.num_heads);
   if (s.num_heads % s.num_kv_heads != 0)
     return fmt::format("num_heads {} is not divisible by num_kv_heads {}", s.num_heads, s.num_kv_heads);
   if (s.context_length > 0 && s.trains())

@@ -54,8 +54,8 @@ struct UsedFields {
   bool overlap = false;  ///< overlap_chunks: ends in a row-parallel output
 };
 
-/// Only a layer has a backward pass and rows to split; a probe of the fabric has no work that more ranks would
-/// share.
+/// Only a layer has a backward pass and rows to split; a probe of the fabric has no work that more ranks
+/// would share.
 enum class WorkloadKind { layer, compute_probe, fabric_probe };
 
 /// One row of the catalog: everything about a workload that needs no machine.

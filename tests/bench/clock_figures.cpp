@@ -1,6 +1,6 @@
-// clock_figures COUNT [BETWEEN_MS]: how often the stated error of the common clock covers the true one, which is known
-// where all ranks run on one kernel. Each of COUNT times the clocks are measured, left alone for BETWEEN_MS, and measured
-// again; the error is the largest over moments in between. Prints one line.
+// clock_figures COUNT [BETWEEN_MS]: how often the stated error of the common clock covers the true one, which
+// is known where all ranks run on one kernel. Each of COUNT times the clocks are measured, left alone for
+// BETWEEN_MS, and measured again; the error is the largest over moments in between. Prints one line.
 
 #include <fmt/format.h>
 
@@ -19,9 +19,10 @@ using namespace tpbench;
 
 namespace {
 
-// By how much two ranks differ about one moment, at most. A rank's own view is the median over several: reading two
-// clocks at one moment is not exact.
-double true_error_s(const Control& ranks, const CommonClock& clock, const std::vector<test::Moment>& moments) {
+// By how much two ranks differ about one moment, at most. A rank's own view is the median over several:
+// reading two clocks at one moment is not exact.
+double true_error_s(const Control& ranks, const CommonClock& clock,
+                    const std::vector<test::Moment>& moments) {
   std::vector<std::int64_t> ahead;
   for (const test::Moment& moment : moments) ahead.push_back(clock.common_ns(moment.own_ns) - moment.true_ns);
   std::sort(ahead.begin(), ahead.end());
@@ -48,8 +49,10 @@ int main(int count, char** words) {
     for (int k = 0; k < 10; ++k) {
       const std::int64_t before = now_ns(), kernel = test::kernel_ns(), after = now_ns();
       // A rank that lost its core in between does not know the moment.
-      if (after - before < 1000) moments.push_back({before + (after - before) / 2, kernel});
-      else --k;
+      if (after - before < 1000)
+        moments.push_back({before + (after - before) / 2, kernel});
+      else
+        --k;
       std::this_thread::sleep_for(std::chrono::microseconds(100 * between_ms));
     }
     clock.measure();
@@ -62,10 +65,12 @@ int main(int count, char** words) {
   }
   if (world.rank() != 0) return 0;
   const Summary stated = summarise(stated_s), known = summarise(true_s);
-  fmt::print("covered {:.2f} % of {}; aligned {:.2f} %; stated us median {:.2f} p95 {:.2f} max {:.2f}; true us median {:.2f} p95 {:.2f} "
-             "max {:.2f}; half a round trip us {:.2f}; a measurement takes ms {:.1f}\n",
-             100.0 * covered / measurements, measurements, 100.0 * aligned / measurements, stated.median * 1e6, stated.p95 * 1e6, stated.max * 1e6,
-             known.median * 1e6, known.p95 * 1e6, known.max * 1e6, summarise(worst_s).median * 1e6,
-             summarise(took_s).median * 1e3);
+  fmt::print(
+      "covered {:.2f} % of {}; aligned {:.2f} %; stated us median {:.2f} p95 {:.2f} max {:.2f}; true us "
+      "median {:.2f} p95 {:.2f} "
+      "max {:.2f}; half a round trip us {:.2f}; a measurement takes ms {:.1f}\n",
+      100.0 * covered / measurements, measurements, 100.0 * aligned / measurements, stated.median * 1e6,
+      stated.p95 * 1e6, stated.max * 1e6, known.median * 1e6, known.p95 * 1e6, known.max * 1e6,
+      summarise(worst_s).median * 1e6, summarise(took_s).median * 1e3);
   return 0;
 }

@@ -85,7 +85,8 @@ int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 12;
   tpbench::Session session(std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr);
   fmt::print(
-      "gemm workload against a plain cblas_sgemm loop, f32, one rank, one thread, kernels of {} (target: within 2 %)\n",
+      "gemm workload against a plain cblas_sgemm loop, f32, one rank, one thread, kernels of {} (target: "
+      "within 2 %)\n",
       openblas_get_corename());
   for (const std::int64_t h : {2048, 4096}) {
     for (const std::int64_t tokens : {256, 2048}) tpbench::compare(session, tokens, h, rounds);

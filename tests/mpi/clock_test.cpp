@@ -1,6 +1,6 @@
-// One clock for all ranks, and steps that begin at one moment of it. ctest runs these a second time with an offset and a
-// drift in one rank's clock (tests/support/skewed_clock.cpp).
-#include "comm/common_clock.hpp"
+// One clock for all ranks, and steps that begin at one moment of it. ctest runs these a second time with an
+// offset and a drift in one rank's clock (tests/support/skewed_clock.cpp).
+#include "measure/clock.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,10 +10,10 @@
 #include <string>
 #include <thread>
 
+#include "comm/common_clock.hpp"
 #include "comm/step_start.hpp"
 #include "held_up.hpp"
 #include "kernel_time.hpp"
-#include "measure/clock.hpp"
 #include "world.hpp"
 
 namespace tpbench::test {

@@ -21,14 +21,15 @@ Record record_of(const Case& point) {
 }
 
 Case attention_with_one_kv_head(std::int64_t tokens) {
-  Case point = make_case({.workload = "attention", .pass = Pass::forward_backward}, {tokens, 60, 132, tokens, 12, 1});
+  Case point =
+      make_case({.workload = "attention", .pass = Pass::forward_backward}, {tokens, 60, 132, tokens, 12, 1});
   point.layout.tp = world().size();
   normalise_case(point);
   return point;
 }
 
-// One key/value head for the whole group: its gradient is summed over the group as everything else is. With as many
-// tokens as columns of K and V the two sums are one kind of collective, called twice.
+// One key/value head for the whole group: its gradient is summed over the group as everything else is. With
+// as many tokens as columns of K and V the two sums are one kind of collective, called twice.
 TEST(Bandwidths, OfAKeyValueHeadThatTheWholeGroupShares) {
   for (const std::int64_t tokens : {7, 10}) {
     const Case point = attention_with_one_kv_head(tokens);
@@ -37,7 +38,8 @@ TEST(Bandwidths, OfAKeyValueHeadThatTheWholeGroupShares) {
     ASSERT_EQ(record.status, Status::ok) << record.reason.value_or("");
     if (world().size() == 1) continue;
     EXPECT_EQ(record.collectives.size(), tokens == 7 ? 3U : 2U);
-    EXPECT_EQ(outcome.samples.collectives.size(), record.collectives.size()) << "what is timed is what is counted";
+    EXPECT_EQ(outcome.samples.collectives.size(), record.collectives.size())
+        << "what is timed is what is counted";
     for (const CollectiveResult& collective : record.collectives) {
       EXPECT_EQ(collective.ranks, world().size());
       EXPECT_TRUE(collective.busbw_gb_per_s) << name_of(collective.op) << " of " << collective.bytes;
@@ -45,7 +47,8 @@ TEST(Bandwidths, OfAKeyValueHeadThatTheWholeGroupShares) {
   }
 }
 
-// An outcome of two epochs on two hosts, whose clocks are known to each other well in the first and not in the second.
+// An outcome of two epochs on two hosts, whose clocks are known to each other well in the first and not in
+// the second.
 class ClockOfARecord : public testing::Test {
  protected:
   void SetUp() override {
@@ -64,13 +67,18 @@ class ClockOfARecord : public testing::Test {
       samples.wait_s.push_back(40e-6);
       samples.wait_mean_s.push_back(20e-6);
       samples.imbalance_s.push_back(40e-6);
-      for (auto* half : {&samples.compute_by_half_s[0], &samples.communication_by_half_s[0]}) half->push_back(1e-6);
+      for (auto* half : {&samples.compute_by_half_s[0], &samples.communication_by_half_s[0]})
+        half->push_back(1e-6);
     }
     samples.differences = samples.differences_by_half[0] = 1;
     samples.collectives = {{{Activity::all_reduce}, samples.communication_s, 1}};
     samples.starts = 9;
     samples.late_starts = 1;
-    outcome_.clock = {.domains = 2, .aligned = true, .error_s = 2e-6, .worst_case_s = 30e-6, .drift_ppm = -3,
+    outcome_.clock = {.domains = 2,
+                      .aligned = true,
+                      .error_s = 2e-6,
+                      .worst_case_s = 30e-6,
+                      .drift_ppm = -3,
                       .offset_s = {0, 55}};
   }
   void add() { add_outcome(record_, outcome_, first_ranks(world().size()), facts_); }
@@ -150,8 +158,8 @@ TEST(Overlap, TheOtherWaysAreSampledToo) {
   if (!outcome.overlap) return;
   const OverlapResult& overlap = *outcome.overlap;
   ASSERT_TRUE(overlap.communication_s && overlap.exposed_s) << "one clock";
-  for (const double seconds : {overlap.compute_s, overlap.chunked_compute_s, *overlap.communication_s, overlap.serial_s,
-                               overlap.overlapped_s, overlap.overlapped_compute_s})
+  for (const double seconds : {overlap.compute_s, overlap.chunked_compute_s, *overlap.communication_s,
+                               overlap.serial_s, overlap.overlapped_s, overlap.overlapped_compute_s})
     EXPECT_GT(seconds, 0);
   EXPECT_GE(overlap.serial_s, *overlap.communication_s) << "a part of it";
   EXPECT_LT(*overlap.exposed_s, overlap.overlapped_s) << "a part of it";

@@ -26,7 +26,8 @@ class Steps {
 
   /// Times are microseconds since the step began.
   void add(const std::vector<std::pair<std::int64_t, std::int64_t>>& spans_us, std::int64_t end_us) {
-    for (const auto& [start, end] : spans_us) traced_.spans.push_back({kBegan + start * kUs, kBegan + end * kUs});
+    for (const auto& [start, end] : spans_us)
+      traced_.spans.push_back({kBegan + start * kUs, kBegan + end * kUs});
     traced_.steps.push_back({kBegan, kBegan + end_us * kUs});
   }
   [[nodiscard]] TracedSteps& traced() { return traced_; }
@@ -66,8 +67,8 @@ TEST(ReduceSteps, ALateRankIsWaitedFor) {
   EXPECT_EQ(samples.differences, 0);
 }
 
-// The same with nobody late: a message takes 500 us. And what the network makes of the next collective, as it does not
-// let all go at once, is no imbalance.
+// The same with nobody late: a message takes 500 us. And what the network makes of the next collective, as it
+// does not let all go at once, is no imbalance.
 TEST(ReduceSteps, LatencyIsCommunication) {
   if (world().size() == 1) GTEST_SKIP();
   Steps steps({kCompute, kReduce, kCompute, kReduce});
@@ -105,7 +106,8 @@ TEST(ReduceSteps, TellsHalvesAndKindsApart) {
   expect_us(samples.collectives[1].communication_s, 20);
 }
 
-// As stages of a pipeline: each rank computes for stages of its own, in an order of its own, and rank 0 alone once more.
+// As stages of a pipeline: each rank computes for stages of its own, in an order of its own, and rank 0 alone
+// once more.
 TEST(ReduceSteps, MatchesEventsByTheirKeys) {
   EventKey own = kCompute;
   own.stage = 1 + rank();
@@ -188,7 +190,8 @@ TEST(ReduceSteps, SaysNothingAcrossClocksThatAreNotAligned) {
   EXPECT_TRUE(samples.collectives[0].communication_s.empty());
 }
 
-// One step has one difference between hosts for each of its collectives, and each may be as wrong as the next.
+// One step has one difference between hosts for each of its collectives, and each may be as wrong as the
+// next.
 TEST(ReduceSteps, CountsDifferencesBetweenClocks) {
   if (world().size() < 2) GTEST_SKIP();
   Team team = everyone();
@@ -214,7 +217,8 @@ TEST(Samples, AreAboveTheErrorOfTheirClocksOrNoNumbers) {
   EXPECT_FALSE(is_above_error(samples_s, 2, 1.7e-6)) << "two differences, twice the error";
 }
 
-// Devices are placed on the host's clock to 20 us here: 15 us between them are told by nobody but the last to start.
+// Devices are placed on the host's clock to 20 us here: 15 us between them are told by nobody but the last to
+// start.
 TEST(ReduceSteps, TakesTheLastStartersOwnTimeBetweenDevices) {
   if (world().size() == 1) GTEST_SKIP();
   const EventKey large = {Activity::all_reduce, Direction::forward, 1 << 20};

@@ -74,8 +74,9 @@ TEST(WhySkipped, AWorkloadWithoutCollectivesRunsAnywhere) {
 TEST(WhySkipped, NcclNeedsADeviceForEachRank) {
   const Hosts one_host = {0, 0, 0, 0};
   EXPECT_EQ(reason_of(linear("nccl", 4), one_host, {0, 1, 2, 3}), "");
-  EXPECT_NE(reason_of(linear("nccl", 4), one_host).find("algorithms mpi, shm and hierarchical would run here"),
-            std::string::npos);
+  EXPECT_NE(
+      reason_of(linear("nccl", 4), one_host).find("algorithms mpi, shm and hierarchical would run here"),
+      std::string::npos);
   const std::string reason = reason_of(linear("nccl", 4), one_host, {0, 1, 0, 1});
   EXPECT_NE(reason.find("a GPU for each rank, and this group of 4 has 2"), std::string::npos) << reason;
   EXPECT_EQ(reason_of(linear("nccl", 2), one_host, {0, 1, 0, 1}), "") << "one group runs, on two devices";
@@ -85,13 +86,15 @@ TEST(WhySkipped, OnDevicesOnlyWhatTakesOperandsThere) {
   const Hosts one_host = {0, 0}, devices = {0, 0};
   EXPECT_EQ(reason_of(linear("mpi", 2), one_host, devices), "");
   for (const char* algorithm : {"shm", "hierarchical"})
-    EXPECT_NE(reason_of(linear(algorithm, 2), one_host, devices).find("algorithm mpi would run here"), std::string::npos)
+    EXPECT_NE(reason_of(linear(algorithm, 2), one_host, devices).find("algorithm mpi would run here"),
+              std::string::npos)
         << "the two ranks share a device";
 }
 
 // Of a word that stands in a message, the table is the source.
 TEST(WhySkipped, NamesOnlyAlgorithmsThatWouldRun) {
-  const Hosts layouts[] = {{0, 0, 1, 1}, {0, 1, 0, 0}, {0, 0, 0, 0}}, devices[] = {{}, {0, 1, 2, 3}, {0, 0, 1, 1}};
+  const Hosts layouts[] = {{0, 0, 1, 1}, {0, 1, 0, 0}, {0, 0, 0, 0}},
+              devices[] = {{}, {0, 1, 2, 3}, {0, 0, 1, 1}};
   for (const AlgorithmEntry& entry : all_algorithms()) {
     for (const Hosts& hosts : layouts) {
       for (const Hosts& device_of : devices) {

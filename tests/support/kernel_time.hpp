@@ -10,8 +10,8 @@
 
 namespace tpbench::test {
 
-/// The kernel's monotonic time, nanoseconds: the same for all processes of this kernel, whatever their time namespace
-/// and whatever clock_gettime has been made to say.
+/// The kernel's monotonic time, nanoseconds: the same for all processes of this kernel, whatever their time
+/// namespace and whatever clock_gettime has been made to say.
 inline std::int64_t kernel_ns() {
   static const std::int64_t ahead_ns = [] {
     std::ifstream file("/proc/self/timens_offsets");

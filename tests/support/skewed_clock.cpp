@@ -1,6 +1,6 @@
 // A library to preload, or to link into a test, that gives one rank's monotonic clock an offset and a drift:
-// TPBENCH_SKEWED_CLOCK=RANK:OFFSET_S:DRIFT_PPM. All that the process reads by clock_gettime is skewed, and nothing that
-// waits in the kernel; the kernel's own time is still there by the system call.
+// TPBENCH_SKEWED_CLOCK=RANK:OFFSET_S:DRIFT_PPM. All that the process reads by clock_gettime is skewed, and
+// nothing that waits in the kernel; the kernel's own time is still there by the system call.
 
 #include <dlfcn.h>
 #include <time.h>
@@ -44,7 +44,8 @@ extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
   if (!skew.is_on) return result;
   const std::int64_t now_ns = nanoseconds(*time);
   const std::int64_t skewed_ns =
-      now_ns + skew.offset_ns + static_cast<std::int64_t>(skew.drift * static_cast<double>(now_ns - began_ns));
+      now_ns + skew.offset_ns +
+      static_cast<std::int64_t>(skew.drift * static_cast<double>(now_ns - began_ns));
   time->tv_sec = skewed_ns / 1'000'000'000;
   time->tv_nsec = skewed_ns % 1'000'000'000;
   return result;

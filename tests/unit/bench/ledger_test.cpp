@@ -194,7 +194,8 @@ TEST_F(LedgerTest, WhatWasMeasuredStaysWhenTheRestCannotRun) {
     ASSERT_EQ(std::count_if(left.warnings.begin(), left.warnings.end(),
                             [](const Warning& warning) { return warning.code == "epochs_missing"; }),
               1);
-    EXPECT_EQ(left.warnings.back().message, "1 of 3 epochs were measured, and the next could not run: " + reason);
+    EXPECT_EQ(left.warnings.back().message,
+              "1 of 3 epochs were measured, and the next could not run: " + reason);
     run(4, short_of_memory);
   }
   open(true);

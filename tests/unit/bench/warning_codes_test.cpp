@@ -1,6 +1,4 @@
 // Each warning on a launch that gives reason for it, and none on one that does not.
-#include "bench/warnings.hpp"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 
 #include "base/build_info.hpp"
 #include "base/json.hpp"
+#include "bench/warnings.hpp"
 
 namespace tpbench {
 namespace {
@@ -83,7 +82,8 @@ struct LaunchOfTwo {
   }
 
   [[nodiscard]] std::vector<Warning> warnings() const {
-    std::vector<Warning> found = find_warnings({facts, point, team, outcome, measure, history, record, device_of});
+    std::vector<Warning> found =
+        find_warnings({facts, point, team, outcome, measure, history, record, device_of});
     // The build of the tests may itself be one to complain about.
     std::erase_if(found, [](const Warning& warning) { return warning.code == "debug_build"; });
     return found;
@@ -117,21 +117,39 @@ void put_on_devices(LaunchOfTwo& launch, std::vector<int> device_of) {
 const std::vector<Reason>& reasons() {
   static const std::vector<Reason> kReasons = {
       {"slow_blas", "rank 1 (a): kernels for Prescott",
-       [](LaunchOfTwo& l) { l.facts.compute_of = {{"Prescott", {}, {}}, {"Prescott", "kernels for Prescott", std::nullopt}}; }},
+       [](LaunchOfTwo& l) {
+         l.facts.compute_of = {{"Prescott", {}, {}}, {"Prescott", "kernels for Prescott", std::nullopt}};
+       }},
       {"slow_compute", "rank 1 (a): ",
        [](LaunchOfTwo& l) {
          l.facts.compute_of = {{}, {"", std::nullopt, CoreRates{{20, 118}, {50, 59}}}};
        }},
-      {"slow_rank", "rank 1", [](LaunchOfTwo& l) { l.outcome.slowest = SlowestRank{1, 2.0, 1.0}; }},
+      {"slow_rank", "rank 1",
+       [](LaunchOfTwo& l) {
+         l.outcome.slowest = SlowestRank{1, 2.0, 1.0};
+       }},
       {"mixed_kernels", "Haswell on a",
-       [](LaunchOfTwo& l) { l.facts.compute_of = {{"Haswell", {}, {}}, {"SkylakeX", {}, {}}}; }},
-      {"throttled_cpu", "35 periods", [](LaunchOfTwo& l) { l.outcome.throttling = Throttling{35, 1.5}; }},
+       [](LaunchOfTwo& l) {
+         l.facts.compute_of = {{"Haswell", {}, {}}, {"SkylakeX", {}, {}}};
+       }},
+      {"throttled_cpu", "35 periods",
+       [](LaunchOfTwo& l) {
+         l.outcome.throttling = Throttling{35, 1.5};
+       }},
       {"cpu_governor", "powersave",
-       [](LaunchOfTwo& l) { l.facts.hosts = {{{"name", "a"}, {"governor", "powersave"}}}; }},
+       [](LaunchOfTwo& l) {
+         l.facts.hosts = {{{"name", "a"}, {"governor", "powersave"}}};
+       }},
       {"small_pages", "transparent huge pages are off",
-       [](LaunchOfTwo& l) { l.facts.hosts = {{{"name", "a"}, {"transparent_huge_pages", "never"}}}; }},
-      {"oversubscribed", "2 ranks on 1 cores", [](LaunchOfTwo& l) { l.facts.cores_of = {1, 1}; }},
-      {"shared_core", "2 ranks are bound to 1 CPU(s) of a", [](LaunchOfTwo& l) { l.facts.ranks[1].cpus = {0}; }},
+       [](LaunchOfTwo& l) {
+         l.facts.hosts = {{{"name", "a"}, {"transparent_huge_pages", "never"}}};
+       }},
+      {"oversubscribed", "2 ranks on 1 cores",
+       [](LaunchOfTwo& l) {
+         l.facts.cores_of = {1, 1};
+       }},
+      {"shared_core", "2 ranks are bound to 1 CPU(s) of a",
+       [](LaunchOfTwo& l) { l.facts.ranks[1].cpus = {0}; }},
       {"thread_mismatch", "1 BLAS threads run where 2 were asked for",
        [](LaunchOfTwo& l) { l.point.threads_per_rank = 2; }},
       {"thread_mismatch", "2 BLAS threads share 1 core(s) on rank 0",
@@ -141,7 +159,8 @@ const std::vector<Reason>& reasons() {
          l.point.threads_per_rank = l.outcome.backend_threads = 2;
          l.facts.bound_cores_of = {2, 2};
        }},
-      {"loopback", "2 host names are one running machine", [](LaunchOfTwo& l) { l.facts.ranks[1].host = "b"; }},
+      {"loopback", "2 host names are one running machine",
+       [](LaunchOfTwo& l) { l.facts.ranks[1].host = "b"; }},
       {"placement_without_effect", "placement spread",
        [](LaunchOfTwo& l) { l.point.placement = Placement::spread; }},
       {"noisy_machine", "20 %", [](LaunchOfTwo& l) { l.facts.worst_noise = 0.2; }},
@@ -181,7 +200,8 @@ const std::vector<Reason>& reasons() {
          on_two_clocks(l);
          l.record.clock->doubtful = {"wait", "other"};
        }},
-      {"below_clock_error", "clocks of 2 hosts could not be aligned (error 40.0 us, half a round trip 30.0 us)",
+      {"below_clock_error",
+       "clocks of 2 hosts could not be aligned (error 40.0 us, half a round trip 30.0 us)",
        [](LaunchOfTwo& l) {
          on_two_clocks(l);
          l.record.clock->aligned = false;
@@ -206,7 +226,10 @@ const std::vector<Reason>& reasons() {
          l.record.earlier_environments = {"environment.json"};
          l.record.environment = "environment-2.json";
        }},
-      {"shared_gpu", "2 ranks share 1 GPU", [](LaunchOfTwo& l) { put_on_devices(l, {0, 0}); }},
+      {"shared_gpu", "2 ranks share 1 GPU",
+       [](LaunchOfTwo& l) {
+         put_on_devices(l, {0, 0});
+       }},
       {"staged", "use algorithm nccl",
        [](LaunchOfTwo& l) {
          put_on_devices(l, {0, 1});
@@ -215,7 +238,8 @@ const std::vector<Reason>& reasons() {
       {"throttled", "sw_thermal_slowdown; 900 MHz after the samples, 1400 MHz before",
        [](LaunchOfTwo& l) {
          put_on_devices(l, {0, 1});
-         l.record.device = DeviceResult{{1400, 2000, 60, {}}, {900, 2000, 80, {"gpu_idle", "sw_thermal_slowdown"}}};
+         l.record.device =
+             DeviceResult{{1400, 2000, 60, {}}, {900, 2000, 80, {"gpu_idle", "sw_thermal_slowdown"}}};
        }},
       {"overlap_loses", "3.00 ms in 4 pieces against 2.00 ms",
        [](LaunchOfTwo& l) {
@@ -228,8 +252,10 @@ const std::vector<Reason>& reasons() {
        [](LaunchOfTwo& l) { l.point.overlap_chunks = 4; }},
       {"not_verified", "--no-verify", [](LaunchOfTwo& l) { l.record.verification.passed.reset(); }},
       {"cold_cache_impossible", "warm caches", [](LaunchOfTwo& l) { l.outcome.cache_flushed = false; }},
-      {"prediction_differs", "differs from the formula", [](LaunchOfTwo& l) { l.outcome.memory->bytes[0] += 8; }},
-      {"peak_unknown", "process_peak_rss is null", [](LaunchOfTwo& l) { l.outcome.process_peak_rss.reset(); }},
+      {"prediction_differs", "differs from the formula",
+       [](LaunchOfTwo& l) { l.outcome.memory->bytes[0] += 8; }},
+      {"peak_unknown", "process_peak_rss is null",
+       [](LaunchOfTwo& l) { l.outcome.process_peak_rss.reset(); }},
   };
   return kReasons;
 }
@@ -267,7 +293,8 @@ TEST(WarningCodes, ACaseWithoutTimesHasNoneToDoubt) {
     reason.make(launch);
     launch.record.status = Status::failed;
     launch.record.time.reset();
-    for (const Warning& warning : launch.warnings()) EXPECT_EQ(warning.code, "prediction_differs") << reason.code;
+    for (const Warning& warning : launch.warnings())
+      EXPECT_EQ(warning.code, "prediction_differs") << reason.code;
   }
 }
 

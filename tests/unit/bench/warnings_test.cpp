@@ -59,7 +59,7 @@ struct Quiet {
     outcome.backend_threads = 2;
     outcome.memory = point.cost().memory;
     outcome.process_peak_rss = 1 << 28;
-    outcome.throttling = Throttling{};
+    record.throttling = ThrottlingResult{};
     outcome.slowest = SlowestRank{0, 0.2, 0.199};
     const ReferenceTimes look = {1e-3, 1.02e-3, 2e-3, 2.1e-3};
     outcome.reference = {look, look};
@@ -130,7 +130,7 @@ TEST(Warnings, NoneInTwentyRunsOnAQuietMachine) {
     for (RankCompute& compute : quiet.facts.compute_of) compute.rates->f32.gemm_gflops = about(85, 0.3);
     quiet.outcome.slowest->others_s = about(0.195, 0.02);
     quiet.outcome.slowest->compute_s = 0.2;
-    if (run % 3 == 0) quiet.outcome.throttling.reset();
+    if (run % 3 == 0) quiet.record.throttling.reset();
     if (run % 3 == 1) quiet.facts.hosts.clear();
     EXPECT_EQ(quiet.codes(), "") << "run " << run;
   }
@@ -171,7 +171,7 @@ TEST(Warnings, HostsWithDifferentKernels) {
 
 TEST(Warnings, Quota) {
   Quiet machine(2);
-  machine.outcome.throttling = Throttling{35, 1.5};
+  machine.record.throttling = ThrottlingResult{35, 1.5};
   const std::string message = machine.only("throttled_cpu");
   EXPECT_HAS(message, "35 periods");
   EXPECT_HAS(message, "1.50 s");
@@ -247,22 +247,24 @@ TEST(Warnings, SaysWhySamplingDidNotConverge) {
     launch.record.time->step.summary = summarise(samples);
     return launch.only("not_converged");
   };
-  EXPECT_EQ(message(5, [](double) { return 1e-3; }), "5 samples are too few for an interval: raise measure.max_seconds");
+  EXPECT_EQ(message(5, [](double) { return 1e-3; }),
+            "5 samples are too few for an interval: raise measure.max_seconds");
   EXPECT_EQ(message(8, [](double) { return 1e-3; }),
             "8 samples cannot tell whether they are independent: raise measure.max_seconds");
   EXPECT_EQ(message(200, [](double i) { return 1e-3 + 1e-6 * i; }),
             "neighbouring samples are alike: 200 are worth 1 independent, too few for an interval: raise "
             "measure.max_samples, or use a quieter machine");
-  EXPECT_EQ(message(200, [](double i) { return std::fmod(i, 2) < 1 ? 1e-3 : 2e-3; }),
-            "the step's interval is +-33.3 % of its median after 200 samples (measure.target_ci: +-2.0 %): raise "
-            "measure.max_samples or use a quieter "
-            "machine");
+  EXPECT_EQ(
+      message(200, [](double i) { return std::fmod(i, 2) < 1 ? 1e-3 : 2e-3; }),
+      "the step's interval is +-33.3 % of its median after 200 samples (measure.target_ci: +-2.0 %): raise "
+      "measure.max_samples or use a quieter "
+      "machine");
 }
 
 TEST(Warnings, NothingOfTimesForACaseWithoutAny) {
   Quiet machine(2);
   machine.facts.compute_of[0].advice = "slow";
-  machine.outcome.throttling = Throttling{35, 1.5};
+  machine.record.throttling = ThrottlingResult{35, 1.5};
   machine.record.status = Status::skipped;
   EXPECT_EQ(find_warnings({machine.facts, machine.point, machine.team, machine.outcome, machine.measure,
                            machine.history, machine.record})

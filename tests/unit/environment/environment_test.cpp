@@ -262,7 +262,8 @@ TEST(EnvironmentProblems, HostsThatAreOneMachine) {
   inputs.ranks[1] = {1, "b", 11, {0}, 1};
   const std::vector<std::string> problems = problems_of(inputs);
   EXPECT_TRUE(mentions(problems, "a, b: these hosts are one machine"));
-  EXPECT_TRUE(mentions(problems, "bound to 1 CPU(s) of a, b")) << "both hosts bound their first rank to core 0";
+  EXPECT_TRUE(mentions(problems, "bound to 1 CPU(s) of a, b"))
+      << "both hosts bound their first rank to core 0";
   inputs.hosts[1]["boot_id_hash"] = "fedcba9876543210";
   EXPECT_TRUE(problems_of(inputs).empty());
 }

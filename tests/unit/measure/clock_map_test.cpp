@@ -11,9 +11,10 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-// Trips between two clocks: this one is ahead by `offset_ns`, and by `drift` more with each nanosecond. Each way takes
-// 20 us and, one time in three, something more.
-std::vector<RoundTrip> make_trips(std::size_t count, std::int64_t offset_ns, double drift, std::uint64_t seed) {
+// Trips between two clocks: this one is ahead by `offset_ns`, and by `drift` more with each nanosecond. Each
+// way takes 20 us and, one time in three, something more.
+std::vector<RoundTrip> make_trips(std::size_t count, std::int64_t offset_ns, double drift,
+                                  std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::exponential_distribution<double> held_up(1.0 / 30'000);
   const auto way_ns = [&] {
@@ -44,9 +45,11 @@ TEST(EstimateOffset, IsRightWithinItsErrorWhateverHoldsMessagesUp) {
   for (int seed = 0; seed < kTimes; ++seed) {
     const double drift = seed % 2 == 0 ? 0 : 50e-6;
     const std::int64_t offset_ns = -77'123'456'789'012;
-    const ClockAnchor anchor = estimate_offset(make_trips(400, offset_ns, drift, static_cast<std::uint64_t>(seed)));
+    const ClockAnchor anchor =
+        estimate_offset(make_trips(400, offset_ns, drift, static_cast<std::uint64_t>(seed)));
     const double began_ns = static_cast<double>(900'000 * kSecond + offset_ns);
-    const double true_ns = static_cast<double>(offset_ns) + drift * (static_cast<double>(anchor.at_ns) - began_ns);
+    const double true_ns =
+        static_cast<double>(offset_ns) + drift * (static_cast<double>(anchor.at_ns) - began_ns);
     if (std::abs(static_cast<double>(anchor.offset_ns) - true_ns) <= anchor.error_ns) ++covered;
     EXPECT_LT(anchor.error_ns, 2000) << "seed " << seed;
     EXPECT_NEAR(anchor.worst_case_ns, 20'000, 200);

@@ -16,7 +16,8 @@ namespace {
 
 using Values = std::vector<double>;
 
-// Lognormal about 1, each value drawn towards the one before it: correlation^k between values that are k apart.
+// Lognormal about 1, each value drawn towards the one before it: correlation^k between values that are k
+// apart.
 class Chain {
  public:
   Chain(double correlation, double spread, std::mt19937_64& random)
@@ -55,7 +56,8 @@ TEST(EffectiveSamples, AreThoseOfTheChain) {
     for (const std::size_t count : {1000UL, 20'000UL}) {
       const double time = typical(count);
       EXPECT_GT(time, 0.9 * expected) << correlation << ", " << count;
-      EXPECT_LT(time, 1.8 * expected) << correlation << ", " << count << ": rather too long, but not by that much";
+      EXPECT_LT(time, 1.8 * expected)
+          << correlation << ", " << count << ": rather too long, but not by that much";
     }
   }
 }
@@ -131,7 +133,8 @@ Outcome simulate(double correlation) {
   return sum;
 }
 
-// Samples that a rule takes which believes all samples to be independent, and looks when a quarter more are there.
+// Samples that a rule takes which believes all samples to be independent, and looks when a quarter more are
+// there.
 double samples_of_a_believer() {
   constexpr int kRuns = 4000;
   std::mt19937_64 random(11);
@@ -140,7 +143,8 @@ double samples_of_a_believer() {
     Values samples = Chain(0, 0.05, random).take(10);
     for (;;) {
       const Summary summary = summarise(samples, samples.size());
-      if ((*summary.ci95)[1] - (*summary.ci95)[0] <= 2 * 0.02 * summary.median || samples.size() >= 200) break;
+      if ((*summary.ci95)[1] - (*summary.ci95)[0] <= 2 * 0.02 * summary.median || samples.size() >= 200)
+        break;
       const Values batch = Chain(0, 0.05, random).take(std::min(200 - samples.size(), samples.size() / 4));
       samples.insert(samples.end(), batch.begin(), batch.end());
     }

@@ -81,7 +81,8 @@ TEST(Quantile, InterpolatesBetweenOrderStatistics) {
 
 TEST(Summarise, SaysWhatTheSamplesSay) {
   std::vector<double> samples;
-  for (int i = 1; i <= 50; ++i) samples.insert(samples.end(), {static_cast<double>(i), static_cast<double>(101 - i)});
+  for (int i = 1; i <= 50; ++i)
+    samples.insert(samples.end(), {static_cast<double>(i), static_cast<double>(101 - i)});
   const Summary summary = summarise(samples);
   EXPECT_DOUBLE_EQ(summary.median, 50.5);
   ASSERT_TRUE(summary.ci95);

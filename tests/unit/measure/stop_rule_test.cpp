@@ -127,7 +127,8 @@ TEST(StopRule, TakesTheHalfWidthAgainstTheMedian) {
   EXPECT_FALSE(narrower.converged());
 }
 
-// The same values in two orders: as they come from independent steps, and from a machine that is slow for a while.
+// The same values in two orders: as they come from independent steps, and from a machine that is slow for a
+// while.
 TEST(StopRule, CountsSamplesThatFollowEachOtherForLess) {
   std::mt19937 random(7);
   std::vector<double> samples;

@@ -55,8 +55,8 @@ TEST_F(TraceTest, TellsTheHalvesOfAPassApart) {
     trace_.end_step();
   }
   const std::vector<EventKey> expected = {{Activity::compute, Direction::forward, 0},
-                                         {Activity::compute, Direction::backward, 0},
-                                         {Activity::all_reduce, Direction::backward, 64}};
+                                          {Activity::compute, Direction::backward, 0},
+                                          {Activity::all_reduce, Direction::backward, 64}};
   EXPECT_EQ(trace_.held().events, expected);
   trace_.begin_step();
   mark(Activity::compute);
@@ -179,8 +179,10 @@ TEST(DeviceTrace, PlacesItsMarksOnTheHostsClock) {
   const auto spans = trace.held().spans_of(0);
   EXPECT_TRUE(trace.held().of_device);
   ASSERT_EQ(spans.size(), 2U);
-  EXPECT_NEAR(static_cast<double>(spans[0].start_ns - step.start_ns), 10'000, 2) << "the step's own first mark";
-  EXPECT_NEAR(static_cast<double>(spans[0].end_ns - spans[0].start_ns), 20'000, 2) << "to the last of its marks";
+  EXPECT_NEAR(static_cast<double>(spans[0].start_ns - step.start_ns), 10'000, 2)
+      << "the step's own first mark";
+  EXPECT_NEAR(static_cast<double>(spans[0].end_ns - spans[0].start_ns), 20'000, 2)
+      << "to the last of its marks";
   EXPECT_NEAR(static_cast<double>(spans[1].start_ns - spans[0].end_ns), 10'000, 2);
   EXPECT_NEAR(static_cast<double>(step.end_ns - spans[1].end_ns), 10'000, 2);
   // The anchor is one of the marks that were made while preparing; at most three others followed it there.

@@ -112,7 +112,8 @@ mlp h=4096 T=128    TP 1  1.00  TP 2  0.80  A: communication at TP 2; B: ranks a
 TEST(CompareRender, SaysWhereAUsefulDegreeIsNotTheWholeStory) {
   Pair pair;
   // 8 s in degree 1: efficiencies of 0.40 at TP 2 and 0.60 at TP 4, known to 30 %.
-  pair.b.records = {make_ok(make_case("mlp", 1), {.compute = 8}), make_ok(make_case("mlp", 2), {.compute = 10}),
+  pair.b.records = {make_ok(make_case("mlp", 1), {.compute = 8}),
+                    make_ok(make_case("mlp", 2), {.compute = 10}),
                     make_ok(make_case("mlp", 4), {.compute = 8 / 2.4})};
   for (Record& record : pair.b.records) {
     Summary& step = record.time->step.summary;
@@ -121,7 +122,8 @@ TEST(CompareRender, SaysWhereAUsefulDegreeIsNotTheWholeStory) {
   pair.b.records[2].time->step.summary.ci95 = {{8 / 2.4 * 0.7, 8 / 2.4 * 1.3}};
   apply_scaling(pair.b.records);
   const std::string below = "B, mlp h=4096 T=128: TP 2 (0.40) is below the floor.";
-  const std::string open = "B, mlp h=4096 T=128: not certain (?): the efficiency of TP 4 is from 0.46 to 0.87.";
+  const std::string open =
+      "B, mlp h=4096 T=128: not certain (?): the efficiency of TP 4 is from 0.46 to 0.87.";
   for (const CompareFormat format : {CompareFormat::table, CompareFormat::markdown}) {
     const std::string text = render_comparisons(format, pair.compared());
     EXPECT_NE(text.find(below), std::string::npos) << text;

@@ -201,8 +201,9 @@ TEST(SeveralLaunches, OfOneThingHaveAtMostFivePercentOfTheirCellsMarked) {
       double marked = 0;
       constexpr int kExperiments = 8;
       for (std::uint32_t seed = 1; seed <= kExperiments; ++seed)
-        marked += share_told_apart(simulate(200, rounds, {.has_reference = has_reference}, 1, seed).compared()) /
-                  kExperiments;
+        marked +=
+            share_told_apart(simulate(200, rounds, {.has_reference = has_reference}, 1, seed).compared()) /
+            kExperiments;
       EXPECT_LE(marked, 0.05) << rounds << " rounds, reference " << has_reference;
     }
   }

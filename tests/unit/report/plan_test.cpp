@@ -77,9 +77,12 @@ TEST(Plan, OtherFormatsCarryTheSame) {
 
 TEST(Plan, SkipsWhatOthersSayCanNeverRun) {
   const std::string why = "no machine computes that";
-  const auto plan = plan_cases(cases(), [&](const Case& point) {
-    return point.hidden_size == cases()[0].hidden_size ? std::optional(why) : std::nullopt;
-  }, kByFormula);
+  const auto plan = plan_cases(
+      cases(),
+      [&](const Case& point) {
+        return point.hidden_size == cases()[0].hidden_size ? std::optional(why) : std::nullopt;
+      },
+      kByFormula);
   EXPECT_EQ(plan[0].skip_reason, why);
   EXPECT_FALSE(plan[0].predicted_peak);
 }

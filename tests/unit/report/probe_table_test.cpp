@@ -4,7 +4,6 @@
 
 #include <array>
 
-
 namespace tpbench {
 namespace {
 

@@ -8,8 +8,8 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "report/csv.hpp"
-#include "report/table.hpp"
 #include "report/document.hpp"
+#include "report/table.hpp"
 #include "result/scaling.hpp"
 
 namespace tpbench {
@@ -182,7 +182,8 @@ TEST(Table, OfNothing) { EXPECT_EQ(render_table({}, 0.5), "no cases\n"); }
 TEST(Text, WrapsTheTextOfARow) {
   Section section = {.columns = {{"TP", Align::right}, {"step", Align::right}}, .rest_from = 1};
   section.rows = {{{16, Value()}, "first line\nsecond " + std::string(120, 'x') + " end"}};
-  EXPECT_EQ(to_text({section}), "TP  step\n16  first line second\n    " + std::string(120, 'x') + "\n    end\n");
+  EXPECT_EQ(to_text({section}),
+            "TP  step\n16  first line second\n    " + std::string(120, 'x') + "\n    end\n");
 }
 
 // ---- csv

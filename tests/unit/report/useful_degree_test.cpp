@@ -81,14 +81,17 @@ TEST(UsefulDegree, NamesDegreesBelowTheFloorUnderIt) {
   const UsefulDegree useful = find_one({base(), with_efficiency(2, 0.4), with_efficiency(4, 0.6)});
   EXPECT_EQ(useful.degree, 4);
   EXPECT_EQ(useful.below_floor, std::vector<std::int64_t>{2});
-  EXPECT_EQ(useful.sentence,
-            "mlp h=4096 T=128: useful up to TP 4 (efficiency 0.60), the largest degree tried, but TP 2 (0.40) is "
-            "below the floor.");
-  const UsefulDegree two = find_one({base(), with_efficiency(2, 0.4), with_efficiency(4, 0.3), with_efficiency(8, 0.6),
-                                     with_efficiency(16, 0.2)});
-  EXPECT_EQ(two.below_floor, (std::vector<std::int64_t>{2, 4})) << "those above it are the next degree's matter";
-  EXPECT_NE(two.sentence.find("TP 8 (efficiency 0.60), but TP 2 (0.40) and TP 4 (0.30) are below the floor; TP 16"),
-            std::string::npos)
+  EXPECT_EQ(
+      useful.sentence,
+      "mlp h=4096 T=128: useful up to TP 4 (efficiency 0.60), the largest degree tried, but TP 2 (0.40) is "
+      "below the floor.");
+  const UsefulDegree two = find_one({base(), with_efficiency(2, 0.4), with_efficiency(4, 0.3),
+                                     with_efficiency(8, 0.6), with_efficiency(16, 0.2)});
+  EXPECT_EQ(two.below_floor, (std::vector<std::int64_t>{2, 4}))
+      << "those above it are the next degree's matter";
+  EXPECT_NE(
+      two.sentence.find("TP 8 (efficiency 0.60), but TP 2 (0.40) and TP 4 (0.30) are below the floor; TP 16"),
+      std::string::npos)
       << two.sentence;
   EXPECT_TRUE(find_one({base(), with_efficiency(2, 0.8), with_efficiency(4, 0.6)}).below_floor.empty());
 }
@@ -99,11 +102,12 @@ TEST(UsefulDegree, DoubtsEveryDegreeWhoseIntervalSpansTheFloor) {
       find_one({base(), with_efficiency(2, 0.2), with_efficiency(4, 0.48, 0.2), with_efficiency(8, 0.1)});
   EXPECT_EQ(behind.degree, 1);
   EXPECT_EQ(behind.doubtful, std::vector<std::int64_t>{4});
-  EXPECT_NE(behind.sentence.find(" Not certain: the efficiency of TP 4 is from 0.39 to 0.62."), std::string::npos)
+  EXPECT_NE(behind.sentence.find(" Not certain: the efficiency of TP 4 is from 0.39 to 0.62."),
+            std::string::npos)
       << behind.sentence;
 
-  const UsefulDegree under =
-      find_one({base(), with_efficiency(2, 0.52, 0.2), with_efficiency(4, 0.48, 0.2), with_efficiency(8, 0.7)});
+  const UsefulDegree under = find_one(
+      {base(), with_efficiency(2, 0.52, 0.2), with_efficiency(4, 0.48, 0.2), with_efficiency(8, 0.7)});
   EXPECT_EQ(under.degree, 8);
   EXPECT_EQ(under.below_floor, std::vector<std::int64_t>{4});
   EXPECT_EQ(under.doubtful, (std::vector<std::int64_t>{2, 4}));
@@ -111,10 +115,12 @@ TEST(UsefulDegree, DoubtsEveryDegreeWhoseIntervalSpansTheFloor) {
 
   Record unknown = with_efficiency(4, 0.3);
   unknown.time->step.summary.ci95.reset();
-  const UsefulDegree both = find_one({base(), with_efficiency(2, 0.52, 0.2), unknown, with_efficiency(8, 0.1)});
+  const UsefulDegree both =
+      find_one({base(), with_efficiency(2, 0.52, 0.2), unknown, with_efficiency(8, 0.1)});
   EXPECT_EQ(both.doubtful, (std::vector<std::int64_t>{2, 4}));
   EXPECT_EQ(both.doubt,
-            "the efficiency of TP 2 is from 0.42 to 0.67; there are too few independent samples for an interval of TP "
+            "the efficiency of TP 2 is from 0.42 to 0.67; there are too few independent samples for an "
+            "interval of TP "
             "4");
 }
 
@@ -148,7 +154,8 @@ TEST(UsefulDegree, TellsLateRanksFromTheNetwork) {
   four.time->imbalance = sample::make_quantity(4);
   const UsefulDegree late = find_one({base(), two, four});
   EXPECT_EQ(late.stop, Stop::wait);
-  EXPECT_NE(late.sentence.find("stopped by wait (80 % of the step is waiting for late ranks)"), std::string::npos)
+  EXPECT_NE(late.sentence.find("stopped by wait (80 % of the step is waiting for late ranks)"),
+            std::string::npos)
       << late.sentence;
 }
 

@@ -26,8 +26,9 @@ TEST(EnvironmentDifferences, LeaveOutWhatTwoLaunchesNeverShare) {
   other["ranks"][0]["pid"] = 8;
   other["noise"] = {{"min_s", 2.0}, {"relative", 0.2}, {"worst_rank_relative", 0.3}};
   other["variables"]["OMPI_MCA_ess_base_jobid"] = "2";
-  for (const char* name : {"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_PMIXP_ABORT_AGENT_PORT", "SLURM_NODE_ALIASES",
-                           "SLURM_STEP_NODELIST", "SLURM_RESTART_COUNT", "SLURM_OF_TOMORROW"})
+  for (const char* name :
+       {"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_PMIXP_ABORT_AGENT_PORT", "SLURM_NODE_ALIASES",
+        "SLURM_STEP_NODELIST", "SLURM_RESTART_COUNT", "SLURM_OF_TOMORROW"})
     other["variables"][name] = "6";
   other["label"] = "b";
   EXPECT_TRUE(environment_differences(environment(), other).empty());

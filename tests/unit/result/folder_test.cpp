@@ -167,7 +167,8 @@ TEST_F(FolderTest, EpochsAndTheirMediansBelongTogether) {
   EXPECT_NE(refused(none), "");
   Record other = good;
   other.time->compute.epoch_medians_s = {2e-3};
-  EXPECT_NE(refused(other).find("time_s.compute.epoch_medians[0] is 0.002 and its samples say"), std::string::npos);
+  EXPECT_NE(refused(other).find("time_s.compute.epoch_medians[0] is 0.002 and its samples say"),
+            std::string::npos);
 }
 
 // What file systems and desktops leave anywhere is neither a record nor somebody's work.
@@ -323,9 +324,11 @@ TEST_F(FolderTest, IntervalsAreCheckedByTheRuleThatMadeThem) {
   Record record = record_;
   std::vector<double>& samples = record.time->step.samples_s;
   samples.resize(60);
-  for (std::size_t i = 0; i < samples.size(); ++i) samples[i] = (i / 10 % 2 == 0 ? 1.0 : 1.2) + 1e-4 * static_cast<double>(i);
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    samples[i] = (i / 10 % 2 == 0 ? 1.0 : 1.2) + 1e-4 * static_cast<double>(i);
   record.time->step.epoch_medians_s = {summarise(samples).median};
-  for (auto part : {&TimeResult::compute, &TimeResult::communication, &TimeResult::wait, &TimeResult::other}) {
+  for (auto part :
+       {&TimeResult::compute, &TimeResult::communication, &TimeResult::wait, &TimeResult::other}) {
     Quantity& quantity = (*record.time).*part;
     quantity.samples_s.resize(60, quantity.samples_s[0]);
     quantity.epoch_medians_s = {summarise(quantity.samples_s).median};
@@ -350,7 +353,8 @@ TEST_F(FolderTest, IntervalsAreCheckedByTheRuleThatMadeThem) {
   EXPECT_EQ(complaint(now, true), "");
   EXPECT_EQ(complaint(before, false), "") << "older records counted every sample as one";
   EXPECT_NE(complaint(now, false).find("time_s.step.ci95"), std::string::npos);
-  EXPECT_NE(complaint(before, true).find("time_s.step.effective_samples is 60 and its samples say"), std::string::npos);
+  EXPECT_NE(complaint(before, true).find("time_s.step.effective_samples is 60 and its samples say"),
+            std::string::npos);
   Summary mixed = before;
   mixed.effective_samples = now.effective_samples;
   EXPECT_NE(complaint(mixed, true).find("time_s.step.ci95"), std::string::npos);
@@ -367,7 +371,8 @@ TEST_F(FolderTest, WhatWasChangedByHandIsNamed) {
   std::ofstream(file) << record_to_json(record_).dump();
   EXPECT_NO_THROW(read_record(file));
   for (const char* quantity : {"step", "compute", "communication", "wait", "other"}) {
-    for (const char* key : {"median", "mean", "min", "max", "p95", "p99", "samples", "outliers", "ci95/1", "effective_samples"}) {
+    for (const char* key : {"median", "mean", "min", "max", "p95", "p99", "samples", "outliers", "ci95/1",
+                            "effective_samples"}) {
       const std::string pointer = std::string("/time_s/") + quantity + '/' + key;
       const std::string said = complaint(pointer.c_str(), 7);
       EXPECT_EQ(said.find(std::string("time_s.") + quantity + '.' + std::string(key).substr(0, 4)), 0U)

@@ -1,9 +1,8 @@
 #include <gtest/gtest.h>
 
-#include <set>
-
 #include <fstream>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "base/json_schema.hpp"
@@ -152,7 +151,8 @@ void expect_every_key_required(Json& record, Json& object) {
     const Json copy = object;
     object.erase(key);
     // Nested keys that a later schema brought, by name.
-    static const std::set<std::string> kNewerInside = {"effective_samples", "head_dim", "wait_mean", "imbalance"};
+    static const std::set<std::string> kNewerInside = {"effective_samples", "head_dim", "wait_mean",
+                                                       "imbalance"};
     const bool newer = &object == &record ? is_newer(key) : kNewerInside.contains(key);
     EXPECT_EQ(is_valid(record), newer) << key;
     object = copy;
