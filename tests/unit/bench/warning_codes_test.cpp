@@ -134,7 +134,7 @@ const std::vector<Reason>& reasons() {
        }},
       {"throttled_cpu", "35 periods",
        [](LaunchOfTwo& l) {
-         l.outcome.throttling = Throttling{35, 1.5};
+         l.record.throttling = ThrottlingResult{35, 1.5};
        }},
       {"cpu_governor", "powersave",
        [](LaunchOfTwo& l) {
