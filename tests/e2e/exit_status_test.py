@@ -151,15 +151,17 @@ class Environment(E2eTest):
 
     def test_several_processes_that_each_are_rank_0_of_1(self):
         launchers = {
-            "mpiexec.hydra": {"PMI_RANK": "{}", "PMI_SIZE": "2"},
-            "srun": {"SLURM_STEP_ID": "0", "SLURM_PROCID": "{}", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "{}"},
+            "mpiexec.hydra": ("each of the 2 processes believes to be rank 0 of 1", "mpirun",
+                              {"PMI_RANK": "{}", "PMI_SIZE": "2"}),
+            "srun": ("srun did not offer PMIx", "srun --mpi=pmix -n 2",
+                     {"SLURM_STEP_ID": "0", "SLURM_PROCID": "{}", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "{}"}),
         }
         sweep = self.sweep(tp_degree=[1, 2])
-        for launcher, variables in launchers.items():
+        for launcher, (words, remedy, variables) in launchers.items():
             with self.subTest(launcher):
-                first = self.assert_cannot("each of the 2 processes believes to be rank 0 of 1", "--config", sweep,
+                first = self.assert_cannot(words, "--config", sweep,
                                            **{key: value.format(0) for key, value in variables.items()})
-                self.assertIn("mpirun", first.stderr)
+                self.assertIn(remedy, first.stderr)
                 second = self.run_tpbench("--config", sweep, status=3,
                                           **{key: value.format(1) for key, value in variables.items()})
                 self.assertEqual(second.stderr, "")

@@ -39,8 +39,8 @@ double difference_s(const CommonClock& clock) {
   return static_cast<double>(ends[0] + ends[1]) * 1e-9;
 }
 
-// Reading two clocks at one moment is not exact either.
-constexpr double kReading_s = 5e-6;
+// Reading two clocks at one moment is not exact either, least of all with more ranks than cores.
+constexpr double kReading_s = 20e-6;
 
 void expect_one_time(CommonClock& clock, std::int64_t domains) {
   EXPECT_EQ(clock.is_one_clock(), domains == 1);
