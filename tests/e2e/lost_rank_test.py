@@ -45,7 +45,7 @@ class LostRank(E2eTest):
         job.signal_rank(rank, signal.SIGKILL)
         job.wait()
         self.assertNotEqual(job.status, 0)
-        self.assertRegex(job.stderr, rf"case mlp-h512-\S+ is \S+: .*rank {rank} \(process \d+ on \S+\) has died in "
+        self.assertRegex(job.stderr, rf"case mlp-h512-\S+ is given up: .*rank {rank} \(process \d+ on \S+\) has died in "
                                      r"\w+ of sampling step \d+")
         self.assertEqual(len(re.findall("has died", job.stderr)), 1 + job.stderr.count("a rank has died"))
         self.assertIn("finished records stay in out; go on with --resume out", job.stderr)
