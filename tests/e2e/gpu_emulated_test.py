@@ -91,7 +91,7 @@ class Emulated(E2eTest):
         self.assert_all(records, "skipped")
         reasons = {record["case"]["algorithm"]: record["reason"] for record in records.values()}
         self.assertIn("a GPU for each rank, and this group of 2 has 1", reasons["nccl"])
-        self.assertIn("work in host memory", reasons["shm"])
+        self.assertIn("works in host memory", reasons["shm"])
 
     def test_four_ranks_on_three_gpus(self):
         records = self.run_sweep(workload=["row_linear", "mlp"], tp_degree=[2, 4], groups=["one", "all"], gpus=3, ranks=4,
