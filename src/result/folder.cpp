@@ -44,7 +44,8 @@ constexpr std::string_view kRunSchema = "tpbench.run/1";
 constexpr std::uintmax_t kLeastFreeBytes = std::uintmax_t{16} << 20U;
 
 // What two launches on the same machine do not share.
-constexpr std::string_view kVolatileKeys[] = {"started_at", "noise", "memory_available_bytes", "pid"};
+constexpr std::string_view kVolatileKeys[] = {"started_at", "noise", "memory_available_bytes", "core_rates",
+                                              "pid"};
 
 // A label or a host name need not be UTF-8: better a mark in its place than a result that is lost.
 std::string to_text(const Json& json) {
