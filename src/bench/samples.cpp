@@ -36,10 +36,17 @@ struct GroupBatch {
   double* parts_of(std::size_t k) { return part_s.data() + k * width(); }
 };
 
+// What collectives are told apart by: not by whose they are.
+EventKey kind_of(EventKey key) {
+  key.in_layers = false;
+  return key;
+}
+
 std::vector<EventKey> kinds_of(std::span<const EventKey> events) {
   std::vector<EventKey> kinds;
   for (const EventKey& key : events) {
-    if (!key.is_compute() && std::find(kinds.begin(), kinds.end(), key) == kinds.end()) kinds.push_back(key);
+    if (!key.is_compute() && std::find(kinds.begin(), kinds.end(), kind_of(key)) == kinds.end())
+      kinds.push_back(kind_of(key));
   }
   return kinds;
 }
@@ -161,7 +168,7 @@ class GroupReduction {
         const std::size_t i = k * scope.columns.size() + c;
         const EventKey& key = table_.keys()[scope.columns[c]];
         parts[GroupBatch::forward_communication + static_cast<std::size_t>(key.direction)] += transfer_s[i];
-        parts[GroupBatch::parts + index_of(batch_.kinds, key)] += transfer_s[i];
+        parts[GroupBatch::parts + index_of(batch_.kinds, kind_of(key))] += transfer_s[i];
         last_start_s_[at(k, scope.columns[c])] = start_s[i];
         last_end_s_[at(k, scope.columns[c])] = end_s[i];
       }
@@ -289,7 +296,7 @@ void count_differences(const EventTable& table, const Team& team, Samples& sampl
     for (const std::size_t column : scope.columns) {
       const EventKey& key = table.keys()[column];
       const auto same = std::find_if(samples.collectives.begin(), samples.collectives.end(),
-                                     [&](const auto& collective) { return collective.kind == key; });
+                                     [&](const auto& collective) { return collective.kind == kind_of(key); });
       same->differences += crosses;
       samples.differences += crosses;
       samples.differences_by_half[static_cast<std::size_t>(key.direction)] += crosses;

@@ -133,7 +133,7 @@ class Verifier {
         which.layer, which.direction, which.index, shifted(local_rows, result.first_row),
         {result.first_column + local_columns.begin, result.first_column + local_columns.end});
     RowReader rows(result.local.column_slice(local_columns.begin, local_columns.size()), backend_);
-    dispatch(shape_.dtype, [&](auto zero) {
+    dispatch(result.local.dtype, [&](auto zero) {
       auto reference = tile.values.begin();
       for (const std::int64_t row : local_rows) {
         const auto* values = static_cast<const decltype(zero)*>(rows.row(row));

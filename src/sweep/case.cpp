@@ -54,6 +54,18 @@ Json usual_head_dim(const Case& point) {
   return heads == 0 || point.hidden_size % heads != 0 ? Json(nullptr) : Json(point.hidden_size / heads);
 }
 
+// Of an axis that workloads before it did not look at.
+Json nothing(const Case&) { return nullptr; }
+
+template <typename T>
+CaseField new_row(std::string_view key, std::string_view title, T Case::*member, FieldText text,
+                  bool (*applies)(const UsedFields&)) {
+  text.since = 2;
+  CaseField added = row(key, title, member, text, applies);
+  added.implicit = nothing;
+  return added;
+}
+
 CaseField head_dim_row() {
   CaseField head_dim = row("head_dim", "d", &Case::head_dim,
                            {.meaning = "elements of a head's queries, keys and values",
@@ -75,7 +87,7 @@ std::vector<CaseField> make_rows() {
       row("model", "model", &Case::model,
           {.meaning =
                "the preset, or the model's own file, that set hidden_size, ffn_hidden_size, num_heads, "
-               "num_kv_heads, head_dim, activation and norm; those stand in the case too",
+               "num_kv_heads, head_dim, activation, norm, vocab_size and tie_embeddings; those stand in the case too",
            .null = "the case has no model",
            .least = 1}),
       row("hidden_size", "h", &Case::hidden_size, {.meaning = "h", .least = 1}),
@@ -92,6 +104,23 @@ std::vector<CaseField> make_rows() {
       row("num_layers", "layers", &Case::num_layers,
           {.meaning = "distinct weight sets in a step", .null = "the workload has no weights", .least = 1},
           when<&UsedFields::num_layers>),
+      new_row("scaled_from_layers", "from layers", &Case::scaled_from_layers,
+              {.meaning = "layers that ran; the results are composed for `num_layers`",
+               .null = "all of them ran",
+               .least = 1},
+              when<&UsedFields::whole_model>),
+      new_row("vocab_size", "V", &Case::vocab_size,
+              {.meaning = "V, ids of the vocabulary",
+               .null = "all but `embedding`, `lm_head` and `model`",
+               .least = 1},
+              when<&UsedFields::vocabulary>),
+      new_row("logits", "logits", &Case::logits,
+              {.meaning = "whose logits a step made: the last token's of each sequence, or all",
+               .null = "all but a forward pass of `lm_head` and `model`"},
+              when<&UsedFields::logits>),
+      new_row("tie_embeddings", "tied", &Case::tie_embeddings,
+              {.meaning = "whether the output head had the weights of the embedding", .null = "all but `model`"},
+              when<&UsedFields::whole_model>),
       row("batch_size", "batch", &Case::batch_size,
           {.meaning = "sequences of a step, the same total at every degree", .least = 1}),
       row("sequence_length", "seq", &Case::sequence_length,
@@ -158,6 +187,8 @@ constexpr std::array kModelFields = {
     model_field<&Case::head_dim, &Model::head_dim>("head_dim"),
     model_field<&Case::activation, &Model::activation>("activation"),
     model_field<&Case::norm, &Model::norm>("norm"),
+    model_field<&Case::vocab_size, &Model::vocabulary>("vocab_size"),
+    model_field<&Case::tie_embeddings, &Model::ties_embeddings>("tie_embeddings"),
 };
 
 }  // namespace
@@ -185,6 +216,12 @@ const Model* Case::model_row() const {
 }
 
 Shape Case::shape() const {
+  Shape shape = whole_shape();
+  shape.num_layers = scaled_from_layers.value_or(shape.num_layers);
+  return shape;
+}
+
+Shape Case::whole_shape() const {
   return {
       .tokens = tokens(),
       .sequence_length = sequence_length,
@@ -203,12 +240,16 @@ Shape Case::shape() const {
       .pass = pass,
       .sequence_parallel = sequence_parallel,
       .overlap_chunks = overlap_chunks,
+      .vocabulary = vocab_size.value_or(0),
+      .logits = logits.value_or(Logits::last),
+      .ties_embeddings = tie_embeddings.value_or(false),
   };
 }
 
 namespace {
 
 constexpr std::int64_t kUsualHeadSize = 128;  // Llama, GPT-3, Megatron's examples
+constexpr std::int64_t kUsualVocabulary = 32000;  // Llama 2
 
 // Heads of the usual size, or of the next larger that divides.
 std::int64_t usual_heads(std::int64_t hidden_size) {
@@ -250,7 +291,13 @@ void normalise_case(Case& point, std::span<const Model> of_files) {
   if (!point.activation) point.activation = Activation::gelu;
   // Families of models: GPT has GELU and layer norms, Llama has SwiGLU and RMS norms.
   if (!point.norm) point.norm = point.activation == Activation::swiglu ? Norm::rms_norm : Norm::layer_norm;
+  if (!point.vocab_size) point.vocab_size = kUsualVocabulary;
+  if (!point.tie_embeddings) point.tie_embeddings = false;
+  if (point.pass == Pass::forward_backward) point.logits.reset();  // training wants all, and gathers none
   const UsedFields& uses = point.workload_row().uses;
+  if (!point.num_layers) point.num_layers = uses.whole_model && model != nullptr ? model->num_layers : 1;
+  if (point.scaled_from_layers && *point.scaled_from_layers >= *point.num_layers)
+    point.scaled_from_layers.reset();  // all of them
   if (point.workload_row().kind != WorkloadKind::layer) {
     point.pass = Pass::forward;
     point.sequence_parallel = false;

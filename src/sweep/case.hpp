@@ -31,7 +31,11 @@ struct Case {
   std::optional<std::int64_t> num_heads;        ///< empty before: hidden_size / 128, at least 1
   std::optional<std::int64_t> num_kv_heads;     ///< empty before: num_heads
   std::optional<std::int64_t> head_dim;         ///< empty before: hidden_size / num_heads, if that divides
-  std::optional<std::int64_t> num_layers = 1;
+  std::optional<std::int64_t> num_layers;          ///< empty before: those of a whole model, or 1
+  std::optional<std::int64_t> scaled_from_layers;  ///< of a whole model: run these, and compose the rest
+  std::optional<std::int64_t> vocab_size;          ///< empty before: 32000
+  std::optional<Logits> logits = Logits::last;
+  std::optional<bool> tie_embeddings;  ///< empty before: false
   std::int64_t batch_size = 1;
   std::int64_t sequence_length = 1;
   std::optional<std::int64_t> context_length = 0;  ///< earlier tokens of each sequence, in a key/value cache
@@ -50,7 +54,10 @@ struct Case {
   std::uint64_t seed = 1;
 
   [[nodiscard]] std::int64_t tokens() const { return batch_size * sequence_length; }
+  /// What a step runs: of a model that is scaled from fewer layers, those.
   [[nodiscard]] Shape shape() const;
+  /// What the results are of.
+  [[nodiscard]] Shape whole_shape() const;
   [[nodiscard]] const Workload& workload_row() const;
   /// What this point costs on each rank of that layout by the formulas of its workload alone; with what its
   /// backend adds: cost_of() in bench/case_cost.hpp.

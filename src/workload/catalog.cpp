@@ -10,7 +10,7 @@ namespace {
 constexpr std::array kCatalog = {
     &gemm_workload,          &all_reduce_workload, &all_gather_workload, &reduce_scatter_workload,
     &column_linear_workload, &row_linear_workload, &mlp_workload,        &attention_workload,
-    &block_workload};
+    &block_workload,         &embedding_workload,  &lm_head_workload,    &model_workload};
 
 }  // namespace
 
