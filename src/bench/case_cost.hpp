@@ -12,4 +12,7 @@ Shape shape_of(const Case& point);
 Cost cost_of(const Case& point, const Layout& layout);
 inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
 
+/// The same of what its results are of: of a model that is scaled from fewer layers, all layers.
+Cost whole_cost_of(const Case& point, const Layout& layout);
+
 }  // namespace tpbench

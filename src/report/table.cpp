@@ -67,6 +67,12 @@ constexpr ResultColumn kResultColumns[] = {
        const Summary& step = r.time->step.summary;
        return Value(step.median, Kind::seconds, step.ci95);
      }},
+    {"tokens/s",
+     [](const Record& r) {
+       const std::optional<double> rate = r.tokens_per_s();
+       return Value(rate, Kind::ratio);
+     },
+     [](const Record& r) { return r.tokens_per_s().has_value(); }},
     {"speed-up",
      [](const Record& r) { return divides_work(r) ? Value(r.scaling.speedup, Kind::hundredths) : Value(); },
      is_a_layer},
@@ -270,6 +276,7 @@ std::vector<Section> result_sections(std::span<const Record> records, double eff
   Section table = rows_section(folded.rows, varying_fields(cases_of(sorted)));
   std::move(folded.skipped.begin(), folded.skipped.end(), std::back_inserter(table.rows));
   return {{.sentences = {common_sentence(sorted)}},
+          {.sentences = case_notes(cases_of(sorted))},
           std::move(table),
           legend_section(sorted),
           useful_section(records, efficiency_floor)};

@@ -166,6 +166,13 @@ struct ThrottlingResult {
   double seconds = 0;
 };
 
+/// Of a model whose step was composed from that of fewer layers: what was measured.
+struct ComposedResult {
+  std::int64_t layers = 0;  ///< that ran
+  double step_s = 0;        ///< their step with embedding and head, the median
+  std::int64_t peak = 0;    ///< bytes that they took
+};
+
 struct VerificationResult {
   std::string method = "none";  ///< "full", "sampled", "none"
   std::int64_t rows_checked = 0;
@@ -233,6 +240,7 @@ struct Record {
   std::optional<ThrottlingResult> throttling;  ///< of an ok case, where a cgroup counts
   std::optional<DeviceResult> device;          ///< of a case on devices that tell
   std::optional<OverlapResult> overlap;        ///< of an ok case that overlaps
+  std::optional<ComposedResult> composed;      ///< of an ok case that is scaled from fewer layers
   VerificationResult verification;
   std::optional<bool> converged;
   std::int64_t epochs_done = 0;
@@ -241,6 +249,11 @@ struct Record {
       phases_s;  ///< wall seconds of the case by phase: setup, fill, verification, ...
   std::vector<Warning> warnings;
   RankInfo ranks;
+
+  /// Tokens of a step over its median: of a whole model that is ok.
+  [[nodiscard]] std::optional<double> tokens_per_s() const;
+  /// Rows of the vocabulary over all ranks, with those that make it divisible; of a case that has one.
+  [[nodiscard]] std::optional<std::int64_t> padded_vocabulary() const;
 };
 
 /// It was measured: what has no samples is null in a record.

@@ -460,6 +460,13 @@ TPBENCH_ROWS(ModelInfo, model_info_rows())
 TPBENCH_ROWS(CollectiveResult, collective_rows())
 TPBENCH_ROWS(ScalingResult, scaling_rows())
 TPBENCH_ROWS(OverlapResult, overlap_rows())
+TPBENCH_ROWS(ComposedResult,
+             (Rows<ComposedResult>{
+                 field("layers", &ComposedResult::layers, {.meaning = "that ran", .least = 1}),
+                 field("step_s", &ComposedResult::step_s,
+                       {.meaning = "their step, with embedding and head: the median", .unit = "s"}),
+                 field("peak", &ComposedResult::peak,
+                       {.meaning = "that they took", .unit = "bytes", .least = 0})}))
 TPBENCH_ROWS(ClockResult, clock_rows())
 TPBENCH_ROWS(VerificationResult, verification_rows())
 TPBENCH_ROWS(Warning, warning_rows())

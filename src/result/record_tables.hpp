@@ -72,6 +72,8 @@ std::span<const Field<ScalingResult>> fields_of<ScalingResult>();
 template <>
 std::span<const Field<OverlapResult>> fields_of<OverlapResult>();
 template <>
+std::span<const Field<ComposedResult>> fields_of<ComposedResult>();
+template <>
 std::span<const Field<ClockResult>> fields_of<ClockResult>();
 template <>
 std::span<const Field<VerificationResult>> fields_of<VerificationResult>();

@@ -275,6 +275,14 @@ std::string about_default_heads(const Case& point) {
       *point.num_heads, point.hidden_size, point.hidden_size / *point.num_heads);
 }
 
+std::optional<std::string> default_heads_text(const Case& point) {
+  if (!point.num_heads || point.model || point.num_heads != usual_heads(point.hidden_size)) return std::nullopt;
+  std::string text = fmt::format("h={} has {}", point.hidden_size, *point.num_heads);
+  if (point.has_odd_default_heads())
+    text += fmt::format(" of {}, as 128 does not divide it", point.hidden_size / *point.num_heads);
+  return text;
+}
+
 void normalise_case(Case& point, std::span<const Model> of_files) {
   const Model* model = point.model_row();
   for (const Model& of_file : of_files) {

@@ -108,6 +108,10 @@ Case case_from_json(const Json& object);
 /// empty elsewhere.
 std::string about_default_heads(const Case& point);
 
+/// "h=1000 has 5 of 200, as 128 does not divide it": the heads of a case that names none; empty where they are
+/// others, or a model's.
+std::optional<std::string> default_heads_text(const Case& point);
+
 /// Stable name of a case: readable front, hash behind. Depends on what is measured and on nothing else: not
 /// on the order of keys, the place in the sweep, the machine or how long is sampled.
 /// "row_linear-h4096-b16-s128-tp2-9c1f03ab7d52", "block-llama3-8b-b1-s512-tp2-0e41b7c2a6d9"

@@ -79,6 +79,7 @@ struct LaunchOfTwo {
     outcome.process_peak_rss = 1;
     outcome.memory = MemoryByCategory{};
     outcome.memory->bytes[0] = record.memory->predicted_peak.value_or(0);
+    record.memory->peak = record.memory->predicted_peak;
   }
 
   [[nodiscard]] std::vector<Warning> warnings() const {
@@ -250,10 +251,15 @@ const std::vector<Reason>& reasons() {
        }},
       {"no_spare_core", "rank 0 computes on 1 thread(s), communicates on one more and has 1 core(s)",
        [](LaunchOfTwo& l) { l.point.overlap_chunks = 4; }},
+      {"composed", "2 of 12 layers ran: times, memory and FLOP are composed, the layers' parts taken 6 times",
+       [](LaunchOfTwo& l) {
+         l.point.num_layers = 12;
+         l.record.composed = ComposedResult{2, 1e-3, 0};
+       }},
       {"not_verified", "--no-verify", [](LaunchOfTwo& l) { l.record.verification.passed.reset(); }},
       {"cold_cache_impossible", "warm caches", [](LaunchOfTwo& l) { l.outcome.cache_flushed = false; }},
       {"prediction_differs", "differs from the formula",
-       [](LaunchOfTwo& l) { l.outcome.memory->bytes[0] += 8; }},
+       [](LaunchOfTwo& l) { l.record.memory->peak = *l.record.memory->predicted_peak + 8; }},
       {"peak_unknown", "process_peak_rss is null",
        [](LaunchOfTwo& l) { l.outcome.process_peak_rss.reset(); }},
   };
