@@ -173,7 +173,7 @@ class Resume(E2eTest):
         (self.folder / "out" / "records" / f"{id}.json").write_text('{"schema": "tpbench.rec')
         (self.folder / "out" / "records" / "left.json.tmp.123").write_text("half")
         job = self.run_tpbench("--resume", "out", "--filter", "all", ranks=2)
-        self.assertEqual(job.stderr.count(f"warning: out/records/{id}.json is not used, as it is no valid record: "), 1)
+        self.assertEqual(job.stderr.count(f"warning: out/records/{id}.json is not used, as it is not a valid record: "), 1)
         self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
 
     def test_scaling_that_a_kill_left_out_is_completed(self):

@@ -299,11 +299,10 @@ TEST(SweepModels, CanBeExcludedAndFilteredAndSet) {
             "llama3-8b");
   EXPECT_EQ(
       message_of("{\n\"hidden_size\": 64}", {"model=llama3-8b"}),
-      "sweep.json:2: /hidden_size: 64: must be left out, or null, beside model \"llama3-8b\", which sets it");
-  EXPECT_EQ(
-      message_of(R"({"model": "llama3-8b"})", {"num_heads=64"}),
-      "--set num_heads=64: /num_heads: 64: must be left out, or null, beside model \"llama3-8b\", which sets "
-      "it");
+      "sweep.json:2: /hidden_size: 64: must be left out, or null, with model \"llama3-8b\", which sets it");
+  EXPECT_EQ(message_of(R"({"model": "llama3-8b"})", {"num_heads=64"}),
+            "--set num_heads=64: /num_heads: 64: must be left out, or null, with model \"llama3-8b\", which "
+            "sets it");
 }
 
 TEST(SweepModels, ANullExcludesWhatHasNone) {
