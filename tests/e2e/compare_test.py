@@ -196,7 +196,7 @@ class CompareRefuses(WithFolders):
                 self.assert_refused(words, "a", "b")
         records[1].write_text("[]")
         job = self.compare("a", "b", status=2)
-        self.assertEqual(job.stderr.count("is no valid record"), 2, "every file is named")
+        self.assertEqual(job.stderr.count("is not a valid record"), 2, "every file is named")
         shutil.copytree(self.folder / "a", self.folder / "c")
         environment = json.loads((self.folder / "c" / "environment.json").read_text())
         (self.folder / "c" / "environment.json").write_text(

@@ -34,7 +34,7 @@ TEST(WhyRanksIdle, CountsThoseThatNoCaseUses) {
 
 TEST(WhyRanksIdle, LooksOnlyAtCasesThatRun) {
   // A degree that does not divide 48, and one beyond the launch, use nobody.
-  EXPECT_TRUE(idle({make_case(2), make_case(5), make_case(16)}, 5).value().starts_with("3 of 5 ranks work "));
+  EXPECT_TRUE(idle({make_case(2), make_case(5), make_case(16)}, 5).value().starts_with("3 of 5 ranks are idle "));
   EXPECT_FALSE(idle({make_case(16)}, 8)) << "the skipped cases say it";
 }
 

@@ -139,7 +139,7 @@ TEST(CommandLine, NothingIsDroppedBeforeACommand) {
                                              {"--format", "csv", "compare", "a", "b"},
                                              {"--config", "a.json", "--dry-run", "models"},
                                              {"-q", "probe"}}) {
-    EXPECT_NE(complaint(words).find("stands before "), std::string::npos) << words.front();
+    EXPECT_NE(complaint(words).find("comes before "), std::string::npos) << words.front();
   }
   EXPECT_EQ(complaint({"-c", "a.json", "run", "-c", "b.json"}),
             "tpbench: error: --config: is given before run and after it; give it once");
@@ -182,7 +182,7 @@ TEST(CommandLine, ComplaintsNamePlaceValueAndRule) {
 TEST(CommandLine, UnknownCommandsAreRefusedAlsoBesideHelp) {
   for (const auto& words : std::vector<std::vector<const char*>>{{"prob"}, {"prob", "--help"}}) {
     EXPECT_EQ(complaint(words).find(
-                  "tpbench: error: \"prob\" is no command (did you mean \"probe\"?); there are run"),
+                  "tpbench: error: \"prob\" is not a command (did you mean \"probe\"?); commands are run"),
               0U);
   }
 }
