@@ -354,7 +354,7 @@ TEST(SweepFaults, AreCutWhenThereAreThousands) {
   for (int i = 0; i < 5000; ++i) points += (i > 0 ? "," : "") + std::string("{\"tp\": 1}");
   const std::vector<Fault> faults = faults_of("{\"hidden_size\": 64, \"cases\": [" + points + "]}");
   ASSERT_EQ(faults.size(), 201U);
-  EXPECT_EQ(faults.back().rule, "has 4800 faults more");
+  EXPECT_EQ(faults.back().rule, "has 4800 more faults");
 }
 
 TEST(SweepFaults, AreAllOnOneLineEach) {
