@@ -243,6 +243,7 @@ Shape Case::whole_shape() const {
       .vocabulary = vocab_size.value_or(0),
       .logits = logits.value_or(Logits::last),
       .ties_embeddings = tie_embeddings.value_or(false),
+      .is_scaled = scaled_from_layers.has_value(),
   };
 }
 

@@ -40,6 +40,7 @@ struct Shape {
   std::int64_t vocabulary = 0;      ///< V: ids that tokens have
   Logits logits = Logits::last;
   bool ties_embeddings = false;  ///< the output head has the weights of the embedding
+  bool is_scaled = false;        ///< results are composed from fewer layers
 
   [[nodiscard]] std::int64_t element_size() const { return size_of(dtype); }
   [[nodiscard]] std::int64_t batch_size() const { return tokens / sequence_length; }
