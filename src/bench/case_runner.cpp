@@ -245,8 +245,8 @@ class CaseRun {
   StepRunner runner() {
     StepRunner runner;
     runner.step = [this](Trace& trace) { run_step(machine_->layer(), shape_, trace); };
-    runner.layers_scale = static_cast<double>(point_.whole_shape().num_layers) /
-                          static_cast<double>(shape_.num_layers);
+    runner.layers_scale =
+        static_cast<double>(point_.whole_shape().num_layers) / static_cast<double>(shape_.num_layers);
     if (point_.cache == CacheState::cold) {
       runner.before_step = [this] {
         outcome_.cache_flushed = machine_->backend().flush_caches() && outcome_.cache_flushed;

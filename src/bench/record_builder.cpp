@@ -310,9 +310,9 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
     add_times(record, outcome.samples, outcome.clock.error_s);
     add_throttling(record, outcome.throttling);
     if (record.point.scaled_from_layers) {
-      record.composed = ComposedResult{*record.point.scaled_from_layers,
-                                       summarise(outcome.samples.measured_step_s).median,
-                                       outcome.memory->total()};
+      record.composed =
+          ComposedResult{*record.point.scaled_from_layers, summarise(outcome.samples.measured_step_s).median,
+                         outcome.memory->total()};
     }
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
     if (outcome.reference) record.reference.push_back(*outcome.reference);

@@ -9,8 +9,7 @@ namespace tpbench {
 std::vector<std::int64_t> CheckedVocabulary::host_ids(const TokenIds& ids) {
   std::vector<std::int64_t> values(static_cast<std::size_t>(ids.count));
   if (DeviceSide* side = device())
-    side->copy_to_host(values.data(), ids.data,
-                       ids.count * static_cast<std::int64_t>(sizeof(std::int64_t)));
+    side->copy_to_host(values.data(), ids.data, ids.count * static_cast<std::int64_t>(sizeof(std::int64_t)));
   else
     std::copy_n(ids.data, values.size(), values.begin());
   return values;

@@ -358,11 +358,11 @@ Message no_spare_core(const WarningInputs& in) {
 Message composed(const WarningInputs& in) {
   if (!in.record.composed) return std::nullopt;
   return fmt::format(
-      "{} of {} layers ran: times, memory and FLOP are composed, the layers' parts taken {:.4g} times; a whole "
+      "{} of {} layers ran: times, memory and FLOP are composed, the layers' parts taken {:.4g} times; a "
+      "whole "
       "model is measured without scaled_from_layers",
       in.record.composed->layers, in.point.num_layers.value_or(1),
-      static_cast<double>(in.point.num_layers.value_or(1)) /
-          static_cast<double>(in.record.composed->layers));
+      static_cast<double>(in.point.num_layers.value_or(1)) / static_cast<double>(in.record.composed->layers));
 }
 
 Message not_verified(const WarningInputs& in) {
@@ -376,8 +376,7 @@ Message cold_cache_impossible(const WarningInputs& in) {
 }
 
 Message prediction_differs(const WarningInputs& in) {
-  if (!in.outcome.memory || in.record.memory->peak == in.record.memory->predicted_peak)
-    return std::nullopt;
+  if (!in.outcome.memory || in.record.memory->peak == in.record.memory->predicted_peak) return std::nullopt;
   return "counted memory differs from the formula: please report this";
 }
 

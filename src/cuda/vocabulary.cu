@@ -114,8 +114,7 @@ __global__ void cross_entropy_backward_kernel(TokenIds ids, std::int64_t columns
          column += std::int64_t{blockDim.x} * Width) {
       auto values = load<Width>(x.at(row, column));
 #pragma unroll
-      for (int i = 0; i < Width; ++i)
-        values[i] = values[i] * factor - (column + i == target ? C(1) : C(0));
+      for (int i = 0; i < Width; ++i) values[i] = values[i] * factor - (column + i == target ? C(1) : C(0));
       store<Width>(x.at(row, column), values);
     }
   }

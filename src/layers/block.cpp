@@ -10,7 +10,11 @@
 namespace tpbench {
 
 BlockStack::BlockStack(const LayerContext& context, Matrix input)
-    : context_(context), rows_(local_rows(context)), entry_(context), exit_(context), input_(std::move(input)) {
+    : context_(context),
+      rows_(local_rows(context)),
+      entry_(context),
+      exit_(context),
+      input_(std::move(input)) {
   parts_ = {make_attention_part(context), make_mlp_part(context)};
   if (shape().trains()) gradient_ = make_rows(Category::gradients);
   // One place for all layers, or the places of each layer's halves.

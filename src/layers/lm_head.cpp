@@ -27,9 +27,7 @@ class LmHeadReference final : public Reference {
   }
 
  private:
-  [[nodiscard]] std::vector<std::int64_t> every_token() const {
-    return all_rows({0, context_.shape.tokens});
-  }
+  [[nodiscard]] std::vector<std::int64_t> every_token() const { return all_rows({0, context_.shape.tokens}); }
   [[nodiscard]] auto inputs(std::span<const std::int64_t> tokens) const {
     return generated_rows<T>(context_.shape.dtype, input_key(context_.seed), tokens,
                              {0, context_.shape.hidden_size});

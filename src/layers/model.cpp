@@ -15,7 +15,8 @@ class ModelEnd {
   ModelEnd(const LayerContext& context, VocabularyTable& table)
       : context_(context),
         rows_(local_rows(context)),
-        parameters_(context.make_matrix(Category::replicated_weights, norm_rows(shape()), shape().hidden_size)),
+        parameters_(
+            context.make_matrix(Category::replicated_weights, norm_rows(shape()), shape().hidden_size)),
         normed_(context.make_matrix(Category::activations, rows_.size(), shape().hidden_size)),
         head_(context, table) {
     if (shape().trains())
@@ -102,8 +103,7 @@ class ModelLayer final : public Layer {
     trace.enter_layers(true);
     blocks_.backward(layer, trace);
     trace.enter_layers(false);
-    if (layer == 0)
-      embedding_.backward(blocks_.gradient(), own_head_ ? Store::overwrite : Store::add, trace);
+    if (layer == 0) embedding_.backward(blocks_.gradient(), own_head_ ? Store::overwrite : Store::add, trace);
   }
 
   void poison(std::int64_t layer, Direction direction) override {

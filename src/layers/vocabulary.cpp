@@ -24,8 +24,7 @@ TokenIdList::TokenIdList(const LayerContext& context, TensorName name)
     : context_(context),
       name_(name),
       memory_(context.backend.memory().allocate(
-          Category::activations,
-          context.shape.tokens * static_cast<std::int64_t>(sizeof(std::int64_t)))) {}
+          Category::activations, context.shape.tokens * static_cast<std::int64_t>(sizeof(std::int64_t)))) {}
 
 void TokenIdList::fill() {
   const std::vector<std::int64_t> ids = generated_ids(context_.seed, name_, context_.shape);

@@ -97,8 +97,8 @@ class HeadReference {
 
 /// Multiply-adds of the above.
 inline double head_reference_cost(const Shape& s) {
-  return (s.trains() ? 3.0 : 1.0) * static_cast<double>(s.logit_rows()) *
-         static_cast<double>(s.hidden_size) * static_cast<double>(s.vocabulary);
+  return (s.trains() ? 3.0 : 1.0) * static_cast<double>(s.logit_rows()) * static_cast<double>(s.hidden_size) *
+         static_cast<double>(s.vocabulary);
 }
 
 /// The tokens whose logits are rows `rows`: those themselves, or the last of each sequence.

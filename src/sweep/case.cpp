@@ -87,7 +87,8 @@ std::vector<CaseField> make_rows() {
       row("model", "model", &Case::model,
           {.meaning =
                "the preset, or the model's own file, that set hidden_size, ffn_hidden_size, num_heads, "
-               "num_kv_heads, head_dim, activation, norm, vocab_size and tie_embeddings; those stand in the case too",
+               "num_kv_heads, head_dim, activation, norm, vocab_size and tie_embeddings; those stand in the "
+               "case too",
            .null = "the case has no model",
            .least = 1}),
       row("hidden_size", "h", &Case::hidden_size, {.meaning = "h", .least = 1}),
@@ -118,9 +119,10 @@ std::vector<CaseField> make_rows() {
               {.meaning = "whose logits a step made: the last token's of each sequence, or all",
                .null = "all but a forward pass of `lm_head` and `model`"},
               when<&UsedFields::logits>),
-      new_row("tie_embeddings", "tied", &Case::tie_embeddings,
-              {.meaning = "whether the output head had the weights of the embedding", .null = "all but `model`"},
-              when<&UsedFields::whole_model>),
+      new_row(
+          "tie_embeddings", "tied", &Case::tie_embeddings,
+          {.meaning = "whether the output head had the weights of the embedding", .null = "all but `model`"},
+          when<&UsedFields::whole_model>),
       row("batch_size", "batch", &Case::batch_size,
           {.meaning = "sequences of a step, the same total at every degree", .least = 1}),
       row("sequence_length", "seq", &Case::sequence_length,
@@ -249,7 +251,7 @@ Shape Case::whole_shape() const {
 
 namespace {
 
-constexpr std::int64_t kUsualHeadSize = 128;  // Llama, GPT-3, Megatron's examples
+constexpr std::int64_t kUsualHeadSize = 128;      // Llama, GPT-3, Megatron's examples
 constexpr std::int64_t kUsualVocabulary = 32000;  // Llama 2
 
 // Heads of the usual size, or of the next larger that divides.
@@ -277,7 +279,8 @@ std::string about_default_heads(const Case& point) {
 }
 
 std::optional<std::string> default_heads_text(const Case& point) {
-  if (!point.num_heads || point.model || point.num_heads != usual_heads(point.hidden_size)) return std::nullopt;
+  if (!point.num_heads || point.model || point.num_heads != usual_heads(point.hidden_size))
+    return std::nullopt;
   std::string text = fmt::format("h={} has {}", point.hidden_size, *point.num_heads);
   if (point.has_odd_default_heads())
     text += fmt::format(" of {}, as 128 does not divide it", point.hidden_size / *point.num_heads);

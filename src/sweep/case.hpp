@@ -25,12 +25,12 @@ struct Case {
   Pass pass = Pass::forward;
   std::string backend = "cpu";
   DType dtype = DType::f32;
-  std::optional<std::string> model;             ///< sets `model_fields`
-  std::int64_t hidden_size = 0;                 ///< 0 before `normalise_case` only, with a model
-  std::optional<std::int64_t> ffn_hidden_size;  ///< empty before: 4 x hidden_size
-  std::optional<std::int64_t> num_heads;        ///< empty before: hidden_size / 128, at least 1
-  std::optional<std::int64_t> num_kv_heads;     ///< empty before: num_heads
-  std::optional<std::int64_t> head_dim;         ///< empty before: hidden_size / num_heads, if that divides
+  std::optional<std::string> model;                ///< sets `model_fields`
+  std::int64_t hidden_size = 0;                    ///< 0 before `normalise_case` only, with a model
+  std::optional<std::int64_t> ffn_hidden_size;     ///< empty before: 4 x hidden_size
+  std::optional<std::int64_t> num_heads;           ///< empty before: hidden_size / 128, at least 1
+  std::optional<std::int64_t> num_kv_heads;        ///< empty before: num_heads
+  std::optional<std::int64_t> head_dim;            ///< empty before: hidden_size / num_heads, if that divides
   std::optional<std::int64_t> num_layers;          ///< empty before: those of a whole model, or 1
   std::optional<std::int64_t> scaled_from_layers;  ///< of a whole model: run these, and compose the rest
   std::optional<std::int64_t> vocab_size;          ///< empty before: 32000
@@ -108,8 +108,8 @@ Case case_from_json(const Json& object);
 /// empty elsewhere.
 std::string about_default_heads(const Case& point);
 
-/// "h=1000 has 5 of 200, as 128 does not divide it": the heads of a case that names none; empty where they are
-/// others, or a model's.
+/// "h=1000 has 5 of 200, as 128 does not divide it": the heads of a case that names none; empty where they
+/// are others, or a model's.
 std::optional<std::string> default_heads_text(const Case& point);
 
 /// Stable name of a case: readable front, hash behind. Depends on what is measured and on nothing else: not

@@ -170,7 +170,9 @@ Json resolve_sweep(const Json& sweep) {
   const Json& schema = sweep_schema();
   Json resolved = with_defaults(sweep, schema, true);
   // So stands the number of layers in what versions wrote that knew no whole model.
-  if (resolved["num_layers"].is_null() && !runs_whole_models(resolved)) resolved["num_layers"] = 1;
+  const Json& layers = resolved["num_layers"];
+  if ((layers.is_null() || layers == Json::array({nullptr})) && !runs_whole_models(resolved))
+    resolved["num_layers"] = 1;
   resolved["measure"] = with_defaults(resolved["measure"], schema["properties"]["measure"], true);
   for (auto& [key, value] : resolved.items()) {
     const bool is_axis = schema["properties"][key].contains("then");

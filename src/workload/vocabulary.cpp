@@ -78,8 +78,7 @@ void add_output_head(Cost& cost, const Shape& s, bool has_weights) {
 
 const Workload embedding_workload = {
     .name = "embedding",
-    .summary =
-        "rows of W_i [V/t, h] looked up for the tokens that this rank holds: one all-reduce of [T, h]",
+    .summary = "rows of W_i [V/t, h] looked up for the tokens that this rank holds: one all-reduce of [T, h]",
     .kind = WorkloadKind::layer,
     .uses = {.algorithm = true, .vocabulary = true},
     .split = rows_alone,

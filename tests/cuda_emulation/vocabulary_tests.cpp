@@ -9,19 +9,19 @@
 namespace tpbench::test {
 namespace {
 
-constexpr cudaStream_t kQueue = nullptr;
+constexpr cudaStream_t kOneQueue = nullptr;
 
 // Rows are tokens: packs fit, and do not; one token, one column, more than a block of threads takes at once;
 // more tokens than there are blocks.
-constexpr Layout kLayouts[] = {{1, 1},    {5, 48},        {5, 48, 3},     {6, 37, 2}, {3, 1000},
-                               {2, 1301}, {2, 4104, 8}, {300, 16, 0, 8}, {0, 16},    {17000, 3, 1}};
+constexpr Layout kTokenLayouts[] = {{1, 1},    {5, 48},      {5, 48, 3},      {6, 37, 2}, {3, 1000},
+                                    {2, 1301}, {2, 4104, 8}, {300, 16, 0, 8}, {0, 16},    {17000, 3, 1}};
 
 class VocabularyKernels : public testing::TestWithParam<DType> {
  protected:
   // Calls `check(layout, ids)` with ids of which this rank holds some, most of them several times.
   template <typename Check>
   void for_layouts(const Check& check) {
-    for (const Layout& layout : kLayouts) {
+    for (const Layout& layout : kTokenLayouts) {
       SCOPED_TRACE(testing::Message() << layout);
       std::mt19937 random(3);
       ids_.clear();
@@ -52,8 +52,8 @@ TEST_P(VocabularyKernels, LookUp) {
   for_layouts([&](const Layout& layout) {
     Tensor table(GetParam(), {kTableRows, layout.columns, layout.extra, layout.shift}, 1);
     Tensor wide_table = table.widened(), y(GetParam(), layout);
-    cuda::poison(y.view(), kQueue);
-    cuda::look_up(ids(kFirst, kHeld), table.view(), y.view(), kQueue);
+    cuda::poison(y.view(), kOneQueue);
+    cuda::look_up(ids(kFirst, kHeld), table.view(), y.view(), kOneQueue);
     Tensor expected(wide_table.dtype(), {layout.rows, layout.columns});
     cpu_->look_up(ids(kFirst, kHeld), wide_table.view(), expected.view());
     expect_near(y, expected, 0);
@@ -67,7 +67,7 @@ TEST_P(VocabularyKernels, LookUpBackward) {
       Tensor dy(GetParam(), layout, 1), wide_dy = dy.widened();
       Tensor dtable(GetParam(), {kTableRows, layout.columns, layout.extra, layout.shift}, 2);
       Tensor wide = dtable.widened();
-      cuda::look_up_backward(ids(kFirst, kHeld), dy.view(), dtable.view(), adds, kQueue);
+      cuda::look_up_backward(ids(kFirst, kHeld), dy.view(), dtable.view(), adds, kOneQueue);
       cpu_->look_up_backward(ids(kFirst, kHeld), wide_dy.view(), wide.view(),
                              adds ? Store::add : Store::overwrite);
       expect_near(dtable, wide, 1 + static_cast<double>(layout.rows));
@@ -85,8 +85,8 @@ TEST_P(VocabularyKernels, CrossEntropy) {
       Tensor maxima = numbers(layout.rows), sums = maxima, targets = maxima, loss = maxima;
       Tensor expected_maxima = maxima, expected_sums = maxima, expected_targets = maxima,
              expected_loss = maxima;
-      for (Tensor* poisoned : {&maxima, &sums, &targets, &loss}) cuda::poison(poisoned->view(), kQueue);
-      cuda::row_maxima(here, x.view(), maxima.view(), kQueue);
+      for (Tensor* poisoned : {&maxima, &sums, &targets, &loss}) cuda::poison(poisoned->view(), kOneQueue);
+      cuda::row_maxima(here, x.view(), maxima.view(), kOneQueue);
       cpu_->row_maxima(here, wide.view(), expected_maxima.view());
       expect_near(maxima, expected_maxima, 0);
       // As if another rank had a larger one.
@@ -94,7 +94,7 @@ TEST_P(VocabularyKernels, CrossEntropy) {
         maxima.set(0, r, 2.25);
         expected_maxima.set(0, r, 2.25);
       }
-      cuda::exponentials(here, x.view(), maxima.view(), sums.view(), targets.view(), kQueue);
+      cuda::exponentials(here, x.view(), maxima.view(), sums.view(), targets.view(), kOneQueue);
       cpu_->exponentials(here, wide.view(), expected_maxima.view(), expected_sums.view(),
                          expected_targets.view());
       expect_near(x, wide, 8);
@@ -105,12 +105,12 @@ TEST_P(VocabularyKernels, CrossEntropy) {
         sums.set(0, r, sum);
         expected_sums.set(0, r, sum);
       }
-      cuda::cross_entropy(sums.view(), targets.view(), loss.view(), kQueue);
+      cuda::cross_entropy(sums.view(), targets.view(), loss.view(), kOneQueue);
       cpu_->cross_entropy(expected_sums.view(), expected_targets.view(), expected_loss.view());
       expect_near(loss, expected_loss, 8);
       // From what is stored, which in a narrow type is rounded.
       Tensor wide_stored = x.widened();
-      cuda::cross_entropy_backward(here, sums.view(), x.view(), kQueue);
+      cuda::cross_entropy_backward(here, sums.view(), x.view(), kOneQueue);
       cpu_->cross_entropy_backward(here, expected_sums.view(), wide_stored.view());
       expect_near(x, wide_stored, 8);
     }

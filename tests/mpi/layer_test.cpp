@@ -20,11 +20,11 @@ namespace {
 
 // What the first three rows have divides by degrees up to 4 in part, so that some must be skipped; the last
 // two divide by all of 1, 2, 4 and 8, in rows too. Key/value heads are as many as heads, fewer, or fewer than
-// ranks. A vocabulary is padded at some degrees or at all, divides, or is so short that last ranks have nothing
-// of it.
+// ranks. A vocabulary is padded at some degrees or at all, divides, or is so short that last ranks have
+// nothing of it.
 constexpr Sizes kSizes[] = {
-    {7, 60, 132, 7, 12, 4},  {1, 60, 132, 1, 12, 12},     {13, 51, 87, 1, 3, 1},
-    {12, 60, 132, 6, 12, 3}, {24, 48, 96, 12, 8, 2, 48},  {16, 16, 32, 2, 8, 8, 5},
+    {7, 60, 132, 7, 12, 4},  {1, 60, 132, 1, 12, 12},    {13, 51, 87, 1, 3, 1},
+    {12, 60, 132, 6, 12, 3}, {24, 48, 96, 12, 8, 2, 48}, {16, 16, 32, 2, 8, 8, 5},
 };
 
 /// One layer of one case on this rank, over counting parts.

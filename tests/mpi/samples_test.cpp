@@ -113,11 +113,12 @@ TEST(ReduceSteps, ComposesAModelFromItsLayers) {
     return key;
   };
   const EventKey back = {Activity::compute, Direction::backward};
-  Steps steps({kCompute, kReduce, in_layers(kCompute), in_layers(kReduce), in_layers(kCompute), kCompute, back,
-               in_layers(back), back});
+  Steps steps({kCompute, kReduce, in_layers(kCompute), in_layers(kReduce), in_layers(kCompute), kCompute,
+               back, in_layers(back), back});
   // The first rank ends its layers three earlier than the others, and has nothing to do with when they end.
   const std::int64_t early = rank() == 0 && world().size() > 1 ? 3 : 0;
-  steps.add({{0, 10}, {10, 15}, {16, 36}, {36, 40}, {41, 51 - early}, {52, 60}, {60, 64}, {65, 85}, {86, 90}}, 91);
+  steps.add({{0, 10}, {10, 15}, {16, 36}, {36, 40}, {41, 51 - early}, {52, 60}, {60, 64}, {65, 85}, {86, 90}},
+            91);
   Samples samples;
   samples.layers_scale = 4;
   reduce_steps(steps.traced(), everyone(), samples);

@@ -94,14 +94,10 @@ struct WeightsRow {
   std::vector<WholeTensor> (*weights)(const Shape&, std::uint64_t seed, std::int64_t layer);
 };
 
-constexpr WeightsRow kWeights[] = {{"column_linear", linear_weights},
-                                   {"row_linear", linear_weights},
-                                   {"mlp", mlp_weights},
-                                   {"attention", attention_weights},
-                                   {"block", block_weights},
-                                   {"model", block_weights},
-                                   {"embedding", no_weights},
-                                   {"lm_head", no_weights}};
+constexpr WeightsRow kWeights[] = {
+    {"column_linear", linear_weights}, {"row_linear", linear_weights}, {"mlp", mlp_weights},
+    {"attention", attention_weights},  {"block", block_weights},       {"model", block_weights},
+    {"embedding", no_weights},         {"lm_head", no_weights}};
 
 std::vector<WholeTensor> weights_of(const Case& point, std::int64_t layer) {
   for (const WeightsRow& row : kWeights) {

@@ -129,7 +129,8 @@ TEST(ProbeCosts, AreThoseOfOneArray) {
 
 // T = 3 in one sequence, V = 5: three rows on each of two ranks, of which one is padding.
 TEST(EmbeddingCost, CountsThePadding) {
-  const Shape shape = {.tokens = 3, .sequence_length = 3, .hidden_size = 8, .layout = {.tp = 2}, .vocabulary = 5};
+  const Shape shape = {
+      .tokens = 3, .sequence_length = 3, .hidden_size = 8, .layout = {.tp = 2}, .vocabulary = 5};
   EXPECT_EQ(shape.padded_vocabulary(), 6);
   EXPECT_EQ(shape.held_vocabulary(0), (Range{0, 3}));
   EXPECT_EQ(shape.held_vocabulary(1), (Range{3, 5}));
@@ -164,8 +165,7 @@ TEST(ModelCost, IsThatOfItsParts) {
             2 * 8 * 4);
   Shape tied = kShape;
   tied.ties_embeddings = true;
-  EXPECT_EQ(cost_of("model", tied).memory[Category::weights],
-            model.memory[Category::weights] - 3 * 8 * 4);
+  EXPECT_EQ(cost_of("model", tied).memory[Category::weights], model.memory[Category::weights] - 3 * 8 * 4);
   EXPECT_EQ(cost_of("model", tied).flop(), model.flop());
 }
 
