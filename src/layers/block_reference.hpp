@@ -10,9 +10,6 @@
 
 namespace tpbench {
 
-/// Rows of parameters of one norm: gain, and shift for a layer norm.
-inline std::int64_t norm_rows(const Shape& shape) { return shape.norm == Norm::layer_norm ? 2 : 1; }
-
 /// The unsharded layers of a BlockStack, one after the other.
 template <typename T>
 class BlockReference final : public Reference {

@@ -1,74 +1,13 @@
 #include "layers/model.hpp"
 
 #include "layers/block.hpp"
-#include "layers/block_reference.hpp"
 #include "layers/embedding.hpp"
+#include "layers/model_end.hpp"
 #include "layers/model_reference.hpp"
-#include "layers/output_head.hpp"
+#include "layers/reference_part.hpp"
 
 namespace tpbench {
 namespace {
-
-// What stands behind the blocks: the last norm and the output head.
-class ModelEnd {
- public:
-  ModelEnd(const LayerContext& context, VocabularyTable& table)
-      : context_(context),
-        rows_(local_rows(context)),
-        parameters_(
-            context.make_matrix(Category::replicated_weights, norm_rows(shape()), shape().hidden_size)),
-        normed_(context.make_matrix(Category::activations, rows_.size(), shape().hidden_size)),
-        head_(context, table) {
-    if (shape().trains())
-      parameter_gradients_ =
-          context.make_shared_matrix(Category::gradients, norm_rows(shape()), shape().hidden_size);
-  }
-
-  void fill() {
-    backend().fill(parameters_.view(), plain_key(context_.seed, TensorName::norm, shape().num_layers), 0, 0);
-    head_.fill();
-  }
-
-  void forward(const MatrixView& x, Trace& trace) {
-    trace.begin(Activity::compute);
-    backend().norm(shape().norm, x, parameters_.view(), normed_.view());
-    trace.end();
-    head_.forward(normed_.view(), trace);
-  }
-
-  // Leaves the gradient of x in `dx`.
-  void backward(const MatrixView& x, const MatrixView& dx, Trace& trace) {
-    const MatrixView& dnormed = head_.backward(normed_.view(), trace);
-    trace.begin(Activity::compute);
-    backend().set_zero(dx);
-    backend().norm_backward(shape().norm, x, parameters_.view(), dnormed, dx, parameter_gradients_.view());
-    trace.end();
-    if (!shape().splits_rows()) return;
-    // Each rank saw its own rows only.
-    const MatrixView& sums = parameter_gradients_.view();
-    trace.begin(Activity::all_reduce, sums.elements() * shape().element_size());
-    context_.communicator.all_reduce_sum(sums.data, sums.elements(), sums.dtype);
-    trace.end();
-  }
-
-  void poison(Direction direction) {
-    head_.poison(direction);
-    backend().poison(direction == Direction::forward ? normed_.view() : parameter_gradients_.view());
-  }
-  [[nodiscard]] Result output() const { return head_.output(shape().trains() ? "loss" : "logits"); }
-  [[nodiscard]] Result gradient() const { return {"final_norm_gradients", parameter_gradients_.view()}; }
-
- private:
-  [[nodiscard]] const Shape& shape() const { return context_.shape; }
-  [[nodiscard]] Backend& backend() const { return context_.backend; }
-
-  LayerContext context_;
-  Range rows_;
-  Matrix parameters_;
-  Matrix parameter_gradients_;
-  Matrix normed_;
-  OutputHead head_;
-};
 
 class ModelLayer final : public Layer {
  public:
@@ -128,12 +67,14 @@ class ModelLayer final : public Layer {
   std::vector<Result> results(std::int64_t layer, Direction direction) const override {
     if (direction == Direction::forward) {
       std::vector<Result> results = {{"output", blocks_.output(layer), blocks_.rows().begin, 0}};
-      if (is_last(layer)) results.push_back(end_->output());
+      if (!is_last(layer)) return results;
+      results.push_back(end_->output());
+      results.back().sampled_rows = sampled_ends();
       return results;
     }
     std::vector<Result> results = blocks_.gradients(layer);
     if (is_last(layer)) {
-      results.push_back(end_->gradient());
+      results.push_back(end_->norm_gradient());
       if (own_head_) results.push_back(own_head_->gradient_result("head_gradient"));
     }
     if (layer == 0) results.push_back(embedded_.gradient_result("embedding_gradient"));
@@ -150,6 +91,11 @@ class ModelLayer final : public Layer {
   }
 
  private:
+  // Of the first token alone, which looks at no other: it is among the cheap rows where this rank has it.
+  [[nodiscard]] std::vector<std::int64_t> sampled_ends() const {
+    const bool has_it = shape().logit_rows() == shape().tokens || shape().sequence_length == 1;
+    return has_it && blocks_.rows().begin == 0 ? std::vector<std::int64_t>{0} : std::vector<std::int64_t>{};
+  }
   [[nodiscard]] const Shape& shape() const { return context_.shape; }
   [[nodiscard]] bool is_last(std::int64_t layer) const { return layer == shape().num_layers - 1; }
   VocabularyTable& head_table() { return own_head_ ? *own_head_ : embedded_; }
