@@ -65,7 +65,7 @@ TEST(RenderProbe, SaysWhatFailedAndWhatIsHardlyKnown) {
       << text;
   noisy.hosts = {"a-host-with-a-long-name.example", "another-host-with-a-long-name.example"};
   const std::string wide = render_probe(std::vector{noisy});
-  const std::string mind = wide.substr(wide.find("Mind: "));
+  const std::string mind = wide.substr(wide.find("Note: "));
   EXPECT_LE(mind.find('\n'), kTextWidth) << mind;
 }
 
