@@ -376,7 +376,10 @@ Message cold_cache_impossible(const WarningInputs& in) {
 }
 
 Message prediction_differs(const WarningInputs& in) {
-  if (!in.outcome.memory || in.record.memory->peak == in.record.memory->predicted_peak) return std::nullopt;
+  if (!in.outcome.memory) return std::nullopt;
+  const bool composed = in.point.scaled_from_layers.has_value();
+  if ((composed ? in.record.memory->peak : in.outcome.memory->total()) == in.record.memory->predicted_peak)
+    return std::nullopt;
   return "counted memory differs from the formula: please report this";
 }
 

@@ -79,7 +79,6 @@ struct LaunchOfTwo {
     outcome.process_peak_rss = 1;
     outcome.memory = MemoryByCategory{};
     outcome.memory->bytes[0] = record.memory->predicted_peak.value_or(0);
-    record.memory->peak = record.memory->predicted_peak;
   }
 
   [[nodiscard]] std::vector<Warning> warnings() const {
@@ -259,7 +258,7 @@ const std::vector<Reason>& reasons() {
       {"not_verified", "--no-verify", [](LaunchOfTwo& l) { l.record.verification.passed.reset(); }},
       {"cold_cache_impossible", "warm caches", [](LaunchOfTwo& l) { l.outcome.cache_flushed = false; }},
       {"prediction_differs", "differs from the formula",
-       [](LaunchOfTwo& l) { l.record.memory->peak = *l.record.memory->predicted_peak + 8; }},
+       [](LaunchOfTwo& l) { l.outcome.memory->bytes[0] += 8; }},
       {"peak_unknown", "process_peak_rss is null",
        [](LaunchOfTwo& l) { l.outcome.process_peak_rss.reset(); }},
   };
