@@ -41,7 +41,7 @@ class CheckedRows : public ForwardingBackend {
  protected:
   using Values = std::vector<double>;
   /// The same row of each operand.
-  using Operands = std::span<const Values>;
+  using OperandRows = std::span<const Values>;
 
   /// Runs `operation` and compares each row of `result` with what `expect(row, operands, expected)` makes of
   /// the operands' rows as they are before it.

@@ -29,7 +29,7 @@ void CheckedVocabulary::look_up(const TokenIds& ids, const MatrixView& table, co
   const std::vector<std::int64_t> values = host_ids(ids);
   check_rows(
       y, {}, 1,
-      [&](std::int64_t r, Operands, ExpectedRow& expected) {
+      [&](std::int64_t r, OperandRows, ExpectedRow& expected) {
         const std::int64_t place = ids.place_of(values[static_cast<std::size_t>(r)]);
         if (place >= 0) expected.values = expected.sizes = host(table, place);
       },
@@ -48,7 +48,7 @@ void CheckedVocabulary::look_up_backward(const TokenIds& ids, const MatrixView& 
   const bool adds = store == Store::add;
   check_rows(
       dtable, adds ? std::vector{dtable} : std::vector<MatrixView>{}, dy.rows + 1,
-      [&](std::int64_t i, Operands before, ExpectedRow& expected) {
+      [&](std::int64_t i, OperandRows before, ExpectedRow& expected) {
         if (adds) expected.values = expected.sizes = before[0];
         for (double& size : expected.sizes) size = std::abs(size);
         for (const std::int64_t r : rows_of[static_cast<std::size_t>(i)]) {
@@ -87,7 +87,7 @@ void CheckedVocabulary::exponentials(const TokenIds& ids, const MatrixView& x, c
   const std::int64_t length = kEntryLength + ids.held;
   check_rows(
       x, {x}, length,
-      [&](std::int64_t r, Operands in, ExpectedRow& expected) {
+      [&](std::int64_t r, OperandRows in, ExpectedRow& expected) {
         const auto row = static_cast<std::size_t>(r);
         const Values& logits = in[0];
         double sum = 0;
@@ -111,7 +111,7 @@ void CheckedVocabulary::cross_entropy(const MatrixView& sums, const MatrixView& 
   if (!errors_.on) return ForwardingBackend::cross_entropy(sums, targets, loss);
   check_rows(
       loss, {sums, targets}, kEntryLength,
-      [](std::int64_t, Operands in, ExpectedRow& expected) {
+      [](std::int64_t, OperandRows in, ExpectedRow& expected) {
         for (std::size_t c = 0; c < in[0].size(); ++c) {
           const double log = std::log(in[0][c]);
           expected.set(c, log - in[1][c], std::abs(log) + std::abs(in[1][c]));
@@ -127,7 +127,7 @@ void CheckedVocabulary::cross_entropy_backward(const TokenIds& ids, const Matrix
   const Values all_sums = host(sums, 0);
   check_rows(
       x, {x}, kEntryLength,
-      [&](std::int64_t r, Operands in, ExpectedRow& expected) {
+      [&](std::int64_t r, OperandRows in, ExpectedRow& expected) {
         const auto row = static_cast<std::size_t>(r);
         const std::int64_t place = ids.place_of(values[row]);
         for (std::size_t c = 0; c < in[0].size(); ++c) {
