@@ -42,7 +42,8 @@ TEST_P(Verification, PassesInEveryMode) {
 TEST_P(Verification, ComparesFewRowsWhenItSamples) {
   const VerificationResult result = verify(point(), narrow_parts());
   EXPECT_EQ(result.method, "sampled");
-  EXPECT_LE(result.rows_checked, kSampledRows * 2);
+  // Of two layers, and one of what stands behind them.
+  EXPECT_LE(result.rows_checked, kSampledRows * 2 + 1);
 }
 
 // One entry of one result of each collective of the first step is wrong on one rank, in a row that is not
