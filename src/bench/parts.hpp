@@ -5,6 +5,7 @@
 #include <string>
 
 #include "comm/communicator.hpp"
+#include "comm/point_to_point.hpp"
 #include "compute/backend.hpp"
 #include "sweep/settings.hpp"
 
@@ -17,6 +18,11 @@ struct Parts {
   std::function<std::unique_ptr<Communicator>(const std::string& algorithm, const Control& group,
                                               DeviceSide* device)>
       make_communicator;
+  /// Messages between the ranks that hold the stages of a pipeline; see make_mpi_point_to_point.
+  std::function<std::unique_ptr<PointToPoint>(const Control& stages, std::size_t tickets)>
+      make_point_to_point = [](const Control& stages, std::size_t tickets) {
+        return make_mpi_point_to_point(stages, tickets);
+      };
 };
 
 /// The parts of this build.

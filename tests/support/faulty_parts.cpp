@@ -231,6 +231,7 @@ Parts with_fault(Parts parts, const InjectedFault& fault, long world_rank) {
             trigger->next_case();
             return std::make_unique<FaultyCommunicator>(inner(algorithm, group, device), trigger);
           },
+      .make_point_to_point = parts.make_point_to_point,
   };
 }
 
