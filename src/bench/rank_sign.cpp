@@ -73,8 +73,8 @@ std::string describe_stall(std::span<const RankSign> signs, const std::string& h
   const auto receives = [](const RankSign& sign) { return sign.activity == Activity::receive; };
   const bool between_stages = std::any_of(signs.begin(), signs.end(), receives);
   if (blamed.empty())
-    blamed.push_back(fmt::format("all ranks of {} wait, so that {}the cause is on another host", host,
-                                 between_stages ? "a message between stages has not come or " : ""));
+    blamed.push_back(fmt::format("all ranks of {} wait: {}the cause is on another host", host,
+                                 between_stages ? "a message between stages has not come, or " : ""));
   return join_words(blamed) + describe_waiting(signs);
 }
 

@@ -73,7 +73,7 @@ constexpr ResultColumn kResultColumns[] = {
      }},
     {"tokens/s",
      [](const Record& r) {
-       return Value(static_cast<double>(r.point.tokens()) / r.time->step.summary.median, Kind::count);
+       return Value(static_cast<double>(r.point.tokens()) / r.time->step.summary.median, Kind::three_digits);
      },
      in_microbatches},
     {"bubble", [](const Record& r) { return r.pipeline ? Value(r.pipeline->bubble, Kind::share) : Value(); },

@@ -109,7 +109,7 @@ TEST_P(PipelineBits, AreThoseOfOneStage) {
           one_stage.layout.pp = 1;
           normalise_case(one_stage);
           const auto expected = results_of(one_stage);
-          EXPECT_GT(expected.size(), 60U);
+          EXPECT_GT(expected.size(), 50U);
           EXPECT_EQ(results_of(point), expected) << said_of(point);
         }
       }
