@@ -252,6 +252,9 @@ namespace {
 // Empties what a case with these degrees does not look at, and names what its placement comes to.
 void settle_pipeline(Case& point) {
   const bool pipes = point.layout.pp > 1;
+  if (!point.virtual_stages) point.virtual_stages = 1;
+  if (!point.schedule) point.schedule = point.shape().schedule;
+  if (!point.boundary) point.boundary = Boundary::whole;
   if (!pipes) point.virtual_stages.reset();
   if (!pipes || point.pass == Pass::forward) point.schedule.reset();
   if (!pipes || point.layout.tp == 1 || point.sequence_parallel) point.boundary.reset();

@@ -38,9 +38,9 @@ struct Case {
   std::optional<std::int64_t> context_length = 0;  ///< earlier tokens of each sequence, in a key/value cache
   Layout layout;
   std::int64_t microbatches = 1;
-  std::optional<std::int64_t> virtual_stages = 1;
-  std::optional<Schedule> schedule = Schedule::one_f_one_b;
-  std::optional<Boundary> boundary = Boundary::whole;
+  std::optional<std::int64_t> virtual_stages;  ///< empty before `normalise_case`: 1
+  std::optional<Schedule> schedule;            ///< empty before: 1f1b, or interleaved
+  std::optional<Boundary> boundary;            ///< empty before: whole
   std::optional<std::string> algorithm = "mpi";
   std::optional<Combine> combine = Combine::all_gather;
   bool sequence_parallel = false;
