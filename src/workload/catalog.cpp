@@ -56,7 +56,7 @@ std::optional<std::string> why_no_microbatches(const Workload& workload, const S
 }
 
 std::optional<std::string> why_no_stages(const Shape& s) {
-  const std::int64_t v = s.virtual_stages;
+  const std::int64_t v = s.pipeline().virtual_stages;
   if (s.num_layers % (s.layout.pp * v) == 0) return std::nullopt;
   return fmt::format("num_layers {} is not divisible by pp_degree {}{}{}", s.num_layers, s.layout.pp,
                      v == 1 ? "" : fmt::format(" x virtual_stages {}", v),

@@ -72,11 +72,13 @@ struct Shape {
   [[nodiscard]] bool splits_rows() const { return sequence_parallel && layout.tp > 1; }
   /// The batch goes through in parts, over stages or on one.
   [[nodiscard]] bool has_microbatches() const { return layout.pp > 1 || microbatches > 1; }
+  /// One stage runs forward and backward of each microbatch in turn.
   [[nodiscard]] PipelineShape pipeline() const {
+    if (layout.pp == 1) return {.microbatches = microbatches, .trains = trains()};
     return {layout.pp, virtual_stages, microbatches, schedule, trains()};
   }
   /// Consecutive weight sets of one stage: L/(p v).
-  [[nodiscard]] std::int64_t stage_layers() const { return num_layers / (layout.pp * virtual_stages); }
+  [[nodiscard]] std::int64_t stage_layers() const { return num_layers / pipeline().stages(); }
   /// What a rank of a pipeline runs for one microbatch, over all weight sets that it holds. `kept` is to be
   /// set.
   [[nodiscard]] Shape of_stage() const {
