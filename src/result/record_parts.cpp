@@ -143,7 +143,7 @@ Rows<ScalingResult> scaling_rows() {
       field("speedup", &ScalingResult::speedup,
             {.meaning = "baseline step / step", .null = kNoBaseline, .column = "*"}),
       field("efficiency", &ScalingResult::efficiency,
-            {.meaning = "speedup / `tp_degree`; it may exceed 1", .null = kNoBaseline, .column = "*"}),
+            {.meaning = "speedup / (`tp_degree` x `pp_degree`); it may exceed 1", .null = kNoBaseline, .column = "*"}),
       field("memory_reduction", &ScalingResult::memory_reduction,
             {.meaning = "baseline peak / peak", .null = kNoBaseline, .column = "*"}),
       field("weights_reduction", &ScalingResult::weights_reduction,
