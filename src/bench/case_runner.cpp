@@ -275,8 +275,8 @@ class CaseRun {
   void count_stages(MemoryByCategory& counted) {
     std::vector<std::int64_t> all(static_cast<std::size_t>(team_.pp_ranks()) * kCategoryCount);
     std::copy(counted.bytes.begin(), counted.bytes.end(),
-              all.begin() + static_cast<std::ptrdiff_t>(team_.pp_rank()) *
-                                static_cast<std::ptrdiff_t>(kCategoryCount));
+              all.begin() +
+                  static_cast<std::ptrdiff_t>(team_.pp_rank()) * static_cast<std::ptrdiff_t>(kCategoryCount));
     team_.active->reduce_max(all);
     for (auto from = all.begin(); from != all.end(); from += static_cast<std::ptrdiff_t>(kCategoryCount)) {
       MemoryByCategory stage;

@@ -25,8 +25,13 @@ Row row_of(const EventKey& key, std::int64_t number) {
 }
 
 EventKey key_of(const Row& row) {
-  return {static_cast<Activity>(row[0]), static_cast<Direction>(row[1]), row[2],
-          row[3], row[4], row[5], row[6] != 0};
+  return {static_cast<Activity>(row[0]),
+          static_cast<Direction>(row[1]),
+          row[2],
+          row[3],
+          row[4],
+          row[5],
+          row[6] != 0};
 }
 
 std::vector<Row> rows_of(std::span<const EventKey> events) {

@@ -26,7 +26,8 @@ std::optional<std::string> why_ranks_idle(std::span<const Case> cases, std::span
   if (working.empty() || working.size() == host_of.size()) return std::nullopt;
   const std::size_t idle = host_of.size() - working.size();
   return fmt::format(
-      "{} of {} ranks {} idle in every case: the largest tp_degree{} that runs is {}; start fewer ranks, or use "
+      "{} of {} ranks {} idle in every case: the largest tp_degree{} that runs is {}; start fewer ranks, or "
+      "use "
       "all with a larger --set tp_degree=... or --set groups=all",
       idle, host_of.size(), idle == 1 ? "is" : "are", has_stages ? " x pp_degree" : "", largest_degree);
 }

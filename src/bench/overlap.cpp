@@ -25,7 +25,8 @@ OverlapVariants::OverlapVariants(CaseMachine& machine, const StepRunner& runner,
       variants_{
           Variant{OverlapForm::serial, Trace(heartbeat, machine.backend().device_clock()), {}},
           Variant{OverlapForm::compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}},
-          Variant{OverlapForm::chunked_compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}}} {
+          Variant{
+              OverlapForm::chunked_compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}}} {
   const Stopwatch stopwatch;
   for (Variant& variant : variants_) {
     machine_.set_form(variant.form);

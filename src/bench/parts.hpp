@@ -18,11 +18,9 @@ struct Parts {
   std::function<std::unique_ptr<Communicator>(const std::string& algorithm, const Control& group,
                                               DeviceSide* device)>
       make_communicator;
-  /// Messages between the ranks that hold the stages of a pipeline; see make_mpi_point_to_point.
-  std::function<std::unique_ptr<PointToPoint>(const Control& stages, std::size_t tickets)>
-      make_point_to_point = [](const Control& stages, std::size_t tickets) {
-        return make_mpi_point_to_point(stages, tickets);
-      };
+  /// Messages between the ranks that hold the stages of a pipeline.
+  std::function<std::unique_ptr<PointToPoint>(const Control& stages, const PointToPointNeeds& needs)>
+      make_point_to_point = tpbench::make_point_to_point;
 };
 
 /// The parts of this build.

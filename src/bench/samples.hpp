@@ -10,8 +10,8 @@
 
 namespace tpbench {
 
-/// What one rank of a pipeline (all that share its layers as one) did in each step, in seconds. Parts of a step
-/// add up to it.
+/// What one rank of a pipeline (all that share its layers as one) did in each step, in seconds. Parts of a
+/// step add up to it.
 struct StageSamples {
   std::vector<double> compute_s, communication_s;  ///< of its stages; in collectives
   std::vector<double> boundary_s;    ///< transfer of what came from other stages, and calls that send
@@ -20,10 +20,11 @@ struct StageSamples {
   std::vector<double> other_s;
 };
 
-/// Work of one stage for one microbatch, the mean over the microbatches of a step; what there is not is empty.
+/// Work of one stage for one microbatch, the mean over the microbatches of a step; what there is not is
+/// empty.
 struct StageWorkSamples {
   std::vector<double> forward_s;
-  std::vector<double> input_gradient_s;   ///< or the whole backward, where it is not split
+  std::vector<double> input_gradient_s;  ///< or the whole backward, where it is not split
   std::vector<double> weight_gradient_s;
   /// Transfer of its input, and of the gradient of its output, when it waited for them.
   std::vector<double> input_transfer_s, gradient_transfer_s;
@@ -32,17 +33,18 @@ struct StageWorkSamples {
 /// The same for all of a pipeline. Empty on one stage.
 struct PipelineSamples {
   std::vector<StageSamples> ranks;
-  std::vector<StageWorkSamples> stages;     ///< p v of them
-  std::vector<double> first_microbatch_s;   ///< from the start until the first microbatch has left the last stage
-  std::vector<double> microbatch_s;         ///< from one to the next there; empty with one microbatch
-  std::size_t busiest = 0;                  ///< of `ranks`: computes and communicates longest
-  std::int64_t messages = 0, bytes = 0;     ///< sent in a step by all ranks that hold one shard
+  std::vector<StageWorkSamples> stages;  ///< p v of them
+  std::vector<double>
+      first_microbatch_s;            ///< from the start until the first microbatch has left the last stage
+  std::vector<double> microbatch_s;  ///< from one to the next there; empty with one microbatch
+  std::size_t busiest = 0;           ///< of `ranks`: computes and communicates longest
+  std::int64_t messages = 0, bytes = 0;  ///< sent in a step by all ranks that hold one shard
   [[nodiscard]] bool is_there() const { return !ranks.empty(); }
 };
 
 /// Samples of one case, in seconds, reduced over the ranks (docs/methodology.md, section 1); the same on all
-/// ranks but for own_compute_s. Per sample: step = compute + communication + other; in a pipeline, the parts are
-/// those of its busiest rank, and its boundary_s, input_wait_s and end_wait_s belong to the sum.
+/// ranks but for own_compute_s. Per sample: step = compute + communication + other; in a pipeline, the parts
+/// are those of its busiest rank, and its boundary_s, input_wait_s and end_wait_s belong to the sum.
 struct Samples {
   std::vector<double> step_s, compute_s, communication_s, other_s;
   /// What ranks wait at the collectives for the last one to come: the largest over the ranks, and the mean;

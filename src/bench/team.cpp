@@ -30,8 +30,8 @@ void Team::share_layers(const Layout& layout) {
 
 namespace {
 
-// Of groups that were cut host by host: the ranks of each layer, which come first in a group, become those that
-// were furthest apart.
+// Of groups that were cut host by host: the ranks of each layer, which come first in a group, become those
+// that were furthest apart.
 std::vector<int> with_stages_inside(const std::vector<int>& group, const Layout& layout) {
   std::vector<int> turned(group.size());
   const auto tp = static_cast<std::size_t>(layout.tp), pp = static_cast<std::size_t>(layout.pp);

@@ -29,10 +29,10 @@ struct Team {
   std::vector<std::vector<int>> groups;  ///< world ranks; all groups that run at the same time
   std::optional<Control> group;          ///< this rank's group; empty when it has none
   std::optional<Control> shards;         ///< those of the group that share this rank's layers
-  std::optional<Control> stages;         ///< those of it that hold the same shard of other stages; empty with one
-  std::optional<Control> active;         ///< the ranks of all groups; empty when this rank is not among them
-  std::shared_ptr<CommonClock> clock;    ///< of the active ranks
-  std::shared_ptr<StepStart> start;      ///< of the active ranks
+  std::optional<Control> stages;  ///< those of it that hold the same shard of other stages; empty with one
+  std::optional<Control> active;  ///< the ranks of all groups; empty when this rank is not among them
+  std::shared_ptr<CommonClock> clock;  ///< of the active ranks
+  std::shared_ptr<StepStart> start;    ///< of the active ranks
 
   [[nodiscard]] bool member() const { return group.has_value(); }
 

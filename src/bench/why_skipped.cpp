@@ -96,11 +96,11 @@ std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
   }
   const std::int64_t ranks = point.layout.ranks();
   if (ranks > world) {
-    return Skip{ReasonCode::ranks,
-                fmt::format("tp_degree {}{} needs {} ranks and this launch has {}; start it with {}",
-                            point.layout.tp,
-                            point.layout.pp == 1 ? "" : fmt::format(" x pp_degree {}", point.layout.pp), ranks,
-                            world, start_to_type(static_cast<long>(ranks)))};
+    return Skip{
+        ReasonCode::ranks,
+        fmt::format("tp_degree {}{} needs {} ranks and this launch has {}; start it with {}", point.layout.tp,
+                    point.layout.pp == 1 ? "" : fmt::format(" x pp_degree {}", point.layout.pp), ranks, world,
+                    start_to_type(static_cast<long>(ranks)))};
   }
   if (const auto skip = why_not_computed(point)) return skip;
   if (point.shape().overlaps() && !places.threads_may_communicate) {

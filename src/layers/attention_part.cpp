@@ -50,8 +50,7 @@ class AttentionPart final : public RegionPart {
           extent_.kv_copies > 1 ? Category::replicated_weights : Category::weights, h, kv));
       out_.push_back(context_.make_matrix(Category::weights, q, h));
       if (shape().context_length > 0) {
-        const std::int64_t rows =
-            shape().repeats * shape().batch_size() * extent_.kv_heads * extent_.columns;
+        const std::int64_t rows = shape().repeats * shape().batch_size() * extent_.kv_heads * extent_.columns;
         key_cache_.push_back(context_.make_matrix(Category::kv_cache, rows, extent_.head_size));
         value_cache_.push_back(context_.make_matrix(Category::kv_cache, rows, extent_.head_size));
       }
@@ -200,8 +199,8 @@ class AttentionPart final : public RegionPart {
     return with_following(keys_or_values.block(heads.sequence * s, s, heads.kv_head * d, d), heads, d,
                           s * keys_or_values.row_stride);
   }
-  // All tokens of one head of one sequence in a cache, the new ones last. Sequences are those of the microbatch
-  // under way.
+  // All tokens of one head of one sequence in a cache, the new ones last. Sequences are those of the
+  // microbatch under way.
   [[nodiscard]] MatrixStack cached(const Matrix& cache, const Heads& heads) const {
     return cached(cache, heads, context_.stage == nullptr ? 0 : context_.stage->microbatch);
   }
@@ -234,7 +233,8 @@ class AttentionPart final : public RegionPart {
         Heads of_batch = head;
         of_batch.sequence += microbatch * shape().batch_size();
         visit(cached(key_cache_[index(layer)], head, microbatch).first, TensorName::cached_keys, of_batch);
-        visit(cached(value_cache_[index(layer)], head, microbatch).first, TensorName::cached_values, of_batch);
+        visit(cached(value_cache_[index(layer)], head, microbatch).first, TensorName::cached_values,
+              of_batch);
       });
     }
   }

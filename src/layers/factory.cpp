@@ -38,8 +38,7 @@ const LayerEntry* find_layer(std::string_view workload) {
 
 std::unique_ptr<Layer> make_layer(std::string_view workload, const LayerContext& context) {
   const LayerEntry* entry = find_layer(workload);
-  if (entry == nullptr)
-    throw CaseError(fmt::format("this build has no layer for workload {}", workload));
+  if (entry == nullptr) throw CaseError(fmt::format("this build has no layer for workload {}", workload));
   return context.shape.has_microbatches() ? make_pipelined_block(context) : entry->make(context);
 }
 

@@ -35,7 +35,7 @@ struct LayerContext {
   const OverlapForm* form = nullptr;
   /// Makes messages between the ranks that hold the other stages of this rank's shard, in the order of the
   /// stages; collective over these.
-  std::function<std::unique_ptr<PointToPoint>(std::size_t tickets)> connect = {};
+  std::function<std::unique_ptr<PointToPoint>(const PointToPointNeeds& needs)> connect = {};
   std::int64_t pp_rank = 0;  ///< this rank among them
   /// Set by a layer that runs stages and read by its parts; null: weight sets are run one after the other.
   const StageRun* stage = nullptr;

@@ -1,6 +1,7 @@
 #include "layers/pipelined_block.hpp"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 #include "layers/block_reference.hpp"
@@ -31,18 +32,20 @@ class PipelinedBlock final : public Layer {
         context_(stage_context(whole, plan_, run_)),
         rows_(local_rows(context_)),
         stack_(context_),
-        messages_(context_, whole, plan_,
-                  [this](const PlannedStep& planned) { return landing_of(planned); }) {
+        messages_(
+            context_, whole, plan_, [this](const PlannedStep& planned) { return landing_of(planned); },
+            std::array{StageMessages::Landings{plan_.received + plan_.gradient, rows_.size()},
+                       StageMessages::Landings{holds_first() ? 1 : 0, whole.shape.local_tokens()}}) {
     const std::int64_t batch = whole.shape.local_tokens();
     if (holds_first()) input_ = make_rows(Category::activations, batch);
     if (holds_last()) output_ = make_rows(Category::activations, batch);
     for (std::int64_t i = 0; i < plan_.received; ++i)
-      received_.push_back(make_rows(Category::communication, rows_.size()));
+      received_.push_back(messages_.make_landing(Category::communication, rows_.size()));
     if (!shape().trains()) return;
-    if (holds_first()) input_gradient_ = make_rows(Category::gradients, batch);
+    if (holds_first()) input_gradient_ = messages_.make_landing(Category::gradients, batch);
     if (holds_last()) output_gradient_ = make_rows(Category::gradients, batch);
     for (std::int64_t i = 0; i < plan_.gradient; ++i)
-      gradient_.push_back(make_rows(Category::gradients, rows_.size()));
+      gradient_.push_back(messages_.make_landing(Category::gradients, rows_.size()));
   }
 
   void fill(Heartbeat& heartbeat) override {

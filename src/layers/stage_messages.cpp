@@ -15,7 +15,7 @@ std::span<std::byte> bytes_of(const MatrixView& view) {
 }  // namespace
 
 StageMessages::StageMessages(const LayerContext& context, const LayerContext& whole, const RankPlan& plan,
-                             Landing landing)
+                             Landing landing, std::span<const Landings> landings)
     : context_(context),
       whole_(whole.shape),
       pp_rank_(whole.pp_rank),
@@ -24,15 +24,26 @@ StageMessages::StageMessages(const LayerContext& context, const LayerContext& wh
   stream(Direction::forward).receives = &plan.forward_receives;
   stream(Direction::backward).receives = &plan.backward_receives;
   if (whole_.layout.pp == 1) return;
-  messages_ = whole.connect(kReceiveTickets + static_cast<std::size_t>(plan.activations + plan.gradient));
+  constexpr int kPosted = 2;
+  const std::int64_t slice_rows = context_.shape.local_tokens() / whole_.layout.tp;
+  const auto bytes_of_rows = [&](std::int64_t rows) {
+    return landing_bytes_of(rows * context_.shape.hidden_size * context_.shape.element_size());
+  };
+  PointToPointNeeds needs = {kReceiveTickets + static_cast<std::size_t>(plan.activations + plan.gradient), 0};
+  for (const Landings& asked : landings) needs.landing_bytes += asked.count * bytes_of_rows(asked.rows);
+  if (whole_.scatters_boundary()) needs.landing_bytes += 2 * kPosted * bytes_of_rows(slice_rows);
+  messages_ = whole.connect(needs);
   if (!whole_.scatters_boundary()) return;
   for (Stream& of : streams_) {
-    constexpr int kPosted = 2;
     for (int i = 0; i < kPosted && !of.receives->empty(); ++i)
-      of.slices.push_back(context_.make_matrix(Category::communication,
-                                               context_.shape.local_tokens() / whole_.layout.tp,
-                                               context_.shape.hidden_size));
+      of.slices.push_back(make_landing(Category::communication, slice_rows));
   }
+}
+
+Matrix StageMessages::make_landing(Category category, std::int64_t rows) {
+  if (!messages_) return context_.make_matrix(category, rows, context_.shape.hidden_size);
+  return messages_->make_landing(context_.backend.memory(), category, context_.shape.dtype, rows,
+                                 context_.shape.hidden_size);
 }
 
 void StageMessages::start() {
@@ -109,7 +120,7 @@ bool StageMessages::is_sent(Direction direction, const PlannedStep& planned) {
 }
 
 void StageMessages::progress() {
-  if (messages_) messages_->is_done(receive_ticket(Direction::forward, 0));
+  if (messages_) messages_->progress();
 }
 
 void StageMessages::finish() {

@@ -17,9 +17,16 @@ class StageMessages {
   /// Where the message of planned step `i` goes, [T or T/t, h] of one microbatch.
   using Landing = std::function<MatrixView(const PlannedStep& planned)>;
 
+  /// How many matrices of that many rows `make_landing` will be asked for.
+  struct Landings {
+    std::int64_t count = 0, rows = 0;
+  };
   /// `context` is that of a stage, `whole` that of all of them. Collective over the ranks of the pipeline.
-  StageMessages(const LayerContext& context, const LayerContext& whole, const RankPlan& plan,
-                Landing landing);
+  StageMessages(const LayerContext& context, const LayerContext& whole, const RankPlan& plan, Landing landing,
+                std::span<const Landings> landings);
+
+  /// A matrix [rows, h] that messages can be received into.
+  Matrix make_landing(Category category, std::int64_t rows);
 
   /// Posts the first messages of a step.
   void start();

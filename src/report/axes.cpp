@@ -16,8 +16,8 @@ namespace {
 
 // How a case is split over ranks.
 bool is_of_split(const CaseField* field) {
-  constexpr std::string_view kOfSplit[] = {"tp_degree", "pp_degree", "microbatches", "virtual_stages", "schedule",
-                                           "boundary"};
+  constexpr std::string_view kOfSplit[] = {"tp_degree",      "pp_degree", "microbatches",
+                                           "virtual_stages", "schedule",  "boundary"};
   return std::find(std::begin(kOfSplit), std::end(kOfSplit), field->key) != std::end(kOfSplit);
 }
 

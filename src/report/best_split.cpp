@@ -60,12 +60,15 @@ std::string certainty(const Record& best, const Record& next) {
   const auto& a = step_of(best).ci95;
   const auto& b = step_of(next).ci95;
   if (!a || !b) return "too few samples to be certain";
-  return (*a)[1] < (*b)[0] ? "their 95 % intervals are apart" : "not certain, as their 95 % intervals overlap";
+  return (*a)[1] < (*b)[0] ? "their 95 % intervals are apart"
+                           : "not certain, as their 95 % intervals overlap";
 }
 
 // The best of them, and the best that has another layout.
 std::optional<std::string> sentence_of(const Candidates& candidates, const char* goal, bool as_rate) {
-  const auto sooner = [](const Record* a, const Record* b) { return step_of(*a).median < step_of(*b).median; };
+  const auto sooner = [](const Record* a, const Record* b) {
+    return step_of(*a).median < step_of(*b).median;
+  };
   const Record* best = *std::min_element(candidates.begin(), candidates.end(), sooner);
   const Record* next = nullptr;
   for (const Record* candidate : candidates) {
@@ -99,9 +102,8 @@ std::vector<std::string> best_splits(std::span<const Record* const> records) {
     const auto has_stages = [](const Record* record) { return record->point.layout.pp > 1; };
     if (std::none_of(all.begin(), all.end(), has_stages)) continue;
     const Case& point = all.front()->point;
-    const std::string work =
-        fmt::format("{} h={} T={} {}, {} ranks, ", point.workload, point.hidden_size, point.tokens(),
-                    name_of(point.pass), key.second);
+    const std::string work = fmt::format("{} h={} T={} {}, {} ranks, ", point.workload, point.hidden_size,
+                                         point.tokens(), name_of(point.pass), key.second);
     if (auto sentence = sentence_of(all, "throughput", true)) sentences.push_back(work + *sentence);
     Candidates undivided;
     std::copy_if(all.begin(), all.end(), std::back_inserter(undivided),

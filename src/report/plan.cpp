@@ -114,7 +114,8 @@ Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> c
   table.rest_from = table.columns.size();
   for (const PlanColumn& column : kPlanColumns) {
     const bool shown = std::any_of(plan.begin(), plan.end(), column.concerns);
-    table.columns.push_back({.heading = column.heading, .align = Align::right, .key = column.key, .is_shown = shown});
+    table.columns.push_back(
+        {.heading = column.heading, .align = Align::right, .key = column.key, .is_shown = shown});
   }
   for (const PlannedCase& planned : plan) {
     Section::Row row = {{planned.id}, planned.skip_reason ? "skipped: " + *planned.skip_reason : ""};

@@ -185,7 +185,7 @@ struct PipelineResult {
   double textbook_bubble = 0;
   std::optional<double> first_microbatch_s, microbatch_s;
   double tokens_per_s = 0;
-  std::int64_t message_bytes = 0;                         ///< of one, by formula
+  std::int64_t message_bytes = 0;                          ///< of one, by formula
   std::int64_t messages_per_step = 0, bytes_per_step = 0;  ///< by formula
   std::int64_t messages_sent = 0, bytes_sent = 0;          ///< counted
   std::optional<std::int64_t> next_microbatches;
@@ -266,11 +266,11 @@ struct Record {
       data_path;  ///< "host", "staged", "device"; empty without collectives or when not run
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
-  std::optional<ClockResult> clock;            ///< of a case that has times; not in records of schema 1
-  std::vector<ReferenceResult> reference;      ///< one per epoch; empty where it was not run beside the case
-  std::optional<ThrottlingResult> throttling;  ///< of an ok case, where a cgroup counts
-  std::optional<DeviceResult> device;          ///< of a case on devices that tell
-  std::optional<OverlapResult> overlap;        ///< of an ok case that overlaps
+  std::optional<ClockResult> clock;             ///< of a case that has times; not in records of schema 1
+  std::vector<ReferenceResult> reference;       ///< one per epoch; empty where it was not run beside the case
+  std::optional<ThrottlingResult> throttling;   ///< of an ok case, where a cgroup counts
+  std::optional<DeviceResult> device;           ///< of a case on devices that tell
+  std::optional<OverlapResult> overlap;         ///< of an ok case that overlaps
   std::optional<PipelineResult> pipeline = {};  ///< of an ok case with several stages
   VerificationResult verification;
   std::optional<bool> converged;

@@ -143,7 +143,9 @@ Rows<ScalingResult> scaling_rows() {
       field("speedup", &ScalingResult::speedup,
             {.meaning = "baseline step / step", .null = kNoBaseline, .column = "*"}),
       field("efficiency", &ScalingResult::efficiency,
-            {.meaning = "speedup / (`tp_degree` x `pp_degree`); it may exceed 1", .null = kNoBaseline, .column = "*"}),
+            {.meaning = "speedup / (`tp_degree` x `pp_degree`); it may exceed 1",
+             .null = kNoBaseline,
+             .column = "*"}),
       field("memory_reduction", &ScalingResult::memory_reduction,
             {.meaning = "baseline peak / peak", .null = kNoBaseline, .column = "*"}),
       field("weights_reduction", &ScalingResult::weights_reduction,
@@ -300,7 +302,8 @@ Rows<PipelineRankResult> pipeline_rank_rows() {
             {.meaning = "microbatches whose activations it kept at one time, at most, over its stages",
              .least = 0}),
       field("compute_s", &R::compute_s, {.meaning = "computing", .unit = "s", .least = 0}),
-      field("communication_s", &R::communication_s, seconds("in collectives of the ranks that share its layers")),
+      field("communication_s", &R::communication_s,
+            seconds("in collectives of the ranks that share its layers")),
       field("boundary_s", &R::boundary_s, seconds("in messages between stages, as `time_s.boundary`")),
       field("input_wait_s", &R::input_wait_s, seconds("waiting for input, as `time_s.input_wait`")),
       field("end_wait_s", &R::end_wait_s, seconds("waiting for the end of the step")),
@@ -315,7 +318,8 @@ Rows<PipelineRankResult> pipeline_rank_rows() {
             {.meaning = "W: the same of the gradients of weights",
              .unit = "s",
              .null = "the schedule is not `zb_h1`, or the clocks of the hosts could not be aligned"}),
-      field("peak", &R::peak, {.meaning = "memory, counted", .unit = "bytes", .null = "not counted", .least = 0}),
+      field("peak", &R::peak,
+            {.meaning = "memory, counted", .unit = "bytes", .null = "not counted", .least = 0}),
       field("predicted_peak", &R::predicted_peak, {.meaning = "by formula", .unit = "bytes", .least = 0}),
   };
 }
@@ -350,8 +354,9 @@ Rows<PipelineResult> pipeline_rows() {
             {.meaning = "(p - 1) / (v m + p - 1), what a closed formula says of equal stages and free "
                         "messages; for comparison only",
              .least = 0}),
-      field("tokens_per_s", &R::tokens_per_s,
-            {.meaning = "of the whole batch, over the median step", .unit = "1/s", .column = "*", .least = 0}),
+      field(
+          "tokens_per_s", &R::tokens_per_s,
+          {.meaning = "of the whole batch, over the median step", .unit = "1/s", .column = "*", .least = 0}),
       field("first_microbatch_s", &R::first_microbatch_s,
             {.meaning = "until the first microbatch had left the last stage",
              .unit = "s",
@@ -371,16 +376,17 @@ Rows<PipelineResult> pipeline_rows() {
       field("messages_sent", &R::messages_sent, {.meaning = "counted", .least = 0}),
       field("bytes_sent", &R::bytes_sent, {.meaning = "counted", .unit = "bytes", .least = 0}),
       field("next_microbatches", &R::next_microbatches,
-            {.meaning = "the next larger number of microbatches that would run",
-             .null = "there is none"}),
+            {.meaning = "the next larger number of microbatches that would run", .null = "there is none"}),
       field("next_step_s", &R::next_step_s,
             {.meaning = "the step with it, replayed: work of a microbatch taken to shrink with its size",
              .unit = "s",
              .null = "there is none, or the clocks of the hosts could not be aligned"}),
       field("next_bubble", &R::next_bubble,
-            {.meaning = "its bubble", .null = "there is none, or the clocks of the hosts could not be aligned"}),
+            {.meaning = "its bubble",
+             .null = "there is none, or the clocks of the hosts could not be aligned"}),
       field("ranks", &R::ranks,
-            {.meaning = "the ranks of the pipeline in the order of their stages; those that share layers as one"}),
+            {.meaning =
+                 "the ranks of the pipeline in the order of their stages; those that share layers as one"}),
   };
 }
 

@@ -115,12 +115,13 @@ std::vector<CaseField> make_rows() {
            .least = 0},
           when<&UsedFields::num_heads>),
       layout_row("tp_degree", "TP", &Layout::tp, {.meaning = "t, ranks that share one layer", .least = 1}),
-      later(layout_row("pp_degree", "PP", &Layout::pp,
-                       {.meaning = "p, stages of consecutive layers; of the ranks of a case those of one layer "
-                                   "come first, then the stages",
-                        .least = 1,
-                        .since = 2}),
-            one),
+      later(
+          layout_row("pp_degree", "PP", &Layout::pp,
+                     {.meaning = "p, stages of consecutive layers; of the ranks of a case those of one layer "
+                                 "come first, then the stages",
+                      .least = 1,
+                      .since = 2}),
+          one),
       later(row("microbatches", "m", &Case::microbatches,
                 {.meaning = "m, equal parts of the batch that were run one after the other",
                  .least = 1,
@@ -135,8 +136,9 @@ std::vector<CaseField> make_rows() {
                  .since = 2}),
             none),
       later(row("boundary", "boundary", &Case::boundary,
-                {.meaning = "what each of the ranks that share a layer sent to the next stage: all activations, "
-                            "or its part of the rows, which the receivers gathered",
+                {.meaning =
+                     "what each of the ranks that share a layer sent to the next stage: all activations, "
+                     "or its part of the rows, which the receivers gathered",
                  .null = "pp_degree or tp_degree is 1, or sequence_parallel: there is one way",
                  .since = 2}),
             none),
@@ -152,8 +154,9 @@ std::vector<CaseField> make_rows() {
           {.meaning = "pieces of a row-parallel output whose sums overlap with compute; 1: no overlap",
            .least = 1}),
       row("placement", "placement", &Case::placement,
-          {.meaning = "ranks of a group: neighbours, or as far apart as the world allows; of a pipeline, what "
-                      "stays inside hosts: the ranks of a layer, or the stages"}),
+          {.meaning =
+               "ranks of a group: neighbours, or as far apart as the world allows; of a pipeline, what "
+               "stays inside hosts: the ranks of a layer, or the stages"}),
       row("groups", "groups", &Case::groups,
           {.meaning = "one group alone, or as many as fit at the same time"}),
       row("threads_per_rank", "threads", &Case::threads_per_rank,

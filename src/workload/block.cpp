@@ -26,8 +26,9 @@ Cost whole_block_cost(const Shape& s) {
   return cost;
 }
 
-// The same for rank pp_rank of a pipeline, which runs its weight sets for each microbatch. The whole input and
-// the gradient that leaves are on the first rank, the whole output and the gradient that comes in on the last.
+// The same for rank pp_rank of a pipeline, which runs its weight sets for each microbatch. The whole input
+// and the gradient that leaves are on the first rank, the whole output and the gradient that comes in on the
+// last.
 Cost staged_block_cost(const Shape& whole) {
   const RankPlan plan = plan_rank(whole.pipeline(), whole.pp_rank);
   Shape s = whole.of_stage();

@@ -46,8 +46,9 @@ std::optional<std::string> why_no_microbatches(const Workload& workload, const S
   if (!workload.uses.stages)
     return fmt::format("workload {} has no stages: pp_degree and microbatches are for block", workload.name);
   if (s.overlap_chunks > 1)
-    return fmt::format("overlap_chunks {} is for pp_degree 1 and microbatches 1: stages overlap by themselves",
-                       s.overlap_chunks);
+    return fmt::format(
+        "overlap_chunks {} is for pp_degree 1 and microbatches 1: stages overlap by themselves",
+        s.overlap_chunks);
   if (s.batch_size() % s.microbatches != 0)
     return fmt::format(
         "batch_size {} is not divisible by microbatches {}{}", s.batch_size(), s.microbatches,
@@ -58,10 +59,10 @@ std::optional<std::string> why_no_microbatches(const Workload& workload, const S
 std::optional<std::string> why_no_stages(const Shape& s) {
   const std::int64_t v = s.pipeline().virtual_stages;
   if (s.num_layers % (s.layout.pp * v) == 0) return std::nullopt;
-  return fmt::format("num_layers {} is not divisible by pp_degree {}{}{}", s.num_layers, s.layout.pp,
-                     v == 1 ? "" : fmt::format(" x virtual_stages {}", v),
-                     nearest(s.layout.pp, s.num_layers,
-                             [&](std::int64_t pp) { return s.num_layers % (pp * v) == 0; }));
+  return fmt::format(
+      "num_layers {} is not divisible by pp_degree {}{}{}", s.num_layers, s.layout.pp,
+      v == 1 ? "" : fmt::format(" x virtual_stages {}", v),
+      nearest(s.layout.pp, s.num_layers, [&](std::int64_t pp) { return s.num_layers % (pp * v) == 0; }));
 }
 
 }  // namespace

@@ -97,8 +97,8 @@ void add_region_exit(Cost& cost, const Shape& s, std::int64_t uses) {
 }
 
 void add_product(Cost& cost, const Shape& s, std::int64_t in, std::int64_t out) {
-  const double flop = 2.0 * as_double(s.tokens) * as_double(in) * as_double(out) *
-                      as_double(s.num_layers * s.repeats);
+  const double flop =
+      2.0 * as_double(s.tokens) * as_double(in) * as_double(out) * as_double(s.num_layers * s.repeats);
   cost.flop_forward += flop;
   // dX = dY W^T and dW = X^T dY
   if (s.trains()) cost.flop_backward += 2 * flop;
@@ -173,7 +173,8 @@ void add_attention(Cost& cost, const Shape& s) {
   cost.reduction_length += h + extent.head_size + extent.columns + s.query_width();
   if (!s.trains()) return;
   cost.memory[Category::workspace] += tile;
-  cost.memory[Category::gradients] += own + keys_and_values + std::max<std::int64_t>(1, sets.gradients) * qkv + context;
+  cost.memory[Category::gradients] +=
+      own + keys_and_values + std::max<std::int64_t>(1, sets.gradients) * qkv + context;
   cost.reduction_length += h + extent.head_size + extent.columns + s.query_width() + s.tokens;
   if (extent.kv_copies > 1) {
     // Each copy saw the query heads of its own rank only.

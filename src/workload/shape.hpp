@@ -14,15 +14,15 @@ enum class Activation { gelu, swiglu };
 enum class Combine { all_gather, all_reduce };
 enum class Norm { layer_norm, rms_norm };
 enum class Pass { forward, forward_backward };
-/// What each rank that shares a layer sends to the next stage of a pipeline: all of the activations, or its part
-/// of their rows, which the receivers gather.
+/// What each rank that shares a layer sends to the next stage of a pipeline: all of the activations, or its
+/// part of their rows, which the receivers gather.
 enum class Boundary { whole, scattered };
 
 /// Of how many weight sets a rank keeps at one time what backward needs.
 struct KeptSets {
   std::int64_t activations = 1;  ///< from forward to the gradient of the input
   std::int64_t inputs = 1;       ///< of products with weights: until the gradient of the weights
-  std::int64_t gradients = 0;    ///< of their outputs, where gradients of weights come later; 0: of one, shared
+  std::int64_t gradients = 0;  ///< of their outputs, where gradients of weights come later; 0: of one, shared
 };
 
 /// All that the arithmetic of a layer depends on; what it does not use is 0.

@@ -82,8 +82,8 @@ bool probes_fabric(std::string_view workload);
 /// "hidden_size 100 is not divisible by num_heads 3"
 std::optional<std::string> why_impossible(const Workload& workload, const Shape& shape);
 
-/// Why this workload cannot be split by the shape's tp_degree, or its layers over its stages, with the nearest
-/// that would do.
+/// Why this workload cannot be split by the shape's tp_degree, or its layers over its stages, with the
+/// nearest that would do.
 std::optional<std::string> why_not_divisible(const Workload& workload, const Shape& shape);
 
 extern const Workload gemm_workload;

@@ -119,8 +119,8 @@ class Checker {
     }
   }
 
-  // The parts that a record has add up to the step, for the means and for each sample: those of messages between
-  // stages are null without stages.
+  // The parts that a record has add up to the step, for the means and for each sample: those of messages
+  // between stages are null without stages.
   void check_closure(const fs::path& file, const Json& record) {
     const Json &time = record.at("time_s"), &samples = record.at("samples_s");
     // Where clocks are not known well enough there is no communication, and nothing to add up.

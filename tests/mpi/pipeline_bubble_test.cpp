@@ -27,8 +27,8 @@ struct Durations {
   double forward_s = 0, input_gradient_s = 0, weight_gradient_s = 0;
 };
 
-// Of the operations of a block three sleep: two norms in a forward, their backwards in the gradient of the input,
-// and one product in that of the weights.
+// Of the operations of a block three sleep: two norms in a forward, their backwards in the gradient of the
+// input, and one product in that of the weights.
 class SleepingBackend final : public ForwardingBackend {
  public:
   SleepingBackend(std::unique_ptr<Backend> inner, const Durations& durations)
@@ -79,7 +79,10 @@ class DelayedMessages final : public PointToPoint {
     moments_->start_send(ticket, to, tag, std::as_bytes(std::span(&sent_s_[ticket], 1)));
     messages_->start_send(ticket, to, tag, data);
   }
-  bool is_done(std::size_t ticket) override { return moments_->is_done(ticket) && messages_->is_done(ticket); }
+  bool is_done(std::size_t ticket) override {
+    return moments_->is_done(ticket) && messages_->is_done(ticket);
+  }
+  void progress() override { messages_->progress(); }
   void wait(std::size_t ticket) override {
     moments_->wait(ticket);
     messages_->wait(ticket);
@@ -129,8 +132,8 @@ PipelineResult run_sleeping(const Case& point, const Sleep& sleep) {
   parts.make_backend = [inner = parts.make_backend, durations](const std::string& name, int threads) {
     return std::make_unique<SleepingBackend>(inner(name, threads), durations);
   };
-  parts.make_point_to_point = [&](const Control& stages, std::size_t tickets) {
-    return std::make_unique<DelayedMessages>(stages, tickets, sleep.delay_s);
+  parts.make_point_to_point = [&](const Control& stages, const PointToPointNeeds& needs) {
+    return std::make_unique<DelayedMessages>(stages, needs.tickets, sleep.delay_s);
   };
   CaseSettings settings = quick_settings();
   settings.verify = VerifyMode::off;
@@ -156,9 +159,9 @@ TEST_P(PipelineBubble, IsTheReplayedOne) {
     const Case point = sleeping_case(pp, GetParam());
     const PipelineResult result = run_sleeping(point, sleep);
     ASSERT_TRUE(result.bubble && result.replayed_bubble);
-    const std::string said = fmt::format("p {} {} c {} ms, last stage x {}: measured {:.3f}, replayed {:.3f}", pp,
-                                         name_of(GetParam()), sleep.delay_s * 1e3, sleep.last_stage_is_longer,
-                                         *result.bubble, *result.replayed_bubble);
+    const std::string said = fmt::format("p {} {} c {} ms, last stage x {}: measured {:.3f}, replayed {:.3f}",
+                                         pp, name_of(GetParam()), sleep.delay_s * 1e3,
+                                         sleep.last_stage_is_longer, *result.bubble, *result.replayed_bubble);
     if (world().rank() == 0) fmt::print("{}\n", said);
     EXPECT_NEAR(*result.bubble, *result.replayed_bubble, kTolerance) << said;
     // What was told to the operations, and not only what was measured of them, gives the same.
@@ -166,7 +169,8 @@ TEST_P(PipelineBubble, IsTheReplayedOne) {
     for (std::int64_t stage = 0; stage < point.shape().pipeline().stages(); ++stage) {
       const double factor = (stage % pp == pp - 1 ? sleep.last_stage_is_longer : 1) *
                             static_cast<double>(point.shape().stage_layers());
-      told.push_back({equal.forward_s * factor, equal.input_gradient_s * factor, equal.weight_gradient_s * factor});
+      told.push_back(
+          {equal.forward_s * factor, equal.input_gradient_s * factor, equal.weight_gradient_s * factor});
     }
     const Replay replay = replay_pipeline(point.shape().pipeline(), told, sleep.delay_s);
     EXPECT_NEAR(*result.bubble, replay.bubble(), 2 * kTolerance) << said;
@@ -180,8 +184,9 @@ INSTANTIATE_TEST_SUITE_P(Schedules, PipelineBubble,
                          testing::Values(Schedule::gpipe, Schedule::one_f_one_b, Schedule::interleaved,
                                          Schedule::zb_h1),
                          [](const auto& schedule) {
-                           return schedule.param == Schedule::one_f_one_b ? "one_f_one_b"
-                                                                          : std::string(name_of(schedule.param));
+                           return schedule.param == Schedule::one_f_one_b
+                                      ? "one_f_one_b"
+                                      : std::string(name_of(schedule.param));
                          });
 
 }  // namespace

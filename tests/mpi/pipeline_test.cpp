@@ -37,7 +37,8 @@ Case piped(std::int64_t tp, std::int64_t pp, Schedule schedule, std::int64_t mic
   return point;
 }
 
-constexpr Schedule kSchedules[] = {Schedule::gpipe, Schedule::one_f_one_b, Schedule::interleaved, Schedule::zb_h1};
+constexpr Schedule kSchedules[] = {Schedule::gpipe, Schedule::one_f_one_b, Schedule::interleaved,
+                                   Schedule::zb_h1};
 
 std::uint64_t hash_of(const MatrixView& view) {
   std::uint64_t hash = 0xcbf29ce484222325U;
@@ -49,13 +50,13 @@ std::uint64_t hash_of(const MatrixView& view) {
   return hash;
 }
 
-// Every result of a step on every rank of the world, by what it is: the same result on two ranks must have the
-// same bits.
-std::map<std::string, std::string> results_of(const Case& point) {
+// Every result of a step on every rank of the world, by what it is: the same result on two ranks must have
+// the same bits.
+std::map<std::string, std::string> results_of(const Case& point, const Parts& parts = built_in_parts()) {
   std::string own;
   if (const Team& team = team_for(point); team.member()) {
     Heartbeat heartbeat;
-    CaseMachine machine(point, team, built_in_parts(), heartbeat);
+    CaseMachine machine(point, team, parts, heartbeat);
     machine.make_layer();
     machine.layer().fill(heartbeat);
     for (int step = 0; step < 2; ++step) {  // the second in places that the first has used
@@ -139,6 +140,25 @@ TEST_P(PipelineBits, OfAForwardPassAreThoseOfOneStage) {
   }
 }
 
+// Between hosts MPI carries the messages; here in many pieces.
+TEST_P(PipelineBits, OverMpiAreTheSame) {
+  Parts over_mpi = built_in_parts();
+  over_mpi.make_point_to_point = [](const Control& stages, const PointToPointNeeds& needs) {
+    return make_mpi_point_to_point(stages, needs.tickets, 1000);
+  };
+  for (const Layout& layout : {Layout{1, 2}, Layout{2, 2}, Layout{1, 4}}) {
+    for (const Schedule schedule : kSchedules) {
+      for (const Pass pass : {Pass::forward, Pass::forward_backward}) {
+        Case point = piped(layout.tp, layout.pp, schedule, 4, pass);
+        point.dtype = GetParam();
+        if (fits(point) && has_schedule(point)) {
+          EXPECT_EQ(results_of(point, over_mpi), results_of(point)) << said_of(point);
+        }
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, PipelineBits, testing::Values(DType::f32, DType::f64),
                          [](const auto& dtype) { return std::string(name_of(dtype.param)); });
 
@@ -168,7 +188,8 @@ void expect_right(const Case& point) {
       EXPECT_NEAR(rank.compute_s[k] + rank.communication_s[k] + rank.boundary_s[k] + rank.input_wait_s[k] +
                       rank.end_wait_s[k] + rank.other_s[k],
                   outcome.samples.step_s[k], 1e-9);
-      for (const double part : {rank.compute_s[k], rank.boundary_s[k], rank.input_wait_s[k]}) EXPECT_GE(part, 0);
+      for (const double part : {rank.compute_s[k], rank.boundary_s[k], rank.input_wait_s[k]})
+        EXPECT_GE(part, 0);
     }
   }
 }
@@ -231,6 +252,11 @@ class WrongMessages final : public PointToPoint {
   WrongMessages(std::unique_ptr<PointToPoint> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
 
   int rank() const override { return inner_->rank(); }
+  Matrix make_landing(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
+                      std::int64_t columns) override {
+    return inner_->make_landing(memory, category, dtype, rows, columns);
+  }
+  void progress() override { inner_->progress(); }
   void start_receive(std::size_t ticket, int from, int tag, std::span<std::byte> data) override {
     data_[ticket] = data;
     inner_->start_receive(ticket, from, fault_ == Fault::swapped ? swapped(tag) : tag, data);
@@ -263,8 +289,8 @@ class WrongMessages final : public PointToPoint {
 
 CaseOutcome run_with(WrongMessages::Fault fault, const Case& point, VerifyMode mode) {
   Parts parts = built_in_parts();
-  parts.make_point_to_point = [fault](const Control& stages, std::size_t tickets) {
-    return std::make_unique<WrongMessages>(make_mpi_point_to_point(stages, tickets), fault);
+  parts.make_point_to_point = [fault](const Control& stages, const PointToPointNeeds& needs) {
+    return std::make_unique<WrongMessages>(make_point_to_point(stages, needs), fault);
   };
   CaseSettings settings = quick_settings();
   settings.verify = mode;

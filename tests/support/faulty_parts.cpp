@@ -222,6 +222,11 @@ class FaultyPointToPoint final : public PointToPoint {
       : inner_(std::move(inner)), trigger_(std::move(trigger)) {}
 
   int rank() const override { return inner_->rank(); }
+  Matrix make_landing(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
+                      std::int64_t columns) override {
+    return inner_->make_landing(memory, category, dtype, rows, columns);
+  }
+  void progress() override { inner_->progress(); }
   void start_receive(std::size_t ticket, int from, int tag, std::span<std::byte> data) override {
     inner_->start_receive(ticket, from, tag, data);
   }
@@ -256,8 +261,9 @@ Parts with_fault(Parts parts, const InjectedFault& fault, long world_rank) {
             return std::make_unique<FaultyCommunicator>(inner(algorithm, group, device), trigger);
           },
       .make_point_to_point =
-          [inner = parts.make_point_to_point, trigger](const Control& stages, std::size_t tickets) {
-            return std::make_unique<FaultyPointToPoint>(inner(stages, tickets), trigger);
+          [inner = parts.make_point_to_point, trigger](const Control& stages,
+                                                       const PointToPointNeeds& needs) {
+            return std::make_unique<FaultyPointToPoint>(inner(stages, needs), trigger);
           },
   };
 }

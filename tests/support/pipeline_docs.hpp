@@ -9,8 +9,8 @@
 
 #include "workload/schedule.hpp"
 
-// The drawings of docs/pipeline.md, by the program's own replay; `cmake --build BUILD --target regenerate_docs`
-// writes them, and a test holds them equal.
+// The drawings of docs/pipeline.md, by the program's own replay; `cmake --build BUILD --target
+// regenerate_docs` writes them, and a test holds them equal.
 namespace tpbench::pipeline_docs {
 
 // A forward is the digit of its microbatch, a backward its letter, gradients of weights alone its capital.
@@ -55,20 +55,35 @@ inline std::string drawings() {
   };
   constexpr Drawn kDrawn[] = {
       {"`gpipe`: all forward, then all backward", Schedule::gpipe, 1, {1, 1, 1}, 0},
-      {"`1f1b`: after a warm-up one forward and one backward in turn; as long, and keeps p microbatches and not m",
-       Schedule::one_f_one_b, 1, {1, 1, 1}, 0},
-      {"`interleaved` with v = 2: each rank holds two stages, each half as long", Schedule::interleaved, 2,
-       {0.5, 0.5, 0.5}, 0},
-      {"`zb_h1`: a backward in two, and gradients of weights where ranks would wait", Schedule::zb_h1, 1,
-       {1, 1, 1}, 0},
+      {"`1f1b`: after a warm-up one forward and one backward in turn; as long, and keeps p microbatches and "
+       "not m",
+       Schedule::one_f_one_b,
+       1,
+       {1, 1, 1},
+       0},
+      {"`interleaved` with v = 2: each rank holds two stages, each half as long",
+       Schedule::interleaved,
+       2,
+       {0.5, 0.5, 0.5},
+       0},
+      {"`zb_h1`: a backward in two, and gradients of weights where ranks would wait",
+       Schedule::zb_h1,
+       1,
+       {1, 1, 1},
+       0},
       {"`gpipe` where a message takes c = F/2", Schedule::gpipe, 1, {1, 1, 1}, 0.5},
-      {"`1f1b` there: each pair of it waits for a message both ways", Schedule::one_f_one_b, 1, {1, 1, 1}, 0.5},
+      {"`1f1b` there: each pair of it waits for a message both ways",
+       Schedule::one_f_one_b,
+       1,
+       {1, 1, 1},
+       0.5},
   };
   std::string text;
   for (const Drawn& drawn : kDrawn) {
     const PipelineShape shape = {
         .ranks = 4, .virtual_stages = drawn.virtual_stages, .microbatches = 8, .schedule = drawn.schedule};
-    text += fmt::format("{}\n\n```\n{}```\n\n", drawn.title, drawing(shape, drawn.times, drawn.boundary_s, 0.5));
+    text +=
+        fmt::format("{}\n\n```\n{}```\n\n", drawn.title, drawing(shape, drawn.times, drawn.boundary_s, 0.5));
   }
   return text;
 }

@@ -40,11 +40,12 @@ TEST(BestSplit, NamesTheSplitThatGetsMostTokensThrough) {
 }
 
 TEST(BestSplit, IsNotCertainWhereIntervalsOverlap) {
-  const auto sentences =
-      sentences_of({split(4, 1, 1, {.compute = 2.01}), split(2, 2, 1, {.compute = 2})});
+  const auto sentences = sentences_of({split(4, 1, 1, {.compute = 2.01}), split(2, 2, 1, {.compute = 2})});
   ASSERT_EQ(sentences.size(), 2U);
-  EXPECT_NE(sentences[0].find("not certain, as their 95 % intervals overlap"), std::string::npos) << sentences[0];
-  EXPECT_NE(sentences[1].find("latency (m 1): TP 2 PP 2, a step of 2.00 s"), std::string::npos) << sentences[1];
+  EXPECT_NE(sentences[0].find("not certain, as their 95 % intervals overlap"), std::string::npos)
+      << sentences[0];
+  EXPECT_NE(sentences[1].find("latency (m 1): TP 2 PP 2, a step of 2.00 s"), std::string::npos)
+      << sentences[1];
 }
 
 TEST(BestSplit, SaysNothingWithoutStages) {

@@ -153,9 +153,8 @@ class Transport {
         while (rank.next < rank.plan.steps.size() && advance(rank)) moved = true;
       }
     }
-    return std::all_of(ranks_.begin(), ranks_.end(), [](const Rank& rank) {
-      return rank.next == rank.plan.steps.size();
-    });
+    return std::all_of(ranks_.begin(), ranks_.end(),
+                       [](const Rank& rank) { return rank.next == rank.plan.steps.size(); });
   }
 
  private:
@@ -198,7 +197,8 @@ class Transport {
       rank.has_input = true;
     }
     if (forward && !shape_.trains && !is_sent(rank, true, planned.activations)) return false;
-    if (!deferred && !forward && !receives && planned.gradient >= 0 && !is_sent(rank, false, planned.gradient))
+    if (!deferred && !forward && !receives && planned.gradient >= 0 &&
+        !is_sent(rank, false, planned.gradient))
       return false;
     const bool sends = !deferred && (forward ? step.stage + 1 < shape_.stages() : step.stage > 0);
     if (sends) {
