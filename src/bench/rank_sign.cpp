@@ -25,8 +25,8 @@ std::string describe_rank(const RankSign& sign) {
   std::string text(sign.activity == Activity::none ? name_of(sign.phase) : name_of(sign.activity));
   if (sign.activity != Activity::none && sign.phase != Phase::idle)
     text += fmt::format(" of {}", name_of(sign.phase));
-  if (sign.stage >= 0) text += fmt::format(" on stage {}", sign.stage);
   if (sign.step > 0) text += fmt::format(" step {}", sign.step);
+  if (sign.stage >= 0) text += fmt::format(" on stage {}", sign.stage);
   return text;
 }
 
