@@ -123,6 +123,7 @@ void Ledger::give_up(ReasonCode code, const std::string& reason) {
   if (code == ReasonCode::lost && record.epochs_done > 0) return;
   record.duration_s += case_stopwatch_.elapsed_s();
   fail_record(record, code, reason);
+  running_.clear();
   run_.folder->write_record(record);
   run_.folder->write_summary(run_.summarise(in_sweep_order()));
 }
