@@ -2,7 +2,7 @@
 
 #include "layers/attention_part.hpp"
 #include "layers/block_reference.hpp"
-#include "layers/block_stack.hpp"
+#include "layers/block_sets.hpp"
 #include "layers/mlp_part.hpp"
 #include "layers/tensors.hpp"
 
@@ -12,7 +12,7 @@ namespace {
 class BlockLayer final : public Layer {
  public:
   explicit BlockLayer(const LayerContext& context)
-      : context_(context), rows_(local_rows(context)), stack_(context) {
+      : context_(context), rows_(local_rows(context)), sets_(context) {
     input_ = make_rows(Category::activations);
     if (!shape().trains()) return;
     output_gradient_ = make_rows(Category::gradients);
@@ -23,11 +23,11 @@ class BlockLayer final : public Layer {
     backend().fill(input_.view(), input_key(context_.seed), rows_.begin, 0);
     if (shape().trains())
       backend().fill(output_gradient_.view(), output_gradient_key(context_.seed), rows_.begin, 0);
-    stack_.fill(heartbeat);
+    sets_.fill(heartbeat);
   }
 
   void forward(std::int64_t layer, Trace& trace) override {
-    stack_.forward(layer, input_of(layer), stack_.kept_output(layer), trace);
+    sets_.forward(layer, input_of(layer), sets_.kept_output(layer), trace);
   }
 
   void backward(std::int64_t layer, Trace& trace) override {
@@ -36,21 +36,21 @@ class BlockLayer final : public Layer {
       backend().copy(output_gradient_.view(), stream_gradient_.view());
       trace.end();
     }
-    stack_.backward(layer, input_of(layer), stream_gradient_.view(), trace);
-    stack_.sum_gradients(layer, trace);
+    sets_.backward(layer, input_of(layer), stream_gradient_.view(), trace);
+    sets_.sum_gradients(layer, trace);
   }
 
   // What another layer has left stays: the layers are chained.
   void poison(std::int64_t layer, Direction direction) override {
-    stack_.poison(layer, direction);
+    sets_.poison(layer, direction);
     if (direction == Direction::backward && layer == shape().num_layers - 1)
       backend().poison(stream_gradient_.view());
   }
 
   std::vector<Result> results(std::int64_t layer, Direction direction) const override {
-    if (direction == Direction::forward) return {{"output", stack_.kept_output(layer), rows_.begin, 0}};
+    if (direction == Direction::forward) return {{"output", sets_.kept_output(layer), rows_.begin, 0}};
     std::vector<Result> results = {{"input_gradient", stream_gradient_.view(), rows_.begin, 0}};
-    for (const Result& gradient : stack_.gradients(layer)) results.push_back(gradient);
+    for (const Result& gradient : sets_.gradients(layer)) results.push_back(gradient);
     return results;
   }
 
@@ -70,12 +70,12 @@ class BlockLayer final : public Layer {
     return context_.make_matrix(category, rows_.size(), shape().hidden_size);
   }
   [[nodiscard]] const MatrixView& input_of(std::int64_t layer) const {
-    return layer > 0 ? stack_.kept_output(layer - 1) : input_.view();
+    return layer > 0 ? sets_.kept_output(layer - 1) : input_.view();
   }
 
   LayerContext context_;
   Range rows_;
-  BlockStack stack_;
+  BlockSets sets_;
   Matrix input_;
   Matrix output_gradient_;
   Matrix stream_gradient_;

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "layers/block_reference.hpp"
-#include "layers/block_stack.hpp"
+#include "layers/block_sets.hpp"
 #include "layers/reference_part.hpp"
 #include "layers/stage_messages.hpp"
 #include "layers/tensors.hpp"
@@ -31,7 +31,7 @@ class PipelinedBlock final : public Layer {
         run_{whole.shape.layout.pp, whole.pp_rank, whole.shape.stage_layers()},
         context_(stage_context(whole, plan_, run_)),
         rows_(local_rows(context_)),
-        stack_(context_),
+        sets_(context_),
         messages_(
             context_, whole, plan_, [this](const PlannedStep& planned) { return landing_of(planned); },
             std::array{StageMessages::Landings{plan_.received + plan_.gradient, rows_.size()},
@@ -55,7 +55,7 @@ class PipelinedBlock final : public Layer {
       if (holds_last() && shape().trains())
         backend().fill(rows_of(output_gradient_, m), output_gradient_key(whole_.seed), row, 0);
     }
-    stack_.fill(heartbeat);
+    sets_.fill(heartbeat);
   }
 
   bool runs_whole_steps() const override { return true; }
@@ -78,8 +78,8 @@ class PipelinedBlock final : public Layer {
       run_.inputs = std::max<std::int64_t>(0, std::min(i, plan_.inputs - 1));
       run_.gradients = std::max<std::int64_t>(0, std::min(i, plan_.gradients - 1));
       for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
-        stack_.poison(layer, Direction::forward);
-        if (shape().trains()) stack_.poison(layer, Direction::backward);
+        sets_.poison(layer, Direction::forward);
+        if (shape().trains()) sets_.poison(layer, Direction::backward);
       }
     }
   }
@@ -98,7 +98,7 @@ class PipelinedBlock final : public Layer {
         results.push_back(
             {0, Direction::backward, 0, {"input_gradient", rows_of(input_gradient_, m), first_row(m), 0}});
       std::size_t index = 0;
-      for (const Result& gradient : stack_.gradients(layer))
+      for (const Result& gradient : sets_.gradients(layer))
         results.push_back({of_whole, Direction::backward, ++index, gradient});
     }
     return results;
@@ -198,8 +198,8 @@ class PipelinedBlock final : public Layer {
     MatrixView x = input_of(planned);
     for (std::int64_t layer = layers.begin; layer < layers.end; ++layer) {
       const bool ends = layer + 1 == layers.end && is_last(step);
-      const MatrixView output = ends ? rows_of(output_, step.microbatch) : stack_.kept_output(layer);
-      stack_.forward(layer, x, output, trace);
+      const MatrixView output = ends ? rows_of(output_, step.microbatch) : sets_.kept_output(layer);
+      sets_.forward(layer, x, output, trace);
       messages_.progress();
       x = output;
     }
@@ -220,11 +220,11 @@ class PipelinedBlock final : public Layer {
     }
     const Range layers = layers_of(step);
     for (std::int64_t layer = layers.end; layer-- > layers.begin;) {
-      const MatrixView x = layer == layers.begin ? input_of(planned) : stack_.kept_output(layer - 1);
+      const MatrixView x = layer == layers.begin ? input_of(planned) : sets_.kept_output(layer - 1);
       if (step.work == StageWork::backward)
-        stack_.backward(layer, x, gradient, trace);
+        sets_.backward(layer, x, gradient, trace);
       else
-        stack_.input_gradient(layer, x, gradient, trace);
+        sets_.input_gradient(layer, x, gradient, trace);
       messages_.progress();
     }
     if (step.stage > 0) messages_.send(Direction::backward, planned, gradient, trace);
@@ -235,7 +235,7 @@ class PipelinedBlock final : public Layer {
     turn(Direction::backward, planned.step, trace);
     const Range layers = layers_of(planned.step);
     for (std::int64_t layer = layers.end; layer-- > layers.begin;) {
-      stack_.weight_gradients(layer, trace);
+      sets_.weight_gradients(layer, trace);
       messages_.progress();
     }
     sum_gradients(planned.step, trace);
@@ -246,7 +246,7 @@ class PipelinedBlock final : public Layer {
     if (step.microbatch + 1 < whole_.shape.microbatches) return;
     turn(Direction::backward, step, trace);
     const Range layers = layers_of(step);
-    for (std::int64_t layer = layers.end; layer-- > layers.begin;) stack_.sum_gradients(layer, trace);
+    for (std::int64_t layer = layers.end; layer-- > layers.begin;) sets_.sum_gradients(layer, trace);
   }
 
   LayerContext whole_;
@@ -254,7 +254,7 @@ class PipelinedBlock final : public Layer {
   StageRun run_;
   LayerContext context_;  // of a stage and one microbatch
   Range rows_;            // of a microbatch, that this rank holds outside of sharded layers
-  BlockStack stack_;
+  BlockSets sets_;
   StageMessages messages_;
   Matrix input_, output_;  // of the whole batch
   Matrix input_gradient_, output_gradient_;

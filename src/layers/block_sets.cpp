@@ -1,4 +1,4 @@
-#include "layers/block_stack.hpp"
+#include "layers/block_sets.hpp"
 
 #include "layers/attention_part.hpp"
 #include "layers/block_reference.hpp"
@@ -7,7 +7,7 @@
 
 namespace tpbench {
 
-BlockStack::BlockStack(const LayerContext& context) : context_(context), entry_(context), exit_(context) {
+BlockSets::BlockSets(const LayerContext& context) : context_(context), entry_(context), exit_(context) {
   parts_[kAttention] = make_attention_part(context);
   parts_[kMlp] = make_mlp_part(context);
   const KeptSets kept = shape().kept_sets();
@@ -30,18 +30,18 @@ BlockStack::BlockStack(const LayerContext& context) : context_(context), entry_(
         context.make_matrix(Category::gradients, shape().tokens, shape().hidden_size));
 }
 
-Matrix BlockStack::make_rows(Category category) const {
+Matrix BlockSets::make_rows(Category category) const {
   return context_.make_matrix(category, shape().local_tokens(), shape().hidden_size);
 }
 
-void BlockStack::fill(Heartbeat& heartbeat) {
+void BlockSets::fill(Heartbeat& heartbeat) {
   for (std::int64_t layer = 0; layer < shape().num_layers; ++layer)
     backend().fill(norms_[index(layer)].view(),
                    plain_key(context_.seed, TensorName::norm, context_.whole_layer(layer)), 0, 0);
   for (const auto& part : parts_) part->fill(heartbeat);
 }
 
-void BlockStack::forward(std::int64_t layer, const MatrixView& x, const MatrixView& output, Trace& trace) {
+void BlockSets::forward(std::int64_t layer, const MatrixView& x, const MatrixView& output, Trace& trace) {
   for (std::size_t half = 0; half < kHalves; ++half) {
     const MatrixView& before = half == 0 ? x : stream(layer, half - 1);
     trace.begin(Activity::compute);
@@ -62,7 +62,7 @@ void BlockStack::forward(std::int64_t layer, const MatrixView& x, const MatrixVi
 }
 
 // The gradient of what goes through the layers is worked on in place: each half adds its own.
-void BlockStack::backward(std::int64_t layer, const MatrixView& x, const MatrixView& gradient, Trace& trace) {
+void BlockSets::backward(std::int64_t layer, const MatrixView& x, const MatrixView& gradient, Trace& trace) {
   for (std::size_t half = kHalves; half-- > 0;) {
     const MatrixView dy = exit_.gather_gradient(gradient, trace);
     const MatrixView whole = entry_.gather(normed(layer, half), trace);
@@ -76,8 +76,8 @@ void BlockStack::backward(std::int64_t layer, const MatrixView& x, const MatrixV
   }
 }
 
-void BlockStack::input_gradient(std::int64_t layer, const MatrixView& x, const MatrixView& gradient,
-                                Trace& trace) {
+void BlockSets::input_gradient(std::int64_t layer, const MatrixView& x, const MatrixView& gradient,
+                               Trace& trace) {
   for (std::size_t half = kHalves; half-- > 0;) {
     const MatrixView dy = exit_.gather_gradient(gradient, trace);
     trace.begin(Activity::compute);
@@ -91,7 +91,7 @@ void BlockStack::input_gradient(std::int64_t layer, const MatrixView& x, const M
   }
 }
 
-void BlockStack::weight_gradients(std::int64_t layer, Trace& trace) {
+void BlockSets::weight_gradients(std::int64_t layer, Trace& trace) {
   for (std::size_t half = kHalves; half-- > 0;) {
     const MatrixView whole = entry_.gather(normed(layer, half), trace);
     trace.begin(Activity::compute);
@@ -100,8 +100,8 @@ void BlockStack::weight_gradients(std::int64_t layer, Trace& trace) {
   }
 }
 
-void BlockStack::norm_backward(std::int64_t layer, std::size_t half, const MatrixView& x,
-                               const MatrixView& dnormed, const MatrixView& gradient) {
+void BlockSets::norm_backward(std::int64_t layer, std::size_t half, const MatrixView& x,
+                              const MatrixView& dnormed, const MatrixView& gradient) {
   const MatrixView& before = half == 0 ? x : stream(layer, half - 1);
   const MatrixView sum = norm_of(norm_gradients_, layer, half);
   const bool adds = context_.into_gradient() == Store::add;
@@ -110,7 +110,7 @@ void BlockStack::norm_backward(std::int64_t layer, std::size_t half, const Matri
   if (adds) backend().add(sum, target, sum);
 }
 
-void BlockStack::sum_gradients(std::int64_t layer, Trace& trace) {
+void BlockSets::sum_gradients(std::int64_t layer, Trace& trace) {
   for (std::size_t half = kHalves; half-- > 0;) parts_[half]->sum_copied_gradients(layer, trace);
   if (!shape().splits_rows()) return;
   // Each rank saw its own rows only.
@@ -120,7 +120,7 @@ void BlockStack::sum_gradients(std::int64_t layer, Trace& trace) {
   trace.end();
 }
 
-void BlockStack::poison(std::int64_t layer, Direction direction) {
+void BlockSets::poison(std::int64_t layer, Direction direction) {
   entry_.poison(direction);
   exit_.poison(direction);
   for (const auto& part : parts_) part->poison(layer, direction);
@@ -136,7 +136,7 @@ void BlockStack::poison(std::int64_t layer, Direction direction) {
   }
 }
 
-std::vector<Result> BlockStack::gradients(std::int64_t layer) const {
+std::vector<Result> BlockSets::gradients(std::int64_t layer) const {
   std::vector<Result> results = {{"norm_gradients", norm_gradients_[index(layer)].view()}};
   for (const auto& part : parts_) {
     for (const Result& gradient : part->gradients(layer)) results.push_back(gradient);
@@ -144,12 +144,12 @@ std::vector<Result> BlockStack::gradients(std::int64_t layer) const {
   return results;
 }
 
-const MatrixView& BlockStack::stream(std::int64_t layer, std::size_t half) const {
+const MatrixView& BlockSets::stream(std::int64_t layer, std::size_t half) const {
   if (shape().trains()) return stream_[context_.activations_at(layer) * kHalves + half].view();
   return stream_[context_.stage == nullptr ? 0 : index(context_.stage->activations)].view();
 }
 
-MatrixView BlockStack::norm_of(const std::vector<Matrix>& norms, std::int64_t layer, std::size_t half) const {
+MatrixView BlockSets::norm_of(const std::vector<Matrix>& norms, std::int64_t layer, std::size_t half) const {
   const std::int64_t rows = norm_rows(shape());
   return norms[index(layer)].view().row_slice(static_cast<std::int64_t>(half) * rows, rows);
 }

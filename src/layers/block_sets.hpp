@@ -10,9 +10,9 @@ namespace tpbench {
 
 /// The weight sets of `block` that a rank holds: norm, attention, residual, norm, mlp, residual. Where an
 /// input comes from and where the gradient of an output does is the affair of what owns them.
-class BlockStack {
+class BlockSets {
  public:
-  explicit BlockStack(const LayerContext& context);
+  explicit BlockSets(const LayerContext& context);
 
   void fill(Heartbeat& heartbeat);
 
