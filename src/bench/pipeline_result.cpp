@@ -1,6 +1,7 @@
 #include "bench/pipeline_result.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "bench/case_cost.hpp"
 #include "workload/pipeline_plan.hpp"
@@ -74,6 +75,18 @@ std::optional<double> mean_over(const PipelineRankResult& rank, const PipelineSa
   return sum / static_cast<double>(rank.stages.size());
 }
 
+// The same over those of them that have it.
+std::optional<double> mean_over_those(const PipelineRankResult& rank, const PipelineSamples& samples,
+                                      std::vector<double> StageWorkSamples::*transfer) {
+  std::vector<double> medians;
+  for (const std::int64_t stage : rank.stages) {
+    if (const auto median = median_if_any(samples.stages[static_cast<std::size_t>(stage)].*transfer))
+      medians.push_back(*median);
+  }
+  if (medians.empty()) return std::nullopt;
+  return std::accumulate(medians.begin(), medians.end(), 0.0) / static_cast<double>(medians.size());
+}
+
 PipelineRankResult rank_result(const Record& record, const CaseOutcome& outcome, std::int64_t pp_rank) {
   const Shape shape = record.point.shape();
   const PipelineSamples& samples = outcome.samples.pipeline;
@@ -94,6 +107,8 @@ PipelineRankResult rank_result(const Record& record, const CaseOutcome& outcome,
   if (shape.trains()) rank.backward_s = mean_over(rank, samples, &StageWorkSamples::input_gradient_s);
   if (shape.trains() && shape.schedule == Schedule::zb_h1)
     rank.weight_gradient_s = mean_over(rank, samples, &StageWorkSamples::weight_gradient_s);
+  rank.input_transfer_s = mean_over_those(rank, samples, &StageWorkSamples::input_transfer_s);
+  rank.gradient_transfer_s = mean_over_those(rank, samples, &StageWorkSamples::gradient_transfer_s);
   if (at < outcome.stage_memory.size()) rank.peak = outcome.stage_memory[at].total();
   rank.predicted_peak = cost_of_stage(record.point, record.point.layout, pp_rank).memory.total();
   return rank;
@@ -143,8 +158,9 @@ void join_epochs(PipelineResult& mean, const PipelineResult& now, double epochs)
     using S = PipelineRankResult;
     S& of = mean.ranks[rank];
     of.compute_s += (now.ranks[rank].compute_s - of.compute_s) / epochs;
-    for (const auto part : {&S::communication_s, &S::boundary_s, &S::input_wait_s, &S::end_wait_s,
-                            &S::other_s, &S::forward_s, &S::backward_s, &S::weight_gradient_s})
+    for (const auto part :
+         {&S::communication_s, &S::boundary_s, &S::input_wait_s, &S::end_wait_s, &S::other_s, &S::forward_s,
+          &S::backward_s, &S::weight_gradient_s, &S::input_transfer_s, &S::gradient_transfer_s})
       take_mean(of.*part, now.ranks[rank].*part, epochs);
   }
 }

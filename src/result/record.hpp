@@ -173,6 +173,7 @@ struct PipelineRankResult {
   double compute_s = 0;
   std::optional<double> communication_s, boundary_s, input_wait_s, end_wait_s, other_s;
   std::optional<double> forward_s, backward_s, weight_gradient_s;
+  std::optional<double> input_transfer_s, gradient_transfer_s;  ///< of messages for which it waited
   std::optional<std::int64_t> peak;
   std::int64_t predicted_peak = 0;
 };
