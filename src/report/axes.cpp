@@ -85,6 +85,11 @@ std::string shared_fields(std::span<const Case> cases) {
     for (const Case& point : cases) {
       if (!field.get(point).is_null()) values.insert(field_text(field, point));
     }
+    // Without stages and microbatches there is nothing to be said of them.
+    const auto is_usual = [&](const Case& point) {
+      return is_of_split(&field) && field.implicit && field.get(point) == field.implicit(point);
+    };
+    if (std::all_of(cases.begin(), cases.end(), is_usual)) continue;
     if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());
   }
   return text;

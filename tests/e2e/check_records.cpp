@@ -156,12 +156,13 @@ class Checker {
                                  memory.at("predicted_peak").dump()));
     }
     const Json& reduction = record.at("scaling").at("weights_reduction");
-    const auto degree = record.at("case").at("tp_degree").get<double>();
+    const Json& point = record.at("case");
+    const double degree = point.at("tp_degree").get<double>() * point.at("pp_degree").get<double>();
     // What several ranks hold does not fall.
     const bool replicates = memory.at("replicated_weights") != 0;
     const double found = reduction.is_null() ? degree : reduction.get<double>();
     if (replicates ? found > degree : found != degree) {
-      complain(file, fmt::format("weights fall by {} at tp_degree {}", reduction.dump(), degree));
+      complain(file, fmt::format("weights fall by {} on {} ranks", reduction.dump(), degree));
     }
   }
 
