@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "bench/case_cost.hpp"
+#include "bench/pipeline_result.hpp"
 
 namespace tpbench {
 namespace {
@@ -116,6 +117,17 @@ void add_clock(Record& record, const CaseOutcome& outcome) {
         std::max(clock.device_error_s.value_or(0), summarise(samples.device_error_s).median);
 }
 
+// What passed between stages, on the busiest of them.
+void append_messages(Record& record, const Samples& samples, double clock_error_s) {
+  if (!samples.pipeline.is_there()) return;
+  const StageSamples& busiest = samples.pipeline.ranks[samples.pipeline.busiest];
+  const std::int64_t differences = samples.message_differences;
+  append_told(record, {"boundary", &TimeResult::boundary, busiest.boundary_s, differences}, clock_error_s);
+  append_doubtful(record, {"input_wait", &TimeResult::input_wait, busiest.input_wait_s, differences},
+                  clock_error_s);
+  append_doubtful(record, {"end_wait", &TimeResult::end_wait, busiest.end_wait_s, 1}, clock_error_s);
+}
+
 void add_times(Record& record, const Samples& samples, double clock_error_s) {
   if (!record.time) record.time.emplace();
   append(record.time->step, samples.step_s);
@@ -126,6 +138,7 @@ void add_times(Record& record, const Samples& samples, double clock_error_s) {
   append_doubtful(record, {"wait", &TimeResult::wait, samples.wait_s, all}, clock_error_s);
   append_doubtful(record, {"wait_mean", &TimeResult::wait_mean, samples.wait_mean_s, all}, clock_error_s);
   append_doubtful(record, {"imbalance", &TimeResult::imbalance, samples.imbalance_s, all}, clock_error_s);
+  append_messages(record, samples, clock_error_s);
   append_doubtful(record, {"other", &TimeResult::other, samples.other_s, all}, clock_error_s);
   if (record.point.pass == Pass::forward_backward) {
     append(record.time->forward_compute, samples.compute_by_half_s[0]);
@@ -204,6 +217,7 @@ std::array<std::int64_t, kCategoryCount> not_run_bytes(const Case& point) {
 }
 
 void drop_times(Record& record) {
+  record.pipeline.reset();
   record.throttling.reset();
   record.device.reset();
   record.clock.reset();
@@ -315,6 +329,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
                          outcome.memory->total()};
     }
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
+    add_pipeline(record, outcome);
     if (outcome.reference) record.reference.push_back(*outcome.reference);
     if (outcome.device_before && outcome.device_after)
       record.device = {moment_of(*outcome.device_before), moment_of(*outcome.device_after)};

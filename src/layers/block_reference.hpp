@@ -63,5 +63,7 @@ extern template class BlockReference<double>;
 /// Of a `block`, whose ends are generated.
 std::unique_ptr<Reference> make_block_reference(const LayerContext& context, const ReferenceExtent& extent,
                                                 Heartbeat& heartbeat);
+/// Multiply-adds of the reference of all results.
+double block_reference_cost(const Shape& shape);
 
 }  // namespace tpbench

@@ -10,6 +10,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "report/axes.hpp"
+#include "report/best_split.hpp"
 #include "report/useful_degree.hpp"
 
 namespace tpbench {
@@ -37,6 +38,7 @@ std::string warning_codes(const Record& record) {
 
 bool is_a_layer(const Record& record) { return !is_fabric_probe(record); }
 bool is_any(const Record&) { return true; }
+bool has_stages(const Record& record) { return record.point.layout.pp > 1; }
 
 // The columns behind the axes, for a case that is ok: adding one is a row here.
 struct ResultColumn {
@@ -62,6 +64,7 @@ constexpr ResultColumn kResultColumns[] = {
     {"mem/rank", [](const Record& r) { return r.memory ? Value(r.memory->peak, Kind::bytes) : Value(); }},
     {"compute", [](const Record& r) { return median_value(r.time->compute); }, is_a_layer},
     {"comm", [](const Record& r) { return median_value(r.time->communication); }},
+    {"messages", [](const Record& r) { return median_value(r.time->boundary); }, has_stages},
     {"step",
      [](const Record& r) {
        const Summary& step = r.time->step.summary;
@@ -73,6 +76,8 @@ constexpr ResultColumn kResultColumns[] = {
        return Value(rate, Kind::ratio);
      },
      [](const Record& r) { return r.tokens_per_s().has_value(); }},
+    {"bubble", [](const Record& r) { return r.pipeline ? Value(r.pipeline->bubble, Kind::share) : Value(); },
+     has_stages},
     {"speed-up",
      [](const Record& r) { return divides_work(r) ? Value(r.scaling.speedup, Kind::hundredths) : Value(); },
      is_a_layer},
@@ -257,6 +262,12 @@ Section useful_section(std::span<const Record> records, double efficiency_floor)
   return section;
 }
 
+Section split_section(std::span<const Record* const> records) {
+  Section section = {.sentences = best_splits(records)};
+  if (!section.sentences.empty()) section.title = "Best split";
+  return section;
+}
+
 // What the columns of the table leave out.
 std::string common_sentence(std::span<const Record* const> records) {
   std::string text = shared_fields(cases_of(records));
@@ -279,6 +290,7 @@ std::vector<Section> result_sections(std::span<const Record> records, double eff
           {.sentences = case_notes(cases_of(sorted))},
           std::move(table),
           legend_section(sorted),
+          split_section(sorted),
           useful_section(records, efficiency_floor)};
 }
 

@@ -166,7 +166,7 @@ Rows<Record> result_rows() {
       derived("tokens_per_s", &Record::tokens_per_s,
               {.meaning = "tokens of a step, batch_size x sequence_length, over its median",
                .unit = "tokens/s",
-               .null = "the workload is no whole model, or the case is not ok",
+               .null = "the workload is no whole model and has one microbatch, or the case is not ok",
                .column = "*",
                .since = 2}),
       derived("padded_vocabulary", &Record::padded_vocabulary,
@@ -226,6 +226,10 @@ Rows<Record> result_rows() {
       timed_field("overlap", &Record::overlap,
                   {.meaning = "what `overlap_chunks` was worth: see \"Overlap\"",
                    .null = "the case does not overlap, has one rank, or is not ok"}),
+      timed_field("pipeline", &Record::pipeline,
+                  {.meaning = "what its stages did, and the bubble, measured and replayed (docs/pipeline.md)",
+                   .null = "pp_degree is 1, or the case is not ok",
+                   .since = 2}),
       timed_field("composed", &Record::composed,
                   {.meaning = "what was measured of a model of which only `scaled_from_layers` layers ran: "
                               "times, memory and FLOP of the record are composed from it (docs/models.md)",
@@ -279,7 +283,9 @@ void drop_newer(Json& object, const Json& type, int schema) {
 }  // namespace
 
 std::optional<double> Record::tokens_per_s() const {
-  if (!is_timed(*this) || !has_workload(*this, &UsedFields::whole_model)) return std::nullopt;
+  const bool is_told =
+      has_workload(*this, &UsedFields::whole_model) || point.layout.pp > 1 || point.microbatches > 1;
+  if (!is_timed(*this) || !is_told) return std::nullopt;
   return static_cast<double>(point.tokens()) / time->step.summary.median;
 }
 
