@@ -144,6 +144,7 @@ std::string render_plan(Format format, std::span<const Case> cases, const WhyNev
     case Format::table:
       if (plan.empty()) return to_text({{.sentences = {totals_text(plan)}}});
       return to_text({{.sentences = {shared_fields(cases)}},
+                      {.sentences = case_notes(cases)},
                       plan_table(plan, cases),
                       {.sentences = {totals_text(plan)}}});
     case Format::csv:

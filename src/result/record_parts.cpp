@@ -362,9 +362,6 @@ Rows<PipelineResult> pipeline_rows() {
             {.meaning = "(p - 1) / (v m + p - 1), what a closed formula says of equal stages and free "
                         "messages; for comparison only",
              .least = 0}),
-      field(
-          "tokens_per_s", &R::tokens_per_s,
-          {.meaning = "of the whole batch, over the median step", .unit = "1/s", .column = "*", .least = 0}),
       field("first_microbatch_s", &R::first_microbatch_s,
             {.meaning = "until the first microbatch had left the last stage",
              .unit = "s",
@@ -572,6 +569,13 @@ TPBENCH_ROWS(ScalingResult, scaling_rows())
 TPBENCH_ROWS(OverlapResult, overlap_rows())
 TPBENCH_ROWS(PipelineRankResult, pipeline_rank_rows())
 TPBENCH_ROWS(PipelineResult, pipeline_rows())
+TPBENCH_ROWS(ComposedResult,
+             (Rows<ComposedResult>{
+                 field("layers", &ComposedResult::layers, {.meaning = "that ran", .least = 1}),
+                 field("step_s", &ComposedResult::step_s,
+                       {.meaning = "their step, with embedding and head: the median", .unit = "s"}),
+                 field("peak", &ComposedResult::peak,
+                       {.meaning = "that they took", .unit = "bytes", .least = 0})}))
 TPBENCH_ROWS(ClockResult, clock_rows())
 TPBENCH_ROWS(VerificationResult, verification_rows())
 TPBENCH_ROWS(Warning, warning_rows())

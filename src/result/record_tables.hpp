@@ -92,6 +92,8 @@ std::span<const Field<PipelineRankResult>> fields_of<PipelineRankResult>();
 template <>
 std::span<const Field<PipelineResult>> fields_of<PipelineResult>();
 template <>
+std::span<const Field<ComposedResult>> fields_of<ComposedResult>();
+template <>
 std::span<const Field<ClockResult>> fields_of<ClockResult>();
 template <>
 std::span<const Field<VerificationResult>> fields_of<VerificationResult>();
