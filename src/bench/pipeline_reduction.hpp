@@ -45,7 +45,7 @@ struct StagePart {
     count
   };
 };
-constexpr std::size_t kEnds = 2;  // of the first microbatch and of the last, in the last stage's forward
+inline constexpr std::size_t kEnds = 2;  // of the first microbatch and of the last, in the last stage's forward
 
 /// Columns of what is reduced, sample after sample.
 struct PipelineColumns {
