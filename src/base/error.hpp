@@ -12,6 +12,7 @@ enum class ExitStatus : int {
   case_failed = 1,  ///< at least one case failed
   bad_usage = 2,    ///< the command line or the sweep file is wrong
   environment = 3,  ///< this machine or launch cannot do it
+  inconclusive = 4,  ///< a gate that could not judge (compare --fail-above)
   interrupted = 130
 };
 

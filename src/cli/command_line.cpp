@@ -80,10 +80,10 @@ CLI::Validator not_empty() {
 void add_compare_options(CLI::App& app, CommandLine& line) {
   app.add_option("folders", line.folders, "Result folders of one launch each; the first is the base")
       ->type_name("DIR DIR...");
-  app.add_option("--base", line.base, "Folders of several launches of the base, two or more; needs --with")
+  app.add_option("--base", line.base, "Folders of several launches of the base, two or more: a rolling baseline, or one side of --with")
       ->type_name("DIR DIR...");
   app.add_option("--with", line.with,
-                 "As many launches of what is compared with it (scripts/alternate.sh makes both)")
+                 "One new launch, or as many as the base has (scripts/alternate.sh makes both)")
       ->type_name("DIR DIR...");
   app.add_option_function<std::string>(
          "--format",
@@ -93,9 +93,18 @@ void add_compare_options(CLI::App& app, CommandLine& line) {
   app.add_option_function<std::string>(
          "--fail-above",
          [&line](const std::string& text) { line.fail_above = share_named(text, "--fail-above"); },
-         "Exit with 1 when a step is slower than the base by more than this, and more than the noise: 5% or "
-         "0.05")
+         "A gate: end with PASS, FAIL (exit 1: a step is slower than the base by more than this and more than the "
+         "noise, or a case failed) or INCONCLUSIVE (exit 4): 5% or 0.05")
       ->type_name("SHARE");
+  app.add_option_function<std::string>(
+         "--inconclusive",
+         [&line](const std::string& name) {
+           if (name != "pass" && name != "fail")
+             throw CLI::ValidationError("--inconclusive", name + ": must be pass or fail");
+           line.inconclusive = named<GateOutcome>(name, "--inconclusive");
+         },
+         "What a gate counts as that cannot judge every case: pass or fail [exit status 4]")
+      ->type_name("OUTCOME");
   app.add_option_function<std::string>(
          "--fail-wider",
          [&line](const std::string& text) { line.fail_wider = share_named(text, "--fail-wider"); },
@@ -107,9 +116,19 @@ void add_export_options(CLI::App& app, CommandLine& line) {
   app.add_option("folder", line.folders, "Result folder")->required()->expected(1)->type_name("DIR");
   app.add_option_function<std::string>(
          "--to", [&line](const std::string& name) { line.export_format = named<ExportFormat>(name, "--to"); },
-         "table (what the run printed), csv, jsonl, or nccl-tests (the collectives as its -J writes them)")
+         "table (what the run printed), markdown (the same), csv, json (verdicts and cases), jsonl (whole records), "
+         "or nccl-tests (the collectives as its -J writes them)")
       ->required()
       ->type_name("FORM");
+  app.add_option("-o,--output", line.output, "File to write, whole or not at all [stdout]")
+      ->type_name("FILE")
+      ->check(not_empty());
+}
+
+void add_report_options(CLI::App& app, CommandLine& line) {
+  app.add_option("folders", line.folders, "Result folders; with several, the first is the base")
+      ->required()
+      ->type_name("DIR...");
   app.add_option("-o,--output", line.output, "File to write, whole or not at all [stdout]")
       ->type_name("FILE")
       ->check(not_empty());
@@ -197,7 +216,7 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
       ->allow_extra_args(false);
   app.add_option_function<std::string>(
          "--format", [&line](const std::string& name) { line.format = named<Format>(name, "--format"); },
-         "What stdout gets: table, csv, jsonl or none [table]")
+         "What stdout gets: table, csv, json, jsonl, markdown or none [table]")
       ->type_name("FORMAT");
   app.add_option("--backend", shorthands.backend, "The same as --set backend=NAME, and not beside it")
       ->type_name("NAME")
@@ -234,6 +253,7 @@ void spell_out(CommandLine& line, const Shorthands& shorthands) {
 
 void check_sides_of_compare(const CommandLine& line) {
   const bool by_sides = !line.base.empty() || !line.with.empty();
+  if (line.inconclusive && !line.fail_above) throw CLI::RequiredError("--fail-above SHARE beside --inconclusive");
   if (!by_sides && line.folders.size() < 2) throw CLI::RequiredError("compare: two result folders or more");
   if (!by_sides) return;
   if (!line.folders.empty())
@@ -376,6 +396,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_compare_options(*compare, line);
   CLI::App* export_results = app.add_subcommand("export", "Write a result folder in another form");
   add_export_options(*export_results, line);
+  CLI::App* report = app.add_subcommand("report", "Write one page of charts, tables and verdicts (HTML)");
+  add_report_options(*report, line);
 
   try {
     app.parse(argc, argv);
@@ -386,6 +408,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (probe->parsed()) line.command = Command::probe;
     if (compare->parsed()) line.command = Command::compare;
     if (export_results->parsed()) line.command = Command::export_results;
+    if (report->parsed()) line.command = Command::report;
     for (const CLI::App* command : app.get_subcommands()) check_sides(app, *command);
     spell_out(line, shorthands);
     check_together(line);

@@ -11,10 +11,10 @@
 
 namespace tpbench {
 
-enum class Command { run, validate, models, info, selfcheck, probe, compare, export_results };
+enum class Command { run, validate, models, info, selfcheck, probe, compare, export_results, report };
 
 /// What `tpbench export --to` writes.
-enum class ExportFormat { nccl_tests, csv, jsonl, table };
+enum class ExportFormat { nccl_tests, csv, json, jsonl, table, markdown };
 
 /// What was typed.
 struct CommandLine {
@@ -38,11 +38,12 @@ struct CommandLine {
   double watchdog_s = 60;
   std::int64_t max_bytes = std::int64_t{16} << 20;  ///< probe: the largest message
   bool quick = false;                               ///< probe
-  std::vector<std::string> folders;                 ///< compare: the base first; export: one
+  std::vector<std::string> folders;                 ///< compare: the base first; report; export: one
   CompareFormat compare_format = CompareFormat::table;
   std::vector<std::string> base, with;  ///< compare: launches of both sides, in place of folders
   std::optional<double> fail_above;     ///< compare: 0.05 for 5 %
   std::optional<double> fail_wider;     ///< compare: the same
+  std::optional<GateOutcome> inconclusive;  ///< compare: what an inconclusive gate counts as; empty: exit status 4
   ExportFormat export_format = ExportFormat::csv;
 };
 
@@ -59,5 +60,6 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
 }  // namespace tpbench
 
 TPBENCH_ENUM_NAMES(tpbench::ExportFormat, {tpbench::ExportFormat::nccl_tests, "nccl-tests"},
-                   {tpbench::ExportFormat::csv, "csv"}, {tpbench::ExportFormat::jsonl, "jsonl"},
-                   {tpbench::ExportFormat::table, "table"});
+                   {tpbench::ExportFormat::csv, "csv"}, {tpbench::ExportFormat::json, "json"},
+                   {tpbench::ExportFormat::jsonl, "jsonl"}, {tpbench::ExportFormat::table, "table"},
+                   {tpbench::ExportFormat::markdown, "markdown"});

@@ -16,6 +16,7 @@
 #include "report/csv.hpp"
 #include "report/jsonl.hpp"
 #include "report/nccl_tests.hpp"
+#include "report/page.hpp"
 #include "report/render.hpp"
 #include "result/atomic_file.hpp"
 #include "result/result_set.hpp"
@@ -63,7 +64,8 @@ void list_first(const Items& items, const Say& say) {
   if (items.size() > kMostNamed) log::error(fmt::format("  and {} more", items.size() - kMostNamed));
 }
 
-bool passes_gate(const Comparison& comparison, double limit) {
+// What the line of the gate sums up, by name.
+void explain_gate(const Comparison& comparison, double limit) {
   warn_of_lost_cases(comparison);
   warn_of_blindness(comparison, limit);
   const std::string base = comparison.base.path(), other = comparison.other.path();
@@ -85,10 +87,24 @@ bool passes_gate(const Comparison& comparison, double limit) {
                          format_seconds(step.other_s), *step.ratio);
     });
   }
-  const bool nothing = comparison.cases.empty();
-  if (nothing)
+  if (comparison.cases.empty())
     log::error(fmt::format("{}: no case is ok both in {} and here: nothing was judged", other, base));
-  return broken.empty() && slower.empty() && !nothing;
+}
+
+// A table ends with the line; who reads anything else on stdout finds it on stderr.
+ExitStatus leave_gate(const Gate& gate, CompareFormat format) {
+  if (format != CompareFormat::table && format != CompareFormat::markdown)
+    (gate.outcome == GateOutcome::pass ? log::info : log::error)(gate.line());
+  const bool is_open = gate.outcome == GateOutcome::inconclusive;
+  switch (is_open ? gate.counted_as.value_or(gate.outcome) : gate.outcome) {
+    case GateOutcome::pass:
+      return ExitStatus::ok;
+    case GateOutcome::fail:
+      return ExitStatus::case_failed;
+    case GateOutcome::inconclusive:
+      return ExitStatus::inconclusive;
+  }
+  return ExitStatus::inconclusive;
 }
 
 bool is_narrow(const Comparison& comparison, double limit) {
@@ -127,10 +143,22 @@ std::string exported_text(ExportFormat format, const ResultSet& set) {
       return render_csv(set.records);
     case ExportFormat::jsonl:
       return render_jsonl(set.records);
+    case ExportFormat::json:
+      return render(Format::json, set.records, set.efficiency_floor);
+    case ExportFormat::markdown:
+      return render(Format::markdown, set.records, set.efficiency_floor);
     case ExportFormat::table:
       return render(Format::table, set.records, set.efficiency_floor);
   }
   throw std::logic_error("export: unknown format");
+}
+
+// Into the file that was named, or on stdout.
+void write_output(const CommandLine& line, const std::string& text) {
+  if (line.output.empty()) return print_results(text, "");
+  if (std::filesystem::is_directory(line.output))
+    throw UsageError({Fault{"--output " + line.output, "", "", "is a folder; name a file"}});
+  write_file_atomically(line.output, text);
 }
 
 }  // namespace
@@ -157,25 +185,32 @@ ExitStatus compare_command(const CommandLine& line, const Launch& launch) {
     const std::vector<const ResultSet*> base = read(line.base), with = read(line.with);
     comparisons.push_back(compare(base, with));
   }
-  print_results(render_comparisons(line.compare_format, comparisons), "");
-  bool passed = true;
-  for (const Comparison& comparison : comparisons) {
-    if (line.fail_above) passed = passes_gate(comparison, *line.fail_above) && passed;
-    if (line.fail_wider) passed = is_narrow(comparison, *line.fail_wider) && passed;
+  std::optional<Gate> gate;
+  if (line.fail_above) {
+    gate = judge_gate(comparisons, *line.fail_above);
+    gate->counted_as = line.inconclusive;
   }
-  return passed ? ExitStatus::ok : ExitStatus::case_failed;
+  print_results(render_comparisons(line.compare_format, comparisons, gate ? &*gate : nullptr), "");
+  bool is_narrow_enough = true;
+  for (const Comparison& comparison : comparisons) {
+    if (gate) explain_gate(comparison, *line.fail_above);
+    if (line.fail_wider) is_narrow_enough = is_narrow(comparison, *line.fail_wider) && is_narrow_enough;
+  }
+  if (!is_narrow_enough) return ExitStatus::case_failed;
+  return gate ? leave_gate(*gate, line.compare_format) : ExitStatus::ok;
 }
 
 ExitStatus export_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
-  const std::string text = exported_text(line.export_format, read_result_set(line.folders.front()));
-  if (line.output.empty()) {
-    print_results(text, "");
-  } else if (std::filesystem::is_directory(line.output)) {
-    throw UsageError({Fault{"--output " + line.output, "", "", "is a folder; name a file"}});
-  } else {
-    write_file_atomically(line.output, text);
-  }
+  write_output(line, exported_text(line.export_format, read_result_set(line.folders.front())));
+  return ExitStatus::ok;
+}
+
+ExitStatus report_command(const CommandLine& line, const Launch& launch) {
+  if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
+  std::vector<ResultSet> sets;
+  for (const std::string& folder : line.folders) sets.push_back(read_result_set(folder));
+  write_output(line, to_html(make_page(sets)));
   return ExitStatus::ok;
 }
 

@@ -40,6 +40,8 @@ ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& p
       return compare_command(line, launch);
     case Command::export_results:
       return export_command(line, launch);
+    case Command::report:
+      return report_command(line, launch);
   }
   return ExitStatus::bad_usage;
 }

@@ -138,22 +138,21 @@ std::string csv_line(std::span<const Json> cells) {
   return line + '\n';
 }
 
-std::string render_csv(std::span<const Record> records) {
+Section summary_table(std::span<const Record> records) {
   static const std::vector<ColumnGroup> kGroups = column_groups();
-  std::vector<Json> cells;
+  Section table;
   for (const ColumnGroup& group : kGroups) {
-    for (const Column& column : group.columns) cells.emplace_back(column.name);
+    for (const Column& column : group.columns) table.columns.push_back({.key = column.name});
   }
-  std::string text = csv_line(cells);
   for (const Record* record : in_order(records)) {
-    cells.clear();
+    Section::Row row;
     for (const ColumnGroup& group : kGroups) {
       const Json value = group.row->get(*record);
-      for (const Column& column : group.columns) cells.push_back(cell_of(column, value));
+      for (const Column& column : group.columns) row.cells.emplace_back(cell_of(column, value));
     }
-    text += csv_line(cells);
+    table.rows.push_back(std::move(row));
   }
-  return text;
+  return table;
 }
 
 }  // namespace tpbench

@@ -111,6 +111,10 @@ std::string render_plan(Format format, std::span<const Case> cases, const WhyNev
       return to_text({{.sentences = {shared_fields(cases)}},
                       plan_table(plan, cases),
                       {.sentences = {totals_text(plan)}}});
+    case Format::markdown:
+      return to_markdown({{.sentences = {totals_text(plan)}}, plan_table(plan, cases)});
+    case Format::json:
+      return to_json(plan_table(plan, cases)).dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
     case Format::csv:
       return to_csv(plan_table(plan, cases));
     case Format::jsonl:

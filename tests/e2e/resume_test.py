@@ -142,7 +142,7 @@ class Resume(E2eTest):
         self.assert_summary(self.folder / "out")
         for record in records.values():
             self.assertIsNotNone(record["scaling"]["speedup"])
-        self.assertIn("Useful degree", job.stdout)
+        self.assertIn("Verdict", job.stdout)
 
     def test_another_sweep_is_refused(self):
         before = self.run_first_half()

@@ -34,8 +34,8 @@ class WholeSweep(E2eTest):
             if case["tp_degree"] == 2 and case["workload"] != "gemm":
                 self.assertEqual(record["communication"]["collectives"][0]["calls_per_step"],
                                  2 if case["num_layers"] else 1)
-        self.assertIn("Useful degree", job.stdout)
-        self.assertNotIn("Useful degree", job.stderr)
+        self.assertIn("Verdict", job.stdout)
+        self.assertNotIn("Verdict", job.stderr)
 
     def test_degrees_beyond_the_cores(self):
         sweep = self.sweep(workload=["column_linear", "row_linear", "mlp"], tp_degree=[1, 2, 3, 4], verify="sampled",
@@ -83,7 +83,7 @@ class Output(E2eTest):
         for format in ("table", "csv", "jsonl", "none"):
             jobs[format] = self.run_tpbench("--config", sweep, "--output", format, "--format", format, ranks=2)
             self.assert_valid(self.folder / format, cases=6)
-        for line in ("Warnings", "Useful degree", "skipped: "):
+        for line in ("Warnings", "Verdict", "skipped: "):
             self.assertIn(line, jobs["table"].stdout)
         self.assertEqual(jobs["csv"].stdout, (self.folder / "csv" / "summary.csv").read_text())
         self.assertEqual(len(list(csv.DictReader(io.StringIO(jobs["csv"].stdout)))), 6)
