@@ -39,7 +39,7 @@ root='' rounds=10 until_share='' limit_s='' format=table tpbench='' dry_run=0 co
 while (($# > 0)); do
   case "$1" in
     --root | --rounds | --until | --time | --format | --tpbench)
-      (($# >= 2)) || fail 2 "$1: needs a value behind it"
+      (($# >= 2)) || fail 2 "$1: needs a value"
       case "$1" in
         --root) root="${2%/}" ;;
         --rounds) rounds="$2" ;;
@@ -52,7 +52,7 @@ while (($# > 0)); do
       ;;
     --dry-run) dry_run=1; shift ;;
     -h | --help) usage; exit 0 ;;
-    -*) fail 2 "$1: is no option of alternate.sh; see --help" ;;
+    -*) fail 2 "$1: is not an option of alternate.sh; see --help" ;;
     *) commands+=("$1"); shift ;;
   esac
 done

@@ -37,7 +37,7 @@ void check_word(const std::string& word, const FieldText& text) {
   if (text.words.empty()) return;
   const std::vector<std::string> known = split(text.words, ' ');
   if (std::find(known.begin(), known.end(), word) == known.end())
-    throw FieldFault(fmt::format("is {}, which is none of its values", Json(word).dump()));
+    throw FieldFault(fmt::format("is {}, which is not one of its values", Json(word).dump()));
 }
 
 Json number_type(const char* type, const FieldText& text) {

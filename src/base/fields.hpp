@@ -149,7 +149,7 @@ void read_value(const Json& json, T& value, const FieldText& text) {
   } else if constexpr (std::is_enum_v<T>) {
     if (!json.is_string()) fields::refuse("a string", json);
     const auto known = enum_from_name<T>(json.get_ref<const std::string&>());
-    if (!known) throw FieldFault("is " + json.dump() + ", which is none of its values");
+    if (!known) throw FieldFault("is " + json.dump() + ", which is not one of its values");
     value = *known;
   } else if constexpr (std::is_same_v<T, bool>) {
     if (!json.is_boolean()) fields::refuse("true or false", json);

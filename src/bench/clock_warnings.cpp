@@ -14,9 +14,8 @@ std::optional<std::string> below_clock_error(const WarningInputs& in) {
   const ClockResult& clock = *in.record.clock;
   if (!clock.aligned) {
     return fmt::format(
-        "the clocks of {} hosts could not be aligned (error {}, half a round trip {}): a barrier started the "
-        "steps, and "
-        "nothing is said of what happens between hosts; see that no other program takes the cores",
+        "the clocks of {} hosts could not be aligned (error {}, half a round trip {}): steps start after a "
+        "barrier, and times between hosts are null; make sure that no other program uses the cores",
         clock.clocks, format_seconds(clock.error_s), format_seconds(clock.worst_case_s));
   }
   std::vector<std::string> null = clock.untold;
@@ -32,9 +31,7 @@ std::optional<std::string> below_clock_error(const WarningInputs& in) {
     words += fmt::format("{}{} {} doubtful", words.empty() ? "" : ", and ", join_words(clock.doubtful),
                          clock.doubtful.size() == 1 ? "is" : "are");
   return fmt::format(
-      "{}: less than three times what may be wrong, as the clocks of the hosts are known to each other to {} "
-      "and a step "
-      "has {}; use larger messages",
+      "{}: under three times the error: the hosts' clocks agree to {}, and a step sums {}; use larger messages",
       words, format_seconds(clock.error_s),
       counted(static_cast<std::size_t>(clock.differences_per_step), "difference"));
 }
@@ -42,9 +39,8 @@ std::optional<std::string> below_clock_error(const WarningInputs& in) {
 std::optional<std::string> device_clock_error(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.outcome.samples.own_durations == 0) return std::nullopt;
   return fmt::format(
-      "collectives are shorter than three times what the GPUs' clocks are known to each other ({}): the time "
-      "of the last "
-      "GPU to start stands for them",
+      "collectives are shorter than three times the error between the GPUs' clocks ({}): the time of the "
+      "last GPU to start is used",
       format_seconds(in.record.clock->device_error_s.value_or(0)));
 }
 
@@ -56,8 +52,8 @@ std::optional<std::string> late_starts(const WarningInputs& in) {
   const double share = static_cast<double>(clock.late_starts) / static_cast<double>(clock.starts);
   if (share <= kMany) return std::nullopt;
   return fmt::format(
-      "{} of the steps had to be run again, as a rank heard too late when to begin: other programs, or "
-      "ranks that share cores",
+      "{} of the steps were repeated, as a rank missed the agreed start: other programs, or ranks that share "
+      "cores",
       format_percent(share));
 }
 

@@ -229,11 +229,11 @@ void Guard::check_lost() {
     const auto kind = enum_from_name<GiveUp>(lost_->text.substr(0, blank));
     end_job(kind.value_or(GiveUp::lost), lost_->text.substr(blank + 1));
   }
-  const std::string reason =
-      lost_->kind == PeerNews::Kind::unreachable
-          ? fmt::format("{} answers no more: {} is lost{}", lost_->host, lost_->who, describe_waiting(signs))
-          : fmt::format("a rank has died: {} has ended without a word{}", lost_->who,
-                        describe_waiting(signs));
+  const std::string reason = lost_->kind == PeerNews::Kind::unreachable
+                                 ? fmt::format("{} no longer answers: {} is lost{}", lost_->host, lost_->who,
+                                               describe_waiting(signs))
+                                 : fmt::format("a rank has died: {} has ended without a word{}", lost_->who,
+                                               describe_waiting(signs));
   log::error(fmt::format("{} is given up: {}", what_, reason));
   end_job(GiveUp::lost, reason);
 }

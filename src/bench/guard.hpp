@@ -31,7 +31,7 @@ struct GuardOptions {
   std::int64_t world_rank = 0;
   std::string host;
   ExitStatus interrupted = ExitStatus::interrupted;  ///< what a signal ends with
-  std::function<std::string()> where_results_stay;   ///< "finished records stay in DIR; continue with ..."
+  std::function<std::string()> where_results_stay;  ///< "finished records are kept in DIR; continue with ..."
   /// Called on this rank's guard thread when a case is given up, before the job ends: world rank 0 leaves a
   /// record, and another rank where that is the one that is gone.
   std::function<void(GiveUp why, const std::string& reason)> on_give_up;

@@ -24,10 +24,9 @@ std::optional<std::string> why_ranks_idle(std::span<const Case> cases, std::span
   if (working.empty() || working.size() == host_of.size()) return std::nullopt;
   const std::size_t idle = host_of.size() - working.size();
   return fmt::format(
-      "{} of {} ranks work{} in no case: the largest tp_degree that runs is {}; start fewer ranks, or use "
-      "all "
-      "with a larger --set tp_degree=... or --set groups=all",
-      idle, host_of.size(), idle == 1 ? "s" : "", largest_degree);
+      "{} of {} ranks {} idle in every case: the largest tp_degree that runs is {}; start fewer ranks, or use "
+      "all with a larger --set tp_degree=... or --set groups=all",
+      idle, host_of.size(), idle == 1 ? "is" : "are", largest_degree);
 }
 
 }  // namespace tpbench

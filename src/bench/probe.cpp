@@ -167,9 +167,8 @@ class PathProbe {
     const bool none =
         std::all_of(sizes_.begin(), sizes_.end(), [](const auto& size) { return size.call_s.empty(); });
     if (!none) return std::nullopt;
-    return fmt::format(
-        "the clocks of its hosts are known to each other to {} only: no transfer is three times that",
-        format_seconds(clock_.error_s));
+    return fmt::format("its hosts' clocks agree only to {}: no transfer takes three times that",
+                       format_seconds(clock_.error_s));
   }
 
   const ProbeSettings& settings_;

@@ -68,8 +68,7 @@ std::string describe_stall(std::span<const RankSign> signs, const std::string& h
     const bool works = !is_gone(sign) && !is_stopped(sign) && !waits(sign.activity);
     if (works && blamed.empty()) blame(sign, "does not leave");
   }
-  if (blamed.empty())
-    blamed.push_back("all ranks of " + host + " wait, so that the cause is on another host");
+  if (blamed.empty()) blamed.push_back("all ranks of " + host + " wait: the cause is on another host");
   return join_words(blamed) + describe_waiting(signs);
 }
 

@@ -32,7 +32,7 @@ struct SweepRun {
   double watchdog_s = 60;
   DevicesByBackend devices;
   ReferenceWork* reference = nullptr;  ///< runs beside every case of the host; none without
-  std::string how_to_resume;           ///< "finished records stay in DIR; continue with ..."
+  std::string how_to_resume;           ///< "finished records are kept in DIR; continue with ..."
   /// Text of summary.csv (rank 0 only).
   std::function<std::string(const std::vector<Record>&)> summarise;
 };

@@ -216,9 +216,8 @@ Message not_converged(const WarningInputs& in) {
                        step.samples == 1 ? "is" : "are", remedy);
   if (!step.ci95)
     return fmt::format(
-        "neighbouring samples are alike: {} are worth {} independent, too few for an interval: {}, or use a "
-        "quieter "
-        "machine",
+        "samples are correlated: {} are worth {} independent ones, too few for an interval: {}, or use a "
+        "quieter machine",
         step.samples, step.effective_samples.value_or(0), remedy);
   const double half_width = ((*step.ci95)[1] - (*step.ci95)[0]) / 2 / step.median;
   if (half_width <= measure.target_ci)
@@ -323,7 +322,7 @@ Message throttled(const WarningInputs& in) {
                       [](const auto& reason) { return kExpected.contains(reason); });
   if (reasons.empty()) return std::nullopt;
   return fmt::format(
-      "a GPU held its clock back ({}; {} MHz after the samples, {} MHz before): compare with care",
+      "a GPU lowered its clock ({}; {} MHz after the samples, {} MHz before): compare with care",
       fmt::join(reasons, ", "), after.sm_clock_mhz, in.record.device->before.sm_clock_mhz);
 }
 

@@ -68,7 +68,7 @@ double share_named(const std::string& text, const char* option) {
   const double value = number_from<double>(number).value_or(std::nan(""));
   if (!std::isfinite(value)) refuse("must be a share such as 5% or 0.05");
   if (value < 0 || std::signbit(value)) refuse("must not be negative");
-  if (!is_percent && value > 1) refuse("is more than the whole; write a percent sign for percent");
+  if (!is_percent && value > 1) refuse("is above 100 %; write a percent sign for percent");
   return is_percent ? value / 100 : value;
 }
 
@@ -88,7 +88,7 @@ void add_compare_options(CLI::App& app, CommandLine& line) {
   app.add_option_function<std::string>(
          "--format",
          [&line](const std::string& name) { line.compare_format = named<CompareFormat>(name, "--format"); },
-         "What stdout gets: table, csv, json, markdown or none [table]")
+         "What goes to stdout: table, csv, json, markdown or none [table]")
       ->type_name("FORMAT");
   app.add_option_function<std::string>(
          "--fail-above",
@@ -120,18 +120,14 @@ void add_export_options(CLI::App& app, CommandLine& line) {
          "or nccl-tests (the collectives as its -J writes them)")
       ->required()
       ->type_name("FORM");
-  app.add_option("-o,--output", line.output, "File to write, whole or not at all [stdout]")
-      ->type_name("FILE")
-      ->check(not_empty());
+  app.add_option("-o,--output", line.output, "Output file [stdout]")->type_name("FILE")->check(not_empty());
 }
 
 void add_report_options(CLI::App& app, CommandLine& line) {
   app.add_option("folders", line.folders, "Result folders; with several, the first is the base")
       ->required()
       ->type_name("DIR...");
-  app.add_option("-o,--output", line.output, "File to write, whole or not at all [stdout]")
-      ->type_name("FILE")
-      ->check(not_empty());
+  app.add_option("-o,--output", line.output, "Output file [stdout]")->type_name("FILE")->check(not_empty());
 }
 
 double seconds_named(const std::string& text) {
@@ -167,7 +163,7 @@ void add_watchdog_option(CLI::App& app, CommandLine& line, const char* what) {
 
 void add_kernel_option(CLI::App& app, CommandLine& line) {
   app.add_flag("--keep-blas-kernels", line.keep_blas_kernels,
-               "Multiply with the kernels that OpenBLAS chose, however slow they are for this CPU");
+               "Keep the kernels that OpenBLAS chose, however slow they are on this CPU");
 }
 
 void add_probe_options(CLI::App& app, CommandLine& line) {
@@ -176,13 +172,14 @@ void add_probe_options(CLI::App& app, CommandLine& line) {
          "Largest message, from 64 bytes to 1GiB: 1048576, 64KiB or 16MiB [16MiB]")
       ->type_name("SIZE");
   app.add_flag("--quick", line.quick, "Fewer sizes and samples: a first look");
-  app.add_flag("--json", line.json, "Put the whole document on stdout instead of the table (docs/probe.md)");
-  app.add_option("-o,--output", line.output, "Also write the document to this file, whole or not at all")
+  app.add_flag("--json", line.json,
+               "Write the whole document to stdout instead of the table (docs/probe.md)");
+  app.add_option("-o,--output", line.output, "Also write the document to this file")
       ->type_name("FILE")
       ->check(not_empty());
   app.add_option("--label", line.label, "Name of the fabric under test")->type_name("NAME");
   add_kernel_option(app, line);
-  add_watchdog_option(app, line, "End the job when nothing has moved for this long [60]");
+  add_watchdog_option(app, line, "End the job when nothing has moved for this many seconds [60]");
   app.add_flag("-q,--quiet", line.quiet, "No progress, only warnings and errors");
 }
 
@@ -195,43 +192,42 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
       ->type_name("DIR")
       ->check(not_empty());
   app.add_option("--resume", line.resume,
-                 "Go on in a folder of the same sweep: skip what is finished, run failed cases again")
+                 "Continue in a folder of the same sweep: skip finished cases, run failed ones again")
       ->type_name("DIR")
       ->check(not_empty());
   app.add_option("--continue", line.continued,
-                 "--resume DIR where a run has begun there, else --output DIR: one line for a job that is "
-                 "started again")
+                 "--resume DIR if a run has begun there, else --output DIR: for jobs that are restarted")
       ->type_name("DIR")
       ->check(not_empty());
   app.add_option("--label", line.label, "Name of the fabric under test, written into every record")
       ->type_name("NAME");
-  app.add_option(
-         "--filter", line.filters,
-         "Run only cases where KEY has one of the values; may be repeated. --resume keeps to the earlier "
-         "run's unless some are given; --filter all drops them")
+  app.add_option("--filter", line.filters,
+                 "Run only cases where KEY has one of the values; may be repeated. --resume keeps the "
+                 "earlier run's filters unless others are given; --filter all drops them")
       ->type_name("KEY=VALUE[,VALUE]")
       ->allow_extra_args(false);
-  app.add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
+  app.add_option("--set", line.overrides, "Override a key of the sweep file; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_option_function<std::string>(
          "--format", [&line](const std::string& name) { line.format = named<Format>(name, "--format"); },
-         "What stdout gets: table, csv, json, jsonl, markdown or none [table]")
+         "What goes to stdout: table, csv, json, jsonl, markdown or none [table]")
       ->type_name("FORMAT");
-  app.add_option("--backend", shorthands.backend, "The same as --set backend=NAME, and not beside it")
+  app.add_option("--backend", shorthands.backend, "Same as --set backend=NAME; cannot be combined with it")
       ->type_name("NAME")
       ->check(not_empty());
-  app.add_option("--seed", shorthands.seed, "The same as --set seed=N, and not beside it")
+  app.add_option("--seed", shorthands.seed, "Same as --set seed=N; cannot be combined with it")
       ->type_name("N")
       ->check(not_empty());
-  app.add_flag("--no-verify", shorthands.no_verify, "The same as --set verify=off, and not beside another");
+  app.add_flag("--no-verify", shorthands.no_verify,
+               "Same as --set verify=off; cannot be combined with --set verify");
   add_kernel_option(app, line);
   app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
   add_watchdog_option(
       app, line,
-      "End the job when nothing has moved for this long, beside what the case's size explains [60]");
+      "End the job when nothing has moved for this many seconds, beyond what the case's size explains [60]");
   app.add_flag("-q,--quiet", line.quiet, "No progress, only warnings and errors");
-  app.add_flag("-v,--verbose", line.verbose, "More about what is going on");
+  app.add_flag("-v,--verbose", line.verbose, "More detail");
 }
 
 // One key by two options: whichever won, the other would be dropped without a word.
@@ -258,7 +254,8 @@ void check_sides_of_compare(const CommandLine& line) {
   if (!by_sides) return;
   if (!line.folders.empty())
     throw CLI::ValidationError(
-        "compare", line.folders.front() + ": stands beside --base and --with, which name all folders");
+        "compare",
+        line.folders.front() + ": cannot be combined with --base and --with, which name all folders");
   if (line.base.empty() || line.with.empty())
     throw CLI::RequiredError("compare: --base DIR... and --with DIR... together");
 }
@@ -273,7 +270,7 @@ void check_together(const CommandLine& line) {
     if (!line.continued.empty()) {
       if (!line.output.empty()) throw CLI::ExcludesError("--output", "--continue");
       if (!line.resume.empty()) throw CLI::ExcludesError("--resume", "--continue");
-      if (line.config.empty()) throw CLI::RequiredError("--config FILE beside --continue");
+      if (line.config.empty()) throw CLI::RequiredError("--config FILE with --continue");
     }
     if (line.quiet && line.verbose) throw CLI::ExcludesError("--quiet", "--verbose");
   }
@@ -292,14 +289,15 @@ void check_sides(const CLI::App& app, const CLI::App& command) {
     if (option->count() == 0) continue;
     const std::string name = option->get_name();
     if (command.get_name() != "run") {
-      throw CLI::ValidationError(name,
-                                 fmt::format("stands before {0}, which would not see it; what {0} takes "
-                                             "stands behind it: tpbench {0} --help",
-                                             command.get_name()));
+      throw CLI::ValidationError(
+          name,
+          fmt::format(
+              "comes before {0}, which would ignore it; options of {0} come after it: tpbench {0} --help",
+              command.get_name()));
     }
     const CLI::Option* twin = command.get_option_no_throw(name);
     if (twin != nullptr && twin->count() > 0)
-      throw CLI::ValidationError(name, "stands before run and behind it; give it on one side");
+      throw CLI::ValidationError(name, "is given before run and after it; give it once");
   }
 }
 
@@ -324,12 +322,12 @@ std::string unknown_word(const CLI::App& app, const std::string& word) {
   const CLI::App& taker = commands.empty() ? app : *commands.front();
   if (word.starts_with('-')) {
     const std::string name = word.substr(0, word.find('='));
-    return fmt::format("{}: is no option of {}{}", word, taker.get_name(),
+    return fmt::format("{}: is not an option of {}{}", word, taker.get_name(),
                        did_you_mean(name, option_names(taker)));
   }
-  if (!commands.empty()) return fmt::format("{}: \"{}\" is one word too many", taker.get_name(), word);
+  if (!commands.empty()) return fmt::format("{}: unexpected argument \"{}\"", taker.get_name(), word);
   const std::vector<std::string> names = command_names(app);
-  return fmt::format("\"{}\" is no command{}; there are {}", word, did_you_mean(word, names),
+  return fmt::format("\"{}\" is not a command{}; commands are {}", word, did_you_mean(word, names),
                      join_words(names));
 }
 
@@ -343,9 +341,8 @@ std::string version_text() {
 // words.
 std::string wrong_count(const std::string& parsers_words) {
   const std::string option = parsers_words.substr(0, parsers_words.find(':'));
-  if (parsers_words.find("At Most") != std::string::npos)
-    return option + ": stands more than once; give it once";
-  if (parsers_words.find("missing") != std::string::npos) return option + ": needs a value behind it";
+  if (parsers_words.find("At Most") != std::string::npos) return option + ": is given more than once";
+  if (parsers_words.find("missing") != std::string::npos) return option + ": needs a value";
   return parsers_words;
 }
 
@@ -370,8 +367,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_run_options(*run, line, shorthands);
   CLI::App* validate = app.add_subcommand("validate", "Check a sweep file and run nothing");
   validate->add_option("sweep", line.config, "Sweep file; -: standard input")->required()->type_name("FILE");
-  validate
-      ->add_option("--set", line.overrides, "Put VALUE in place of what the sweep file says; may be repeated")
+  validate->add_option("--set", line.overrides, "Override a key of the sweep file; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   CLI::App* models = app.add_subcommand(
@@ -385,16 +381,17 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_kernel_option(*info, line);
   CLI::App* selfcheck = app.add_subcommand("selfcheck", "Measure what tpbench itself costs (under mpirun)");
   selfcheck->add_flag("--json", line.json, "As JSON");
-  selfcheck->add_option("--backend", line.backend, "Whose empty step and clock [the host's]")
+  selfcheck
+      ->add_option("--backend", line.backend, "Backend whose empty step and clock are measured [the host's]")
       ->type_name("NAME");
   add_kernel_option(*selfcheck, line);
   CLI::App* probe = app.add_subcommand(
       "probe", "Measure what a message costs by its size, inside hosts and between them (under mpirun)");
   add_probe_options(*probe, line);
   CLI::App* compare =
-      app.add_subcommand("compare", "Hold result folders against the first: what differs, what is noise");
+      app.add_subcommand("compare", "Compare result folders with a baseline: what differs, what is noise");
   add_compare_options(*compare, line);
-  CLI::App* export_results = app.add_subcommand("export", "Write a result folder in another form");
+  CLI::App* export_results = app.add_subcommand("export", "Export a result folder in another format");
   add_export_options(*export_results, line);
   CLI::App* report = app.add_subcommand("report", "Write one page of charts, tables and verdicts (HTML)");
   add_report_options(*report, line);

@@ -288,7 +288,7 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
     run.folder_path = std::filesystem::absolute(output->folder.path());
     run.label = output->label;
     run.how_to_resume =
-        fmt::format("finished records stay in {}; go on with --resume {}", path, shell_quoted(path));
+        fmt::format("finished records are kept in {}; continue with --resume {}", path, shell_quoted(path));
   });
   run.how_to_resume = world.broadcast(run.how_to_resume);  // whoever lives may have to say it
   run.folder_path = world.broadcast(run.folder_path);

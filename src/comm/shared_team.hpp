@@ -17,7 +17,7 @@ namespace tpbench {
 /// others' data. What a collective does in between is written in the communicators that use it.
 ///
 /// Every call is made by all ranks, in the same order. A rank that waits polls for some ten microseconds and
-/// then gives its core away between polls (at once when there are more ranks than cores); it waits for ever
+/// then gives its core away between polls (at once when there are more ranks than cores); it waits forever
 /// if a peer does not come, which is what the guard of the job looks for.
 class SharedTeam {
  public:

@@ -33,7 +33,7 @@ const BackendPlugin& open_file(const std::filesystem::path& path) {
     throw EnvironmentError(fmt::format("the plug-in {} cannot be loaded: {}", path.string(), dlerror()));
   const auto get =
       reinterpret_cast<decltype(&tpbench_backend_plugin)>(dlsym(library, "tpbench_backend_plugin"));
-  if (get == nullptr) throw EnvironmentError(fmt::format("{} is no plug-in of tpbench", path.string()));
+  if (get == nullptr) throw EnvironmentError(fmt::format("{} is not a plug-in of tpbench", path.string()));
   const BackendPlugin& plugin = *get();
   if (plugin.build != plugin_build()) {
     throw EnvironmentError(

@@ -26,7 +26,7 @@ void check_cuda(cudaError_t result, const char* call, std::source_location where
   const std::string words = fmt::format("{} ({})", cudaGetErrorString(result), cudaGetErrorName(result));
   cudaGetLastError();  // what is not sticky is told once
   if (is_sticky(result))
-    throw CommError(sentence(call, words + "; the GPU is of no more use to this process", where));
+    throw CommError(sentence(call, words + "; this process can no longer use the GPU", where));
   throw CaseError(sentence(call, words, where));
 }
 

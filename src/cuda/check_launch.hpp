@@ -15,7 +15,7 @@ inline void check_launch(const char* kernel) {
   const cudaError_t error = cudaGetLastError();
   if (error == cudaSuccess) return;
   const std::string words = "kernel " + std::string(kernel) + ": " + cudaGetErrorString(error);
-  if (is_sticky(error)) throw CommError(words + "; the GPU is of no more use to this process");
+  if (is_sticky(error)) throw CommError(words + "; this process can no longer use the GPU");
   throw CaseError(words);
 }
 

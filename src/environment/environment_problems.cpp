@@ -76,7 +76,7 @@ void check_host(const Json& host, Problems& problems) {
   }
   if (optional_from<bool>(host, "virtualised").value_or(false)) {
     problems.push_back(
-        fmt::format("{}: a virtual machine: its neighbours are in the times; repeat the sweep and "
+        fmt::format("{}: a virtual machine: timings include other tenants of its host; repeat the sweep and "
                     "compare before trusting small differences",
                     name));
   }

@@ -117,7 +117,7 @@ std::optional<std::string> why_launch_cannot_run(const Launch& launch, long worl
   const bool several = launch.size.value_or(1) > 1 || launch.rank.value_or(0) > 0;
   if (several && world_size_seen_by_mpi == 1) {
     const std::string count = launch.size ? fmt::format("the {}", *launch.size) : std::string("several");
-    return fmt::format("each of {} processes believes to be rank 0 of 1: {}", count,
+    return fmt::format("each of {} processes thinks it is rank 0 of 1: {}", count,
                        remedy_for_foreign_launcher(launch.launcher));
   }
   if (launch.launcher == "none" && world_size_seen_by_mpi < 2 && max_degree > 1) {

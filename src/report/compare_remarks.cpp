@@ -151,8 +151,7 @@ std::vector<std::string> alarms_of(const Comparison& comparison) {
   alarms.insert(
       alarms.begin(),
       fmt::format("The BLAS library multiplied with different kernels: {}. That alone can change compute "
-                  "several times over; "
-                  "set OPENBLAS_CORETYPE alike to compare anything else.",
+                  "several times over; set the same OPENBLAS_CORETYPE to compare anything else.",
                   join_words(places)));
   return alarms;
 }

@@ -95,11 +95,10 @@ std::vector<Section::Row> noise_rows(std::span<const ProbedPath> paths) {
       return time.ci95 && ((*time.ci95)[1] - (*time.ci95)[0]) / 2 > kWide * time.median;
     });
     if (wide == 0) continue;
-    rows.push_back(
-        {{},
-         fmt::format("Mind: {}: {} of {} medians are known to no better than {}: other programs, or ranks "
-                     "that share a core",
-                     name_of_path(path), wide, path.points.size(), format_percent(kWide))});
+    rows.push_back({{},
+                    fmt::format("Note: {}: {} of {} medians are known to no better than {}: other programs, "
+                                "or ranks that share a core",
+                                name_of_path(path), wide, path.points.size(), format_percent(kWide))});
   }
   return rows;
 }

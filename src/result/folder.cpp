@@ -248,7 +248,7 @@ Record read_record(const fs::path& file) {
   const std::string text = read_text(file);
   const Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded())
-    throw std::runtime_error(text.empty() ? "the file is empty" : "it is no JSON, or cut off");
+    throw std::runtime_error(text.empty() ? "the file is empty" : "not valid JSON, or cut off");
   Record record = record_from_json(document);
   check_consistent(record, file.stem().string());
   return record;
@@ -273,7 +273,7 @@ std::vector<Record> read_records(const fs::path& folder) {
       records.push_back(read_record(file));
     } catch (const std::exception& problem) {
       log::warning(
-          fmt::format("{} is not used, as it is no valid record: {}", file.string(), problem.what()));
+          fmt::format("{} is ignored, as it is not a valid record: {}", file.string(), problem.what()));
     }
   }
   return records;
@@ -316,8 +316,8 @@ std::vector<std::string> recorded_filters(const fs::path& folder) {
                      std::all_of(run->at("filters").begin(), run->at("filters").end(), is_text);
   if (!sound) {
     throw UsageError(
-        fmt::format("{}: is no {} document, so that the filters of the earlier run are unknown; "
-                    "give them with --filter, or --filter all",
+        fmt::format("{}: is not a {} document, so the filters of the earlier run are unknown; give them with "
+                    "--filter, or --filter all",
                     file.string(), kRunSchema));
   }
   return run->at("filters").get<std::vector<std::string>>();

@@ -41,7 +41,7 @@ void read_all_records(const fs::path& folder, ResultSet& set, std::vector<Fault>
     } catch (const EnvironmentError&) {
       throw;
     } catch (const std::exception& problem) {
-      faults.push_back({file.string(), "", "", fmt::format("is no valid record: {}", problem.what())});
+      faults.push_back({file.string(), "", "", fmt::format("is not a valid record: {}", problem.what())});
     }
   }
 }

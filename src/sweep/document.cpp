@@ -125,7 +125,7 @@ void SweepDocument::refuse_if(const std::vector<Fault>& found) const {
   };
   for (const RepeatedKey& key : positions_.repeated) {
     if (override_of(key.pointer) != nullptr) continue;
-    in_file(key.line, {"", key.pointer, "", fmt::format("stands twice (first on line {})", key.first_line)});
+    in_file(key.line, {"", key.pointer, "", fmt::format("appears twice (first on line {})", key.first_line)});
   }
   for (const Fault& fault : found) {
     if (const std::string* place = override_of(fault.pointer)) {
@@ -146,7 +146,7 @@ void SweepDocument::refuse_if(const std::vector<Fault>& found) const {
     if (faults.size() < kMostShown) faults.push_back(std::move(entry.fault));
   }
   if (placed.size() > kMostShown) {
-    faults.push_back({place_, "", "", fmt::format("has {} faults more", placed.size() - kMostShown)});
+    faults.push_back({place_, "", "", fmt::format("has {} more faults", placed.size() - kMostShown)});
   }
   throw UsageError(std::move(faults));
 }

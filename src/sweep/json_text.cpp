@@ -230,8 +230,8 @@ JsonText read_json_text(std::string_view text, const std::string& place) {
     read.document = Json::parse(text);
   } catch (const Json::parse_error& error) {
     const std::size_t byte = error.byte > 0 ? error.byte - 1 : 0;
-    refuse(place, {line_at(text, byte),
-                   fmt::format("is not JSON at column {}: {}", column_at(text, byte), words_of(error))});
+    refuse(place, {line_at(text, byte), fmt::format("is not valid JSON at column {}: {}",
+                                                    column_at(text, byte), words_of(error))});
   } catch (const Json::exception& error) {
     refuse(place, overflow_fault(text, error));
   }

@@ -36,11 +36,11 @@ void check_point(const Json& point, const std::string& pointer, bool sweep_names
                  std::vector<Fault>& faults) {
   if (names_model(point)) {
     check_beside(point, pointer,
-                 fmt::format("must be left out beside model {}, which sets it", shown(point["model"])),
-                 faults);
+                 fmt::format("must be left out with model {}, which sets it", shown(point["model"])), faults);
   } else if (sweep_names_model && !point.contains("model")) {
     check_beside(point, pointer,
-                 "must be left out, as the sweep's model sets it, or stand beside \"model\": null", faults);
+                 "must be left out, as the sweep's model sets it, or be combined with \"model\": null",
+                 faults);
   }
 }
 
@@ -67,7 +67,7 @@ void check_models(const Json& sweep, std::vector<Fault>& faults) {
   } else if (named) {
     check_beside(
         sweep, "",
-        fmt::format("must be left out, or null, beside model {}, which sets it", shown(sweep["model"])),
+        fmt::format("must be left out, or null, with model {}, which sets it", shown(sweep["model"])),
         faults);
   }
   const auto cases = sweep.find("cases");

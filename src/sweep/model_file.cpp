@@ -156,7 +156,7 @@ class Reader {
     const Json* type = find("model_type");
     if (type != nullptr && type->is_string()) return type->get<std::string>();
     if (type != nullptr) {
-      refuse("model_type", *type, "must be the name of a family, as \"llama\"");
+      refuse("model_type", *type, "must be the name of a family, such as \"llama\"");
     } else {
       miss("model_type", "is missing: the family tells what the other keys leave open");
     }
@@ -164,7 +164,7 @@ class Reader {
   }
 
   void refuse_other_kinds(const std::string& type) {
-    constexpr std::string_view kRule = "makes it {}, which tpbench does not run: it has dense decoders only";
+    constexpr std::string_view kRule = "makes it {}, which tpbench does not run: it runs dense decoders only";
     if (const auto kind = why_not_a_dense_decoder(type); !kind.empty())
       refuse("model_type", Json(type), fmt::format(fmt::runtime(kRule), kind));
     for (const Sign& sign : kRefused) {

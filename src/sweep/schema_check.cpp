@@ -45,7 +45,7 @@ void find_repeated_values(const Json& list, const std::string& pointer, std::vec
     const auto [known, added] = first.try_emplace(list[i].dump(), i);
     if (added) continue;
     faults.push_back({"", fmt::format("{}/{}", pointer, i), shown(list[i]),
-                      fmt::format("stands twice in its list (first at {}/{})", pointer, known->second)});
+                      fmt::format("appears twice in its list (first at {}/{})", pointer, known->second)});
   }
 }
 

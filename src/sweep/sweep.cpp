@@ -188,7 +188,7 @@ std::vector<ModelFile> read_model_files(Json& resolved, const std::string& place
       if (!std::filesystem::exists(path, ignored))
         document.refuse_if(
             {{"", pointer, shown(Json(name)),
-              fmt::format("there is no file {}: paths of models are meant from the folder of the sweep file",
+              fmt::format("there is no file {}: model paths are relative to the folder of the sweep file",
                           path.string())}});
       ModelFile file = load_model_file(path);
       file.model.name = name;

@@ -160,7 +160,7 @@ Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> t
   for (std::size_t rank = 0; rank < steps.size(); ++rank) {
     if (replay.ranks[rank].size() != steps[rank].size())
       throw std::logic_error(
-          fmt::format("schedule {}: rank {} waits for ever", name_of(shape.schedule), rank));
+          fmt::format("schedule {}: rank {} waits forever", name_of(shape.schedule), rank));
   }
   replay.step_s = *std::max_element(free_s.begin(), free_s.end());
   replay.busiest_s = *std::max_element(work_s.begin(), work_s.end());

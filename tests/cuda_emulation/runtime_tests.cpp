@@ -139,7 +139,7 @@ TEST_F(EmulatedMachine, AFaultComesAtItsCountAndStays) {
     FAIL() << "the third";
   } catch (const CommError& error) {
     EXPECT_STREQ(error.what(),
-                 "kernel gelu: unspecified launch failure; the GPU is of no more use to this process");
+                 "kernel gelu: unspecified launch failure; this process can no longer use the GPU");
   }
   EXPECT_EQ(value, before) << "a kernel that fails has not run";
   EXPECT_EQ(cudaGetLastError(), cudaErrorLaunchFailure) << "the device stays lost";

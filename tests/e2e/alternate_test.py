@@ -79,7 +79,7 @@ class Alternate(E2eTest):
             ("--until wide: must be", ["--root", "r", "--until", "wide", self.plain, self.plain]),
             ("--format xml", ["--root", "r", "--format", "xml", self.plain, self.plain]),
             ("write --output {}", ["--root", "r", self.plain + " --output here", self.plain]),
-            ("--turns: is no option", ["--root", "r", "--turns", self.plain, self.plain]),
+            ("--turns: is not an option", ["--root", "r", "--turns", self.plain, self.plain]),
             ("needs a value", [self.plain, self.plain, "--root"]),
         ]:
             with self.subTest(words):
@@ -90,7 +90,7 @@ class Alternate(E2eTest):
 class CompareLaunches(E2eTest):
     def test_command_line(self):
         for words, arguments in [("--base DIR... and --with DIR... together", ["--base", "a"]),
-                                 ("stands beside --base and --with", ["c", "--base", "a", "--with", "b"]),
+                                 ("cannot be combined with --base and --with", ["c", "--base", "a", "--with", "b"]),
                                  ("--fail-wider", ["a", "b", "--fail-wider", "5"])]:
             with self.subTest(words):
                 self.assertIn(words, self.run_tpbench("compare", *arguments, status=2).stderr)

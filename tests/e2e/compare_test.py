@@ -183,11 +183,11 @@ class CompareRefuses(WithFolders):
         newer = json.loads(whole) | {"schema": "tpbench.record/9"}
         renamed = json.loads(whole) | {"id": "x"}
         for text, words in [
-            (whole[:100], "is no valid record: "),
-            ("", "is no valid record: "),
-            ("null", "is no valid record: "),
+            (whole[:100], "is not a valid record: "),
+            ("", "is not a valid record: "),
+            ("null", "is not a valid record: "),
             (json.dumps(newer), "tpbench.record/9"),
-            (json.dumps(renamed), "is no valid record: it holds the id x"),
+            (json.dumps(renamed), "is not a valid record: it holds the id x"),
             (json.dumps({k: v for k, v in json.loads(whole).items() if k != "case"}), "/case: is missing"),
         ]:
             with self.subTest(words):
@@ -196,7 +196,7 @@ class CompareRefuses(WithFolders):
                 self.assert_refused(words, "a", "b")
         records[1].write_text("[]")
         job = self.compare("a", "b", status=2)
-        self.assertEqual(job.stderr.count("is no valid record"), 2, "every file is named")
+        self.assertEqual(job.stderr.count("is not a valid record"), 2, "every file is named")
         shutil.copytree(self.folder / "a", self.folder / "c")
         environment = json.loads((self.folder / "c" / "environment.json").read_text())
         (self.folder / "c" / "environment.json").write_text(

@@ -41,7 +41,7 @@ class SmallDisk(E2eTest):
                 job.wait()
                 self.assertEqual(job.status, 3, job.stderr)
                 self.assertEqual(job.stderr.count("No space left on device"), 1, job.stderr)
-                self.assertEqual(job.stderr.count(f"go on with --resume {disk}/out"), 1, job.stderr)
+                self.assertEqual(job.stderr.count(f"continue with --resume {disk}/out"), 1, job.stderr)
                 finished = self.assert_valid(disk / "out")
                 self.assert_all(finished, "ok")
                 self.assertGreaterEqual(len(finished), 3)

@@ -151,7 +151,7 @@ class Environment(E2eTest):
 
     def test_several_processes_that_each_are_rank_0_of_1(self):
         launchers = {
-            "mpiexec.hydra": ("each of the 2 processes believes to be rank 0 of 1", "mpirun",
+            "mpiexec.hydra": ("each of the 2 processes thinks it is rank 0 of 1", "mpirun",
                               {"PMI_RANK": "{}", "PMI_SIZE": "2"}),
             "srun": ("srun did not offer PMIx", "srun --mpi=pmix -n 2",
                      {"SLURM_STEP_ID": "0", "SLURM_PROCID": "{}", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "{}"}),

@@ -109,7 +109,7 @@ class OneRankFails(E2eTest):
         job = self.run_tpbench("--config", sweep, "--output", "out", ranks=2, status=1, program=FAULTY,
                                TPBENCH_TEST_FAULT=f"throw:rank={rank}:case=2:step=7")
         self.assertRegex(job.stderr, rf"case mlp-\S+ cannot be ended in order on rank {rank}: ")
-        self.assertIn("go on with --resume out", job.stderr)
+        self.assertIn("continue with --resume out", job.stderr)
         records = self.assert_valid(self.folder / "out")
         self.assertEqual([r["status"] for id, r in records.items() if id.startswith("row_linear")], ["ok"])
         if rank == 0:

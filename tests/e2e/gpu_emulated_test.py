@@ -150,8 +150,8 @@ class Emulated(E2eTest):
             with self.subTest(fault):
                 output = self.folder / fault.split(":")[0]
                 job = self.on_gpus("--config", sweep, "--output", output, status=1, TPBENCH_EMULATED_FAULT=fault)
-                self.assertIn("the GPU is of no more use to this process", job.stderr)
-                self.assertIn(f"go on with --resume {output}", job.stderr)
+                self.assertIn("this process can no longer use the GPU", job.stderr)
+                self.assertIn(f"continue with --resume {output}", job.stderr)
                 before = self.statuses(output)
                 self.assertEqual(before.count("failed"), 1, before)
                 self.assertGreater(before.count("ok"), 0, before)

@@ -106,7 +106,7 @@ class Hostile(E2eTest):
                                 " do unset $name; done")
         job = self.run_tpbench("--config", self.sweep(tp_degree=[1, 2]), "--output", "out", ranks=2, status=3,
                                wrapper=cut_off)
-        self.assertIn("each of the 2 processes believes to be rank 0 of 1", job.stderr)
+        self.assertIn("each of the 2 processes thinks it is rank 0 of 1", job.stderr)
         self.assertFalse((self.folder / "out").exists())
 
     def test_memory_short_for_a_case(self):

@@ -24,7 +24,7 @@ class Interrupt(E2eTest):
         job.wait()
         self.assertEqual(job.status, 130, job.stderr)
         self.assertRegex(job.stderr, rf"interrupted by {words}; case mlp-h512-\S+ is abandoned")
-        self.assertIn("finished records stay in out; go on with --resume out", job.stderr)
+        self.assertIn("finished records are kept in out; continue with --resume out", job.stderr)
         self.assertEqual(job.stdout, "")
         self.assert_unchanged(before)
 
@@ -37,7 +37,7 @@ class Interrupt(E2eTest):
         time.sleep(0.5)
         job.process.send_signal(signal.SIGTERM)
         job.wait()
-        self.assertIn("go on with --resume 'my results'", job.stderr)
+        self.assertIn("continue with --resume 'my results'", job.stderr)
 
     def assert_unchanged(self, before):
         after = self.assert_valid(self.folder / "out")
@@ -69,7 +69,7 @@ class Interrupt(E2eTest):
         job.wait()
         self.assertEqual(job.status, 130, job.stderr)
         self.assertEqual(job.stderr.count("interrupted by SIGTERM; case mlp-h512-"), 1, job.stderr)
-        self.assertEqual(job.stderr.count("go on with --resume out"), 1, job.stderr)
+        self.assertEqual(job.stderr.count("continue with --resume out"), 1, job.stderr)
         self.assert_unchanged(before)
 
     @each(signal.SIGINT, signal.SIGTERM)

@@ -48,7 +48,7 @@ class LostRank(E2eTest):
         self.assertRegex(job.stderr, rf"case mlp-h512-\S+ is given up: .*rank {rank} \(process \d+ on \S+\) has died in "
                                      r"\w+ of sampling step \d+")
         self.assertEqual(len(re.findall("has died", job.stderr)), 1 + job.stderr.count("a rank has died"))
-        self.assertIn("finished records stay in out; go on with --resume out", job.stderr)
+        self.assertIn("finished records are kept in out; continue with --resume out", job.stderr)
         records = self.assert_valid(self.folder / "out", temporaries=rank == 0)
         self.assert_finished_stay(records, left_behind=["mlp-h512"])
         (failed,) = (r for r in records.values() if r["status"] != "ok")
@@ -64,7 +64,7 @@ class LostRank(E2eTest):
         self.assertNotEqual(job.status, 0)
         words = r"nothing has moved for \d s \(watchdog limit 3 s\): rank 1 \(process \d+ on \S+\) is stopped in \w+ of sampling"
         self.assertRegex(job.stderr, r"case mlp-h512-\S+ is given up: " + words)
-        self.assertIn("go on with --resume out", job.stderr)
+        self.assertIn("continue with --resume out", job.stderr)
         self.assertNotIn("has died", job.stderr)
         records = self.assert_valid(self.folder / "out")
         self.assert_finished_stay(records, left_behind=["mlp-h512"])
@@ -82,7 +82,7 @@ class LostRank(E2eTest):
         self.assertRegex(job.stderr, r"rank 1: error: case mlp-h512-\S+ is given up: nothing has moved for \d s \(watchdog "
                                      r"limit 3 s\): rank 0 \(process \d+ on \S+\) is stopped in \w+ of sampling step")
         self.assertEqual(job.stderr.count("is given up"), 1, job.stderr)
-        self.assertIn("go on with --resume out", job.stderr)
+        self.assertIn("continue with --resume out", job.stderr)
         self.assert_finished_stay(self.assert_valid(self.folder / "out", temporaries=True))
         self.assert_resume_finishes()
 

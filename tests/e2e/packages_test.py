@@ -112,5 +112,86 @@ class Packages(E2eTest):
         self.assertEqual(done.returncode, 0, done.stdout)
 
 
+    @unittest.skipUnless(os.geteuid() == 0, "another root needs root")
+    def test_installed_run_and_removed(self):
+        root = self.folder / "root"
+        # A shell for maintainer scripts of others, and what mpirun calls.
+        self.make_root(root, f"{field(self.program, 'Depends')}, dash, coreutils, libc-bin, mawk, sed, grep, findutils")
+        dpkg = ["dpkg", f"--root={root}", "--log=/dev/null"]
+        before = self.files(root)
+        run(*dpkg, "--install", self.program)
+        self.assertIn("install ok installed", run(*dpkg, "--status", "tpbench").stdout)
+        self.sweep(tp_degree=[1, 2], workload=["mlp", "all_reduce"])
+        shutil.copy(self.folder / "sweep.json", root / "tmp")
+        done = self.inside(root, "mpirun", "--oversubscribe", "-n", "2", "tpbench", "--config", "/tmp/sweep.json", "--output",
+                           "/tmp/out")
+        self.assertIn("Useful degree", done.stdout)
+        self.assert_all(self.assert_valid(root / "tmp" / "out", cases=4), "ok")
+        self.assertIn("valid, ", self.inside(root, "tpbench", "validate", "/usr/share/tpbench/configs/quickstart.json").stdout)
+        run(*dpkg, "--purge", "tpbench")
+        shutil.rmtree(root / "tmp")
+        (root / "tmp").mkdir()
+        self.assertEqual(self.files(root), before)
+
+    def test_without_what_it_needs_it_is_refused(self):
+        root = self.folder / "root"
+        self.make_root(root, "libc6", copy=False)
+        done = run("dpkg", f"--root={root}", "--log=/dev/null", "--force-not-root", "--dry-run", "--install", self.program,
+                   status=None)
+        self.assertIn("tpbench depends on", done.stdout + done.stderr)
+
+    def make_root(self, root, relation, copy=True):
+        """A root with the packages that `relation` wants, as they are on this machine, in dpkg's books as well."""
+        status = Status()
+        for name in ("updates", "info", "triggers"):
+            (root / "var/lib/dpkg" / name).mkdir(parents=True)
+        for name in ("tmp", "proc", "dev", "etc"):
+            (root / name).mkdir(parents=True)
+        closure = sorted(status.closure(relation))
+        (root / "var/lib/dpkg/status").write_text("".join(status.packages[name]["text"] + "\n\n" for name in closure))
+        if not copy:
+            return
+        for name in ("bin", "sbin", "lib", "lib64"):
+            link = pathlib.Path("/", name)
+            if link.is_symlink():  # a merged /usr
+                (root / os.readlink(link)).mkdir(parents=True)
+                (root / name).symlink_to(os.readlink(link))
+        paths = []
+        for name in closure:
+            for list_file in (f"{name}.list", f"{name}:{status.packages[name]['Architecture']}.list"):
+                books = pathlib.Path("/var/lib/dpkg/info", list_file)
+                if books.exists():
+                    shutil.copy(books, root / "var/lib/dpkg/info")
+                    paths += books.read_text().splitlines()
+        # Alternatives are links that no package lists.
+        paths += [str(path) for path in pathlib.Path("/etc/alternatives").iterdir()]
+        paths += [str(path) for path in [*pathlib.Path("/usr/bin").iterdir(), *pathlib.Path("/usr/lib").rglob("lib*.so*")]
+                  if path.is_symlink() and os.readlink(path).startswith("/etc/alternatives/")]
+        wanted = [path.lstrip("/") for path in dict.fromkeys(paths) if os.path.islink(path) or os.path.isfile(path)]
+        archive = subprocess.run(["tar", "--create", "--directory=/", "--no-recursion", "--files-from=-", "--file=-"],
+                                 input="\n".join(wanted).encode(), capture_output=True)
+        run("mkdir", "-p", root)
+        unpacked = subprocess.run(["tar", "--extract", f"--directory={root}", "--keep-directory-symlink", "--file=-"],
+                                  input=archive.stdout, capture_output=True)
+        self.assertEqual(unpacked.returncode, 0, unpacked.stderr.decode()[-500:])
+        (root / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
+        run("chroot", root, "/sbin/ldconfig")
+        for name in ("null", "urandom", "zero"):
+            run("mknod", root / "dev" / name, "c", "1", {"null": 3, "urandom": 9, "zero": 5}[name])
+        (root / "dev/shm").mkdir()
+
+    @staticmethod
+    def inside(root, *command):
+        variables = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "OMPI_ALLOW_RUN_AS_ROOT": "1",
+                     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+        return run("unshare", "--mount", "sh", "-c", script, root, *command, env=variables)
+
+    @staticmethod
+    def files(root):
+        """All but what dpkg keeps for itself."""
+        return sorted(str(path) for path in root.rglob("*") if "var/lib/dpkg" not in str(path) and "/dev/shm/" not in str(path))
+
+
 if __name__ == "__main__":
     unittest.main()

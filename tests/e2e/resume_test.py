@@ -117,7 +117,7 @@ class Resume(E2eTest):
         self.assertEqual(len(self.assert_valid(self.folder / "out")), 3)
         (self.folder / "out" / "run.json").write_text('{"filters": 3}')
         job = self.run_tpbench("--resume", "out", ranks=2, status=2)
-        self.assertIn("out/run.json: is no tpbench.run/1 document", job.stderr)
+        self.assertIn("out/run.json: is not a tpbench.run/1 document", job.stderr)
 
     def test_folder_of_a_version_without_run_json(self):
         self.run_first_half()
@@ -173,7 +173,7 @@ class Resume(E2eTest):
         (self.folder / "out" / "records" / f"{id}.json").write_text('{"schema": "tpbench.rec')
         (self.folder / "out" / "records" / "left.json.tmp.123").write_text("half")
         job = self.run_tpbench("--resume", "out", "--filter", "all", ranks=2)
-        self.assertEqual(job.stderr.count(f"warning: out/records/{id}.json is not used, as it is no valid record: "), 1)
+        self.assertEqual(job.stderr.count(f"warning: out/records/{id}.json is ignored, as it is not a valid record: "), 1)
         self.assert_all(self.assert_valid(self.folder / "out", cases=4), "ok")
 
     def test_scaling_that_a_kill_left_out_is_completed(self):

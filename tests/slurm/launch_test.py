@@ -92,7 +92,7 @@ class Refusals(slurm.SlurmTest):
                                          ('(did you mean "hidden_size"?)', ["--config", "sweep.json", "--set", "hidden_siz=3"]),
                                          ("--filter nokey=3", ["--config", "sweep.json", "--filter", "nokey=3"]),
                                          ("--resume nofolder: there is no such folder", ["--resume", "nofolder"]),
-                                         ("--bogus: is no option", ["--bogus"])]:
+                                         ("--bogus: is not an option", ["--bogus"])]:
                     with self.subTest(nodes=nodes, options=options, words=words):
                         self.assert_refused(words, *arguments, nodes=nodes, options=options)
         self.assertEqual([path.name for path in self.folder.iterdir()], ["sweep.json"])

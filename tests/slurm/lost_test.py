@@ -33,7 +33,7 @@ class LostRank(slurm.SlurmTest):
                     words = rf"a rank has died: rank {rank} \(process \d+ on {host}\) {where}"
                     self.assertRegex(step.stderr, r"error: case mlp-h512-\S+ is given up: " + words)
                     self.assertEqual(step.stderr.count("is given up"), 1, step.stderr)
-                    self.assertEqual(step.stderr.count("finished records stay in out; go on with --resume out"), 1, step.stderr)
+                    self.assertEqual(step.stderr.count("finished records are kept in out; continue with --resume out"), 1, step.stderr)
                     self.assert_lost(words)
 
     def test_one_of_several_on_another_node(self):
@@ -89,7 +89,7 @@ class LostRank(slurm.SlurmTest):
                     self.assertEqual(step.status, 143, step.stderr)
                     self.assertEqual(len(re.findall(rf"interrupted by {name}; case mlp-h512-\S+ is abandoned", step.stderr)), 1,
                                      step.stderr)
-                    self.assertEqual(step.stderr.count("finished records stay in out; go on with --resume out"), 1, step.stderr)
+                    self.assertEqual(step.stderr.count("finished records are kept in out; continue with --resume out"), 1, step.stderr)
                     self.assertEqual(read_records(self.folder / "out"), {})
                     self.assertFalse((self.folder / "out" / "running.json").exists())
                     self.assertNotIn("MPI_ABORT", step.stderr)
@@ -103,7 +103,7 @@ class LostRank(slurm.SlurmTest):
         self.kill_rank(1, signal.SIGSTOP)
         step.wait()
         self.assertEqual(step.status, 1, step.stderr)
-        self.assertIn("all ranks of n0 wait, so that the cause is on another host", step.stderr)
+        self.assertIn("all ranks of n0 wait: the cause is on another host", step.stderr)
         (record,) = read_records(self.folder / "out").values()
         self.assertEqual((record["status"], record["reason_code"]), ("failed", "watchdog"))
 
@@ -133,7 +133,7 @@ class LostNode(slurm.SlurmTest):
         slurm.rig("--plug")
         step.wait()
         self.assertEqual(step.status, 1, step.stderr)
-        words = r"n1 answers no more: rank 1 \(process \d+ on n1\) is lost; waiting: rank 0 in "
+        words = r"n1 no longer answers: rank 1 \(process \d+ on n1\) is lost; waiting: rank 0 in "
         self.assertRegex(step.stderr, r"error: case mlp-h512-\S+ is given up: " + words)
         (record,) = self.assert_valid(self.folder / "out", cases=1).values()
         self.assertEqual((record["status"], record["reason_code"]), ("failed", "lost"))

@@ -34,9 +34,9 @@ TEST(DescribeStall, WhoeverLeftByItsOwnWillIsNotBlamed) {
 
 TEST(DescribeStall, WhereAllWaitTheCauseIsElsewhere) {
   const std::vector<RankSign> signs = {sign(2, 'S', Activity::all_gather)};
-  EXPECT_EQ(describe_stall(signs, "n1"),
-            "all ranks of n1 wait, so that the cause is on another host; waiting: rank 2 in all_gather of "
-            "sampling step 7");
+  EXPECT_EQ(
+      describe_stall(signs, "n1"),
+      "all ranks of n1 wait: the cause is on another host; waiting: rank 2 in all_gather of sampling step 7");
 }
 
 TEST(DescribeWaiting, NamesTheFirstFour) {

@@ -182,14 +182,14 @@ const std::vector<Reason>& reasons() {
          l.record.converged = false;
          l.record.epochs_done = l.measure.epochs = 2;
        }},
-      {"not_converged", "neighbouring samples are alike",
+      {"not_converged", "samples are correlated",
        [](LaunchOfTwo& l) {
          l.record.converged = false;
          l.record.time->step.summary.ci95.reset();
        }},
       {"short_step", "so short", [](LaunchOfTwo& l) { set_times(l, {.compute = 1.5e-6}); }},
       {"imbalance", "20 %", [](LaunchOfTwo& l) { set_times(l, {.compute = 1e-3, .wait = 2e-4}); }},
-      {"below_clock_error", "communication is null: less than three times",
+      {"below_clock_error", "communication is null: under three times",
        [](LaunchOfTwo& l) {
          on_two_clocks(l);
          l.record.time->communication = {};
@@ -215,7 +215,7 @@ const std::vector<Reason>& reasons() {
          l.record.clock.emplace().device_error_s = 4e-6;
          l.outcome.samples.own_durations = 7;
        }},
-      {"late_starts", "20 % of the steps had to be run again",
+      {"late_starts", "20 % of the steps were repeated",
        [](LaunchOfTwo& l) {
          l.record.clock.emplace().starts = 100;
          l.record.clock->late_starts = 20;

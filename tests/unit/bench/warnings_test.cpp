@@ -252,7 +252,7 @@ TEST(Warnings, SaysWhySamplingDidNotConverge) {
   EXPECT_EQ(message(8, [](double) { return 1e-3; }),
             "8 samples cannot tell whether they are independent: raise measure.max_seconds");
   EXPECT_EQ(message(200, [](double i) { return 1e-3 + 1e-6 * i; }),
-            "neighbouring samples are alike: 200 are worth 1 independent, too few for an interval: raise "
+            "samples are correlated: 200 are worth 1 independent ones, too few for an interval: raise "
             "measure.max_samples, or use a quieter machine");
   EXPECT_EQ(
       message(200, [](double i) { return std::fmod(i, 2) < 1 ? 1e-3 : 2e-3; }),

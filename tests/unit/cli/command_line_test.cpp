@@ -139,10 +139,10 @@ TEST(CommandLine, NothingIsDroppedBeforeACommand) {
                                              {"--format", "csv", "compare", "a", "b"},
                                              {"--config", "a.json", "--dry-run", "models"},
                                              {"-q", "probe"}}) {
-    EXPECT_NE(complaint(words).find("stands before "), std::string::npos) << words.front();
+    EXPECT_NE(complaint(words).find("comes before "), std::string::npos) << words.front();
   }
   EXPECT_EQ(complaint({"-c", "a.json", "run", "-c", "b.json"}),
-            "tpbench: error: --config: stands before run and behind it; give it on one side");
+            "tpbench: error: --config: is given before run and after it; give it once");
   expect_refused({"-c", "a.json", "-q", "run", "-q"});
   EXPECT_EQ(parse({"-c", "a.json", "-q", "run", "--label", "x"}).command_line.value().config, "a.json");
 }
@@ -172,18 +172,17 @@ TEST(CommandLine, ComplaintsNamePlaceValueAndRule) {
       complaint({"probe", "--max-bytes", "1e6"}),
       "tpbench: error: --max-bytes: 1e6: must be a whole number of bytes from 64 to 1GiB, such as 1048576 or "
       "64KiB");
-  EXPECT_EQ(complaint({"-c", "a.json", "-c", "b.json"}),
-            "tpbench: error: --config: stands more than once; give it once");
-  EXPECT_EQ(complaint({"-c"}), "tpbench: error: --config: needs a value behind it");
+  EXPECT_EQ(complaint({"-c", "a.json", "-c", "b.json"}), "tpbench: error: --config: is given more than once");
+  EXPECT_EQ(complaint({"-c"}), "tpbench: error: --config: needs a value");
   EXPECT_EQ(complaint({"-c", "a.json", "--confg", "x"}),
-            "tpbench: error: --confg: is no option of tpbench (did you mean \"--config\"?)");
-  EXPECT_EQ(complaint({"info", "x"}), "tpbench: error: info: \"x\" is one word too many");
+            "tpbench: error: --confg: is not an option of tpbench (did you mean \"--config\"?)");
+  EXPECT_EQ(complaint({"info", "x"}), "tpbench: error: info: unexpected argument \"x\"");
 }
 
 TEST(CommandLine, UnknownCommandsAreRefusedAlsoBesideHelp) {
   for (const auto& words : std::vector<std::vector<const char*>>{{"prob"}, {"prob", "--help"}}) {
     EXPECT_EQ(complaint(words).find(
-                  "tpbench: error: \"prob\" is no command (did you mean \"probe\"?); there are run"),
+                  "tpbench: error: \"prob\" is not a command (did you mean \"probe\"?); commands are run"),
               0U);
   }
 }

@@ -129,7 +129,7 @@ TEST(WhyLaunchCannotRun, ASmallerLaunchOnPurposeIsNoFault) {
 TEST(WhyLaunchCannotRun, SeveralThatEachBelieveToBeAlone) {
   const auto hydra = why_launch_cannot_run({"mpiexec.hydra", 1, 4, 1}, 1, 1, "tpbench", allowed());
   ASSERT_TRUE(hydra);
-  EXPECT_NE(hydra->find("each of the 4 processes believes to be rank 0 of 1"), std::string::npos) << *hydra;
+  EXPECT_NE(hydra->find("each of the 4 processes thinks it is rank 0 of 1"), std::string::npos) << *hydra;
   EXPECT_NE(hydra->find("use Open MPI's own mpirun"), std::string::npos) << *hydra;
   const auto srun = why_launch_cannot_run({"srun", 0, 2, 0}, 1, 2, "tpbench", allowed());
   ASSERT_TRUE(srun);

@@ -387,7 +387,7 @@ TEST_F(FolderTest, WhatWasChangedByHandIsNamed) {
             "time_s.step.ci95 is null and its samples say otherwise");
   EXPECT_EQ(complaint("/verification/passed", false), "status is \"ok\" and verification.passed is false");
   std::ofstream(file) << R"({"schema": "tpbench.rec)";
-  EXPECT_EQ(message_of<std::runtime_error>([&] { read_record(file); }), "it is no JSON, or cut off");
+  EXPECT_EQ(message_of<std::runtime_error>([&] { read_record(file); }), "not valid JSON, or cut off");
 }
 
 TEST_F(FolderTest, EnvironmentIsKeptOncePerMachine) {

@@ -170,7 +170,7 @@ TEST(RecordJson, FaultsNameTheirPlace) {
             "/quality/warnings/0/message: is missing");
   EXPECT_EQ(complaint("/ranks/cpus", 3), "/ranks/cpus: must be a list, not 3");
   EXPECT_EQ(complaint("/memory_bytes", "x"), "/memory_bytes: must be an object, not \"x\"");
-  EXPECT_EQ(complaint("/status", "fine"), "/status: is \"fine\", which is none of its values");
+  EXPECT_EQ(complaint("/status", "fine"), "/status: is \"fine\", which is not one of its values");
   EXPECT_EQ(complaint("/case/hidden_size", "4096"),
             "/case/hidden_size: must be a whole number, not \"4096\"");
   EXPECT_EQ(complaint("/epochs/planned", 0), "/epochs/planned: must be at least 1, not 0");

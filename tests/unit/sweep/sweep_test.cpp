@@ -299,11 +299,10 @@ TEST(SweepModels, CanBeExcludedAndFilteredAndSet) {
             "llama3-8b");
   EXPECT_EQ(
       message_of("{\n\"hidden_size\": 64}", {"model=llama3-8b"}),
-      "sweep.json:2: /hidden_size: 64: must be left out, or null, beside model \"llama3-8b\", which sets it");
-  EXPECT_EQ(
-      message_of(R"({"model": "llama3-8b"})", {"num_heads=64"}),
-      "--set num_heads=64: /num_heads: 64: must be left out, or null, beside model \"llama3-8b\", which sets "
-      "it");
+      "sweep.json:2: /hidden_size: 64: must be left out, or null, with model \"llama3-8b\", which sets it");
+  EXPECT_EQ(message_of(R"({"model": "llama3-8b"})", {"num_heads=64"}),
+            "--set num_heads=64: /num_heads: 64: must be left out, or null, with model \"llama3-8b\", which "
+            "sets it");
 }
 
 TEST(SweepModels, ANullExcludesWhatHasNone) {
@@ -355,7 +354,7 @@ TEST(SweepFaults, AreCutWhenThereAreThousands) {
   for (int i = 0; i < 5000; ++i) points += (i > 0 ? "," : "") + std::string("{\"tp\": 1}");
   const std::vector<Fault> faults = faults_of("{\"hidden_size\": 64, \"cases\": [" + points + "]}");
   ASSERT_EQ(faults.size(), 201U);
-  EXPECT_EQ(faults.back().rule, "has 4800 faults more");
+  EXPECT_EQ(faults.back().rule, "has 4800 more faults");
 }
 
 TEST(SweepFaults, AreAllOnOneLineEach) {
