@@ -194,8 +194,20 @@ void add_throttling(Record& record, const std::optional<Throttling>& throttling)
   record.throttling->seconds += throttling->seconds;
 }
 
+void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& facts) {
+  if (outcome.ranks.empty()) return;
+  std::vector<RankResult> ranks = outcome.ranks;
+  for (RankResult& rank : ranks) {
+    const RankPlace& place = facts.ranks[static_cast<std::size_t>(rank.rank)];
+    rank.host = place.host;
+    rank.cpus = place.cpus;
+  }
+  record.rank_results = bounded_ranks(std::move(ranks), static_cast<std::int64_t>(outcome.samples.step_s.size()));
+}
+
 void drop_times(Record& record) {
   record.throttling.reset();
+  record.rank_results.reset();
   record.device.reset();
   record.clock.reset();
   record.overlap.reset();
@@ -297,6 +309,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
     add_clock(record, outcome);
     add_times(record, outcome.samples, outcome.clock.error_s);
     add_throttling(record, outcome.throttling);
+    add_ranks(record, outcome, facts);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
     if (outcome.reference) record.reference.push_back(*outcome.reference);
     if (outcome.device_before && outcome.device_after)

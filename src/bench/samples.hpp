@@ -10,8 +10,17 @@
 
 namespace tpbench {
 
+/// One step of this rank, to be looked at.
+struct KeptStep {
+  std::size_t sample = 0;  ///< which
+  double step_s = 0;       ///< of all ranks
+  std::int64_t start_ns = 0;
+  std::vector<EventKey> events;
+  std::vector<EventSpan> spans;
+};
+
 /// Samples of one case, in seconds, reduced over the ranks (docs/methodology.md, section 1); the same on all
-/// ranks but for own_compute_s. Per sample: step = compute + communication + other.
+/// ranks but for what is called own or kept. Per sample: step = compute + communication + other.
 struct Samples {
   std::vector<double> step_s, compute_s, communication_s, other_s;
   /// What ranks wait at the collectives for the last one to come: the largest over the ranks, and the mean;
@@ -40,8 +49,11 @@ struct Samples {
   /// Transfers between devices that were too short for that: the last starter's own duration stands for them.
   std::int64_t own_durations = 0;
   bool converged = false;
-  double own_compute_s =
-      0;  ///< of this rank alone, over all samples: the one value that differs between ranks
+  /// Of this rank alone, over all samples: what differs between ranks. How often it came last stands for each
+  /// kind of `collectives`.
+  double own_compute_s = 0, own_wait_s = 0;
+  std::vector<std::int64_t> own_last;
+  KeptStep kept;  ///< likewise; the step nearest to the median, of those that were held at the end
   /// Steps that were to begin at one moment, and those of them that some rank heard of too late: run again.
   std::int64_t starts = 0, late_starts = 0;
 };
@@ -49,6 +61,9 @@ struct Samples {
 /// Whether the median of `samples_s`, each a sum of so many differences between clocks of different hosts
 /// that are known to each other to `error_s`, is at least three times what may be wrong with it.
 bool is_above_error(const std::vector<double>& samples_s, std::int64_t differences, double error_s);
+
+/// Fills `kept` from the steps that were reduced last.
+void keep_median_step(const TracedSteps& traced, Samples& samples);
 
 /// Reduces the steps of this rank over the ranks of the team and appends them to `samples`. Ranks of a group
 /// may have different events: they are matched by their keys. Collective over the team's active ranks.

@@ -12,27 +12,10 @@
 #include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "cli/describe.hpp"
 
 namespace tpbench {
 namespace {
-
-constexpr const char* kFooter = R"(
-Examples:
-  mpirun -n 2 tpbench --config sweep.json --label eth-1g
-  tpbench --config sweep.json --dry-run
-  mpirun -n 8 tpbench --config sweep.json --set measure.max_seconds=1 --filter tp_degree=1,8
-  mpirun -n 8 tpbench --resume results/my-sweep
-  srun --mpi=pmix tpbench --config sweep.json --continue results/$SLURM_JOB_ID
-  mpirun -n 4 --hostfile hosts tpbench probe --output eth-1g.json
-  tpbench compare results/eth-1g results/eth-10g
-  tpbench compare results/before results/after --fail-above 5%
-  tpbench compare --base results/a/* --with results/b/*
-  tpbench export results/eth-1g --to nccl-tests --output eth-1g.json
-
-Results go to stdout and into the output folder, everything else to stderr.
-Exit status: 0 every case ok or skipped, 1 a case failed (compare: a slow-down beyond --fail-above),
-2 command line, sweep file or result folder wrong, 3 the environment cannot do it, 130 interrupted (143 in
-a Slurm job).)";
 
 // Options that only spell a --set differently.
 struct Shorthands {
@@ -117,9 +100,13 @@ void add_export_options(CLI::App& app, CommandLine& line) {
   app.add_option_function<std::string>(
          "--to", [&line](const std::string& name) { line.export_format = named<ExportFormat>(name, "--to"); },
          "table (what the run printed), markdown (the same), csv, json (verdicts and cases), jsonl (whole records), "
-         "or nccl-tests (the collectives as its -J writes them)")
+         "samples (csv: one row for each sample), trace (one step as a timeline of ranks, for Perfetto), or nccl-tests "
+         "(the collectives as its -J writes them)")
       ->required()
       ->type_name("FORM");
+  app.add_option("--filter", line.filters, "Only cases where KEY has one of the values; may be repeated")
+      ->type_name("KEY=VALUE[,VALUE]")
+      ->allow_extra_args(false);
   app.add_option("-o,--output", line.output, "Output file [stdout]")->type_name("FILE")->check(not_empty());
 }
 
@@ -359,7 +346,6 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   CLI::App app("Benchmarks the tensor-parallel layers of a transformer on real ranks and a real fabric.",
                "tpbench");
   app.set_version_flag("--version", version_text());
-  app.footer(kFooter);
   app.require_subcommand(0, 1);
   add_run_options(app, line, shorthands);
 
@@ -395,6 +381,17 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_export_options(*export_results, line);
   CLI::App* report = app.add_subcommand("report", "Write one page of charts, tables and verdicts (HTML)");
   add_report_options(*report, line);
+  std::optional<Description> form;
+  CLI::App* description = app.add_subcommand("describe", "Write the manual page, or completion for a shell");
+  description
+      ->add_option_function<std::string>(
+          "form", [&form](const std::string& name) { form = named<Description>(name, "describe"); },
+          "man, bash or zsh")
+      ->required()
+      ->type_name("FORM");
+  app.footer(examples_of(""));
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    command->footer(examples_of(command->get_name()));
 
   try {
     app.parse(argc, argv);
@@ -407,6 +404,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (export_results->parsed()) line.command = Command::export_results;
     if (report->parsed()) line.command = Command::report;
     for (const CLI::App* command : app.get_subcommands()) check_sides(app, *command);
+    if (form) line.description = describe(app, *form);
+    if (form) line.command = Command::describe;
     spell_out(line, shorthands);
     check_together(line);
   } catch (const CLI::Success& wanted) {  // --help, --version

@@ -11,10 +11,10 @@
 
 namespace tpbench {
 
-enum class Command { run, validate, models, info, selfcheck, probe, compare, export_results, report };
+enum class Command { run, validate, models, info, selfcheck, probe, compare, export_results, report, describe };
 
 /// What `tpbench export --to` writes.
-enum class ExportFormat { nccl_tests, csv, json, jsonl, table, markdown };
+enum class ExportFormat { nccl_tests, csv, json, jsonl, table, markdown, samples, trace };
 
 /// What was typed.
 struct CommandLine {
@@ -45,6 +45,7 @@ struct CommandLine {
   std::optional<double> fail_wider;     ///< compare: the same
   std::optional<GateOutcome> inconclusive;  ///< compare: what an inconclusive gate counts as; empty: exit status 4
   ExportFormat export_format = ExportFormat::csv;
+  std::string description;  ///< describe: what it writes
 };
 
 /// Result of parsing: either something to do, or an exit status with what has been printed already (--help, a
@@ -62,4 +63,5 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
 TPBENCH_ENUM_NAMES(tpbench::ExportFormat, {tpbench::ExportFormat::nccl_tests, "nccl-tests"},
                    {tpbench::ExportFormat::csv, "csv"}, {tpbench::ExportFormat::json, "json"},
                    {tpbench::ExportFormat::jsonl, "jsonl"}, {tpbench::ExportFormat::table, "table"},
-                   {tpbench::ExportFormat::markdown, "markdown"});
+                   {tpbench::ExportFormat::markdown, "markdown"}, {tpbench::ExportFormat::samples, "samples"},
+                   {tpbench::ExportFormat::trace, "trace"});

@@ -7,19 +7,26 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <set>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "cli/commands.hpp"
+#include "report/axes.hpp"
+#include "report/chrome_trace.hpp"
 #include "report/compare_render.hpp"
 #include "report/csv.hpp"
 #include "report/jsonl.hpp"
 #include "report/nccl_tests.hpp"
 #include "report/page.hpp"
 #include "report/render.hpp"
+#include "report/samples_table.hpp"
 #include "result/atomic_file.hpp"
+#include "result/folder.hpp"
 #include "result/result_set.hpp"
+#include "result/scaling.hpp"
+#include "sweep/sweep.hpp"
 
 namespace tpbench {
 namespace {
@@ -135,8 +142,23 @@ NcclTestsExport export_collectives(const ResultSet& set) {
   return exported;
 }
 
+// The timelines of the folder's cases, in the order of the table.
+std::string traced_text(const ResultSet& set) {
+  std::vector<StepTrace> traces;
+  for (const Record* record : in_order(set.records)) {
+    if (auto trace = read_trace(set.path, record->id)) traces.push_back(std::move(*trace));
+  }
+  if (traces.empty())
+    throw UsageError({Fault{set.path + "/traces", "", "", "holds no timeline of these cases: a run writes one for each case that is ok"}});
+  return chrome_trace(traces);
+}
+
 std::string exported_text(ExportFormat format, const ResultSet& set) {
   switch (format) {
+    case ExportFormat::samples:
+      return render_samples(set);
+    case ExportFormat::trace:
+      return traced_text(set);
     case ExportFormat::nccl_tests:
       return export_collectives(set).text;
     case ExportFormat::csv:
@@ -151,6 +173,15 @@ std::string exported_text(ExportFormat format, const ResultSet& set) {
       return render(Format::table, set.records, set.efficiency_floor);
   }
   throw std::logic_error("export: unknown format");
+}
+
+void keep_filtered(ResultSet& set, const std::vector<std::string>& filters) {
+  if (filters.empty()) return;
+  std::vector<Case> cases;
+  for (const Record& record : set.records) cases.push_back(asked_case(record));
+  std::set<std::string> ids;
+  for (const Case& point : filter_cases(cases, filters)) ids.insert(case_id(point));
+  std::erase_if(set.records, [&](const Record& record) { return !ids.contains(record.id); });
 }
 
 // Into the file that was named, or on stdout.
@@ -202,7 +233,9 @@ ExitStatus compare_command(const CommandLine& line, const Launch& launch) {
 
 ExitStatus export_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
-  write_output(line, exported_text(line.export_format, read_result_set(line.folders.front())));
+  ResultSet set = read_result_set(line.folders.front());
+  keep_filtered(set, line.filters);
+  write_output(line, exported_text(line.export_format, set));
   return ExitStatus::ok;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "report/value.hpp"
 #include "result/environment_difference.hpp"
 
 namespace tpbench {

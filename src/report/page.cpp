@@ -267,7 +267,7 @@ Page make_page(std::span<const ResultSet> sets) {
   };
   if (named.size() > 1) add(fabrics_sections(named, series));
   add(scaling_sections(series, named));
-  for (Section& section : std::vector<Section>{collectives_section(named), samples_section(named)}) {
+  for (Section& section : std::vector<Section>{collectives_section(named), timelines_section(named), samples_section(named)}) {
     if (!section.figures.empty()) add({std::move(section)});
   }
   add(case_sections(named));

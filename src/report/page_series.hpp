@@ -36,6 +36,8 @@ std::vector<PageSeries> page_series(std::span<const NamedSet> sets);
 Section series_section(const PageSeries& series, std::span<const NamedSet> sets);
 /// Time over message size with its fits, for each collective of which several sizes were timed.
 Section collectives_section(std::span<const NamedSet> sets);
+/// One step of some cases as a timeline of its ranks: those where ranks wait, and the largest.
+Section timelines_section(std::span<const NamedSet> sets);
 /// Samples over time of the cases whose warnings ask for a look.
 Section samples_section(std::span<const NamedSet> sets);
 /// Folders side by side: fastest and useful degree of each series, and how the steps compare with the first.

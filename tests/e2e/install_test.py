@@ -37,6 +37,8 @@ class Install(E2eTest):
             self.assertIn(f"share/tpbench/schemas/{schema.name}", installed)
         for document in (SOURCE_DIR / "docs").rglob("*.md"):
             self.assertIn(f"share/doc/tpbench/{document.relative_to(SOURCE_DIR / 'docs')}", installed)
+        self.assertLessEqual({"share/man/man1/tpbench.1.gz", "share/bash-completion/completions/tpbench",
+                              "share/zsh/vendor-completions/_tpbench"}, installed)
         self.assertLessEqual({"bin/tpbench", "share/doc/tpbench/README.md", "share/doc/tpbench/CHANGELOG.md"}, installed)
         self.assertEqual([str(path) for path in prefix.rglob("*") if path.is_dir() and not any(path.iterdir())], [])
         # Nothing of the tests.
