@@ -227,15 +227,14 @@ void Guard::check_lost() {
   if (lost_->kind == PeerNews::Kind::report) {  // which has been said where it was seen
     const std::size_t blank = lost_->text.find(' ');
     const auto kind = enum_from_name<GiveUp>(lost_->text.substr(0, blank));
-    end_job(kind.value_or(GiveUp::lost), lost_->text.substr(blank + 1));
+    end_job(kind.value_or(GiveUp::lost), lost_->text.substr(blank + 1), "");
   }
   const std::string reason = lost_->kind == PeerNews::Kind::unreachable
                                  ? fmt::format("{} no longer answers: {} is lost{}", lost_->host, lost_->who,
                                                describe_waiting(signs))
                                  : fmt::format("a rank has died: {} has ended without a word{}", lost_->who,
                                                describe_waiting(signs));
-  log::error(fmt::format("{} is given up: {}", what_, reason));
-  end_job(GiveUp::lost, reason);
+  end_job(GiveUp::lost, reason, fmt::format("{} is given up: {}", what_, reason));
 }
 
 // A peer that is gone may show in a call that fails before anything else tells of it.
@@ -243,8 +242,8 @@ void Guard::check_failure() {
   constexpr double kPatienceS = 1.5;
   if (options_.host_of.size() > 1 && now_s() - failed_since_s_ < kPatienceS) return;
   options_.own->leaving.store(static_cast<int>(ExitStatus::case_failed));
-  log::error(fmt::format("{} cannot be ended in order on rank {}: {}", what_, options_.world_rank, failure_));
-  end_job(GiveUp::error, failure_);
+  end_job(GiveUp::error, failure_,
+          fmt::format("{} cannot be ended in order on rank {}: {}", what_, options_.world_rank, failure_));
 }
 
 void Guard::give_up(GiveUp kind, const std::string& why, std::span<const RankSign> signs, double overdue_s) {
@@ -258,17 +257,20 @@ void Guard::give_up(GiveUp kind, const std::string& why, std::span<const RankSig
   }
   options_.own->leaving.store(static_cast<int>(ExitStatus::case_failed));
   const std::string reason = fmt::format("{}: {}", why, describe_stall(signs, options_.host));
-  log::error(fmt::format("{} is given up: {}", what_, reason));
-  end_job(kind, reason);
+  end_job(kind, reason, fmt::format("{} is given up: {}", what_, reason));
+}
+
+// One message: a launcher that ends the job may drop the second of two.
+void Guard::say_last(const std::string& words) const {
+  const std::string kept = options_.where_results_stay ? options_.where_results_stay() : "";
+  log::error(kept.empty() ? words : fmt::format("{}; {}", words, kept));
 }
 
 // Rank 0 leaves the record: on this host by itself, from another host when it is told to. Where it is the one
-// that is gone, this rank does what it can.
-void Guard::end_job(GiveUp kind, const std::string& reason) {
+// that is gone, this rank does what it can. `words` are empty when they have been said elsewhere.
+void Guard::end_job(GiveUp kind, const std::string& reason, const std::string& words) {
   alarm(10);  // should anything here not return, this process ends, and its launcher sees that
-  const bool said_elsewhere = lost_ && lost_->kind == PeerNews::Kind::report;
-  const std::string words = options_.where_results_stay ? options_.where_results_stay() : "";
-  if (!words.empty() && !said_elsewhere) log::error(words);
+  if (!words.empty()) say_last(words);
   if (options_.world_rank != 0 && options_.lifeline != nullptr && options_.lifeline->connected() > 0) {
     options_.lifeline->report(fmt::format("{} {}", name_of(kind), reason));
     std::this_thread::sleep_for(std::chrono::seconds(3));  // rank 0 ends this process
@@ -313,9 +315,7 @@ void Guard::on_signal(int signal) {
   const bool is_first = speaks(signs) && signs.front().world_rank == 0;
   const bool speaks_here = signal != 0 && (is_first || !soon([&] { return hears_of_leaving(); }));
   if (speaks_here) {
-    log::error(fmt::format("interrupted by {}; {} is abandoned", EndSignals::name_of(signal), what_));
-    const std::string words = options_.where_results_stay ? options_.where_results_stay() : "";
-    if (!words.empty()) log::error(words);
+    say_last(fmt::format("interrupted by {}; {} is abandoned", EndSignals::name_of(signal), what_));
   }
   options_.own->leaving.store(static_cast<int>(options_.interrupted));
   if (options_.lifeline != nullptr) options_.lifeline->say_leaving();

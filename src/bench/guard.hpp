@@ -76,7 +76,8 @@ class Guard {
   [[nodiscard]] bool others_leave();
   [[nodiscard]] bool hears_of_leaving();
   void give_up(GiveUp kind, const std::string& why, std::span<const RankSign> signs, double overdue_s);
-  [[noreturn]] void end_job(GiveUp kind, const std::string& reason);
+  [[noreturn]] void end_job(GiveUp kind, const std::string& reason, const std::string& words);
+  void say_last(const std::string& words) const;
   [[nodiscard]] double patience_about_s(const PeerNews& lost) const;
 
   GuardOptions options_;

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/error.hpp"
 #include "base/units.hpp"
 #include "bench/record_builder.hpp"
 #include "bench/warnings.hpp"
@@ -37,6 +38,7 @@ std::int64_t Ledger::keep(const std::string& id) {
   // anything.
   const bool goes_on = record.epochs_done < run_.sweep.measure.epochs;
   if (goes_on && record.schema < kRecordSchema) return 0;
+  const std::lock_guard lock(mutex_);
   add(record);
   records_.back().epochs_planned = std::max(record.epochs_planned, run_.sweep.measure.epochs);
   return std::min(record.epochs_done, run_.sweep.measure.epochs);
@@ -60,6 +62,7 @@ void Ledger::open(const std::string& id, const Case& point) {
   record.started_at = utc_timestamp();
   record.epochs_planned = run_.sweep.measure.epochs;
   record.ranks.world = static_cast<std::int64_t>(facts_.ranks.size());
+  const std::lock_guard lock(mutex_);
   add(std::move(record));
 }
 
@@ -128,6 +131,7 @@ void Ledger::give_up(ReasonCode code, const std::string& reason) {
   if (code == ReasonCode::lost && record.epochs_done > 0) return;
   record.duration_s += case_stopwatch_.elapsed_s();
   fail_record(record, code, reason);
+  running_.clear();
   run_.folder->write_record(record);
   run_.folder->write_summary(run_.summarise(in_sweep_order()));
 }
@@ -135,14 +139,25 @@ void Ledger::give_up(ReasonCode code, const std::string& reason) {
 void Ledger::hold_files() {
   // A disk that does not answer must not keep the process: its temporary file is removed when the sweep is
   // resumed.
-  if (mutex_.try_lock_for(std::chrono::seconds(3))) clear_running(run_.folder->path());
+  if (!mutex_.try_lock_for(std::chrono::seconds(3))) return;
+  clear_running(run_.folder->path());
+  try {
+    run_.folder->write_summary(run_.summarise(in_sweep_order()));
+  } catch (const EnvironmentError&) {
+    // The records are there, and nobody is left to tell.
+  }
 }
 
 std::vector<Record> Ledger::in_sweep_order() const {
   std::vector<Record> ordered;
   for (const std::string& id : sweep_order_) {
-    const auto found = index_.find(id);
-    if (found != index_.end()) ordered.push_back(records_[found->second]);
+    // Of a case that has not ended in this run the folder still has what an earlier one left.
+    const auto ended = id == running_ ? index_.end() : index_.find(id);
+    const auto earlier = kept_.find(id);
+    if (ended != index_.end())
+      ordered.push_back(records_[ended->second]);
+    else if (earlier != kept_.end())
+      ordered.push_back(earlier->second);
   }
   return ordered;
 }

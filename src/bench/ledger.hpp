@@ -40,7 +40,8 @@ class Ledger {
   /// Leaves a failed record of the case that runs, if one does. From the guard's thread, with the main thread
   /// stuck.
   void give_up(ReasonCode code, const std::string& reason);
-  /// Returns once no file is being written, and keeps it so for ever: the process is about to end.
+  /// Writes the summary and returns once no other file is being written, and keeps it so: the process is
+  /// about to end.
   void hold_files();
 
   [[nodiscard]] const Record& record(const std::string& id) const { return records_[index_.at(id)]; }

@@ -54,6 +54,8 @@ class SweepLoop {
     Progress progress(ledger_.has_value() && !run_.quiet, runs_left(done));
     Guard guard(options_of_guard());
     guard.watch("the start of the sweep", run_.watchdog_s);
+    // What a run that was killed left behind is a record now.
+    if (run_.resume) on_first_rank(session_.world(), [&] { ledger_->write_summary(); });
     warm_libraries();
     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
       progress.begin_epoch(epoch + 1, epochs, cases_in(epoch, done));

@@ -84,7 +84,7 @@ std::string environment_lines(const EnvironmentInputs& inputs, const ProbePlan& 
   if (plan.pairs_probed < plan.pairs_possible || plan.hosts_probed < plan.hosts_possible)
     text += fmt::format("Probed {} of {} hosts and {} of {} pairs of hosts, evenly spaced\n",
                         plan.hosts_probed, plan.hosts_possible, plan.pairs_probed, plan.pairs_possible);
-  for (const std::string& problem : environment_problems(inputs)) text += "Mind: " + problem + '\n';
+  for (const std::string& problem : environment_problems(inputs)) text += "Note: " + problem + '\n';
   return text + '\n';
 }
 

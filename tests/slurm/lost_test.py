@@ -62,7 +62,9 @@ class LostRank(slurm.SlurmTest):
             self.assertRegex(document["reason"], r"left no word: rank 0 \(process \d+ on n0\) was killed, or its host was lost")
         words = r"case (mlp-h512-\S+) was running when the earlier run ended: " if left.exists() else "is given up: a rank has died"
         again = self.srun("--resume", "out", nodes=2)
-        self.wait_for("the case", lambda: (self.folder / "out" / "running.json").exists() and self.rank_pids())
+        # The marker of the killed run stands there until it has become a record.
+        record = self.folder / "out" / "records"
+        self.wait_for("the case", lambda: left.exists() and list(record.glob("*.json")) and self.rank_pids())
         time.sleep(0.5)
         self.kill_rank(0, signal.SIGTERM)
         again.wait()

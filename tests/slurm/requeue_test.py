@@ -64,7 +64,7 @@ class Requeue(slurm.SlurmTest):
     def test_time_limit(self):
         """Slurm's own signal ahead of the limit: a minute is the shortest, and it looks twice a minute."""
         job, out = self.start(["--time=1", "--signal=USR1@55"], batch_size=list(range(1, 21)),
-                              measure={"max_samples": 1000000, "max_seconds": 0.7, "target_ci": 1e-9})
+                              measure={"max_samples": 1000000, "max_seconds": 0.35, "target_ci": 1e-9})
         log = self.folder / f"tpbench-{job}.log"
         self.wait_for("the signal", lambda: log.exists() and "interrupted by SIGUSR1" in log.read_text())
         self.wait_for_job(job, states=("PENDING",))

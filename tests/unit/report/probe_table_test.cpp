@@ -61,11 +61,11 @@ TEST(RenderProbe, SaysWhatFailedAndWhatIsHardlyKnown) {
   noisy.points[1].time_s = summarise(std::array<double, 6>{1, 1, 1, 1, 1, 4});
   const std::string text = render_probe(std::vector{failed, noisy});
   EXPECT_TRUE(holds(text, "a - b ping_pong 0-4 FAILED, no times: byte 3 is wrong")) << text;
-  EXPECT_TRUE(holds(text, "Mind: a - b ping_pong 0-4: 1 of 5 medians are known to no better than 25 %"))
+  EXPECT_TRUE(holds(text, "Note: a - b ping_pong 0-4: 1 of 5 medians are known to no better than 25 %"))
       << text;
   noisy.hosts = {"a-host-with-a-long-name.example", "another-host-with-a-long-name.example"};
   const std::string wide = render_probe(std::vector{noisy});
-  const std::string mind = wide.substr(wide.find("Mind: "));
+  const std::string mind = wide.substr(wide.find("Note: "));
   EXPECT_LE(mind.find('\n'), kTextWidth) << mind;
 }
 
