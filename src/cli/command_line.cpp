@@ -76,8 +76,8 @@ void add_compare_options(CLI::App& app, CommandLine& line) {
   app.add_option_function<std::string>(
          "--fail-above",
          [&line](const std::string& text) { line.fail_above = share_named(text, "--fail-above"); },
-         "A gate: end with PASS, FAIL (exit 1: a step is slower than the base by more than this and more than the "
-         "noise, or a case failed) or INCONCLUSIVE (exit 4): 5% or 0.05")
+         "Gate: end with PASS, FAIL (exit 1) when a step is slower by more than this and the noise, or INCONCLUSIVE "
+         "(exit 4): 5% or 0.05")
       ->type_name("SHARE");
   app.add_option_function<std::string>(
          "--inconclusive",

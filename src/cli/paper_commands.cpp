@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <future>
 #include <set>
 
 #include "base/log.hpp"
@@ -241,8 +242,12 @@ ExitStatus export_command(const CommandLine& line, const Launch& launch) {
 
 ExitStatus report_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
+  // What takes the time is to read.
+  std::vector<std::future<ResultSet>> reading;
+  for (const std::string& folder : line.folders)
+    reading.push_back(std::async(std::launch::async, [folder] { return read_result_set(folder); }));
   std::vector<ResultSet> sets;
-  for (const std::string& folder : line.folders) sets.push_back(read_result_set(folder));
+  for (std::future<ResultSet>& set : reading) sets.push_back(set.get());
   write_output(line, to_html(make_page(sets)));
   return ExitStatus::ok;
 }

@@ -18,12 +18,13 @@ bool shows_ten_percent(const Comparison& comparison) {
 std::string outcome_sentence(const Comparison& comparison, const std::string& base, const std::string& other) {
   const QuantitySummary& step = comparison.summaries[0];
   if (!step.geometric_mean) return fmt::format("{} and {}: no step could be compared.", other, base);
-  const std::string mean = fmt::format("its steps take {} times as long over {} (geometric mean)",
-                                       text_of({*step.geometric_mean, Kind::ratio}), counted(step.ratios, "case"));
+  const std::string mean = fmt::format("its steps take {} times as long in the geometric mean",
+                                       text_of({*step.geometric_mean, Kind::ratio}));
   if (step.faster == 0 && step.slower == 0)
     return fmt::format("{}: no difference from {} beyond chance and noise; {}.", other, base, mean);
-  return fmt::format("{} is faster than {} in {} and slower in {} of {}, beyond chance and noise; {}.", other, base,
-                     step.faster, step.slower, counted(comparison.cases.size(), "case"), mean);
+  const std::string slower = step.slower == 0 ? "none" : std::to_string(step.slower);
+  return fmt::format("{} is faster than {} in {} of {} and slower in {}, beyond chance and noise; {}.", other, base,
+                     step.faster, counted(comparison.cases.size(), "case"), slower, mean);
 }
 
 std::string visibility_sentence(const Comparison& comparison) {

@@ -26,7 +26,8 @@ std::string table_row(const Section& section, const Section::Row& row) {
       line += fmt::format("<td class=rest colspan={}>{}", section.columns.size() - i, escaped_html(row.rest));
       break;
     }
-    const std::string text = escaped_html(text_of(row.cells.at(i)));
+    std::string text = escaped_html(text_of(row.cells.at(i)));
+    if (const std::size_t sign = text.find(" +-"); sign != std::string::npos) text.replace(sign, 3, " \u00b1");
     const bool is_number = section.columns[i].align == Align::right;
     // The first cell says what the row is.
     if (is_first)

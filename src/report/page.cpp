@@ -105,10 +105,10 @@ Section how_sure(std::span<const NamedSet> sets) {
     return section;
   }
   std::string text = verdicts == 0 ? ""
-                     : open == 0   ? fmt::format("{} certain within this launch. ", verdicts == 1 ? "The verdict is" : "All verdicts are")
-                                   : fmt::format("{} of {} not certain: {} why. ", open,
-                                                 verdicts == 1 ? "1 verdict is" : fmt::format("{} verdicts are", verdicts),
-                                                 verdicts == 1 ? "it says" : "each says");
+                     : open == 0
+                         ? fmt::format("{} certain within this launch. ", verdicts == 1 ? "The verdict is" : "All verdicts are")
+                         : fmt::format("{} of {} {} not certain, and {} why. ", open, counted(verdicts, "verdict"),
+                                       open == 1 ? "is" : "are", open == 1 ? "says" : "say");
   text += fmt::format("The widest 95 % interval of a step is ±{:.3g} %{}; ", 100 * widest,
                       without > 0 ? fmt::format(", and {} none", without == 1 ? "1 case has" : fmt::format("{} cases have", without)) : "");
   text += most_epochs == least_epochs ? counted(static_cast<std::size_t>(most_epochs), "epoch")
@@ -122,6 +122,7 @@ Section how_sure(std::span<const NamedSet> sets) {
 Section machine(std::span<const NamedSet> sets) {
   Section section;
   section.title = "Machine";
+  std::vector<std::string> quiet;
   for (const NamedSet& named : sets) {
     std::map<std::string, std::size_t> findings;
     std::size_t timed = 0;
@@ -140,10 +141,14 @@ Section machine(std::span<const NamedSet> sets) {
       section.sentences.push_back(fmt::format("{}{} ({} of {}).", who, worst[i].second, worst[i].first, counted(timed, "case")));
     if (worst.size() > kMost)
       section.sentences.push_back(fmt::format("{}{} more findings: see the warnings.", who, worst.size() - kMost));
-    if (worst.empty() && timed > 0)
-      section.sentences.push_back(who + "nothing was found to be wrong: no rank shared a core, no quota, no drift, no slow kernels.");
+    if (worst.empty() && timed > 0) quiet.push_back(named.name);
     if (const auto noise = named.set->noise(); noise && *noise > 0.10)
       section.sentences.push_back(fmt::format("{}the same work took up to {:.0f} % longer at the start of the launch: other programs, or a shared machine.", who, 100 * *noise));
+  }
+  if (!quiet.empty()) {
+    section.sentences.push_back(
+        fmt::format("{}othing was found to be wrong: no rank shared a core, no quota, no drift, no slow kernels.",
+                    quiet.size() == sets.size() ? "N" : join_words(quiet) + ": n"));
   }
   for (std::string& sentence : section.sentences) {
     if (sets.size() == 1 && !sentence.empty()) sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));

@@ -10,7 +10,7 @@
 namespace tpbench::svg {
 
 inline constexpr double kWidth = 480, kHeight = 290;
-inline constexpr double kLeft = 66, kRight = 468, kTop = 14, kBottom = 246;
+inline constexpr double kLeft = 66, kRight = 454, kTop = 14, kBottom = 246;
 
 /// Colours that people with any kind of colour vision tell apart (M. Okabe, K. Ito, Color Universal Design,
 /// 2008), a little darker where they would be faint on white.

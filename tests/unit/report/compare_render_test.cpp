@@ -71,8 +71,8 @@ TEST(CompareRender, ReadsAsAPersonWantsIt) {
   const Pair pair;
   EXPECT_EQ('\n' + render_comparisons(CompareFormat::table, pair.compared()), R"(
 Comparison
-B is faster than A in 2 and slower in 0 of 3 cases, beyond chance and noise; its steps take 0.48 times as long
-  over 3 cases (geometric mean).
+B is faster than A in 2 of 3 cases and slower in none, beyond chance and noise; its steps take 0.48 times as long
+  in the geometric mean.
 A: results/a, label eth-1g; 3 of 3 cases ok; noise 0.01
 B: results/b, label eth-10g; 3 of 4 cases ok; noise 0.01
 A step that changes by 2.9 % or more would show in 9 of 10 cases (at 95 %). One launch on each side knows nothing
@@ -151,8 +151,8 @@ TEST(CompareRender, FitsATerminalAndIsPlainAscii) {
 TEST(CompareRender, MarkdownHasTheSameCells) {
   const Pair pair;
   const std::string page = render_comparisons(CompareFormat::markdown, pair.compared());
-  EXPECT_NE(page.find("## Comparison\n\n- B is faster than A in 2 and slower in 0 of 3 cases, beyond chance and noise; its "
-                      "steps take 0.48 times as long over 3 cases (geometric mean).\n"
+  EXPECT_NE(page.find("## Comparison\n\n- B is faster than A in 2 of 3 cases and slower in none, beyond chance and noise; its "
+                      "steps take 0.48 times as long in the geometric mean.\n"
                       "- A: results/a, label eth-1g; 3 of 3 cases ok; noise 0.01\n"),
             std::string::npos)
       << page;
