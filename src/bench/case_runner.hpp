@@ -12,8 +12,8 @@
 #include "environment/throttling.hpp"
 #include "measure/heartbeat.hpp"
 #include "result/record.hpp"
-#include "result/step_trace.hpp"
 #include "result/reference_times.hpp"
+#include "result/step_trace.hpp"
 #include "sweep/settings.hpp"
 
 namespace tpbench {

@@ -34,7 +34,8 @@ std::string Progress::place(std::size_t number) const {
   const std::string place = fmt::format("{}case {} of {}", epoch, number, cases_);
   if (done_ == 0 || done_ == runs_) return place;
   const double each_s = stopwatch_.elapsed_s() / static_cast<double>(done_);
-  return fmt::format("{} (about {} left)", place, format_duration(each_s * static_cast<double>(runs_ - done_)));
+  return fmt::format("{} (about {} left)", place,
+                     format_duration(each_s * static_cast<double>(runs_ - done_)));
 }
 
 void Progress::start(const std::string& case_id) {

@@ -8,9 +8,9 @@
 
 namespace tpbench {
 
-/// Says on stderr which case of how many that are tried runs, in which epoch, and how long the rest will take:
-/// a line that is rewritten on a terminal, plain lines where there is none. Written between cases only, never
-/// while something is timed.
+/// Says on stderr which case of how many that are tried runs, in which epoch, and how long the rest will
+/// take: a line that is rewritten on a terminal, plain lines where there is none. Written between cases only,
+/// never while something is timed.
 class Progress {
  public:
   /// `runs`: cases that will be tried, each as often as it has epochs to come.
@@ -34,7 +34,7 @@ class Progress {
 
   bool enabled_;
   bool terminal_;
-  std::size_t runs_, done_ = 0;   // over all epochs
+  std::size_t runs_, done_ = 0;     // over all epochs
   std::size_t cases_ = 0, at_ = 0;  // of this epoch
   std::int64_t epoch_ = 1, epochs_ = 1;
   Stopwatch stopwatch_;

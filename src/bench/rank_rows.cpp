@@ -33,7 +33,8 @@ Json own_events(const KeptStep& kept, const CommonClock& clock, bool is_aligned,
   Json events = Json::array();
   const std::size_t count = std::min(kept.events.size(), kMostTracedEvents);
   const auto since = [&](std::int64_t own_ns) {
-    return static_cast<double>(is_aligned ? clock.common_ns(own_ns) - begin_ns : own_ns - kept.start_ns) * 1e-9;
+    return static_cast<double>(is_aligned ? clock.common_ns(own_ns) - begin_ns : own_ns - kept.start_ns) *
+           1e-9;
   };
   for (std::size_t i = 0; i < count; ++i) {
     const EventKey& key = kept.events[i];
@@ -49,9 +50,10 @@ TraceRank rank_from(const Json& own, std::int64_t rank, std::int64_t group) {
   traced.group = group;
   traced.is_whole = own.at("is_whole").get<bool>();
   for (const Json& event : own.at("events")) {
-    traced.events.push_back({event[0].get<std::string>(), *enum_from_name<Direction>(event[1].get<std::string>()),
-                             event[2].get<std::int64_t>(), event[3].get<std::int64_t>(), event[4].get<std::int64_t>(),
-                             event[5].get<std::int64_t>(), event[6].get<double>(), event[7].get<double>()});
+    traced.events.push_back(
+        {event[0].get<std::string>(), *enum_from_name<Direction>(event[1].get<std::string>()),
+         event[2].get<std::int64_t>(), event[3].get<std::int64_t>(), event[4].get<std::int64_t>(),
+         event[5].get<std::int64_t>(), event[6].get<double>(), event[7].get<double>()});
   }
   return traced;
 }
@@ -126,7 +128,8 @@ std::optional<StepTrace> gather_step(const Samples& samples, const Team& team) {
   std::size_t r = 0;
   for (std::size_t group = 0; group < team.groups.size(); ++group) {
     for (const int world_rank : team.groups[group]) {
-      if (r < shown) trace.ranks.push_back(rank_from(Json::parse(texts[r]), world_rank, static_cast<std::int64_t>(group)));
+      if (r < shown)
+        trace.ranks.push_back(rank_from(Json::parse(texts[r]), world_rank, static_cast<std::int64_t>(group)));
       ++r;
     }
   }

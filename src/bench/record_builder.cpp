@@ -202,7 +202,8 @@ void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& fa
     rank.host = place.host;
     rank.cpus = place.cpus;
   }
-  record.rank_results = bounded_ranks(std::move(ranks), static_cast<std::int64_t>(outcome.samples.step_s.size()));
+  record.rank_results =
+      bounded_ranks(std::move(ranks), static_cast<std::int64_t>(outcome.samples.step_s.size()));
 }
 
 void drop_times(Record& record) {

@@ -164,7 +164,8 @@ class GroupReduction {
       for (std::size_t c = 0; c < scope.columns.size(); ++c) {
         const std::size_t i = k * scope.columns.size() + c;
         const EventKey& key = table_.keys()[scope.columns[c]];
-        const bool is_last = own_start_s[i] != kNever && own_start_s[i] == start_s[i] && scope.ranks.size() > 1;
+        const bool is_last =
+            own_start_s[i] != kNever && own_start_s[i] == start_s[i] && scope.ranks.size() > 1;
         batch_.own_last[index_of(batch_.kinds, key)] += is_last ? 1 : 0;
         parts[GroupBatch::forward_communication + static_cast<std::size_t>(key.direction)] += transfer_s[i];
         parts[GroupBatch::parts + index_of(batch_.kinds, key)] += transfer_s[i];
@@ -333,9 +334,13 @@ void keep_median_step(const TracedSteps& traced, Samples& samples) {
   const std::size_t first = samples.step_s.size() - traced.steps.size();
   const auto distance = [&](std::size_t k) { return std::abs(samples.step_s[first + k] - median); };
   std::size_t nearest = 0;
-  for (std::size_t k = 1; k < traced.steps.size(); ++k) nearest = distance(k) < distance(nearest) ? k : nearest;
+  for (std::size_t k = 1; k < traced.steps.size(); ++k)
+    nearest = distance(k) < distance(nearest) ? k : nearest;
   const auto spans = traced.spans_of(nearest);
-  samples.kept = {first + nearest, samples.step_s[first + nearest], traced.steps[nearest].start_ns, traced.events,
+  samples.kept = {first + nearest,
+                  samples.step_s[first + nearest],
+                  traced.steps[nearest].start_ns,
+                  traced.events,
                   {spans.begin(), spans.end()}};
 }
 

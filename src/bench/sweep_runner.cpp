@@ -144,7 +144,8 @@ class SweepLoop {
   // Cases that will be tried in this epoch.
   [[nodiscard]] std::size_t cases_in(std::int64_t epoch, const std::vector<std::int64_t>& done) const {
     std::size_t cases = 0;
-    for (std::size_t index = 0; index < done.size(); ++index) cases += !skips_[index] && epoch >= done[index] ? 1 : 0;
+    for (std::size_t index = 0; index < done.size(); ++index)
+      cases += !skips_[index] && epoch >= done[index] ? 1 : 0;
     return cases;
   }
 

@@ -214,12 +214,13 @@ Message not_converged(const WarningInputs& in) {
   constexpr std::size_t kFewestForInterval = 6;
   const bool early = std::cmp_less(step.samples, measure.min_samples);
   if (!step.ci95 && step.samples < kFewestForInterval)
-    return fmt::format("{} {} too few for an interval, as {}: {}", counted(step.samples, "sample"),
-                       step.samples == 1 ? "is" : "are",
-                       early ? fmt::format("measure.max_seconds ({:.3g} s) ended sampling before measure.min_samples ({})",
-                                           measure.max_seconds, measure.min_samples)
-                             : fmt::format("measure.max_samples ({}) ended sampling", measure.max_samples),
-                       remedy);
+    return fmt::format(
+        "{} {} too few for an interval, as {}: {}", counted(step.samples, "sample"),
+        step.samples == 1 ? "is" : "are",
+        early ? fmt::format("measure.max_seconds ({:.3g} s) ended sampling before measure.min_samples ({})",
+                            measure.max_seconds, measure.min_samples)
+              : fmt::format("measure.max_samples ({}) ended sampling", measure.max_samples),
+        remedy);
   if (!step.ci95)
     return fmt::format(
         "samples are correlated: {} are worth {} independent ones, too few for an interval: {}, or use a "
@@ -269,7 +270,8 @@ std::int64_t arrivals_of(const RankResult& rank) {
 }
 
 double median_compute(std::vector<RankResult> ranks) {
-  std::sort(ranks.begin(), ranks.end(), [](const auto& a, const auto& b) { return a.compute_s < b.compute_s; });
+  std::sort(ranks.begin(), ranks.end(),
+            [](const auto& a, const auto& b) { return a.compute_s < b.compute_s; });
   return ranks[(ranks.size() - 1) / 2].compute_s;
 }
 
@@ -291,13 +293,17 @@ std::string whom_others_wait_for(const WarningInputs& in) {
   const double usual = median_compute(ranks), step_s = in.record.time->step.summary.median;
   const double sampled_s = step_s * static_cast<double>(in.outcome.samples.step_s.size());
   if (usual > 0 && last->compute_s > kClearly * usual)
-    different.push_back(fmt::format("it computed {} longer than the median rank", format_percent(last->compute_s / usual - 1)));
-  if (last->preemptions > 0) different.push_back(fmt::format("its core was taken from it {} times", last->preemptions));
+    different.push_back(fmt::format("it computed {} longer than the median rank",
+                                    format_percent(last->compute_s / usual - 1)));
+  if (last->preemptions > 0)
+    different.push_back(fmt::format("its core was taken from it {} times", last->preemptions));
   if (last->steal_s.value_or(0) > kShows * sampled_s)
     different.push_back(fmt::format("the hypervisor took {} of its CPUs", format_seconds(*last->steal_s)));
-  if (last->throttled_s.value_or(0) > 0) different.push_back(fmt::format("quotas stopped its host for {}", format_seconds(*last->throttled_s)));
-  return fmt::format("; rank {} ({}{}) came last in {} of them{}", last->rank, place.host, cpus_text(place.cpus),
-                     format_percent(share), different.empty() ? "" : ": " + join_words(different));
+  if (last->throttled_s.value_or(0) > 0)
+    different.push_back(fmt::format("quotas stopped its host for {}", format_seconds(*last->throttled_s)));
+  return fmt::format("; rank {} ({}{}) came last in {} of them{}", last->rank, place.host,
+                     cpus_text(place.cpus), format_percent(share),
+                     different.empty() ? "" : ": " + join_words(different));
 }
 
 Message imbalance(const WarningInputs& in) {

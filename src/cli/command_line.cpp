@@ -63,7 +63,9 @@ CLI::Validator not_empty() {
 void add_compare_options(CLI::App& app, CommandLine& line) {
   app.add_option("folders", line.folders, "Result folders of one launch each; the first is the base")
       ->type_name("DIR DIR...");
-  app.add_option("--base", line.base, "Folders of several launches of the base, two or more: a rolling baseline, or one side of --with")
+  app.add_option(
+         "--base", line.base,
+         "Folders of several launches of the base, two or more: a rolling baseline, or one side of --with")
       ->type_name("DIR DIR...");
   app.add_option("--with", line.with,
                  "One new launch, or as many as the base has (scripts/alternate.sh makes both)")
@@ -76,7 +78,8 @@ void add_compare_options(CLI::App& app, CommandLine& line) {
   app.add_option_function<std::string>(
          "--fail-above",
          [&line](const std::string& text) { line.fail_above = share_named(text, "--fail-above"); },
-         "Gate: end with PASS, FAIL (exit 1) when a step is slower by more than this and the noise, or INCONCLUSIVE "
+         "Gate: end with PASS, FAIL (exit 1) when a step is slower by more than this and the noise, or "
+         "INCONCLUSIVE "
          "(exit 4): 5% or 0.05")
       ->type_name("SHARE");
   app.add_option_function<std::string>(
@@ -99,8 +102,10 @@ void add_export_options(CLI::App& app, CommandLine& line) {
   app.add_option("folder", line.folders, "Result folder")->required()->expected(1)->type_name("DIR");
   app.add_option_function<std::string>(
          "--to", [&line](const std::string& name) { line.export_format = named<ExportFormat>(name, "--to"); },
-         "table (what the run printed), markdown (the same), csv, json (verdicts and cases), jsonl (whole records), "
-         "samples (csv: one row for each sample), trace (one step as a timeline of ranks, for Perfetto), or nccl-tests "
+         "table (what the run printed), markdown (the same), csv, json (verdicts and cases), jsonl (whole "
+         "records), "
+         "samples (csv: one row for each sample), trace (one step as a timeline of ranks, for Perfetto), or "
+         "nccl-tests "
          "(the collectives as its -J writes them)")
       ->required()
       ->type_name("FORM");
@@ -236,7 +241,8 @@ void spell_out(CommandLine& line, const Shorthands& shorthands) {
 
 void check_sides_of_compare(const CommandLine& line) {
   const bool by_sides = !line.base.empty() || !line.with.empty();
-  if (line.inconclusive && !line.fail_above) throw CLI::RequiredError("--fail-above SHARE beside --inconclusive");
+  if (line.inconclusive && !line.fail_above)
+    throw CLI::RequiredError("--fail-above SHARE beside --inconclusive");
   if (!by_sides && line.folders.size() < 2) throw CLI::RequiredError("compare: two result folders or more");
   if (!by_sides) return;
   if (!line.folders.empty())

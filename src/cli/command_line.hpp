@@ -11,7 +11,18 @@
 
 namespace tpbench {
 
-enum class Command { run, validate, models, info, selfcheck, probe, compare, export_results, report, describe };
+enum class Command {
+  run,
+  validate,
+  models,
+  info,
+  selfcheck,
+  probe,
+  compare,
+  export_results,
+  report,
+  describe
+};
 
 /// What `tpbench export --to` writes.
 enum class ExportFormat { nccl_tests, csv, json, jsonl, table, markdown, samples, trace };
@@ -43,7 +54,8 @@ struct CommandLine {
   std::vector<std::string> base, with;  ///< compare: launches of both sides, in place of folders
   std::optional<double> fail_above;     ///< compare: 0.05 for 5 %
   std::optional<double> fail_wider;     ///< compare: the same
-  std::optional<GateOutcome> inconclusive;  ///< compare: what an inconclusive gate counts as; empty: exit status 4
+  std::optional<GateOutcome>
+      inconclusive;  ///< compare: what an inconclusive gate counts as; empty: exit status 4
   ExportFormat export_format = ExportFormat::csv;
   std::string description;  ///< describe: what it writes
 };

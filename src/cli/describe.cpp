@@ -74,7 +74,8 @@ std::string roff_line(const std::string& text) {
 std::string man_option(const CLI::Option& option) {
   std::string text = ".TP\n";
   std::string names;
-  for (const std::string& name : names_of(option)) names += (names.empty() ? "" : ", ") + ("\\fB" + roff_line(name) + "\\fR");
+  for (const std::string& name : names_of(option))
+    names += (names.empty() ? "" : ", ") + ("\\fB" + roff_line(name) + "\\fR");
   if (takes_value(option)) names += " \\fI" + roff_line(option.get_type_name()) + "\\fR";
   return text + names + '\n' + roff(option.get_description());
 }
@@ -89,7 +90,8 @@ std::string man_options(const CLI::App& app) {
 
 std::string man_examples(const std::string& command) {
   const std::string examples = examples_of(command);
-  return examples.empty() ? "" : ".PP\n.nf\n" + roff(examples.substr(examples.find_first_not_of('\n'))) + ".fi\n";
+  return examples.empty() ? ""
+                          : ".PP\n.nf\n" + roff(examples.substr(examples.find_first_not_of('\n'))) + ".fi\n";
 }
 
 std::string man_page(const CLI::App& app) {
@@ -97,11 +99,13 @@ std::string man_page(const CLI::App& app) {
       ".TH TPBENCH 1 \"\" \"tpbench {}\" \"User Commands\"\n.SH NAME\ntpbench \\- {}\n.SH SYNOPSIS\n"
       "\\fBmpirun \\-n\\fR \\fIRANKS\\fR \\fBtpbench \\-\\-config\\fR \\fIFILE\\fR [\\fIOPTIONS\\fR]\n.br\n"
       "\\fBtpbench\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n.SH DESCRIPTION\n{}",
-      build_info().version, "benchmark of tensor\\-parallel transformer layers over MPI", roff(app.get_description()));
+      build_info().version, "benchmark of tensor\\-parallel transformer layers over MPI",
+      roff(app.get_description()));
   text += "Without a command it runs a sweep.\n.SH OPTIONS\n" + man_options(app) + man_examples("");
   text += ".SH COMMANDS\n";
   for (const CLI::App* command : commands_of(app)) {
-    text += fmt::format(".SS tpbench {}\n", roff_line(command->get_name())) + roff(command->get_description() + '.');
+    text += fmt::format(".SS tpbench {}\n", roff_line(command->get_name())) +
+            roff(command->get_description() + '.');
     // Those of a run stand above.
     if (command->get_name() != "run") text += man_options(*command);
     text += man_examples(command->get_name());
@@ -126,9 +130,11 @@ std::string bash_values(const CLI::App& app, const std::string& command) {
     if (!takes_value(*option)) continue;
     const std::string choices = choices_of(command, long_name(*option));
     const char* action = option->get_type_name().starts_with("DIR") ? "compgen -d" : "compgen -f";
-    const std::string words = !choices.empty() ? fmt::format("compgen -W '{}'", choices) : is_path(*option) ? action : "true";
-    text += fmt::format("      {}) COMPREPLY=($({}{})); return ;;\n", fmt::join(names_of(*option), "|"), words,
-                        words == "true" ? "" : " -- \"$word\"");
+    const std::string words = !choices.empty()   ? fmt::format("compgen -W '{}'", choices)
+                              : is_path(*option) ? action
+                                                 : "true";
+    text += fmt::format("      {}) COMPREPLY=($({}{})); return ;;\n", fmt::join(names_of(*option), "|"),
+                        words, words == "true" ? "" : " -- \"$word\"");
   }
   return text;
 }
@@ -149,7 +155,8 @@ std::string bash_command(const CLI::App& app, const std::string& command) {
       "      if [[ $word == -* ]]; then COMPREPLY=($(compgen -W '{}' -- \"$word\"))\n"
       "      else COMPREPLY=({}); fi ;;\n",
       command.empty() ? "''" : command, bash_values(app, command), words_of(app),
-      positionals.empty() ? (command.empty() ? "$(compgen -W \"$commands\" -- \"$word\")" : "") : "$(" + positionals + ")");
+      positionals.empty() ? (command.empty() ? "$(compgen -W \"$commands\" -- \"$word\")" : "")
+                          : "$(" + positionals + ")");
 }
 
 std::string bash_completion(const CLI::App& app) {
@@ -166,7 +173,8 @@ std::string bash_completion(const CLI::App& app) {
       "  local commands='{}'\n"
       "  COMPREPLY=()\n"
       "  for ((place = 1; place < COMP_CWORD; place++)); do\n"
-      "    [[ \" $commands \" == *\" ${{COMP_WORDS[place]}} \"* ]] && {{ command=${{COMP_WORDS[place]}}; break; }}\n"
+      "    [[ \" $commands \" == *\" ${{COMP_WORDS[place]}} \"* ]] && {{ command=${{COMP_WORDS[place]}}; "
+      "break; }}\n"
       "  done\n"
       "  case $command in\n{}  esac\n"
       "}}\n"

@@ -90,8 +90,9 @@ std::string names_of() {
 }  // namespace
 
 std::string examples_of(const std::string& command) {
-  const auto* const found = std::find_if(std::begin(kExamples), std::end(kExamples),
-                                         [&](const Examples& examples) { return examples.command == command; });
+  const auto* const found =
+      std::find_if(std::begin(kExamples), std::end(kExamples),
+                   [&](const Examples& examples) { return examples.command == command; });
   if (found == std::end(kExamples)) return "";
   std::string text(found->text);
   if (command.empty() || command == "run") text += '\n' + std::string(kExitStatus);

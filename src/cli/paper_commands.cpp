@@ -150,7 +150,8 @@ std::string traced_text(const ResultSet& set) {
     if (auto trace = read_trace(set.path, record->id)) traces.push_back(std::move(*trace));
   }
   if (traces.empty())
-    throw UsageError({Fault{set.path + "/traces", "", "", "holds no timeline of these cases: a run writes one for each case that is ok"}});
+    throw UsageError({Fault{set.path + "/traces", "", "",
+                            "holds no timeline of these cases: a run writes one for each case that is ok"}});
   return chrome_trace(traces);
 }
 

@@ -19,8 +19,8 @@ constexpr std::int64_t kProcessesOfACase = 1000;
 bool is_compute(const TraceEvent& event) { return event.kind == "compute"; }
 
 // What makes parts of several ranks one message: the group and its part, the key, and the how many'th it is.
-using MessageKey = std::tuple<std::int64_t, std::int64_t, std::string, Direction, std::int64_t, std::int64_t, std::int64_t,
-                              std::int64_t, std::size_t>;
+using MessageKey = std::tuple<std::int64_t, std::int64_t, std::string, Direction, std::int64_t, std::int64_t,
+                              std::int64_t, std::int64_t, std::size_t>;
 
 struct Part {
   const TraceEvent* event = nullptr;
@@ -51,30 +51,41 @@ class TraceWriter {
 
  private:
   void name(const char* what, std::int64_t process, std::int64_t thread, const std::string& name) {
-    events_.push_back({{"ph", "M"}, {"name", what}, {"pid", process}, {"tid", thread}, {"args", {{"name", name}}}});
+    events_.push_back(
+        {{"ph", "M"}, {"name", what}, {"pid", process}, {"tid", thread}, {"args", {{"name", name}}}});
   }
 
   std::int64_t process_of(const std::string& host) {
-    const auto [found, is_new] = processes_.try_emplace(host, case_ * kProcessesOfACase + static_cast<std::int64_t>(processes_.size()));
+    const auto [found, is_new] = processes_.try_emplace(
+        host, case_ * kProcessesOfACase + static_cast<std::int64_t>(processes_.size()));
     if (is_new) {
       name("process_name", found->second, 0, fmt::format("{}: {}", host, trace_->id));
-      events_.push_back({{"ph", "M"}, {"name", "process_sort_index"}, {"pid", found->second}, {"tid", 0}, {"args", {{"sort_index", found->second}}}});
+      events_.push_back({{"ph", "M"},
+                         {"name", "process_sort_index"},
+                         {"pid", found->second},
+                         {"tid", 0},
+                         {"args", {{"sort_index", found->second}}}});
     }
     return found->second;
   }
 
   void add_rank(const TraceRank& rank, std::int64_t place) {
-    const std::int64_t process = process_of(rank.host), computing = 2 * rank.rank, communicating = computing + 1;
+    const std::int64_t process = process_of(rank.host), computing = 2 * rank.rank,
+                       communicating = computing + 1;
     name("thread_name", process, computing, fmt::format("rank {}", rank.rank));
     name("thread_name", process, communicating, fmt::format("rank {} communication", rank.rank));
-    std::map<std::tuple<std::string, Direction, std::int64_t, std::int64_t, std::int64_t, std::int64_t>, std::size_t> seen;
+    std::map<std::tuple<std::string, Direction, std::int64_t, std::int64_t, std::int64_t, std::int64_t>,
+             std::size_t>
+        seen;
     for (const TraceEvent& event : rank.events) {
       const std::int64_t thread = is_compute(event) ? computing : communicating;
       add_slice(event, process, thread);
       if (is_compute(event)) continue;
-      const std::size_t number = seen[{event.kind, event.direction, event.bytes, event.group, event.stage, event.microbatch}]++;
+      const std::size_t number =
+          seen[{event.kind, event.direction, event.bytes, event.group, event.stage, event.microbatch}]++;
       const std::int64_t part = event.group == 0 ? 0 : place / event.group;
-      messages_[{rank.group, part, event.kind, event.direction, event.bytes, event.group, event.stage, event.microbatch, number}]
+      messages_[{rank.group, part, event.kind, event.direction, event.bytes, event.group, event.stage,
+                 event.microbatch, number}]
           .push_back({&event, process, thread});
     }
   }
@@ -99,7 +110,9 @@ class TraceWriter {
   void add_arrows() {
     for (const auto& [key, parts] : messages_) {
       if (parts.size() < 2) continue;
-      const auto last = std::max_element(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.event->start_s < b.event->start_s; });
+      const auto last = std::max_element(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+        return a.event->start_s < b.event->start_s;
+      });
       for (const Part& part : parts) {
         if (&part == &*last) continue;
         ++arrows_;
@@ -112,8 +125,13 @@ class TraceWriter {
   }
 
   [[nodiscard]] Json arrow(const char* phase, const Part& part, double at_s) const {
-    return {{"ph", phase}, {"id", arrows_}, {"name", "last to come"}, {"cat", "communication"},
-            {"ts", at_s * kMicroseconds}, {"pid", part.process}, {"tid", part.thread}};
+    return {{"ph", phase},
+            {"id", arrows_},
+            {"name", "last to come"},
+            {"cat", "communication"},
+            {"ts", at_s * kMicroseconds},
+            {"pid", part.process},
+            {"tid", part.thread}};
   }
 
   const StepTrace* trace_ = nullptr;

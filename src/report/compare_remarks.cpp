@@ -122,9 +122,10 @@ std::optional<std::string> changed_compute(const Comparison& comparison) {
     if (kComparedQuantities[i].member != &TimeResult::compute || !mean) continue;
     const double times = std::max(*mean, 1 / *mean);
     if (times < kByItself) continue;
-    return fmt::format("Compute changed {} times ({} {}), and no network does that: something else differs between "
-                       "these launches; repeat, with the sides in turn (scripts/alternate.sh).",
-                       text_of({times, Kind::ratio}), other, *mean > 1 ? "takes longer" : "is faster");
+    return fmt::format(
+        "Compute changed {} times ({} {}), and no network does that: something else differs between "
+        "these launches; repeat, with the sides in turn (scripts/alternate.sh).",
+        text_of({times, Kind::ratio}), other, *mean > 1 ? "takes longer" : "is faster");
   }
   return std::nullopt;
 }
@@ -165,12 +166,14 @@ std::vector<std::string> remarks_on(const Comparison& comparison, const std::vec
     if (several) remark_on_side(*side, remarks);
   }
   if (comparison.design == Design::rolling) {
-    remarks.push_back("one new launch is held against the scatter of the baseline's: what the machine did since is in the "
-                      "ratios");
+    remarks.push_back(
+        "one new launch is held against the scatter of the baseline's: what the machine did since is in the "
+        "ratios");
   }
   if (comparison.base.first().label.empty() && comparison.other.first().label.empty()) {
-    remarks.push_back("neither side has a label: name the fabric, or what else differs, with --label, and reports call it "
-                      "by that name");
+    remarks.push_back(
+        "neither side has a label: name the fabric, or what else differs, with --label, and reports call it "
+        "by that name");
   }
   if (several && comparison.design == Design::separate) {
     remarks.push_back(

@@ -11,7 +11,8 @@ std::string folder_letter(std::size_t place) {
   return place < 26 ? letter : letter + std::to_string(place / 26 + 1);
 }
 
-std::string render_comparisons(CompareFormat format, std::span<const Comparison> comparisons, const Gate* gate) {
+std::string render_comparisons(CompareFormat format, std::span<const Comparison> comparisons,
+                               const Gate* gate) {
   const std::string end = gate != nullptr ? '\n' + gate->line() + '\n' : "";
   switch (format) {
     case CompareFormat::table:

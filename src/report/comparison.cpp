@@ -52,10 +52,10 @@ Side make_side(std::span<const ResultSet* const> launches) {
 void check_sides(const Side& base, const Side& other) {
   if (base.launches.size() == 1 && other.launches.size() == 1) return;
   if (base.launches.size() == 1) {
-    throw UsageError(
-        {Fault{base.first().path, "", "",
-               "is a base of one launch against several: how it scatters is not known; give two or more on each "
-               "side, one on each, or several as the base of one"}});
+    throw UsageError({Fault{
+        base.first().path, "", "",
+        "is a base of one launch against several: how it scatters is not known; give two or more on each "
+        "side, one on each, or several as the base of one"}});
   }
   std::set<std::filesystem::path> seen;
   for (const Side* side : {&base, &other}) {

@@ -65,7 +65,8 @@ void add_columns(std::vector<Column>& columns, const Json& type, const std::vect
       for (std::size_t i = 0; i < patterns.size(); ++i) {
         const auto element = patterns.size() > 1 ? std::optional(i) : std::nullopt;
         const bool is_joined = patterns[i].ends_with(kJoined);
-        const std::string name = name_of_column(is_joined ? patterns[i].substr(0, patterns[i].size() - 1) : patterns[i], path);
+        const std::string name =
+            name_of_column(is_joined ? patterns[i].substr(0, patterns[i].size() - 1) : patterns[i], path);
         add_column(columns, {name, path, element, is_joined ? kJoined : ""});
       }
     }

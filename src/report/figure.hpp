@@ -46,8 +46,8 @@ struct LineChart {
 struct BarChart {
   struct Bar {
     std::string label = {};
-    std::string group = {};           ///< neighbours of one group stand together below its name; empty: none
-    std::vector<double> parts = {};   ///< in the order of `parts` below
+    std::string group = {};            ///< neighbours of one group stand together below its name; empty: none
+    std::vector<double> parts = {};    ///< in the order of `parts` below
     std::optional<double> ideal = {};  ///< a line across the bar
   };
 

@@ -39,10 +39,11 @@ void judge(const Comparison& comparison, Gate& gate, const std::string& where) {
     if (count > 0) reasons.push_back(where + words);
   };
   const std::size_t broken = broken_in_other(comparison).size();
-  add(gate.failures, broken, fmt::format("{} that {} ok failed", counted(broken, "case"), broken == 1 ? "was" : "were"));
+  add(gate.failures, broken,
+      fmt::format("{} that {} ok failed", counted(broken, "case"), broken == 1 ? "was" : "were"));
   const std::size_t slower = slower_than(comparison, gate.limit).size();
-  const std::string slow_words =
-      fmt::format("{} of {} {} slower by more than {}", slower, counted(cases, "case"), is_or_are(slower), percent(gate.limit));
+  const std::string slow_words = fmt::format("{} of {} {} slower by more than {}", slower,
+                                             counted(cases, "case"), is_or_are(slower), percent(gate.limit));
   // Of sides that are not alike nothing else can be said.
   if (comparison.alarms.empty()) {
     add(gate.failures, slower, slow_words);
@@ -51,17 +52,23 @@ void judge(const Comparison& comparison, Gate& gate, const std::string& where) {
     add(gate.open, slower, slow_words);
   }
   const std::size_t blind = blind_at(comparison, gate.limit).size();
-  add(gate.open, blind, fmt::format("{} of {} cannot be judged at {}", blind, counted(cases, "case"), percent(gate.limit)));
+  add(gate.open, blind,
+      fmt::format("{} of {} cannot be judged at {}", blind, counted(cases, "case"), percent(gate.limit)));
   const std::size_t lost = lost_in_other(comparison);
-  add(gate.open, lost, fmt::format("{} that {} ok {} skipped or absent", counted(lost, "case"), lost == 1 ? "was" : "were", is_or_are(lost)));
+  add(gate.open, lost,
+      fmt::format("{} that {} ok {} skipped or absent", counted(lost, "case"), lost == 1 ? "was" : "were",
+                  is_or_are(lost)));
   const std::size_t machine = by_the_machine(comparison, gate.limit);
-  add(gate.open, machine, fmt::format("{} of {} {} slower as the machine itself is", machine, counted(cases, "case"), is_or_are(machine)));
+  add(gate.open, machine,
+      fmt::format("{} of {} {} slower as the machine itself is", machine, counted(cases, "case"),
+                  is_or_are(machine)));
   if (cases == 0) gate.open.push_back(where + "no case is ok on both sides");
 }
 
 std::string word_of(GateOutcome outcome) {
   std::string word(name_of(outcome));
-  std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return word;
 }
 
@@ -72,7 +79,8 @@ std::string Gate::line() const {
     return fmt::format("PASS: none of {} is slower by more than {}", counted(cases, "case"), percent(limit));
   const std::vector<std::string>& reasons = outcome == GateOutcome::fail ? failures : open;
   std::string text = fmt::format("{}: {}", word_of(outcome), fmt::join(reasons, "; "));
-  if (counted_as && outcome == GateOutcome::inconclusive) text += fmt::format(" (counts as {})", name_of(*counted_as));
+  if (counted_as && outcome == GateOutcome::inconclusive)
+    text += fmt::format(" (counts as {})", name_of(*counted_as));
   return text;
 }
 
@@ -88,8 +96,9 @@ Gate judge_gate(std::span<const Comparison> comparisons, double limit) {
 
 Json gate_to_json(const Gate& gate) {
   return {{"outcome", name_of(gate.outcome)},
-          {"counted_as", gate.outcome == GateOutcome::inconclusive && gate.counted_as ? Json(name_of(*gate.counted_as))
-                                                                                     : Json(nullptr)},
+          {"counted_as", gate.outcome == GateOutcome::inconclusive && gate.counted_as
+                             ? Json(name_of(*gate.counted_as))
+                             : Json(nullptr)},
           {"limit", gate.limit},
           {"cases", gate.cases},
           {"failures", gate.failures},

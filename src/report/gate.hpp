@@ -22,9 +22,9 @@ enum class GateOutcome {
 struct Gate {
   double limit = 0;  ///< 0.05: steps may be 5 % slower
   GateOutcome outcome = GateOutcome::pass;
-  std::vector<std::string> failures = {};  ///< what speaks for fail, a sentence each
-  std::vector<std::string> open = {};      ///< what could not be judged, likewise
-  std::size_t cases = 0;              ///< that were compared
+  std::vector<std::string> failures = {};      ///< what speaks for fail, a sentence each
+  std::vector<std::string> open = {};          ///< what could not be judged, likewise
+  std::size_t cases = 0;                       ///< that were compared
   std::optional<GateOutcome> counted_as = {};  ///< what an inconclusive gate is to count as
 
   /// "FAIL: 1 of 8 cases is slower by more than 5 %", in one line.
@@ -37,5 +37,6 @@ Json gate_to_json(const Gate& gate);
 
 }  // namespace tpbench
 
-TPBENCH_ENUM_NAMES(tpbench::GateOutcome, {tpbench::GateOutcome::pass, "pass"}, {tpbench::GateOutcome::fail, "fail"},
+TPBENCH_ENUM_NAMES(tpbench::GateOutcome, {tpbench::GateOutcome::pass, "pass"},
+                   {tpbench::GateOutcome::fail, "fail"},
                    {tpbench::GateOutcome::inconclusive, "inconclusive"});

@@ -27,7 +27,8 @@ std::string table_row(const Section& section, const Section::Row& row) {
       break;
     }
     std::string text = escaped_html(text_of(row.cells.at(i)));
-    if (const std::size_t sign = text.find(" +-"); sign != std::string::npos) text.replace(sign, 3, " \u00b1");
+    if (const std::size_t sign = text.find(" +-"); sign != std::string::npos)
+      text.replace(sign, 3, " \u00b1");
     const bool is_number = section.columns[i].align == Align::right;
     // The first cell says what the row is.
     if (is_first)
@@ -42,7 +43,8 @@ std::string table_row(const Section& section, const Section::Row& row) {
 std::string table(const Section& section) {
   if (section.rows.empty()) return "";
   std::string text = "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"" +
-                     escaped_html(section.title.empty() ? "table" : section.title) + "\"><table>\n<thead><tr>";
+                     escaped_html(section.title.empty() ? "table" : section.title) +
+                     "\"><table>\n<thead><tr>";
   for (const Section::Column& column : section.columns) {
     if (!column.is_shown) continue;
     text += fmt::format("<th scope=col{}>{}", column.align == Align::right ? " class=n" : "",
@@ -70,7 +72,8 @@ std::string section_html(const Section& section, std::size_t place) {
   std::string text;
   const std::string id = fmt::format("s{}", place);
   if (!section.title.empty())
-    text += fmt::format("<h{0} id=\"{1}\">{2}</h{0}>\n", section.is_below ? 3 : 2, id, escaped_html(section.title));
+    text += fmt::format("<h{0} id=\"{1}\">{2}</h{0}>\n", section.is_below ? 3 : 2, id,
+                        escaped_html(section.title));
   text += paragraphs(section.sentences);
   if (!section.figures.empty()) {
     text += "<div class=\"figures\">\n";

@@ -35,7 +35,9 @@ std::string subtitle(std::span<const NamedSet> sets) {
     }
   }
   std::string text = fmt::format("{} · {}", join_words(names), counted(cases, "case"));
-  if (!hosts.empty()) text += " on " + (hosts.size() <= 4 ? join_words(std::vector<std::string>(hosts.begin(), hosts.end())) : counted(hosts.size(), "host"));
+  if (!hosts.empty())
+    text += " on " + (hosts.size() <= 4 ? join_words(std::vector<std::string>(hosts.begin(), hosts.end()))
+                                        : counted(hosts.size(), "host"));
   if (!dates.empty())
     text += " · " + (dates.size() == 1 ? *dates.begin() : *dates.begin() + " to " + *dates.rbegin());
   return text;
@@ -48,8 +50,9 @@ std::string fastest_sentence(const PageSeries& series, std::span<const NamedSet>
     const UsefulDegree* verdict = series.in[i].verdict;
     if (verdict == nullptr || !verdict->fastest) continue;
     const char* mark = verdict->is_certain() ? "" : ", not certain";
-    steps.emplace_back(verdict->fastest_step_s, fmt::format("{} at {} ({}{})", sets[i].name, verdict->fastest_name,
-                                                            format_seconds(verdict->fastest_step_s), mark));
+    steps.emplace_back(verdict->fastest_step_s,
+                       fmt::format("{} at {} ({}{})", sets[i].name, verdict->fastest_name,
+                                   format_seconds(verdict->fastest_step_s), mark));
   }
   if (steps.empty()) return series.name + ": nothing was measured.";
   std::sort(steps.begin(), steps.end());
@@ -104,13 +107,17 @@ Section how_sure(std::span<const NamedSet> sets) {
     section.sentences = {"Nothing was measured."};
     return section;
   }
-  std::string text = verdicts == 0 ? ""
-                     : open == 0
-                         ? fmt::format("{} certain within this launch. ", verdicts == 1 ? "The verdict is" : "All verdicts are")
-                         : fmt::format("{} of {} {} not certain, and {} why. ", open, counted(verdicts, "verdict"),
-                                       open == 1 ? "is" : "are", open == 1 ? "says" : "say");
-  text += fmt::format("The widest 95 % interval of a step is ±{:.3g} %{}; ", 100 * widest,
-                      without > 0 ? fmt::format(", and {} none", without == 1 ? "1 case has" : fmt::format("{} cases have", without)) : "");
+  std::string text =
+      verdicts == 0 ? ""
+      : open == 0   ? fmt::format("{} certain within this launch. ",
+                                verdicts == 1 ? "The verdict is" : "All verdicts are")
+                    : fmt::format("{} of {} {} not certain, and {} why. ", open, counted(verdicts, "verdict"),
+                                open == 1 ? "is" : "are", open == 1 ? "says" : "say");
+  text += fmt::format(
+      "The widest 95 % interval of a step is ±{:.3g} %{}; ", 100 * widest,
+      without > 0
+          ? fmt::format(", and {} none", without == 1 ? "1 case has" : fmt::format("{} cases have", without))
+          : "");
   text += most_epochs == least_epochs ? counted(static_cast<std::size_t>(most_epochs), "epoch")
                                       : fmt::format("{} to {} epochs", least_epochs, most_epochs);
   text += ". Intervals say nothing of the next launch: repeat the run where a few percent decide.";
@@ -138,20 +145,26 @@ Section machine(std::span<const NamedSet> sets) {
     const std::string who = sets.size() > 1 ? named.name + ": " : "";
     constexpr std::size_t kMost = 3;
     for (std::size_t i = 0; i < worst.size() && i < kMost; ++i)
-      section.sentences.push_back(fmt::format("{}{} ({} of {}).", who, worst[i].second, worst[i].first, counted(timed, "case")));
+      section.sentences.push_back(
+          fmt::format("{}{} ({} of {}).", who, worst[i].second, worst[i].first, counted(timed, "case")));
     if (worst.size() > kMost)
-      section.sentences.push_back(fmt::format("{}{} more findings: see the warnings.", who, worst.size() - kMost));
+      section.sentences.push_back(
+          fmt::format("{}{} more findings: see the warnings.", who, worst.size() - kMost));
     if (worst.empty() && timed > 0) quiet.push_back(named.name);
     if (const auto noise = named.set->noise(); noise && *noise > 0.10)
-      section.sentences.push_back(fmt::format("{}the same work took up to {:.0f} % longer at the start of the launch: other programs, or a shared machine.", who, 100 * *noise));
+      section.sentences.push_back(
+          fmt::format("{}the same work took up to {:.0f} % longer at the start of the launch: other "
+                      "programs, or a shared machine.",
+                      who, 100 * *noise));
   }
   if (!quiet.empty()) {
-    section.sentences.push_back(
-        fmt::format("{}othing was found to be wrong: no rank shared a core, no quota, no drift, no slow kernels.",
-                    quiet.size() == sets.size() ? "N" : join_words(quiet) + ": n"));
+    section.sentences.push_back(fmt::format(
+        "{}othing was found to be wrong: no rank shared a core, no quota, no drift, no slow kernels.",
+        quiet.size() == sets.size() ? "N" : join_words(quiet) + ": n"));
   }
   for (std::string& sentence : section.sentences) {
-    if (sets.size() == 1 && !sentence.empty()) sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));
+    if (sets.size() == 1 && !sentence.empty())
+      sentence[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(sentence[0])));
   }
   return section;
 }
@@ -161,11 +174,14 @@ std::vector<Section> scaling_sections(const std::vector<PageSeries>& series, std
   Section head;
   head.title = "Scaling";
   if (series.size() > kMostCharted)
-    head.sentences = {fmt::format("Charts of the first {} of {} workloads and shapes; every case stands in the table.",
-                                  kMostCharted, series.size())};
+    head.sentences = {
+        fmt::format("Charts of the first {} of {} workloads and shapes; every case stands in the table.",
+                    kMostCharted, series.size())};
   std::vector<Section> sections = {std::move(head)};
-  for (std::size_t i = 0; i < series.size() && i < kMostCharted; ++i)
+  for (std::size_t i = 0; i < series.size() && i < kMostCharted; ++i) {
     sections.push_back(series_section(series[i], sets));
+    for (Section& layouts : layout_sections(series[i], sets)) sections.push_back(std::move(layouts));
+  }
   return sections;
 }
 
@@ -192,12 +208,17 @@ void add_facts(const Json& json, const std::string& key, Section& section) {
   constexpr std::size_t kMostEntries = 8;
   if (json.is_null()) return;
   if (json.is_object()) {
-    for (const auto& [name, value] : json.items()) add_facts(value, key.empty() ? name : key + '.' + name, section);
+    for (const auto& [name, value] : json.items())
+      add_facts(value, key.empty() ? name : key + '.' + name, section);
   } else if (json.is_array() && !json.empty() && !json.front().is_primitive()) {
-    for (std::size_t i = 0; i < json.size() && i < kMostEntries; ++i) add_facts(json[i], fmt::format("{}.{}", key, i), section);
-    if (json.size() > kMostEntries) section.rows.push_back({{key, fmt::format("... {} in all", json.size())}});
+    for (std::size_t i = 0; i < json.size() && i < kMostEntries; ++i)
+      add_facts(json[i], fmt::format("{}.{}", key, i), section);
+    if (json.size() > kMostEntries)
+      section.rows.push_back({{key, fmt::format("... {} in all", json.size())}});
   } else {
-    section.rows.push_back({{key, json.is_string() ? json.get<std::string>() : json.dump(-1, ' ', false, Json::error_handler_t::replace)}});
+    section.rows.push_back(
+        {{key, json.is_string() ? json.get<std::string>()
+                                : json.dump(-1, ' ', false, Json::error_handler_t::replace)}});
   }
 }
 
@@ -238,14 +259,16 @@ std::string tool_of(const ResultSet& set) {
 std::vector<Section> reproduce_sections(std::span<const NamedSet> sets) {
   Section head;
   head.title = "How to reproduce";
-  head.sentences = {fmt::format("Put the sweep file beside the command. This page was written by tpbench {} ({}).",
-                                build_info().version, build_info().git_revision)};
+  head.sentences = {
+      fmt::format("Put the sweep file beside the command. This page was written by tpbench {} ({}).",
+                  build_info().version, build_info().git_revision)};
   std::vector<Section> sections = {std::move(head)};
   for (const NamedSet& named : sets) {
     Section command;
     command.title = sets.size() > 1 ? named.name : "";
     command.is_below = true;
-    command.sentences = {tool_of(*named.set) + ", folder " + named.set->path + (named.set->label.empty() ? "" : ", label " + named.set->label)};
+    command.sentences = {tool_of(*named.set) + ", folder " + named.set->path +
+                         (named.set->label.empty() ? "" : ", label " + named.set->label)};
     command.code = named.set->command;
     sections.push_back(std::move(command));
     if (named.set->sweep.is_null()) continue;
@@ -272,7 +295,8 @@ Page make_page(std::span<const ResultSet> sets) {
   };
   if (named.size() > 1) add(fabrics_sections(named, series));
   add(scaling_sections(series, named));
-  for (Section& section : std::vector<Section>{collectives_section(named), timelines_section(named), samples_section(named)}) {
+  for (Section& section :
+       std::vector<Section>{collectives_section(named), timelines_section(named), samples_section(named)}) {
     if (!section.figures.empty()) add({std::move(section)});
   }
   add(case_sections(named));

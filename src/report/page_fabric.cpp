@@ -32,9 +32,11 @@ std::map<std::string, std::vector<CollectiveCurve>> collective_curves(std::span<
       for (const CollectiveResult& collective : record.collectives) {
         if (!collective.algbw_gb_per_s || *collective.algbw_gb_per_s <= 0 || collective.bytes <= 0) continue;
         std::vector<CollectiveCurve>& curves = by_op[std::string(name_of(collective.op))];
-        std::string name = fmt::format("{} ranks, {}", collective.ranks, record.point.algorithm.value_or("-"));
+        std::string name =
+            fmt::format("{} ranks, {}", collective.ranks, record.point.algorithm.value_or("-"));
         if (sets.size() > 1) name = named.name + ", " + name;
-        auto curve = std::find_if(curves.begin(), curves.end(), [&](const auto& c) { return c.name == name; });
+        auto curve =
+            std::find_if(curves.begin(), curves.end(), [&](const auto& c) { return c.name == name; });
         if (curve == curves.end()) curve = curves.insert(curves.end(), CollectiveCurve{name, {}});
         curve->seconds[collective.bytes].push_back(static_cast<double>(collective.bytes) /
                                                    (*collective.algbw_gb_per_s * 1e9));
@@ -60,14 +62,17 @@ std::string fit_words(const CollectiveCurve& curve, std::span<const CostPiece> p
   std::vector<std::string> parts;
   for (const CostPiece& piece : pieces)
     parts.push_back(fmt::format("{} to {}: {} (median deviation {})",
-                                text_of({piece.from_bytes, Kind::bytes}), text_of({piece.to_bytes, Kind::bytes}),
-                                rate_text(piece.model), format_percent(piece.model.median_deviation)));
+                                text_of({piece.from_bytes, Kind::bytes}),
+                                text_of({piece.to_bytes, Kind::bytes}), rate_text(piece.model),
+                                format_percent(piece.model.median_deviation)));
   return curve.name + ": " + join_words(parts, "; ") + ".";
 }
 
-Figure collective_figure(const std::string& op, const std::vector<CollectiveCurve>& curves, Section& section) {
+Figure collective_figure(const std::string& op, const std::vector<CollectiveCurve>& curves,
+                         Section& section) {
   constexpr std::size_t kMostCurves = 10, kMostPieces = 3;
-  LineChart chart = {.x = {"message, whole array", Kind::bytes, true}, .y = {"time of one call", Kind::seconds, true}};
+  LineChart chart = {.x = {"message, whole array", Kind::bytes, true},
+                     .y = {"time of one call", Kind::seconds, true}};
   std::size_t shown = 0;
   for (const CollectiveCurve& curve : curves) {
     if (curve.seconds.size() < 2 || shown == kMostCurves) continue;
@@ -76,25 +81,30 @@ Figure collective_figure(const std::string& op, const std::vector<CollectiveCurv
     for (const auto& [bytes, seconds] : curve.seconds) {
       points.push_back({bytes, middle_of(seconds)});
       measured.marks.push_back({static_cast<double>(bytes), points.back().seconds, {}});
-      section.rows.push_back({{op, curve.name, Value(bytes, Kind::bytes), Value(points.back().seconds, Kind::seconds)}});
+      section.rows.push_back(
+          {{op, curve.name, Value(bytes, Kind::bytes), Value(points.back().seconds, Kind::seconds)}});
     }
     if (points.size() >= kFewestPoints) {
       const std::vector<CostPiece> pieces = fit_by_search(points, kMostPieces);
       section.notes.push_back(op + ", " + fit_words(curve, pieces));
       Curve fit = {"fit", shown, Curve::Line::dashed, false, {}};
-      for (const TimedSize& point : points) fit.marks.push_back({static_cast<double>(point.bytes), cost_s(pieces, point.bytes), {}});
+      for (const TimedSize& point : points)
+        fit.marks.push_back({static_cast<double>(point.bytes), cost_s(pieces, point.bytes), {}});
       fit.name = curve.name + ": fit";
       chart.curves.push_back(std::move(fit));
     }
     chart.curves.push_back(std::move(measured));
     ++shown;
   }
-  return {op, "Median time from the last rank's start to the last one's end, by size; dashed: start-up time plus bytes over bandwidth, piece by piece.",
+  return {op,
+          "Median time from the last rank's start to the last one's end, by size; dashed: start-up time plus "
+          "bytes over bandwidth, piece by piece.",
           std::move(chart)};
 }
 
 bool has_sizes(const std::vector<CollectiveCurve>& curves) {
-  return std::any_of(curves.begin(), curves.end(), [](const auto& curve) { return curve.seconds.size() > 1; });
+  return std::any_of(curves.begin(), curves.end(),
+                     [](const auto& curve) { return curve.seconds.size() > 1; });
 }
 
 // ---- samples
@@ -125,14 +135,20 @@ Figure samples_figure(const NamedSet& named, const Record& record, bool several)
   for (std::size_t i = 0; i < samples.size(); i += std::max<std::size_t>(1, every))
     dots.marks.push_back({static_cast<double>(i + 1), samples[i], {}});
   const double median = record.time->step.summary.median;
-  Curve line = {"median", {}, Curve::Line::dashed, false,
-                {{1, median, {}}, {static_cast<double>(std::max<std::size_t>(2, samples.size())), median, {}}}};
+  Curve line = {
+      "median",
+      {},
+      Curve::Line::dashed,
+      false,
+      {{1, median, {}}, {static_cast<double>(std::max<std::size_t>(2, samples.size())), median, {}}}};
   const Summary& step = record.time->step.summary;
   return {(several ? named.name + ": " : "") + record.id,
           fmt::format("{}. {} samples of {} epochs{}: median {}, {} to {}.", flags_of(record), samples.size(),
                       record.epochs_done, every > 1 ? fmt::format(", every {}th drawn", every) : "",
                       format_seconds(median), format_seconds(step.min), format_seconds(step.max)),
-          LineChart{.x = {"sample", Kind::plain}, .y = {"step", Kind::seconds}, .curves = {std::move(line), std::move(dots)}}};
+          LineChart{.x = {"sample", Kind::plain},
+                    .y = {"step", Kind::seconds},
+                    .curves = {std::move(line), std::move(dots)}}};
 }
 
 // ---- folders
@@ -150,7 +166,10 @@ std::optional<Comparison> compared_with_first(std::span<const NamedSet> sets, st
 
 Section collectives_section(std::span<const NamedSet> sets) {
   Section section;
-  section.columns = {{"collective", Align::left}, {"ranks, algorithm", Align::left}, {"bytes", Align::right}, {"time", Align::right}};
+  section.columns = {{"collective", Align::left},
+                     {"ranks, algorithm", Align::left},
+                     {"bytes", Align::right},
+                     {"time", Align::right}};
   for (const auto& [op, curves] : collective_curves(sets)) {
     if (has_sizes(curves)) section.figures.push_back(collective_figure(op, curves, section));
   }
@@ -176,9 +195,11 @@ Section samples_section(std::span<const NamedSet> sets) {
   Section section;
   section.title = "Samples over time";
   section.sentences = {fmt::format(
-      "{} {} warnings that ask for a look{}.", counted(flagged.size(), "case"), flagged.size() == 1 ? "has" : "have",
+      "{} {} warnings that ask for a look{}.", counted(flagged.size(), "case"),
+      flagged.size() == 1 ? "has" : "have",
       flagged.size() > kMost ? fmt::format("; the {} with the widest intervals are drawn", kMost) : "")};
-  section.columns = {{"case", Align::left}, {"median", Align::right}, {"min", Align::right}, {"p95", Align::right}, {"max", Align::right}, {"samples", Align::right}};
+  section.columns = {{"case", Align::left}, {"median", Align::right}, {"min", Align::right},
+                     {"p95", Align::right}, {"max", Align::right},    {"samples", Align::right}};
   for (std::size_t i = 0; i < flagged.size() && i < kMost; ++i) {
     const auto& [named, record] = flagged[i];
     section.figures.push_back(samples_figure(*named, *record, sets.size() > 1));
@@ -226,16 +247,22 @@ std::vector<Section> fabrics_sections(std::span<const NamedSet> sets, std::span<
   Section means;
   means.title = "Against " + sets[0].name;
   means.is_below = true;
-  means.columns = {{"folder", Align::left}, {"quantity", Align::left}, {"geometric mean", Align::right},
-                   {"cases", Align::right}, {"slower", Align::right}, {"faster", Align::right},
+  means.columns = {{"folder", Align::left},           {"quantity", Align::left},
+                   {"geometric mean", Align::right},  {"cases", Align::right},
+                   {"slower", Align::right},          {"faster", Align::right},
                    {"shows in 9 of 10", Align::right}};
   for (std::size_t i = 1; i < sets.size(); ++i) {
     const auto comparison = compared_with_first(sets, i);
     if (!comparison) continue;
     for (std::size_t q = 0; q < kComparedQuantities.size(); ++q) {
       const QuantitySummary& summary = comparison->summaries[q];
-      means.rows.push_back({{sets[i].name, kComparedQuantities[q].name, {summary.geometric_mean, Kind::ratio},
-                             summary.ratios, summary.slower, summary.faster, {summary.detectable, Kind::small_share}}});
+      means.rows.push_back({{sets[i].name,
+                             kComparedQuantities[q].name,
+                             {summary.geometric_mean, Kind::ratio},
+                             summary.ratios,
+                             summary.slower,
+                             summary.faster,
+                             {summary.detectable, Kind::small_share}}});
     }
     means.notes.push_back(sets[i].name + ": " + visibility_sentence(*comparison));
     for (const std::string& alarm : comparison->alarms) means.notes.push_back(alarm);

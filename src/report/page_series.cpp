@@ -117,8 +117,9 @@ std::string parts_words(const PageSeries& series, std::span<const NamedSet> sets
   const auto records = timed(series.in.front());
   if (records.empty() || records.back()->point.layout.ranks() == 1) return text;
   const Record& last = *records.back();
-  return text + fmt::format(" {}{}: {} against {}.", sets.size() > 1 ? sets[0].name + ", " : "", last.point.layout.title(),
-                            format_seconds(step_of(last) * ranks_of(last)), format_seconds(step_of(*baseline)));
+  return text + fmt::format(" {}{}: {} against {}.", sets.size() > 1 ? sets[0].name + ", " : "",
+                            last.point.layout.title(), format_seconds(step_of(last) * ranks_of(last)),
+                            format_seconds(step_of(*baseline)));
 }
 
 Figure parts_figure(const PageSeries& series, std::span<const NamedSet> sets) {
@@ -135,7 +136,8 @@ Figure parts_figure(const PageSeries& series, std::span<const NamedSet> sets) {
                            .group = sets.size() > 1 ? layout.title() : ""};
       for (const auto& part : kStackedParts) {
         const Quantity& quantity = (*record->time).*part.member;
-        bar.parts.push_back(is_known(quantity) ? std::max(0.0, quantity.summary.median * ranks_of(*record)) : 0);
+        bar.parts.push_back(is_known(quantity) ? std::max(0.0, quantity.summary.median * ranks_of(*record))
+                                               : 0);
       }
       if (baseline != nullptr) bar.ideal = step_of(*baseline);
       chart.bars.push_back(std::move(bar));
@@ -173,7 +175,8 @@ Section numbers(const PageSeries& series, std::span<const NamedSet> sets) {
   Section section;
   const bool several = sets.size() > 1;
   if (several) section.columns.push_back({"folder", Align::left});
-  for (const char* heading : {"layout", "step", "95 %", "speed-up", "eff", "compute", "comm", "other", "mem/rank"})
+  for (const char* heading :
+       {"layout", "step", "95 %", "speed-up", "eff", "compute", "comm", "other", "mem/rank"})
     section.columns.push_back({heading, std::string_view(heading) == "layout" ? Align::left : Align::right});
   section.rest_from = several ? 2 : 1;
   const auto time = [](const Quantity& quantity) {
@@ -185,14 +188,16 @@ Section numbers(const PageSeries& series, std::span<const NamedSet> sets) {
       if (several) row.cells.emplace_back(sets[i].name);
       row.cells.emplace_back(record->point.layout.title());
       if (!is_timed(*record)) {
-        row.rest = fmt::format("{}: {}", name_of(record->status), record->reason.value_or("no reason recorded"));
+        row.rest =
+            fmt::format("{}: {}", name_of(record->status), record->reason.value_or("no reason recorded"));
         section.rows.push_back(std::move(row));
         continue;
       }
       const auto& ci95 = record->time->step.summary.ci95;
       row.cells.emplace_back(step_of(*record), Kind::seconds);
-      row.cells.emplace_back(ci95 ? Value(fmt::format("{}..{}", format_seconds((*ci95)[0]), format_seconds((*ci95)[1])))
-                                  : Value());
+      row.cells.emplace_back(
+          ci95 ? Value(fmt::format("{}..{}", format_seconds((*ci95)[0]), format_seconds((*ci95)[1])))
+               : Value());
       row.cells.emplace_back(record->scaling.speedup, Kind::hundredths);
       row.cells.emplace_back(record->scaling.efficiency, Kind::hundredths);
       row.cells.push_back(time(record->time->compute));
@@ -213,7 +218,8 @@ std::vector<NamedSet> name_sets(std::span<const ResultSet> sets) {
   std::vector<NamedSet> named;
   for (const ResultSet& set : sets) {
     const bool is_its_own = !set.label.empty() && labels[set.label] == 1;
-    named.push_back({&set, is_its_own ? set.label : set.path, useful_degrees(set.records, set.efficiency_floor)});
+    named.push_back(
+        {&set, is_its_own ? set.label : set.path, useful_degrees(set.records, set.efficiency_floor)});
   }
   return named;
 }
@@ -234,12 +240,47 @@ std::vector<PageSeries> page_series(std::span<const NamedSet> sets) {
   }
   for (PageSeries& series : all) {
     for (PageSeries::InSet& in : series.in) {
-      std::stable_sort(in.records.begin(), in.records.end(), [](const Record* a, const Record* b) {
-        return a->point.layout < b->point.layout;
-      });
+      std::stable_sort(in.records.begin(), in.records.end(),
+                       [](const Record* a, const Record* b) { return a->point.layout < b->point.layout; });
     }
   }
   return all;
+}
+
+std::vector<Section> layout_sections(const PageSeries& series, std::span<const NamedSet> sets) {
+  std::vector<Section> sections;
+  if (!has_stages(series)) return sections;
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    std::map<std::int64_t, std::map<std::int64_t, const Record*>> steps;  // by PP and TP
+    std::set<std::int64_t> degrees;
+    const Record* fastest = nullptr;
+    for (const Record* record : timed(series.in[i])) {
+      steps[record->point.layout.pp][record->point.layout.tp] = record;
+      degrees.insert(record->point.layout.tp);
+      if (fastest == nullptr || step_of(*record) < step_of(*fastest)) fastest = record;
+    }
+    if (fastest == nullptr) continue;
+    Section section;
+    section.title = series.name + (sets.size() > 1 ? ", " + sets[i].name : "") + ": step by TP and PP";
+    section.sentences = {fmt::format(
+        "Fastest: {}, {} on {}.", fastest->point.layout.title(), format_seconds(step_of(*fastest)),
+        counted(static_cast<std::size_t>(fastest->point.layout.ranks()), "rank"))};
+    section.is_below = true;
+    section.columns = {{"", Align::left}};
+    for (const std::int64_t degree : degrees)
+      section.columns.push_back({fmt::format("TP {}", degree), Align::right});
+    for (const auto& [stages, by_degree] : steps) {
+      Section::Row row = {{Value(fmt::format("PP {}", stages))}};
+      for (const std::int64_t degree : degrees) {
+        const auto found = by_degree.find(degree);
+        row.cells.push_back(found == by_degree.end() ? Value()
+                                                     : Value(step_of(*found->second), Kind::seconds));
+      }
+      section.rows.push_back(std::move(row));
+    }
+    sections.push_back(std::move(section));
+  }
+  return sections;
 }
 
 Section series_section(const PageSeries& series, std::span<const NamedSet> sets) {

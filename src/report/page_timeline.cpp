@@ -16,26 +16,30 @@ namespace {
 enum Part : std::size_t { compute, transfer, waiting };
 
 // When the last of its ranks came to a collective: by group, part, key and how many'th.
-using Meeting = std::tuple<std::int64_t, std::int64_t, std::string, Direction, std::int64_t, std::int64_t, std::int64_t,
-                           std::int64_t, std::size_t>;
+using Meeting = std::tuple<std::int64_t, std::int64_t, std::string, Direction, std::int64_t, std::int64_t,
+                           std::int64_t, std::int64_t, std::size_t>;
 
 template <typename Visit>
 void visit_collectives(const StepTrace& trace, const Visit& visit) {
   std::map<std::int64_t, std::int64_t> places;
   for (const TraceRank& rank : trace.ranks) {
     const std::int64_t place = places[rank.group]++;
-    std::map<std::tuple<std::string, Direction, std::int64_t, std::int64_t, std::int64_t, std::int64_t>, std::size_t> seen;
+    std::map<std::tuple<std::string, Direction, std::int64_t, std::int64_t, std::int64_t, std::int64_t>,
+             std::size_t>
+        seen;
     for (const TraceEvent& event : rank.events) {
       if (event.kind == "compute") continue;
-      const std::size_t number = seen[{event.kind, event.direction, event.bytes, event.group, event.stage, event.microbatch}]++;
-      visit(event, Meeting{rank.group, event.group == 0 ? 0 : place / event.group, event.kind, event.direction, event.bytes,
-                           event.group, event.stage, event.microbatch, number});
+      const std::size_t number =
+          seen[{event.kind, event.direction, event.bytes, event.group, event.stage, event.microbatch}]++;
+      visit(event, Meeting{rank.group, event.group == 0 ? 0 : place / event.group, event.kind,
+                           event.direction, event.bytes, event.group, event.stage, event.microbatch, number});
     }
   }
 }
 
 LaneChart::Span span_of(double start, double end, std::size_t kind, const std::string& what) {
-  return {start, end, kind, fmt::format("{}: {} from {}", what, format_seconds(end - start), format_seconds(start))};
+  return {start, end, kind,
+          fmt::format("{}: {} from {}", what, format_seconds(end - start), format_seconds(start))};
 }
 
 LaneChart lanes_of(const StepTrace& trace) {
@@ -51,12 +55,15 @@ LaneChart lanes_of(const StepTrace& trace) {
     LaneChart::Lane lane = {.label = fmt::format("{} {}", rank.rank, rank.host)};
     for (const TraceEvent& event : rank.events) {
       if (event.kind == "compute") {
-        lane.spans.push_back(span_of(event.start_s, event.end_s, compute, fmt::format("rank {}, compute", rank.rank)));
+        lane.spans.push_back(
+            span_of(event.start_s, event.end_s, compute, fmt::format("rank {}, compute", rank.rank)));
         continue;
       }
-      const double came = trace.is_aligned ? std::min(event.end_s, last_start.at(meeting_of.at(&event))) : event.start_s;
+      const double came =
+          trace.is_aligned ? std::min(event.end_s, last_start.at(meeting_of.at(&event))) : event.start_s;
       const std::string who = fmt::format("rank {}, {}", rank.rank, event.kind);
-      if (came > event.start_s) lane.spans.push_back(span_of(event.start_s, came, waiting, who + ", waiting"));
+      if (came > event.start_s)
+        lane.spans.push_back(span_of(event.start_s, came, waiting, who + ", waiting"));
       lane.spans.push_back(span_of(came, event.end_s, transfer, who));
     }
     chart.lanes.push_back(std::move(lane));
@@ -71,8 +78,10 @@ bool asks_for_ranks(const Record& record) {
 }
 
 Figure timeline_figure(const NamedSet& named, const Record& record, const StepTrace& trace, bool several) {
-  std::string words = fmt::format("The sample nearest to the median: {} of all ranks", format_seconds(trace.step_s));
-  if (trace.clock_error_s > 0) words += fmt::format("; clocks of hosts are known to {}", format_seconds(trace.clock_error_s));
+  std::string words =
+      fmt::format("The sample nearest to the median: {} of all ranks", format_seconds(trace.step_s));
+  if (trace.clock_error_s > 0)
+    words += fmt::format("; clocks of hosts are known to {}", format_seconds(trace.clock_error_s));
   if (!trace.is_aligned) words += "; clocks could not be aligned: each rank's times are since its own start";
   if (trace.ranks_left_out > 0) words += fmt::format("; {} more ranks are not drawn", trace.ranks_left_out);
   for (const Warning& warning : record.warnings) {
@@ -92,7 +101,9 @@ Section timelines_section(std::span<const NamedSet> sets) {
     }
   }
   std::stable_sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) {
-    const auto key = [](const Record& r) { return std::tuple(asks_for_ranks(r), r.point.layout.ranks(), r.time->step.summary.median); };
+    const auto key = [](const Record& r) {
+      return std::tuple(asks_for_ranks(r), r.point.layout.ranks(), r.time->step.summary.median);
+    };
     return key(*a.second) > key(*b.second);
   });
   Section section;
@@ -103,10 +114,11 @@ Section timelines_section(std::span<const NamedSet> sets) {
   }
   if (section.figures.empty()) return section;
   section.title = "One step, rank by rank";
-  section.sentences = {"tpbench export DIR --to trace writes these timelines for Perfetto, where one can zoom in."};
-  section.columns = {{"case", Align::left}, {"rank", Align::right}, {"host", Align::left}, {"compute", Align::right},
-                     {"wait", Align::right}, {"came last", Align::right}, {"preempted", Align::right},
-                     {"steal", Align::right}, {"throttled", Align::right}};
+  section.sentences = {
+      "tpbench export DIR --to trace writes these timelines for Perfetto, where one can zoom in."};
+  section.columns = {{"case", Align::left},       {"rank", Align::right},  {"host", Align::left},
+                     {"compute", Align::right},   {"wait", Align::right},  {"came last", Align::right},
+                     {"preempted", Align::right}, {"steal", Align::right}, {"throttled", Align::right}};
   section.is_folded = true;
   std::size_t shown = 0;
   for (const auto& [named, record] : wanted) {

@@ -119,7 +119,8 @@ Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> c
 
 std::vector<std::string> totals(const std::vector<PlannedCase>& plan, const MeasureSettings& measure) {
   std::vector<std::string> sentences = {totals_text(plan)};
-  if (const std::string duration = duration_text(plan, measure); !duration.empty()) sentences.push_back(duration);
+  if (const std::string duration = duration_text(plan, measure); !duration.empty())
+    sentences.push_back(duration);
   return sentences;
 }
 

@@ -35,7 +35,8 @@ using CostOf = std::function<Cost(const Case&, const Layout&)>;
 std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never,
                                     const CostOf& cost_of);
 
-/// What `--dry-run` shows: the cases in the given order and, in the table, the totals and how long it may take.
+/// What `--dry-run` shows: the cases in the given order and, in the table, the totals and how long it may
+/// take.
 std::string render_plan(Format format, std::span<const Case> cases, const MeasureSettings& measure,
                         const WhyNever& why_never, const CostOf& cost_of);
 

@@ -21,7 +21,8 @@ std::string hosts_of(const Record& record) {
 Json fact_of(const ResultSet& set, const Record& record, const char* pointer) {
   const auto found = set.environments.find(record.environment);
   const Json::json_pointer place(pointer);
-  return found != set.environments.end() && found->second.contains(place) ? found->second.at(place) : Json(nullptr);
+  return found != set.environments.end() && found->second.contains(place) ? found->second.at(place)
+                                                                          : Json(nullptr);
 }
 
 // Of a sample, which epoch it belongs to: known where epochs brought one each or there was one.
@@ -41,8 +42,13 @@ std::string render_samples(const ResultSet& set) {
   std::string text = csv_line(head);
   for (const Record* record : in_order(set.records)) {
     if (!is_timed(*record)) continue;
-    std::vector<Json> cells = {record->id, record->label, record->started_at, hosts_of(*record), record->ranks.world,
-                               fact_of(set, *record, "/tool/git_revision"), fact_of(set, *record, "/noise/worst_rank_relative")};
+    std::vector<Json> cells = {record->id,
+                               record->label,
+                               record->started_at,
+                               hosts_of(*record),
+                               record->ranks.world,
+                               fact_of(set, *record, "/tool/git_revision"),
+                               fact_of(set, *record, "/noise/worst_rank_relative")};
     for (const CaseField& field : case_fields()) cells.push_back(field.get(record->point));
     const std::size_t fixed = cells.size();
     for (const QuantityRow& row : kQuantities) {

@@ -13,14 +13,16 @@ namespace {
 
 constexpr double kLane = 16, kLaneGap = 4;
 
-std::string rectangle(double x, double y, double width, double height, std::size_t part, const std::string& title) {
+std::string rectangle(double x, double y, double width, double height, std::size_t part,
+                      const std::string& title) {
   return fmt::format(
-      "<rect class=\"p{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"><title>{}</title></rect>", part % 8,
-      number(x), number(y), number(width), number(height), part_colour(part), escaped_html(title));
+      "<rect class=\"p{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"><title>{}</title></rect>",
+      part % 8, number(x), number(y), number(width), number(height), part_colour(part), escaped_html(title));
 }
 
 std::string part_swatch(std::size_t part, const std::string& name) {
-  return swatch(fmt::format("<rect class=\"p{}\" width=\"26\" height=\"12\" fill=\"{}\"/>", part % 8, part_colour(part)),
+  return swatch(fmt::format("<rect class=\"p{}\" width=\"26\" height=\"12\" fill=\"{}\"/>", part % 8,
+                            part_colour(part)),
                 name);
 }
 
@@ -39,7 +41,8 @@ std::vector<BarPlace> places_of(const BarChart& chart) {
   double units = 0.5;
   std::vector<double> begins;
   for (std::size_t i = 0; i < chart.bars.size(); ++i) {
-    const bool is_new = i == 0 || chart.bars[i].group.empty() || chart.bars[i].group != chart.bars[i - 1].group;
+    const bool is_new =
+        i == 0 || chart.bars[i].group.empty() || chart.bars[i].group != chart.bars[i - 1].group;
     if (i > 0) units += is_new ? 0.55 : 0.08;
     begins.push_back(units);
     units += 1;
@@ -54,7 +57,9 @@ std::string draw_group_names(const BarChart& chart, const std::vector<BarPlace>&
   std::string text;
   for (std::size_t i = 0; i < chart.bars.size();) {
     std::size_t end = i + 1;
-    while (end < chart.bars.size() && !chart.bars[i].group.empty() && chart.bars[end].group == chart.bars[i].group) ++end;
+    while (end < chart.bars.size() && !chart.bars[i].group.empty() &&
+           chart.bars[end].group == chart.bars[i].group)
+      ++end;
     const double left = places[i].x, right = places[end - 1].x + places[end - 1].width;
     const std::string& name = chart.bars[i].group.empty() ? chart.bars[i].label : chart.bars[i].group;
     text += text_at((left + right) / 2, kBottom + (chart.bars[i].group.empty() ? 17 : 31), "middle",
@@ -75,8 +80,8 @@ std::string draw(const BarChart& chart) {
   const Axis axis(chart.y, tops, kBottom, kTop, true);
   const std::vector<BarPlace> places = places_of(chart);
   std::string text = draw_y(axis, chart.y) +
-                     fmt::format("<path class=\"a\" d=\"M{} {}H{}\" stroke=\"#555555\" fill=\"none\"/>", number(kLeft),
-                                 number(axis.at(0)), number(kRight)) +
+                     fmt::format("<path class=\"a\" d=\"M{} {}H{}\" stroke=\"#555555\" fill=\"none\"/>",
+                                 number(kLeft), number(axis.at(0)), number(kRight)) +
                      fmt::format("<g class=\"plot\" data-y=\"{}\">", axis.transform());
   std::string ideals;
   for (std::size_t i = 0; i < chart.bars.size(); ++i) {
@@ -88,8 +93,9 @@ std::string draw(const BarChart& chart) {
     for (std::size_t part = 0; part < bar.parts.size(); ++part) {
       if (!(bar.parts[part] > 0)) continue;
       const double bottom = axis.at(below), top = axis.at(below + bar.parts[part]);
-      text += rectangle(place.x, top, place.width, bottom - top, part,
-                        fmt::format("{}, {}: {}", who, chart.parts[part], full_text(chart.y.kind, bar.parts[part])));
+      text += rectangle(
+          place.x, top, place.width, bottom - top, part,
+          fmt::format("{}, {}: {}", who, chart.parts[part], full_text(chart.y.kind, bar.parts[part])));
       below += bar.parts[part];
     }
     text += "</g>";
@@ -97,12 +103,14 @@ std::string draw(const BarChart& chart) {
       text += text_at(place.x + place.width / 2, kBottom + 14, "middle", fitting(bar.label, place.width),
                       " font-size=\"10\"");
     if (bar.ideal)
-      ideals += fmt::format("M{} {}h{}", number(place.x - 5), number(axis.at(*bar.ideal)), number(place.width + 10));
+      ideals += fmt::format("M{} {}h{}", number(place.x - 5), number(axis.at(*bar.ideal)),
+                            number(place.width + 10));
   }
   if (!ideals.empty())
-    text += fmt::format("<path class=\"i\" d=\"{}\" stroke=\"#000000\" stroke-width=\"2\" stroke-dasharray=\"6 3\" "
-                        "fill=\"none\"/>",
-                        ideals);
+    text += fmt::format(
+        "<path class=\"i\" d=\"{}\" stroke=\"#000000\" stroke-width=\"2\" stroke-dasharray=\"6 3\" "
+        "fill=\"none\"/>",
+        ideals);
   return text + "</g>" + draw_group_names(chart, places);
 }
 
@@ -114,14 +122,17 @@ std::string legend(const BarChart& chart) {
     if (is_there) items += part_swatch(part, chart.parts[part]);
   }
   if (!chart.ideal.empty())
-    items += swatch("<path class=\"i\" d=\"M0 6H26\" stroke=\"#000000\" stroke-width=\"2\" stroke-dasharray=\"6 3\" fill=\"none\"/>",
-                    chart.ideal);
+    items += swatch(
+        "<path class=\"i\" d=\"M0 6H26\" stroke=\"#000000\" stroke-width=\"2\" stroke-dasharray=\"6 3\" "
+        "fill=\"none\"/>",
+        chart.ideal);
   return items;
 }
 
 double height_of(const Figure& figure) {
   const LaneChart* lanes = std::get_if<LaneChart>(&figure.chart);
-  return lanes == nullptr ? kHeight : kTop + static_cast<double>(lanes->lanes.size()) * (kLane + kLaneGap) + 44;
+  return lanes == nullptr ? kHeight
+                          : kTop + static_cast<double>(lanes->lanes.size()) * (kLane + kLaneGap) + 44;
 }
 
 std::string draw(const LaneChart& chart) {

@@ -36,7 +36,8 @@ std::vector<double> logarithmic_ticks(double low, double high) {
                                                        : std::vector<double>{1};
   const int every = std::max(1, static_cast<int>(std::ceil(decades / 7)));
   std::vector<double> ticks;
-  for (int power = static_cast<int>(std::floor(std::log10(low))); power <= std::ceil(std::log10(high)); ++power) {
+  for (int power = static_cast<int>(std::floor(std::log10(low))); power <= std::ceil(std::log10(high));
+       ++power) {
     if (factors.size() == 1 && power % every != 0) continue;
     for (const double factor : factors) {
       const double tick = factor * std::pow(10.0, power);
@@ -55,7 +56,8 @@ struct Prefix {
 
 std::string with_unit(double value, std::span<const Prefix> prefixes) {
   for (const Prefix& prefix : prefixes) {
-    if (std::abs(value) >= prefix.factor * 0.9995) return short_number(value / prefix.factor) + ' ' + prefix.unit;
+    if (std::abs(value) >= prefix.factor * 0.9995)
+      return short_number(value / prefix.factor) + ' ' + prefix.unit;
   }
   return short_number(value / prefixes.back().factor) + ' ' + prefixes.back().unit;
 }
@@ -78,8 +80,7 @@ std::string number(double value) {
 std::string tick_text(Kind kind, double value) {
   constexpr Prefix kSeconds[] = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
   constexpr Prefix kBytes[] = {{1e12, "TB"}, {1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}, {1, "B"}};
-  constexpr Prefix kMessages[] = {
-      {1073741824, "GiB"}, {1048576, "MiB"}, {1024, "KiB"}, {1, "B"}};
+  constexpr Prefix kMessages[] = {{1073741824, "GiB"}, {1048576, "MiB"}, {1024, "KiB"}, {1, "B"}};
   if (value == 0) return "0";
   switch (kind) {
     case Kind::seconds:
@@ -119,8 +120,8 @@ Axis::Axis(const Scale& scale, const std::vector<double>& values, double from, d
     if (!from_zero) low_ -= 0.06 * room;
   }
   ticks_ = !scale.ticks.empty() ? scale.ticks
-           : is_logarithmic_   ? logarithmic_ticks(low_, high_)
-                               : linear_ticks(low_, high_);
+           : is_logarithmic_    ? logarithmic_ticks(low_, high_)
+                                : linear_ticks(low_, high_);
 }
 
 double Axis::at(double value) const {
@@ -136,8 +137,8 @@ std::string Axis::transform() const {
 }
 
 std::string text_at(double x, double y, const char* anchor, std::string_view text, std::string_view more) {
-  return fmt::format("<text class=\"t\" x=\"{}\" y=\"{}\" text-anchor=\"{}\"{}>{}</text>", number(x), number(y),
-                     anchor, more, escaped_html(text));
+  return fmt::format("<text class=\"t\" x=\"{}\" y=\"{}\" text-anchor=\"{}\"{}>{}</text>", number(x),
+                     number(y), anchor, more, escaped_html(text));
 }
 
 std::string draw_y(const Axis& axis, const Scale& scale) {
@@ -153,13 +154,15 @@ std::string draw_y(const Axis& axis, const Scale& scale) {
   }
   std::string text =
       fmt::format("<path class=\"g\" d=\"{}\" stroke=\"#dddddd\" fill=\"none\"/>", grid) + texts;
-  return text + fmt::format("<text class=\"t\" x=\"14\" y=\"{0}\" text-anchor=\"middle\" "
-                            "transform=\"rotate(-90 14 {0})\">{1}</text>",
-                            number((kTop + kBottom) / 2), escaped_html(scale.title));
+  return text + fmt::format(
+                    "<text class=\"t\" x=\"14\" y=\"{0}\" text-anchor=\"middle\" "
+                    "transform=\"rotate(-90 14 {0})\">{1}</text>",
+                    number((kTop + kBottom) / 2), escaped_html(scale.title));
 }
 
 std::string draw_x(const Axis& axis, const Scale& scale) {
-  std::string text = fmt::format("<path class=\"a\" d=\"M{} {}H{}", number(kLeft), number(kBottom), number(kRight));
+  std::string text =
+      fmt::format("<path class=\"a\" d=\"M{} {}H{}", number(kLeft), number(kBottom), number(kRight));
   std::string labels;
   double last = -1e9;
   for (const double tick : axis.ticks()) {
@@ -206,8 +209,8 @@ std::string dashes_of(Curve::Line line) {
 
 std::string swatch(std::string_view drawing, std::string_view name) {
   return fmt::format(
-      "<li><svg width=\"26\" height=\"12\" viewBox=\"0 0 26 12\" aria-hidden=\"true\">{}</svg> {}</li>", drawing,
-      escaped_html(name));
+      "<li><svg width=\"26\" height=\"12\" viewBox=\"0 0 26 12\" aria-hidden=\"true\">{}</svg> {}</li>",
+      drawing, escaped_html(name));
 }
 
 }  // namespace tpbench::svg

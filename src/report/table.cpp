@@ -251,8 +251,8 @@ struct LegendEntry {
     const char* whose = messages.size() == 1        ? ""
                         : order_of(code) != nullptr ? ", the worst of them"
                                                     : ", one of them";
-    const std::string share =
-        cases == all && all > 1 ? fmt::format("all {} cases", all) : fmt::format("{} of {}", cases, counted(all, "case"));
+    const std::string share = cases == all && all > 1 ? fmt::format("all {} cases", all)
+                                                      : fmt::format("{} of {}", cases, counted(all, "case"));
     return fmt::format("{} ({}{}): {}", code, share, whose, message);
   }
 };

@@ -146,8 +146,8 @@ void find_doubts(const Series& series, double efficiency_floor, UsefulDegree& re
       constexpr double kNoConclusion = 2;  // the high end is so many times the low one
       result.is_open = result.is_open || (*interval)[1] > kNoConclusion * (*interval)[0];
       reasons.push_back(fmt::format("{} of {} is between {:.2f} and {:.2f}",
-                                    reasons.empty() ? "the efficiency" : "that",
-                                    record->point.layout.title(), (*interval)[0], (*interval)[1]));
+                                    reasons.empty() ? "the efficiency" : "that", record->point.layout.title(),
+                                    (*interval)[0], (*interval)[1]));
     } else if (has_scale) {
       unknown.push_back(record->point.layout.title());
     }
@@ -176,7 +176,8 @@ void find_gaps(const Series& series, double efficiency_floor, UsefulDegree& resu
 
 std::string outcome_text(const Record& record) {
   if (record.reason_code == ReasonCode::ranks && record.ranks.world > 0)
-    return fmt::format("not run: {} available", counted(static_cast<std::size_t>(record.ranks.world), "rank"));
+    return fmt::format("not run: {} available",
+                       counted(static_cast<std::size_t>(record.ranks.world), "rank"));
   return fmt::format("{}: {}", record.status == Status::skipped ? "not run" : "failed",
                      record.reason.value_or("no reason recorded"));
 }

@@ -29,13 +29,13 @@ enum class Stop {
   unknown  ///< the clocks of the hosts cannot tell communication from waiting
 };
 
-/// The verdict on one series (one workload and shape over its degrees): the fastest degree, and the useful one:
-/// the largest t whose efficiency is at least `efficiency_floor`. Degrees below it may have a lower
+/// The verdict on one series (one workload and shape over its degrees): the fastest degree, and the useful
+/// one: the largest t whose efficiency is at least `efficiency_floor`. Degrees below it may have a lower
 /// efficiency.
 struct UsefulDegree {
-  std::string series;                     ///< id of the tp_degree 1 case
-  std::optional<std::int64_t> fastest;    ///< degree of the shortest step; empty when nothing ran
-  std::string fastest_name;               ///< "TP 2"
+  std::string series;                   ///< id of the tp_degree 1 case
+  std::optional<std::int64_t> fastest;  ///< degree of the shortest step; empty when nothing ran
+  std::string fastest_name;             ///< "TP 2"
   double fastest_step_s = 0;
   std::optional<double> fastest_speedup;  ///< against TP 1
   std::vector<std::string> rivals;        ///< "TP 4 with 136 ms": steps that may be as short
@@ -48,21 +48,21 @@ struct UsefulDegree {
   std::string next_name;
   std::optional<double> next_efficiency;  ///< empty when it did not run to the end
   double next_step_s = 0;
-  std::optional<Stop> stop;               ///< what stops `next`, as far as the times say
-  std::optional<double> stop_share;       ///< the excess of that part over its ideal, over the step of `next`
-  double stop_part_s = 0;                 ///< that part of the step of `next`, and what it would be ideally
+  std::optional<Stop> stop;          ///< what stops `next`, as far as the times say
+  std::optional<double> stop_share;  ///< the excess of that part over its ideal, over the step of `next`
+  double stop_part_s = 0;            ///< that part of the step of `next`, and what it would be ideally
   double stop_ideal_s = 0;
-  std::string next_outcome;               ///< of a `next` that has no times: "not run: 2 ranks available"
-  std::string finding;                    ///< why no cause can be named: "8 ranks on 2 cores of n1"; or empty
-                                          ///< (machine_finding of the cases that the verdict rests on)
-  std::string gap;                        ///< `below_floor` for people: "TP 2 (0.40) is below the floor"
-  std::string doubt;                      ///< why `doubtful` are; both are empty when there are none
-  bool is_open = false;                   ///< so wide an interval that there is no conclusion
-  std::string no_baseline;                ///< why nothing can be said; or empty
-  bool is_alone = false;                  ///< TP 1 is the only degree
+  std::string next_outcome;  ///< of a `next` that has no times: "not run: 2 ranks available"
+  std::string finding;       ///< why no cause can be named: "8 ranks on 2 cores of n1"; or empty
+                             ///< (machine_finding of the cases that the verdict rests on)
+  std::string gap;           ///< `below_floor` for people: "TP 2 (0.40) is below the floor"
+  std::string doubt;         ///< why `doubtful` are; both are empty when there are none
+  bool is_open = false;      ///< so wide an interval that there is no conclusion
+  std::string no_baseline;   ///< why nothing can be said; or empty
+  bool is_alone = false;     ///< TP 1 is the only degree
   double floor = 0.5;
-  std::string name;                       ///< of the series for people: "mlp h=4096 T=128"
-  std::string sentence;                   ///< all of it for people, behind the name
+  std::string name;      ///< of the series for people: "mlp h=4096 T=128"
+  std::string sentence;  ///< all of it for people, behind the name
 
   [[nodiscard]] bool is_certain() const { return doubtful.empty() && finding.empty() && rivals.empty(); }
 };

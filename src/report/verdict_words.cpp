@@ -33,11 +33,11 @@ std::string fastest_text(Verdicts verdicts) {
   std::string text = "fastest at " + one.fastest_name;
   const bool has_speedup = one.fastest_speedup && one.fastest != 1;
   const std::string speedup =
-      has_speedup ? range_text(
-                        verdicts, [](const UsefulDegree& v) { return v.fastest_speedup.value_or(0); },
-                        two_digits) +
-                        " times as fast as TP 1"
-                  : "";
+      has_speedup
+          ? range_text(
+                verdicts, [](const UsefulDegree& v) { return v.fastest_speedup.value_or(0); }, two_digits) +
+                " times as fast as TP 1"
+          : "";
   const std::string step = verdicts.size() == 1 ? format_seconds(one.fastest_step_s) : "";
   if (!step.empty() || has_speedup)
     text += fmt::format(" ({}{}{})", step, !step.empty() && has_speedup ? ", " : "", speedup);
@@ -47,11 +47,11 @@ std::string fastest_text(Verdicts verdicts) {
 std::string useful_text(Verdicts verdicts) {
   const UsefulDegree& one = *verdicts.front();
   if (!one.degree) return fmt::format("no TP reaches efficiency {:.2f}", one.floor);
-  std::string text = fmt::format(
-      "efficiency at least {:.2f} up to {} ({}{})", one.floor, one.degree_name,
-      range_text(
-          verdicts, [](const UsefulDegree& v) { return v.efficiency.value_or(0); }, two_digits),
-      one.fastest && *one.fastest < *one.degree ? ", yet slower" : "");
+  std::string text =
+      fmt::format("efficiency at least {:.2f} up to {} ({}{})", one.floor, one.degree_name,
+                  range_text(
+                      verdicts, [](const UsefulDegree& v) { return v.efficiency.value_or(0); }, two_digits),
+                  one.fastest && *one.fastest < *one.degree ? ", yet slower" : "");
   if (!one.next) text += ", the largest TP tested";
   if (!one.gap.empty()) text += ", but " + one.gap;
   return text;
@@ -89,11 +89,11 @@ std::string cause_text(Verdicts verdicts) {
 std::string next_text(Verdicts verdicts) {
   const UsefulDegree& one = *verdicts.front();
   if (!one.next_outcome.empty()) return fmt::format("{} {}", one.next_name, one.next_outcome);
-  return fmt::format("{} ({}): {}", one.next_name,
-                     range_text(
-                         verdicts, [](const UsefulDegree& v) { return v.next_efficiency.value_or(0); },
-                         two_digits),
-                     cause_text(verdicts));
+  return fmt::format(
+      "{} ({}): {}", one.next_name,
+      range_text(
+          verdicts, [](const UsefulDegree& v) { return v.next_efficiency.value_or(0); }, two_digits),
+      cause_text(verdicts));
 }
 
 // What is left open, as sentences of their own.
@@ -103,17 +103,17 @@ std::string doubt_text(Verdicts verdicts) {
   const bool is_said = one.next && one.next_outcome.empty();  // as the cause
   if (!one.finding.empty() && !is_said) doubts.push_back(one.finding);
   if (!one.doubt.empty()) doubts.push_back(one.doubt);
-  if (!one.rivals.empty())
-    doubts.push_back(fmt::format("{} may be as fast", join_words(one.rivals)));
+  if (!one.rivals.empty()) doubts.push_back(fmt::format("{} may be as fast", join_words(one.rivals)));
   if (doubts.empty()) return "";
   return fmt::format(" {}: {}.", one.is_open ? "No conclusion" : "Not certain", fmt::join(doubts, "; "));
 }
 
 // Series are said in one sentence when only numbers tell theirs apart.
 std::string pattern_of(const UsefulDegree& verdict) {
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", verdict.fastest_name, verdict.degree_name, verdict.next_name,
-                     verdict.stop ? name_of(*verdict.stop) : "", verdict.next_outcome, verdict.finding,
-                     verdict.no_baseline, verdict.gap, verdict.doubt, fmt::join(verdict.rivals, "|"));
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", verdict.fastest_name, verdict.degree_name,
+                     verdict.next_name, verdict.stop ? name_of(*verdict.stop) : "", verdict.next_outcome,
+                     verdict.finding, verdict.no_baseline, verdict.gap, verdict.doubt,
+                     fmt::join(verdict.rivals, "|"));
 }
 
 std::string names_text(Verdicts verdicts, std::size_t all) {
@@ -146,7 +146,8 @@ std::vector<std::string> verdict_sentences(std::span<const UsefulDegree> verdict
   std::vector<std::pair<std::string, std::vector<const UsefulDegree*>>> groups;
   for (const UsefulDegree& verdict : verdicts) {
     const std::string pattern = pattern_of(verdict);
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == pattern; });
+    auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == pattern; });
     if (group == groups.end()) group = groups.insert(groups.end(), {pattern, {}});
     group->second.push_back(&verdict);
   }
@@ -216,7 +217,7 @@ Json verdict_to_json(const UsefulDegree& verdict) {
           {"is_certain", verdict.is_certain()},
           {"below_floor", verdict.below_floor},
           {"doubtful", verdict.doubtful},
-          {"stop", !verdict.stop              ? Json(nullptr)
+          {"stop", !verdict.stop             ? Json(nullptr)
                    : verdict.finding.empty() ? Json(name_of(*verdict.stop))
                                              : Json(name_of(Stop::unknown))},
           {"cannot_say", words(verdict.finding)},

@@ -93,8 +93,7 @@ void check_nothing_else_is_there(const fs::path& path) {
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string name = entry.path().filename().string();
     const bool ours = name == ".lock" || name == "run.json" || name == kRunningFile || name == "records" ||
-                      name == "traces" ||
-                      name.find(kTemporaryMark) != std::string::npos;
+                      name == "traces" || name.find(kTemporaryMark) != std::string::npos;
     if (!ours && !is_left_by_others(name)) others.push_back(name);
   }
   if (others.empty()) return;
@@ -306,8 +305,10 @@ namespace {
 // What was measured stays as it is when the same cases are measured once more.
 bool adds_epochs(const JsonDifference& difference) {
   if (difference.pointer != "/measure/epochs") return false;
-  const Json before = Json::parse(difference.first, nullptr, false), now = Json::parse(difference.second, nullptr, false);
-  return before.is_number_integer() && now.is_number_integer() && now.get<std::int64_t>() > before.get<std::int64_t>();
+  const Json before = Json::parse(difference.first, nullptr, false),
+             now = Json::parse(difference.second, nullptr, false);
+  return before.is_number_integer() && now.is_number_integer() &&
+         now.get<std::int64_t>() > before.get<std::int64_t>();
 }
 
 }  // namespace

@@ -53,8 +53,8 @@ class ResultFolder {
   static ResultFolder create_numbered(const std::filesystem::path& path);
 
   /// The folder of an earlier run of the same sweep, rid of what an interrupted write left there. Throws
-  /// UsageError when it holds no sweep or another one (each differing key is named); otherwise as `create`. Of a
-  /// sweep with more epochs than it had it keeps the new one.
+  /// UsageError when it holds no sweep or another one (each differing key is named); otherwise as `create`.
+  /// Of a sweep with more epochs than it had it keeps the new one.
   static ResultFolder resume(const std::filesystem::path& path, const Json& resolved_sweep);
 
   /// Where the run that wrote here is gone, and left a case running: makes the failed record of it, with

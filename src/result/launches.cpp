@@ -67,7 +67,8 @@ LaunchTest test_new_one(const std::vector<double>& baseline, double value) {
                      .round_variance = variance_of(baseline) * (rounds + 1),
                      .design = Design::rolling};
   if (test.round_variance <= 0) return test;
-  const double error = std::sqrt(test.round_variance / rounds), half = student_quantile(kLevel, rounds - 1) * error;
+  const double error = std::sqrt(test.round_variance / rounds),
+               half = student_quantile(kLevel, rounds - 1) * error;
   test.ci95 = {std::exp(shift - half), std::exp(shift + half)};
   test.p_value = student_p_value(shift / error, rounds - 1);
   return test;

@@ -27,9 +27,9 @@ struct LaunchTest {
   double ratio = 1;                     ///< of the geometric means
   std::array<double, 2> ci95 = {1, 1};  ///< Student's, over launches
   double p_value = 1;                   ///< two-sided, of "no difference"
-  double rounds = 0;                    ///< pairs; of separate launches the harmonic mean of both numbers; of a
-                                        ///< rolling baseline its launches
-  double round_variance = 0;            ///< of the logarithm of the ratio that one round gives
+  double rounds = 0;          ///< pairs; of separate launches the harmonic mean of both numbers; of a
+                              ///< rolling baseline its launches
+  double round_variance = 0;  ///< of the logarithm of the ratio that one round gives
   Design design = Design::alternated;
 };
 

@@ -13,7 +13,8 @@ double arrivals_of(const RankResult& rank) {
   return static_cast<double>(sum);
 }
 
-RankSpread spread_of(const char* quantity, const std::vector<RankResult>& all, double (*value)(const RankResult&)) {
+RankSpread spread_of(const char* quantity, const std::vector<RankResult>& all,
+                     double (*value)(const RankResult&)) {
   std::vector<double> values;
   for (const RankResult& rank : all) values.push_back(value(rank));
   std::sort(values.begin(), values.end());
@@ -28,12 +29,14 @@ RankResults bounded_ranks(std::vector<RankResult> all, std::int64_t samples) {
   results.count = static_cast<std::int64_t>(all.size());
   results.samples = samples;
   if (all.empty()) return results;
-  results.spread = {spread_of("compute_s", all, [](const RankResult& r) { return r.compute_s; }),
-                    spread_of("wait_s", all, [](const RankResult& r) { return r.wait_s; }),
-                    spread_of("last_arrivals", all, arrivals_of),
-                    spread_of("preemptions", all, [](const RankResult& r) { return static_cast<double>(r.preemptions); })};
+  results.spread = {
+      spread_of("compute_s", all, [](const RankResult& r) { return r.compute_s; }),
+      spread_of("wait_s", all, [](const RankResult& r) { return r.wait_s; }),
+      spread_of("last_arrivals", all, arrivals_of),
+      spread_of("preemptions", all, [](const RankResult& r) { return static_cast<double>(r.preemptions); })};
   if (all.size() > kMostRanks) {
-    std::stable_sort(all.begin(), all.end(), [](const RankResult& a, const RankResult& b) { return a.compute_s > b.compute_s; });
+    std::stable_sort(all.begin(), all.end(),
+                     [](const RankResult& a, const RankResult& b) { return a.compute_s > b.compute_s; });
     all.erase(all.begin() + kMostRanks / 2, all.end() - kMostRanks / 2);
   }
   results.listed = std::move(all);

@@ -17,8 +17,8 @@ struct RankResult {
   double wait_s = 0;  ///< at the collectives for the last rank to come
   /// How often it was the last to come, by the name of the collective; empty where clocks cannot tell.
   std::map<std::string, std::int64_t> last_arrivals = {};
-  std::int64_t switches = 0;     ///< it gave its core away: sleeping, waiting for a lock
-  std::int64_t preemptions = 0;  ///< its core was taken from it
+  std::int64_t switches = 0;               ///< it gave its core away: sleeping, waiting for a lock
+  std::int64_t preemptions = 0;            ///< its core was taken from it
   std::optional<double> steal_s = {};      ///< the hypervisor took its CPUs, summed over those it may run on
   std::optional<double> throttled_s = {};  ///< quotas stopped processes of its host
 };

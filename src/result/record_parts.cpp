@@ -441,14 +441,17 @@ Rows<RankResult> rank_result_rows() {
       field("wait_s", &RankResult::wait_s,
             {.meaning = "at the collectives for the last rank to come, likewise", .unit = "s"}),
       field("last_arrivals", &RankResult::last_arrivals,
-            {.meaning = "how often it was the last to come to each kind of collective; of ranks that came at one "
-                        "moment each",
+            {.meaning =
+                 "how often it was the last to come to each kind of collective; of ranks that came at one "
+                 "moment each",
              .null = "the case has no collective, or the clocks of the hosts cannot tell"}),
       field("switches", &RankResult::switches,
             {.meaning = "it gave its core away, to sleep or to wait for a lock: `ru_nvcsw`", .least = 0}),
-      field("preemptions", &RankResult::preemptions, {.meaning = "its core was taken from it: `ru_nivcsw`", .least = 0}),
+      field("preemptions", &RankResult::preemptions,
+            {.meaning = "its core was taken from it: `ru_nivcsw`", .least = 0}),
       field("steal_s", &RankResult::steal_s,
-            {.meaning = "a hypervisor took the CPUs that it may run on, summed over them (/proc/stat, in steps of 10 ms)",
+            {.meaning = "a hypervisor took the CPUs that it may run on, summed over them (/proc/stat, in "
+                        "steps of 10 ms)",
              .unit = "s",
              .null = "the kernel does not say",
              .least = 0}),
@@ -464,8 +467,10 @@ Rows<RankResults> rank_results_rows() {
   return {
       field("count", &RankResults::count, {.meaning = "ranks of all groups that ran", .least = 1}),
       field("samples", &RankResults::samples, {.meaning = "of the epoch", .least = 1}),
-      field("listed", &RankResults::listed,
-            {.meaning = "each rank; of more than 64 the 32 that computed longest and the 32 that computed shortest"}),
+      field(
+          "listed", &RankResults::listed,
+          {.meaning =
+               "each rank; of more than 64 the 32 that computed longest and the 32 that computed shortest"}),
       field("spread", &RankResults::spread, {.meaning = "of all ranks, those that are not listed as well"}),
   };
 }
@@ -525,12 +530,13 @@ TPBENCH_ROWS(ReferenceResult,
 TPBENCH_ROWS(RankInfo, rank_rows())
 TPBENCH_ROWS(RankResult, rank_result_rows())
 TPBENCH_ROWS(RankResults, rank_results_rows())
-TPBENCH_ROWS(RankSpread, (Rows<RankSpread>{
-                             field("quantity", &RankSpread::quantity, {.meaning = "a key of a rank, summed up"}),
-                             field("min", &RankSpread::min, {.meaning = "the smallest"}),
-                             field("p25", &RankSpread::p25, {.meaning = "quantile"}),
-                             field("median", &RankSpread::median, {.meaning = "the middle one"}),
-                             field("p75", &RankSpread::p75, {.meaning = "quantile"}),
-                             field("max", &RankSpread::max, {.meaning = "the largest"})}))
+TPBENCH_ROWS(RankSpread,
+             (Rows<RankSpread>{
+                 field("quantity", &RankSpread::quantity, {.meaning = "a key of a rank, summed up"}),
+                 field("min", &RankSpread::min, {.meaning = "the smallest"}),
+                 field("p25", &RankSpread::p25, {.meaning = "quantile"}),
+                 field("median", &RankSpread::median, {.meaning = "the middle one"}),
+                 field("p75", &RankSpread::p75, {.meaning = "quantile"}),
+                 field("max", &RankSpread::max, {.meaning = "the largest"})}))
 
 }  // namespace tpbench

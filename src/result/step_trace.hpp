@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "base/json_fwd.hpp"
 #include "base/direction.hpp"
+#include "base/json_fwd.hpp"
 
 namespace tpbench {
 
@@ -33,8 +33,8 @@ struct StepTrace {
   std::string id;
   std::int64_t sample = 0;  ///< which sample of the last epoch, from 0: the one nearest to the median
   double step_s = 0;
-  bool is_aligned = true;   ///< false: each rank's times are since its own start
-  double clock_error_s = 0; ///< of a difference between ranks of two hosts
+  bool is_aligned = true;    ///< false: each rank's times are since its own start
+  double clock_error_s = 0;  ///< of a difference between ranks of two hosts
   std::int64_t ranks_left_out = 0;
   std::vector<TraceRank> ranks;
 };

@@ -1,5 +1,5 @@
-// Writes result folders of a machine that never was, for tests of what is made of folders: sample_folders FOLDER LABEL
-// BYTES_PER_S SHAPES DEGREES SEED.
+// Writes result folders of a machine that never was, for tests of what is made of folders: sample_folders
+// FOLDER LABEL BYTES_PER_S SHAPES DEGREES SEED.
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -54,7 +54,8 @@ class Machine {
     record.time->compute = quantity_of(computes);
     record.time->communication = quantity_of(communications);
     record.time->other = quantity_of(others);
-    record.time->wait = record.time->wait_mean = record.time->imbalance = quantity_of(std::vector<double>(steps.size(), 1e-6));
+    record.time->wait = record.time->wait_mean = record.time->imbalance =
+        quantity_of(std::vector<double>(steps.size(), 1e-6));
     record.epochs_done = record.epochs_planned = kEpochs;
     if (point.layout.ranks() == 1) return record;
     for (CollectiveResult& collective : record.collectives) {
@@ -71,16 +72,19 @@ class Machine {
   std::normal_distribution<double> normal_;
 };
 
-void write(const std::filesystem::path& file, const Json& json) { std::ofstream(file) << json.dump(1) << '\n'; }
+void write(const std::filesystem::path& file, const Json& json) {
+  std::ofstream(file) << json.dump(1) << '\n';
+}
 
-int write_folder(const std::filesystem::path& folder, const std::string& label, double bytes_per_s, std::int64_t shapes,
-                 std::int64_t degrees, std::uint32_t seed) {
+int write_folder(const std::filesystem::path& folder, const std::string& label, double bytes_per_s,
+                 std::int64_t shapes, std::int64_t degrees, std::uint32_t seed) {
   std::filesystem::create_directories(folder / "records");
   Machine machine(bytes_per_s, seed);
   std::vector<Record> records;
   for (std::int64_t shape = 0; shape < shapes; ++shape) {
     for (std::int64_t power = 0; power < degrees; ++power) {
-      Case point = sample::make_case(shape % 2 == 0 ? "mlp" : "row_linear", std::int64_t{1} << power, 1024 * (1 + shape / 2));
+      Case point = sample::make_case(shape % 2 == 0 ? "mlp" : "row_linear", std::int64_t{1} << power,
+                                     1024 * (1 + shape / 2));
       records.push_back(machine.run(point));
     }
   }
@@ -93,15 +97,20 @@ int write_folder(const std::filesystem::path& folder, const std::string& label, 
     record.ranks.world = std::int64_t{1} << (degrees - 1);
   }
   apply_scaling(records);
-  for (const Record& record : records) write(folder / "records" / (record.id + ".json"), record_to_json(record));
-  write(folder / "environment.json", {{"schema", "tpbench.environment/2"},
-                                      {"label", label},
-                                      {"started_at", "2026-11-22T12:00:00Z"},
-                                      {"tool", {{"name", "tpbench"}, {"version", "0.1.0"}, {"git_revision", "0123456789ab"}}},
-                                      {"noise", {{"worst_rank_relative", 0.02}}},
-                                      {"problems", Json::array()}});
-  write(folder / "run.json", {{"schema", "tpbench.run/1"}, {"command", "tpbench --config sweep.json --label " + label}, {"filters", Json::array()}});
-  write(folder / "sweep.json", {{"workload", {"mlp", "row_linear"}}, {"efficiency_floor", 0.5}, {"measure", {{"target_ci", 0.02}}}});
+  for (const Record& record : records)
+    write(folder / "records" / (record.id + ".json"), record_to_json(record));
+  write(folder / "environment.json",
+        {{"schema", "tpbench.environment/2"},
+         {"label", label},
+         {"started_at", "2026-11-22T12:00:00Z"},
+         {"tool", {{"name", "tpbench"}, {"version", "0.1.0"}, {"git_revision", "0123456789ab"}}},
+         {"noise", {{"worst_rank_relative", 0.02}}},
+         {"problems", Json::array()}});
+  write(folder / "run.json", {{"schema", "tpbench.run/1"},
+                              {"command", "tpbench --config sweep.json --label " + label},
+                              {"filters", Json::array()}});
+  write(folder / "sweep.json",
+        {{"workload", {"mlp", "row_linear"}}, {"efficiency_floor", 0.5}, {"measure", {{"target_ci", 0.02}}}});
   return 0;
 }
 

@@ -199,7 +199,8 @@ std::string help_of(const std::vector<const char*>& words) {
   return testing::internal::GetCapturedStdout();
 }
 
-constexpr const char* kCommands[] = {"run", "validate", "models", "info", "selfcheck", "probe", "compare", "export", "report", "describe"};
+constexpr const char* kCommands[] = {"run",   "validate", "models", "info",   "selfcheck",
+                                     "probe", "compare",  "export", "report", "describe"};
 
 TEST(CommandLine, EachCommandHasItsOwnExamplesOnly) {
   for (const char* command : kCommands) {
@@ -219,18 +220,25 @@ TEST(CommandLine, EachCommandHasItsOwnExamplesOnly) {
 TEST(Describe, HasEveryCommandAndOption) {
   for (const char* form : {"man", "bash", "zsh"}) {
     const std::string text = parse({"describe", form}).command_line.value().description;
-    for (const char* command : kCommands) EXPECT_NE(text.find(command), std::string::npos) << form << ' ' << command;
-    for (std::string option : {"--config", "--fail-above", "--inconclusive", "--max-bytes", "--to", "--watchdog"}) {
-      if (std::string(form) == "man") option = option == "--fail-above" ? "\\-\\-fail\\-above" : "\\-\\-" + option.substr(2, 2);
+    for (const char* command : kCommands)
+      EXPECT_NE(text.find(command), std::string::npos) << form << ' ' << command;
+    for (std::string option :
+         {"--config", "--fail-above", "--inconclusive", "--max-bytes", "--to", "--watchdog"}) {
+      if (std::string(form) == "man")
+        option = option == "--fail-above" ? "\\-\\-fail\\-above" : "\\-\\-" + option.substr(2, 2);
       EXPECT_NE(text.find(option), std::string::npos) << form << ' ' << option;
     }
   }
   EXPECT_EQ(parse({"describe", "fish"}).exit_status, 2);
-  EXPECT_NE(parse({"describe", "bash"}).command_line.value().description.find("compgen -W 'table csv json markdown none'"), std::string::npos);
+  EXPECT_NE(parse({"describe", "bash"})
+                .command_line.value()
+                .description.find("compgen -W 'table csv json markdown none'"),
+            std::string::npos);
 }
 
 TEST(CommandLine, AGateSaysWhatOpenCountsAs) {
-  const auto line = parse({"compare", "a", "b", "--fail-above", "5%", "--inconclusive", "fail"}).command_line.value();
+  const auto line =
+      parse({"compare", "a", "b", "--fail-above", "5%", "--inconclusive", "fail"}).command_line.value();
   EXPECT_EQ(line.inconclusive, GateOutcome::fail);
   EXPECT_EQ(parse({"compare", "a", "b", "--fail-above", "5%", "--inconclusive", "maybe"}).exit_status, 2);
   EXPECT_EQ(parse({"compare", "a", "b", "--inconclusive", "pass"}).exit_status, 2) << "there is no gate";

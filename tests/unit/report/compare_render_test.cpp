@@ -151,7 +151,8 @@ TEST(CompareRender, FitsATerminalAndIsPlainAscii) {
 TEST(CompareRender, MarkdownHasTheSameCells) {
   const Pair pair;
   const std::string page = render_comparisons(CompareFormat::markdown, pair.compared());
-  EXPECT_NE(page.find("## Comparison\n\n- B is faster than A in 2 of 3 cases and slower in none, beyond chance and noise; its "
+  EXPECT_NE(page.find("## Comparison\n\n- B is faster than A in 2 of 3 cases and slower in none, beyond "
+                      "chance and noise; its "
                       "steps take 0.48 times as long in the geometric mean.\n"
                       "- A: results/a, label eth-1g; 3 of 3 cases ok; noise 0.01\n"),
             std::string::npos)

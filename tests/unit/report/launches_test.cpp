@@ -245,10 +245,10 @@ TEST(Visibility, StandsFirstWhereTenPercentCannotBeSeen) {
   const Launches many = simulate(30, 8, {.together = 0.001, .alone = 0.01, .has_reference = false}, 1, 9);
   const Comparison sharp = many.compared();
   EXPECT_EQ(visibility_sentence(sharp).find("A step that changes by "), 0U) << visibility_sentence(sharp);
-  EXPECT_EQ(
-      render_comparisons(CompareFormat::table, {&sharp, 1}).find("Comparison\nB: no difference from A beyond chance and noise; its "
-                                                                  "steps take "),
-      0U);
+  EXPECT_EQ(render_comparisons(CompareFormat::table, {&sharp, 1})
+                .find("Comparison\nB: no difference from A beyond chance and noise; its "
+                      "steps take "),
+            0U);
 }
 
 TEST(Visibility, IsInEveryFormat) {

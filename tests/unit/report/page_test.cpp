@@ -1,5 +1,5 @@
-// The page, as text: what is drawn lies at the values of the records, and nothing is loaded. tests/e2e/page_test.py
-// shows it to a browser.
+// The page, as text: what is drawn lies at the values of the records, and nothing is loaded.
+// tests/e2e/page_test.py shows it to a browser.
 #include "report/page.hpp"
 
 #include <gtest/gtest.h>
@@ -26,16 +26,21 @@ ResultSet scaling_set(const std::string& label, double communication_s) {
   set.label = label;
   for (const std::int64_t degree : {1, 2, 4, 8}) {
     const double compute_s = 8e-3 / static_cast<double>(degree);
-    set.records.push_back(make_ok(make_case("mlp", degree), {.compute = compute_s, .communication = degree > 1 ? communication_s : 0, .other = 1e-5}));
+    set.records.push_back(
+        make_ok(make_case("mlp", degree),
+                {.compute = compute_s, .communication = degree > 1 ? communication_s : 0, .other = 1e-5}));
   }
   for (const std::int64_t hidden : {256, 512, 1024, 2048}) {
-    Record record = make_ok(make_case("all_reduce", 2, hidden), {.communication = 1e-5 + static_cast<double>(hidden) * 1e-8});
+    Record record = make_ok(make_case("all_reduce", 2, hidden),
+                            {.communication = 1e-5 + static_cast<double>(hidden) * 1e-8});
     for (CollectiveResult& collective : record.collectives)
-      collective.algbw_gb_per_s = static_cast<double>(collective.bytes) / record.time->communication.summary.median / 1e9;
+      collective.algbw_gb_per_s =
+          static_cast<double>(collective.bytes) / record.time->communication.summary.median / 1e9;
     set.records.push_back(record);
   }
   apply_scaling(set.records);
-  set.environments["environment.json"] = {{"schema", "tpbench.environment/2"}, {"label", label}, {"noise", {{"worst_rank_relative", 0.01}}}};
+  set.environments["environment.json"] = {
+      {"schema", "tpbench.environment/2"}, {"label", label}, {"noise", {{"worst_rank_relative", 0.01}}}};
   return set;
 }
 
@@ -116,7 +121,8 @@ TEST(Page, PartsAreStackedAsHighAsTheyTookTimesTheRanks) {
     for (auto it = std::sregex_iterator(bar.begin(), bar.end(), heights); it != std::sregex_iterator(); ++it)
       height += std::stod((*it)[1]);
     const double wanted = static_cast<double>(record.point.layout.ranks()) *
-                          (record.time->compute.summary.median + record.time->communication.summary.median + record.time->other.summary.median);
+                          (record.time->compute.summary.median + record.time->communication.summary.median +
+                           record.time->other.summary.median);
     EXPECT_NEAR(y.value(y.from - height) / wanted, 1, 3e-3) << record.id;
   }
 }
@@ -131,7 +137,8 @@ TEST(Page, CollectivesHaveTheirSizesAndAFit) {
   for (const Record& record : sets[0].records) {
     for (const CollectiveResult& collective : record.collectives) {
       if (collective.algbw_gb_per_s && collective.ranks == 2)
-        wanted[static_cast<double>(collective.bytes)] = static_cast<double>(collective.bytes) / *collective.algbw_gb_per_s / 1e9;
+        wanted[static_cast<double>(collective.bytes)] =
+            static_cast<double>(collective.bytes) / *collective.algbw_gb_per_s / 1e9;
     }
   }
   const auto marks = marks_of(figures[0], "2 ranks, mpi");
@@ -147,7 +154,8 @@ TEST(Page, CollectivesHaveTheirSizesAndAFit) {
 
 TEST(Page, AnswersFirst) {
   const std::string one = page_of({scaling_set("eth-1g", 3e-3)});
-  const std::size_t answer = one.find("<h2>Answer</h2>"), sure = one.find("<h2>How sure</h2>"), machine = one.find("<h2>Machine</h2>");
+  const std::size_t answer = one.find("<h2>Answer</h2>"), sure = one.find("<h2>How sure</h2>"),
+                    machine = one.find("<h2>Machine</h2>");
   ASSERT_NE(answer, std::string::npos);
   EXPECT_LT(answer, sure);
   EXPECT_LT(sure, machine);
@@ -155,7 +163,8 @@ TEST(Page, AnswersFirst) {
   EXPECT_NE(one.find("mlp h=4096 T=128: fastest at TP "), std::string::npos);
   EXPECT_NE(one.find("Nothing was found to be wrong"), std::string::npos);
   ResultSet busy = scaling_set("eth-1g", 3e-3);
-  for (Record& record : busy.records) record.warnings = {{"oversubscribed", "8 ranks on 2 cores of n1: times are not those of 8 devices"}};
+  for (Record& record : busy.records)
+    record.warnings = {{"oversubscribed", "8 ranks on 2 cores of n1: times are not those of 8 devices"}};
   const std::string page = page_of({busy});
   EXPECT_NE(page.find("8 ranks on 2 cores of n1 (8 of 8 cases)."), std::string::npos);
   EXPECT_EQ(page.find("Nothing was found to be wrong"), std::string::npos);
@@ -167,9 +176,12 @@ TEST(Page, ComparesFolders) {
   EXPECT_NE(page.find("Folders side by side"), std::string::npos);
   EXPECT_NE(page.find("eth-10g is faster than eth-1g in "), std::string::npos);
   ResultSet other = scaling_set("other", 1e-3);
-  std::erase_if(other.records, [](const Record& record) { return record.point.workload == "mlp" || record.point.hidden_size != 256; });
+  std::erase_if(other.records, [](const Record& record) {
+    return record.point.workload == "mlp" || record.point.hidden_size != 256;
+  });
   for (Record& record : other.records) record.id = "another";
-  EXPECT_NE(page_of({scaling_set("eth-1g", 3e-3), other}).find("other has no case in common with eth-1g."), std::string::npos);
+  EXPECT_NE(page_of({scaling_set("eth-1g", 3e-3), other}).find("other has no case in common with eth-1g."),
+            std::string::npos);
 }
 
 TEST(Page, DrawsSamplesOfFlaggedCases) {
@@ -187,7 +199,8 @@ TEST(Page, DrawsSamplesOfFlaggedCases) {
 
 TEST(Page, LoadsNothingAndRunsNothing) {
   const std::string page = page_of({scaling_set("eth-1g", 3e-3)});
-  for (const char* forbidden : {"<script", "http:", "https:", "src=", "url(", "@import", " style=\"", "javascript:", "onload"})
+  for (const char* forbidden :
+       {"<script", "http:", "https:", "src=", "url(", "@import", " style=\"", "javascript:", "onload"})
     EXPECT_EQ(page.find(forbidden), std::string::npos) << forbidden;
   EXPECT_NE(page.find("default-src 'none'; style-src 'sha256-"), std::string::npos);
 }

@@ -49,7 +49,8 @@ TEST(Plan, TableKeepsTheOrderAndEndsWithTotals) {
   EXPECT_NE(lines[6].find("skipped: hidden_size 4096"), std::string::npos) << lines[6];
   EXPECT_EQ(lines[10], "4 cases, 1 of them skipped; largest predicted peak 71.3 MB per rank; 3 ranks needed");
   EXPECT_TRUE(lines[11].starts_with("takes about ")) << lines[11];
-  EXPECT_TRUE(lines[11].ends_with(": 3 cases, each sampled until its interval is narrow, or for 5 s")) << lines[11];
+  EXPECT_TRUE(lines[11].ends_with(": 3 cases, each sampled until its interval is narrow, or for 5 s"))
+      << lines[11];
 }
 
 TEST(Plan, NamesTheNearestDegreesThatAModelCanTake) {

@@ -1,4 +1,5 @@
-// Timelines, as Perfetto reads them: slices of a thread nest, arrows point forward, and the sums are those of the step.
+// Timelines, as Perfetto reads them: slices of a thread nest, arrows point forward, and the sums are those of
+// the step.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -35,7 +36,8 @@ StepTrace four_ranks() {
 }
 
 // What the format asks for, strictly; returns the slices by thread.
-std::map<std::pair<std::int64_t, std::int64_t>, std::vector<Json>> check(const Json& document, double error_us) {
+std::map<std::pair<std::int64_t, std::int64_t>, std::vector<Json>> check(const Json& document,
+                                                                         double error_us) {
   std::map<std::pair<std::int64_t, std::int64_t>, std::vector<Json>> slices;
   std::map<std::int64_t, Json> starts;
   std::size_t ends = 0;
@@ -149,16 +151,21 @@ TEST(StepTrace, ReadsWhatItWrites) {
 
 TEST(Samples, AreRowsWithWhatSaysWhereTheyComeFrom) {
   ResultSet set;
-  set.records = {sample::make_ok(sample::make_case("mlp", 1), {.compute = 1e-3}),
-                 sample::make_not_ok(sample::make_case("mlp", 2), Status::skipped, ReasonCode::ranks, "1 rank")};
-  set.environments["environment.json"] = {{"tool", {{"git_revision", "0123456789ab"}}}, {"noise", {{"worst_rank_relative", 0.02}}}};
+  set.records = {
+      sample::make_ok(sample::make_case("mlp", 1), {.compute = 1e-3}),
+      sample::make_not_ok(sample::make_case("mlp", 2), Status::skipped, ReasonCode::ranks, "1 rank")};
+  set.environments["environment.json"] = {{"tool", {{"git_revision", "0123456789ab"}}},
+                                          {"noise", {{"worst_rank_relative", 0.02}}}};
   const auto lines = split(render_samples(set), '\n');
-  EXPECT_TRUE(lines[0].starts_with("id,label,started_at,hosts,world,git_revision,noise,workload,pass,")) << lines[0];
+  EXPECT_TRUE(lines[0].starts_with("id,label,started_at,hosts,world,git_revision,noise,workload,pass,"))
+      << lines[0];
   EXPECT_TRUE(lines[0].ends_with(",quantity,sample,epoch,seconds")) << lines[0];
   std::size_t rows = 0;
   for (const QuantityRow& row : kQuantities) rows += ((*set.records[0].time).*row.member).samples_s.size();
   EXPECT_EQ(lines.size(), rows + 2) << "a heading, and nothing behind the last line end";
-  EXPECT_TRUE(lines[1].starts_with(set.records[0].id + ",eth-1g,2026-11-22T12:00:00Z,node,8,0123456789ab,0.02,mlp,forward,")) << lines[1];
+  EXPECT_TRUE(lines[1].starts_with(set.records[0].id +
+                                   ",eth-1g,2026-11-22T12:00:00Z,node,8,0123456789ab,0.02,mlp,forward,"))
+      << lines[1];
   EXPECT_NE(lines[1].find(",step,0,0,"), std::string::npos) << lines[1];
 }
 
