@@ -111,7 +111,7 @@ std::vector<RankResult> gather_rank_rows(const Samples& samples, const RankCount
 std::optional<StepTrace> gather_step(const Samples& samples, const Team& team) {
   const Control& ranks = *team.active;
   const KeptStep& kept = samples.kept;
-  if (samples.step_s.empty() || kept.spans.empty()) return std::nullopt;  // the same on all ranks
+  if (samples.step_s.empty()) return std::nullopt;  // the same on all ranks
   const bool is_aligned = team.clock->is_one_clock() || team.clock->is_aligned();
   const std::int64_t begin_ns = ranks.min(team.clock->common_ns(kept.start_ns));
   const bool is_shown = ranks.rank() < static_cast<int>(kMostTracedRanks);
