@@ -52,7 +52,7 @@ LaneChart lanes_of(const StepTrace& trace) {
   });
   LaneChart chart = {.kinds = {"compute", "collective", "waiting for the last rank"}};
   for (const TraceRank& rank : trace.ranks) {
-    LaneChart::Lane lane = {.label = fmt::format("{} {}", rank.rank, rank.host)};
+    LaneChart::Lane lane = {.label = fmt::format("rank {}, {}", rank.rank, rank.host)};
     for (const TraceEvent& event : rank.events) {
       if (event.kind == "compute") {
         lane.spans.push_back(
@@ -85,7 +85,8 @@ Figure timeline_figure(const NamedSet& named, const Record& record, const StepTr
   if (!trace.is_aligned) words += "; clocks could not be aligned: each rank's times are since its own start";
   if (trace.ranks_left_out > 0) words += fmt::format("; {} more ranks are not drawn", trace.ranks_left_out);
   for (const Warning& warning : record.warnings) {
-    if (warning.code == "imbalance" || warning.code == "slow_rank") words += ". " + warning.message;
+    if (warning.code == "imbalance" || warning.code == "slow_rank")
+      words += fmt::format("; {}: {}", warning.code, warning.message);
   }
   return {(several ? named.name + ": " : "") + record.id, words + ".", lanes_of(trace)};
 }
