@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
 #include <vector>
 
 #include "base/json.hpp"
+#include "report/step_meetings.hpp"
 
 namespace tpbench {
 namespace {
@@ -16,14 +16,7 @@ constexpr double kMicroseconds = 1e6;
 // Processes of one case have the thousand of their case.
 constexpr std::int64_t kProcessesOfACase = 1000;
 
-bool is_compute(const TraceEvent& event) { return event.kind == "compute"; }
-
-// What makes parts of several ranks one message: the group and its part, the key, and the how many'th it is.
-using MessageKey = std::tuple<std::int64_t, std::int64_t, std::string, Direction, std::int64_t, std::int64_t,
-                              std::int64_t, std::int64_t, std::size_t>;
-
-struct Part {
-  const TraceEvent* event = nullptr;
+struct Place {
   std::int64_t process = 0, thread = 0;
 };
 
@@ -32,10 +25,9 @@ class TraceWriter {
   void add(const StepTrace& trace) {
     trace_ = &trace;
     processes_.clear();
-    messages_.clear();
+    places_.clear();
     ++case_;
-    std::map<std::int64_t, std::int64_t> ranks_of_group;
-    for (const TraceRank& rank : trace.ranks) add_rank(rank, ranks_of_group[rank.group]++);
+    for (const TraceRank& rank : trace.ranks) add_rank(rank);
     if (trace.is_aligned) add_arrows();
   }
 
@@ -69,24 +61,14 @@ class TraceWriter {
     return found->second;
   }
 
-  void add_rank(const TraceRank& rank, std::int64_t place) {
+  void add_rank(const TraceRank& rank) {
     const std::int64_t process = process_of(rank.host), computing = 2 * rank.rank,
                        communicating = computing + 1;
     name("thread_name", process, computing, fmt::format("rank {}", rank.rank));
     name("thread_name", process, communicating, fmt::format("rank {} communication", rank.rank));
-    std::map<std::tuple<std::string, Direction, std::int64_t, std::int64_t, std::int64_t, std::int64_t>,
-             std::size_t>
-        seen;
     for (const TraceEvent& event : rank.events) {
-      const std::int64_t thread = is_compute(event) ? computing : communicating;
-      add_slice(event, process, thread);
-      if (is_compute(event)) continue;
-      const std::size_t number =
-          seen[{event.kind, event.direction, event.bytes, event.group, event.stage, event.microbatch}]++;
-      const std::int64_t part = event.group == 0 ? 0 : place / event.group;
-      messages_[{rank.group, part, event.kind, event.direction, event.bytes, event.group, event.stage,
-                 event.microbatch, number}]
-          .push_back({&event, process, thread});
+      places_[&event] = {process, is_compute(event) ? computing : communicating};
+      add_slice(event, process, is_compute(event) ? computing : communicating);
     }
   }
 
@@ -108,36 +90,34 @@ class TraceWriter {
   }
 
   void add_arrows() {
-    for (const auto& [key, parts] : messages_) {
-      if (parts.size() < 2) continue;
-      const auto last = std::max_element(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
-        return a.event->start_s < b.event->start_s;
-      });
-      for (const Part& part : parts) {
-        if (&part == &*last) continue;
+    for (const StepMeeting& meeting : meetings_of(*trace_)) {
+      const TraceEvent* last = meeting.last().event;
+      for (const StepMeeting::Part& part : meeting.parts) {
+        if (part.event == last) continue;
+        const char* what = meeting.is_message ? "message" : "last to come";
         ++arrows_;
-        events_.push_back(arrow("s", *last, last->event->start_s));
-        Json end = arrow("f", part, part.event->end_s);
+        events_.push_back(arrow("s", what, places_.at(last), last->start_s));
+        Json end = arrow("f", what, places_.at(part.event), part.event->end_s);
         end["bp"] = "e";  // it ends in the slice around it, not at the next one
         events_.push_back(std::move(end));
       }
     }
   }
 
-  [[nodiscard]] Json arrow(const char* phase, const Part& part, double at_s) const {
+  [[nodiscard]] Json arrow(const char* phase, const char* what, const Place& place, double at_s) const {
     return {{"ph", phase},
             {"id", arrows_},
-            {"name", "last to come"},
+            {"name", what},
             {"cat", "communication"},
             {"ts", at_s * kMicroseconds},
-            {"pid", part.process},
-            {"tid", part.thread}};
+            {"pid", place.process},
+            {"tid", place.thread}};
   }
 
   const StepTrace* trace_ = nullptr;
   std::int64_t case_ = 0, arrows_ = 0;
   std::map<std::string, std::int64_t> processes_;
-  std::map<MessageKey, std::vector<Part>> messages_;
+  std::map<const TraceEvent*, Place> places_;
   std::vector<Json> events_;
 };
 

@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/page_series.hpp"
+#include "report/step_meetings.hpp"
 #include "result/folder.hpp"
 
 namespace tpbench {
@@ -15,56 +16,32 @@ namespace {
 
 enum Part : std::size_t { compute, transfer, waiting };
 
-// When the last of its ranks came to a collective: by group, part, key and how many'th.
-using Meeting = std::tuple<std::int64_t, std::int64_t, std::string, Direction, std::int64_t, std::int64_t,
-                           std::int64_t, std::int64_t, std::size_t>;
-
-template <typename Visit>
-void visit_collectives(const StepTrace& trace, const Visit& visit) {
-  std::map<std::int64_t, std::int64_t> places;
-  for (const TraceRank& rank : trace.ranks) {
-    const std::int64_t place = places[rank.group]++;
-    std::map<std::tuple<std::string, Direction, std::int64_t, std::int64_t, std::int64_t, std::int64_t>,
-             std::size_t>
-        seen;
-    for (const TraceEvent& event : rank.events) {
-      if (event.kind == "compute") continue;
-      const std::size_t number =
-          seen[{event.kind, event.direction, event.bytes, event.group, event.stage, event.microbatch}]++;
-      visit(event, Meeting{rank.group, event.group == 0 ? 0 : place / event.group, event.kind,
-                           event.direction, event.bytes, event.group, event.stage, event.microbatch, number});
-    }
-  }
-}
-
 LaneChart::Span span_of(double start, double end, std::size_t kind, const std::string& what) {
   return {start, end, kind,
           fmt::format("{}: {} from {}", what, format_seconds(end - start), format_seconds(start))};
 }
 
 LaneChart lanes_of(const StepTrace& trace) {
-  std::map<Meeting, double> last_start;
-  std::map<const TraceEvent*, Meeting> meeting_of;
-  visit_collectives(trace, [&](const TraceEvent& event, const Meeting& meeting) {
-    const auto [found, is_new] = last_start.try_emplace(meeting, event.start_s);
-    found->second = std::max(found->second, event.start_s);
-    meeting_of[&event] = meeting;
-  });
-  LaneChart chart = {.kinds = {"compute", "collective", "waiting for the last rank"}};
+  std::map<const TraceEvent*, double> ready_s;  // of what is waited for
+  for (const StepMeeting& meeting : meetings_of(trace)) {
+    for (const StepMeeting::Part& part : meeting.parts) ready_s[part.event] = meeting.ready_s();
+  }
+  LaneChart chart = {.kinds = {"compute", "communication", "waiting for another rank"}};
   for (const TraceRank& rank : trace.ranks) {
     LaneChart::Lane lane = {.label = fmt::format("rank {}, {}", rank.rank, rank.host)};
     for (const TraceEvent& event : rank.events) {
-      if (event.kind == "compute") {
+      if (is_compute(event)) {
         lane.spans.push_back(
             span_of(event.start_s, event.end_s, compute, fmt::format("rank {}, compute", rank.rank)));
         continue;
       }
+      const auto ready = ready_s.find(&event);
       const double came =
-          trace.is_aligned ? std::min(event.end_s, last_start.at(meeting_of.at(&event))) : event.start_s;
+          trace.is_aligned && ready != ready_s.end() ? std::min(event.end_s, ready->second) : event.start_s;
       const std::string who = fmt::format("rank {}, {}", rank.rank, event.kind);
       if (came > event.start_s)
         lane.spans.push_back(span_of(event.start_s, came, waiting, who + ", waiting"));
-      lane.spans.push_back(span_of(came, event.end_s, transfer, who));
+      lane.spans.push_back(span_of(std::max(came, event.start_s), event.end_s, transfer, who));
     }
     chart.lanes.push_back(std::move(lane));
   }

@@ -128,6 +128,36 @@ TEST(ChromeTrace, PartsOfAGroupMeetAmongThemselves) {
   EXPECT_EQ(arrows, 4U) << "two pairs, twice";
 }
 
+// Two stages of two ranks each, which send to the rank of their place.
+TEST(ChromeTrace, MessagesGoFromTheirSenderToTheirReceiver) {
+  StepTrace trace;
+  trace.id = "mlp-tp2-pp2";
+  for (std::int64_t rank = 0; rank < 4; ++rank) {
+    TraceRank traced;
+    traced.rank = rank;
+    traced.host = "a";
+    for (std::int64_t microbatch = 0; microbatch < 2; ++microbatch) {
+      const double at = 1e-3 * static_cast<double>(microbatch);
+      const bool sends = rank < 2;
+      traced.events.push_back({.kind = sends ? "send" : "receive",
+                               .bytes = 64,
+                               .stage = 1,
+                               .microbatch = microbatch,
+                               .start_s = at + (sends ? 2e-3 : 0),
+                               .end_s = at + 3e-3});
+    }
+    trace.ranks.push_back(std::move(traced));
+  }
+  const Json document = Json::parse(chrome_trace({&trace, 1}));
+  std::map<std::int64_t, std::vector<std::int64_t>> threads;
+  for (const Json& event : document.at("traceEvents")) {
+    if (event.at("ph") == "s" || event.at("ph") == "f")
+      threads[event.at("id").get<std::int64_t>()].push_back(event.at("tid").get<std::int64_t>());
+  }
+  ASSERT_EQ(threads.size(), 4U);
+  for (const auto& [id, ends] : threads) EXPECT_EQ(ends.at(1) - ends.at(0), 4) << "two ranks further";
+}
+
 TEST(ChromeTrace, DrawsNoArrowsWithoutACommonClock) {
   StepTrace trace = four_ranks();
   trace.is_aligned = false;
