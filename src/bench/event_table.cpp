@@ -11,9 +11,9 @@ namespace {
 
 // An event as a row of numbers: its key, and the how many'th it is of this key in a step.
 constexpr std::size_t kWidth = 7;
-using Row = std::array<std::int64_t, kWidth>;
+using EncodedKey = std::array<std::int64_t, kWidth>;
 
-Row row_of(const EventKey& key, std::int64_t number) {
+EncodedKey row_of(const EventKey& key, std::int64_t number) {
   return {static_cast<std::int64_t>(key.kind),
           static_cast<std::int64_t>(key.direction),
           key.bytes,
@@ -23,20 +23,20 @@ Row row_of(const EventKey& key, std::int64_t number) {
           number};
 }
 
-EventKey key_of(const Row& row) {
+EventKey key_of(const EncodedKey& row) {
   return {static_cast<Activity>(row[0]), static_cast<Direction>(row[1]), row[2], row[3], row[4], row[5]};
 }
 
-std::vector<Row> rows_of(std::span<const EventKey> events) {
+std::vector<EncodedKey> rows_of(std::span<const EventKey> events) {
   std::map<EventKey, std::int64_t> seen;
-  std::vector<Row> rows;
+  std::vector<EncodedKey> rows;
   for (const EventKey& key : events) rows.push_back(row_of(key, seen[key]++));
   return rows;
 }
 
-std::vector<std::int64_t> flat(const std::vector<Row>& rows) {
+std::vector<std::int64_t> flat(const std::vector<EncodedKey>& rows) {
   std::vector<std::int64_t> numbers;
-  for (const Row& row : rows) numbers.insert(numbers.end(), row.begin(), row.end());
+  for (const EncodedKey& row : rows) numbers.insert(numbers.end(), row.begin(), row.end());
   return numbers;
 }
 
@@ -69,17 +69,17 @@ EventTable::EventTable(std::span<const EventKey> own, const Control& group, cons
 }
 
 void EventTable::match(std::span<const EventKey> own, const Control& group) {
-  const std::vector<Row> rows = rows_of(own);
+  const std::vector<EncodedKey> rows = rows_of(own);
   if (are_equal_everywhere(flat(rows), group)) {
     keys_.assign(own.begin(), own.end());
     for (std::size_t i = 0; i < own.size(); ++i) column_of_.push_back(i);
     return;
   }
   const std::vector<std::int64_t> all = merge_rows(group, flat(rows), kWidth);
-  std::vector<Row> sorted(all.size() / kWidth);
+  std::vector<EncodedKey> sorted(all.size() / kWidth);
   for (std::size_t i = 0; i < all.size(); ++i) sorted[i / kWidth][i % kWidth] = all[i];
-  for (const Row& row : sorted) keys_.push_back(key_of(row));
-  for (const Row& row : rows) {
+  for (const EncodedKey& row : sorted) keys_.push_back(key_of(row));
+  for (const EncodedKey& row : rows) {
     const auto place = std::lower_bound(sorted.begin(), sorted.end(), row);
     column_of_.push_back(static_cast<std::size_t>(place - sorted.begin()));
   }

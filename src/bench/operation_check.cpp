@@ -60,7 +60,7 @@ struct NormedRow {
 };
 
 // The same row of each operand.
-using Operands = std::span<const Values>;
+using OperandRows = std::span<const Values>;
 
 class CheckedBackend final : public ForwardingBackend {
  public:
@@ -92,7 +92,7 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::gelu(x, y);
     check_rows(
         y, {x}, kEntryLength,
-        [](std::int64_t, Operands in, ExpectedRow& expected) {
+        [](std::int64_t, OperandRows in, ExpectedRow& expected) {
           const Values& row = in[0];
           for (std::size_t c = 0; c < row.size(); ++c) expected.set(c, row[c] * gelu_gate(row[c]), row[c]);
         },
@@ -103,7 +103,7 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::swiglu(x, y);
     check_rows(
         y, {x}, kEntryLength,
-        [](std::int64_t, Operands in, ExpectedRow& expected) {
+        [](std::int64_t, OperandRows in, ExpectedRow& expected) {
           const Values& row = in[0];
           const std::size_t half = row.size() / 2;
           for (std::size_t c = 0; c < half; ++c)
@@ -116,7 +116,7 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::gelu_backward(x, dy, dx);
     check_rows(
         dx, {x, dy}, kEntryLength,
-        [](std::int64_t, Operands in, ExpectedRow& expected) {
+        [](std::int64_t, OperandRows in, ExpectedRow& expected) {
           const Values &row = in[0], &gradient = in[1];
           for (std::size_t c = 0; c < row.size(); ++c)
             expected.set(c, gradient[c] * gelu_slope(row[c]), gradient[c]);
@@ -128,7 +128,7 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::swiglu_backward(x, dy, dx);
     check_rows(
         dx, {x, dy}, kEntryLength,
-        [](std::int64_t, Operands in, ExpectedRow& expected) {
+        [](std::int64_t, OperandRows in, ExpectedRow& expected) {
           const Values &row = in[0], &gradient = in[1];
           const std::size_t half = gradient.size();
           for (std::size_t c = 0; c < half; ++c) {
@@ -145,7 +145,7 @@ class CheckedBackend final : public ForwardingBackend {
     const Values gain = host(parameters, 0), shift = shift_of(kind, parameters);
     check_rows(
         y, {x}, x.columns,
-        [&](std::int64_t, Operands in, ExpectedRow& expected) {
+        [&](std::int64_t, OperandRows in, ExpectedRow& expected) {
           const NormedRow normed(kind, in[0]);
           for (std::size_t c = 0; c < gain.size(); ++c)
             expected.set(c, normed.values[c] * gain[c] + shift[c], std::abs(gain[c]) + std::abs(shift[c]));
@@ -161,7 +161,7 @@ class CheckedBackend final : public ForwardingBackend {
     const std::uint64_t call = calls_;
     check_rows(
         dx, {x, dy, dx}, x.columns,
-        [&](std::int64_t, Operands in, ExpectedRow& expected) {
+        [&](std::int64_t, OperandRows in, ExpectedRow& expected) {
           const NormedRow normed(kind, in[0]);
           const Values &gradient = in[1], &before = in[2];
           const auto count = static_cast<double>(gain.size());
@@ -185,7 +185,7 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::softmax(x, visible, scale);
     check_rows(
         x, {x}, kEntryLength + x.columns,
-        [&](std::int64_t r, Operands in, ExpectedRow& expected) {
+        [&](std::int64_t r, OperandRows in, ExpectedRow& expected) {
           const Values& row = in[0];
           const std::int64_t valid = visible.of_row(r);
           const double largest = *std::max_element(row.begin(), row.begin() + valid);
@@ -204,7 +204,7 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::softmax_backward(p, dp, scale);
     check_rows(
         dp, {p, dp}, kEntryLength + p.columns,
-        [&](std::int64_t, Operands in, ExpectedRow& expected) {
+        [&](std::int64_t, OperandRows in, ExpectedRow& expected) {
           const Values &weights = in[0], &gradient = in[1];
           double mean = 0, size = 0;
           for (std::size_t c = 0; c < weights.size(); ++c) {
@@ -223,7 +223,7 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::copy(from, to);
     check_rows(
         to, {from}, 1,
-        [](std::int64_t, Operands in, ExpectedRow& expected) { expected.values = expected.sizes = in[0]; },
+        [](std::int64_t, OperandRows in, ExpectedRow& expected) { expected.values = expected.sizes = in[0]; },
         [&] { ForwardingBackend::copy(from, to); }, kCopied);
   }
 
@@ -231,7 +231,7 @@ class CheckedBackend final : public ForwardingBackend {
     if (!errors_.on) return ForwardingBackend::add(a, b, sum);
     check_rows(
         sum, {a, b}, 2,
-        [](std::int64_t, Operands in, ExpectedRow& expected) {
+        [](std::int64_t, OperandRows in, ExpectedRow& expected) {
           for (std::size_t c = 0; c < in[0].size(); ++c)
             expected.set(c, in[0][c] + in[1][c], std::abs(in[0][c]) + std::abs(in[1][c]));
         },
@@ -241,7 +241,7 @@ class CheckedBackend final : public ForwardingBackend {
   void set_zero(const MatrixView& x) override {
     if (!errors_.on) return ForwardingBackend::set_zero(x);
     check_rows(
-        x, {}, 1, [](std::int64_t, Operands, ExpectedRow&) {}, [&] { ForwardingBackend::set_zero(x); },
+        x, {}, 1, [](std::int64_t, OperandRows, ExpectedRow&) {}, [&] { ForwardingBackend::set_zero(x); },
         kCopied);
   }
 

@@ -15,7 +15,7 @@
 namespace tpbench {
 namespace {
 
-constexpr int kTag = 3;
+constexpr int kClockTag = 3;
 constexpr int kFirstTrips = 5;
 constexpr std::size_t kTrips = 400, kFewestTrips = 100;
 constexpr std::int64_t kLongest_ns = 200'000'000;  // of a measurement, once it has the fewest trips
@@ -46,10 +46,10 @@ void go_down(const Control& leaders, Ask&& ask, Answer&& answer) {
 void answer_trips(int child, MPI_Comm comm) {
   for (;;) {
     std::int64_t word = 0;
-    TPBENCH_MPI(MPI_Recv(&word, 1, MPI_INT64_T, child, kTag, comm, MPI_STATUS_IGNORE));
+    TPBENCH_MPI(MPI_Recv(&word, 1, MPI_INT64_T, child, kClockTag, comm, MPI_STATUS_IGNORE));
     if (word == 0) return;
     word = now_ns();
-    TPBENCH_MPI(MPI_Send(&word, 1, MPI_INT64_T, child, kTag, comm));
+    TPBENCH_MPI(MPI_Send(&word, 1, MPI_INT64_T, child, kClockTag, comm));
   }
 }
 
@@ -57,8 +57,8 @@ RoundTrip make_trip(int parent, MPI_Comm comm) {
   const std::int64_t more = 1;
   RoundTrip trip;
   trip.sent_ns = now_ns();
-  TPBENCH_MPI(MPI_Send(&more, 1, MPI_INT64_T, parent, kTag, comm));
-  TPBENCH_MPI(MPI_Recv(&trip.answered_ns, 1, MPI_INT64_T, parent, kTag, comm, MPI_STATUS_IGNORE));
+  TPBENCH_MPI(MPI_Send(&more, 1, MPI_INT64_T, parent, kClockTag, comm));
+  TPBENCH_MPI(MPI_Recv(&trip.answered_ns, 1, MPI_INT64_T, parent, kClockTag, comm, MPI_STATUS_IGNORE));
   trip.received_ns = now_ns();
   return trip;
 }
@@ -80,22 +80,22 @@ ClockAnchor measure_offset(int parent, MPI_Comm comm) {
     if (anchor.error_ns <= kGood * anchor.worst_case_ns) break;
   }
   const std::int64_t enough = 0;
-  TPBENCH_MPI(MPI_Send(&enough, 1, MPI_INT64_T, parent, kTag, comm));
+  TPBENCH_MPI(MPI_Send(&enough, 1, MPI_INT64_T, parent, kClockTag, comm));
   return anchor;
 }
 
 void send_map(const ClockMap& map, int to, MPI_Comm comm) {
   const auto bytes = static_cast<int>(map.anchors().size_bytes());
-  TPBENCH_MPI(MPI_Send(map.anchors().data(), bytes, MPI_BYTE, to, kTag, comm));
+  TPBENCH_MPI(MPI_Send(map.anchors().data(), bytes, MPI_BYTE, to, kClockTag, comm));
 }
 
 ClockMap receive_map(int from, MPI_Comm comm) {
   MPI_Status status;
   int bytes = 0;
-  TPBENCH_MPI(MPI_Probe(from, kTag, comm, &status));
+  TPBENCH_MPI(MPI_Probe(from, kClockTag, comm, &status));
   TPBENCH_MPI(MPI_Get_count(&status, MPI_BYTE, &bytes));
   std::vector<ClockAnchor> anchors(static_cast<std::size_t>(bytes) / sizeof(ClockAnchor));
-  TPBENCH_MPI(MPI_Recv(anchors.data(), bytes, MPI_BYTE, from, kTag, comm, MPI_STATUS_IGNORE));
+  TPBENCH_MPI(MPI_Recv(anchors.data(), bytes, MPI_BYTE, from, kClockTag, comm, MPI_STATUS_IGNORE));
   ClockMap map;
   for (const ClockAnchor& anchor : anchors) map.add(anchor);
   return map;

@@ -15,7 +15,7 @@
 namespace tpbench {
 namespace {
 
-constexpr int kTag = 7;
+constexpr int kPingPongTag = 7;
 constexpr std::size_t kWord = sizeof(std::uint64_t);
 using Word = std::array<std::byte, kWord>;
 
@@ -69,13 +69,13 @@ void PingPong::run(std::int64_t rounds) {
   const auto count = static_cast<int>(bytes_);
   if (pair_.rank() == 0) {
     for (std::int64_t i = 0; i < rounds; ++i) {
-      TPBENCH_MPI(MPI_Send(sent_.data(), count, MPI_BYTE, 1, kTag, comm));
-      TPBENCH_MPI(MPI_Recv(received_.data(), count, MPI_BYTE, 1, kTag, comm, MPI_STATUS_IGNORE));
+      TPBENCH_MPI(MPI_Send(sent_.data(), count, MPI_BYTE, 1, kPingPongTag, comm));
+      TPBENCH_MPI(MPI_Recv(received_.data(), count, MPI_BYTE, 1, kPingPongTag, comm, MPI_STATUS_IGNORE));
     }
   } else {
     for (std::int64_t i = 0; i < rounds; ++i) {
-      TPBENCH_MPI(MPI_Recv(received_.data(), count, MPI_BYTE, 0, kTag, comm, MPI_STATUS_IGNORE));
-      TPBENCH_MPI(MPI_Send(received_.data(), count, MPI_BYTE, 0, kTag, comm));
+      TPBENCH_MPI(MPI_Recv(received_.data(), count, MPI_BYTE, 0, kPingPongTag, comm, MPI_STATUS_IGNORE));
+      TPBENCH_MPI(MPI_Send(received_.data(), count, MPI_BYTE, 0, kPingPongTag, comm));
     }
   }
 }
