@@ -41,13 +41,13 @@ function look(i) {
       scripts: page.scripts.length, sheets: page.styleSheets.length,
       background: frame.contentWindow.getComputedStyle(page.body).backgroundColor,
       ink: frame.contentWindow.getComputedStyle(page.body).color,
-      figures: page.querySelectorAll('figure svg').length,
-      unnamed: [...page.querySelectorAll('figure svg')].filter(s => !s.querySelector('title') || !s.querySelector('desc')
+      figures: page.querySelectorAll('figure > svg').length,
+      unnamed: [...page.querySelectorAll('figure > svg')].filter(s => !s.querySelector('title') || !s.querySelector('desc')
         || !s.getAttribute('aria-labelledby').split(' ').every(id => page.getElementById(id))).length,
-      outside: [...page.querySelectorAll('figure svg')].map(s => { const box = s.getBoundingClientRect();
+      outside: [...page.querySelectorAll('figure > svg')].map(s => { const box = s.getBoundingClientRect();
         return [...s.querySelectorAll('text,circle,rect')].filter(e => { const b = e.getBoundingClientRect();
           return b.left < box.left - 1 || b.right > box.right + 1 || b.bottom > box.bottom + 1; }).map(e => e.textContent); }).flat(),
-      smallest: Math.min(...[...page.querySelectorAll('figure svg .t')].map(t => t.getBoundingClientRect().height))});
+      smallest: Math.min(...[...page.querySelectorAll('figure > svg .t')].map(t => t.getBoundingClientRect().height))});
     frame.remove(); look(i + 1);
   }, 50);
   frame.src = 'report.html';
@@ -154,6 +154,7 @@ class Page(PageTest):
         for figure in re.findall(r"<figure>.*?</figure>", page, re.S):
             if "<strong>Step over TP degree</strong>" not in figure:
                 continue
+            figure = figure.split("</svg>")[0]  # without its legend
             axes = {}
             for axis in "xy":
                 kind, low, high, start, end = re.search(f'data-{axis}="([^"]*)"', figure)[1].split()
