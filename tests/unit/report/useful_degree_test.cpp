@@ -311,7 +311,7 @@ TEST(UsefulDegree, NamesNoCauseWhereTheMachineMayBeIt) {
        "cannot say why: the BLAS kernels are slow ones for this CPU."},
       {"machine_drift",
        "the machine changed while the case ran: a fixed product took 1 ms before and 2 ms after",
-       "cannot say why: the machine changed while the case ran."},
+       "cannot say why: the machine changed meanwhile."},
       {nullptr, nullptr, "compute did not shrink with TP: 6.00 s, ideal 2.00 s."},
   };
   for (const Scenario& scenario : scenarios) {
