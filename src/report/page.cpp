@@ -131,16 +131,19 @@ Section machine(std::span<const NamedSet> sets) {
   section.title = "Machine";
   std::vector<std::string> quiet;
   for (const NamedSet& named : sets) {
-    std::map<std::string, std::size_t> findings;
+    std::map<std::string, std::pair<std::size_t, std::string>>
+        findings;  // by code: cases, and the words of one
     std::size_t timed = 0;
     for (const Record& record : named.set->records) {
       if (!is_timed(record)) continue;
       ++timed;
-      const std::string finding = machine_finding(record);
-      if (!finding.empty()) ++findings[finding];
+      const std::string code = machine_finding_code(record);
+      if (code.empty()) continue;
+      auto& [cases, words] = findings[code];
+      if (cases++ == 0) words = machine_finding(record);
     }
     std::vector<std::pair<std::size_t, std::string>> worst;
-    for (const auto& [words, cases] : findings) worst.emplace_back(cases, words);
+    for (const auto& [code, finding] : findings) worst.push_back(finding);
     std::sort(worst.begin(), worst.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
     const std::string who = sets.size() > 1 ? named.name + ": " : "";
     constexpr std::size_t kMost = 3;

@@ -44,7 +44,8 @@ std::vector<double> logarithmic_ticks(double low, double high) {
       if (tick >= low * 0.9999 && tick <= high * 1.0001) ticks.push_back(tick);
     }
   }
-  return ticks;
+  constexpr std::size_t kFewest = 3;
+  return ticks.size() < kFewest ? linear_ticks(low, high) : ticks;
 }
 
 std::string short_number(double value) { return fmt::format("{:.3g}", value); }

@@ -80,6 +80,8 @@ std::string say_verdict(std::span<const UsefulDegree* const> agreeing);
 /// What keeps the times of a case from being those of the program and the fabric alone, in a few words; or
 /// empty: more ranks than cores, a slow or shared core, a quota, drift, slow kernels.
 std::string machine_finding(const Record& record);
+/// The code of the warning that says so; or empty.
+std::string machine_finding_code(const Record& record);
 
 /// For programs.
 Json verdict_to_json(const UsefulDegree& verdict);

@@ -190,13 +190,24 @@ constexpr struct {
 
 }  // namespace
 
-std::string machine_finding(const Record& record) {
+std::string machine_finding_code(const Record& record) {
   for (const auto& finding : kFindings) {
     for (const Warning& warning : record.warnings) {
-      if (warning.code != finding.code) continue;
-      if (finding.words != nullptr) return finding.words;
-      return warning.message.substr(0, std::min(warning.message.find(": "), warning.message.find(';')));
+      if (warning.code == finding.code) return warning.code;
     }
+  }
+  return "";
+}
+
+std::string machine_finding(const Record& record) {
+  const std::string code = machine_finding_code(record);
+  if (code.empty()) return "";
+  for (const auto& finding : kFindings) {
+    if (code == finding.code && finding.words != nullptr) return finding.words;
+  }
+  for (const Warning& warning : record.warnings) {
+    if (warning.code != code) continue;
+    return warning.message.substr(0, std::min(warning.message.find(": "), warning.message.find(';')));
   }
   return "";
 }
