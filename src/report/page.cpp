@@ -43,23 +43,43 @@ std::string subtitle(std::span<const NamedSet> sets) {
   return text;
 }
 
+struct FastestStep {
+  double step_s = 0, low_s = 0, high_s = 0;
+  std::string words;
+};
+
+std::optional<FastestStep> fastest_step(const PageSeries::InSet& in, const std::string& name) {
+  if (in.verdict == nullptr || !in.verdict->fastest) return std::nullopt;
+  const UsefulDegree& verdict = *in.verdict;
+  const double step_s = verdict.fastest_step_s;
+  FastestStep fastest = {step_s, step_s, step_s,
+                         fmt::format("{} at {} ({}{})", name, verdict.fastest_name, format_seconds(step_s),
+                                     verdict.is_certain() ? "" : ", not certain")};
+  for (const Record* record : in.records) {
+    if (!is_timed(*record) || record->time->step.summary.median != step_s) continue;
+    if (const auto& ci95 = record->time->step.summary.ci95) {
+      fastest.low_s = (*ci95)[0];
+      fastest.high_s = (*ci95)[1];
+    }
+  }
+  return fastest;
+}
+
 // Where and at which degree a workload is fastest, and what the other folders reach.
 std::string fastest_sentence(const PageSeries& series, std::span<const NamedSet> sets) {
-  std::vector<std::pair<double, std::string>> steps;
+  std::vector<FastestStep> steps;
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    const UsefulDegree* verdict = series.in[i].verdict;
-    if (verdict == nullptr || !verdict->fastest) continue;
-    const char* mark = verdict->is_certain() ? "" : ", not certain";
-    steps.emplace_back(verdict->fastest_step_s,
-                       fmt::format("{} at {} ({}{})", sets[i].name, verdict->fastest_name,
-                                   format_seconds(verdict->fastest_step_s), mark));
+    if (auto step = fastest_step(series.in[i], sets[i].name)) steps.push_back(std::move(*step));
   }
   if (steps.empty()) return series.name + ": nothing was measured.";
-  std::sort(steps.begin(), steps.end());
-  std::vector<std::string> others;
-  for (std::size_t i = 1; i < steps.size() && i < 4; ++i) others.push_back(steps[i].second);
-  return fmt::format("{}: fastest on {}{}.", series.name, steps.front().second,
-                     others.empty() ? "" : "; " + join_words(others, ", "));
+  std::sort(steps.begin(), steps.end(),
+            [](const FastestStep& a, const FastestStep& b) { return a.step_s < b.step_s; });
+  const bool is_tie = steps.size() > 1 && steps[1].low_s <= steps[0].high_s;
+  constexpr std::size_t kMost = 4;
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < steps.size() && i < kMost; ++i) words.push_back(steps[i].words);
+  return fmt::format("{}: {} {}.", series.name, is_tie ? "no clear winner:" : "fastest on",
+                     fmt::join(words, is_tie ? ", " : "; "));
 }
 
 Section answer(std::span<const NamedSet> sets, std::span<const PageSeries> series) {
