@@ -184,6 +184,13 @@ TEST(Page, ComparesFolders) {
             std::string::npos);
 }
 
+TEST(Page, FoldersWhoseIntervalsOverlapHaveNoWinner) {
+  const std::string alike = page_of({scaling_set("a", 3e-3), scaling_set("b", 3e-3)});
+  EXPECT_NE(alike.find("mlp h=4096 T=128: no clear winner: "), std::string::npos);
+  const std::string apart = page_of({scaling_set("a", 3e-3), scaling_set("b", 4e-4)});
+  EXPECT_NE(apart.find("mlp h=4096 T=128: fastest on b at TP 8 ("), std::string::npos);
+}
+
 TEST(Page, DrawsSamplesOfFlaggedCases) {
   ResultSet set = scaling_set("eth-1g", 3e-3);
   set.records[2].warnings = {{"machine_drift", "the machine changed while the case ran: so it did"}};
