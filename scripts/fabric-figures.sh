@@ -6,13 +6,13 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/fabric-figures.sh [EPOCHS [PART...]]
 
-Builds the release preset and two hosts (scripts/fabric-rig.sh), and prints communication against a link's
-delay, the stated error of the hosts' common clock against the true one, bandwidth against the link's rate, what
+Builds the release preset and two hosts (scripts/fabric-rig.sh), and prints splits of four ranks over
+tensor and pipeline parallelism, communication against a link's delay, the stated error of the hosts' common clock against the true one, bandwidth against the link's rate, what
 `tpbench compare` says of 1 Gbit/s and 200 Mbit/s, hierarchical against mpi, and the bytes on the wire. Takes the hosts
 down again. Wants a quiet machine with two cores, and root.
 
   EPOCHS  times that each sweep is repeated [3]
-  PART    delay, clock, rate, compare, algorithms, wire [all of them]
+  PART    pipeline, delay, clock, rate, compare, algorithms, wire [all of them]
 TEXT
 }
 

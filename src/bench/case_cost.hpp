@@ -8,8 +8,10 @@ namespace tpbench {
 Shape shape_of(const Case& point);
 
 /// What the case costs on each rank of that layout, on its backend: the formulas of its workload, and the
-/// backend's workspace.
+/// backend's workspace. Of a pipeline, on its first rank, with the memory of the rank that holds most.
 Cost cost_of(const Case& point, const Layout& layout);
+/// The same of one rank of the pipeline.
+Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank);
 inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
 
 }  // namespace tpbench

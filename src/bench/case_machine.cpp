@@ -14,17 +14,28 @@ CaseMachine::CaseMachine(const Case& point, const Team& team, const Parts& parts
 
 void CaseMachine::make_layer() {
   team_.settle({});  // making a communicator may take all ranks
-  communicator_ = make_communicator(*team_.group);
-  const LayerEntry* entry = find_layer(point_.workload);
-  if (entry == nullptr) throw CaseError("this build has no layer for workload " + point_.workload);
+  communicator_ = make_communicator(*team_.shards);
   if (communicator_->size() != shape_.layout.tp)
     throw std::logic_error("a layer wants a communicator over the ranks of its tp_degree");
-  layer_ = entry->make({shape_, point_.seed, *backend_, *communicator_,
-                        [this](int colour) {
-                          team_.settle({});  // splitting is a collective too
-                          return make_communicator(team_.group->split(colour));
-                        },
-                        &schedule_});
+  layer_ =
+      tpbench::make_layer(point_.workload, {.shape = shape_,
+                                            .seed = point_.seed,
+                                            .backend = *backend_,
+                                            .communicator = *communicator_,
+                                            .split =
+                                                [this](int colour) {
+                                                  team_.settle({});  // splitting is a collective too
+                                                  return make_communicator(team_.shards->split(colour));
+                                                },
+                                            .form = &form_,
+                                            .connect =
+                                                [this](const PointToPointNeeds& needs) {
+                                                  team_.settle({});
+                                                  return parts_.make_point_to_point(*team_.stages, needs);
+                                                },
+                                            .pp_rank = team_.pp_rank()});
+  // Stages do not do the same at the same time.
+  if (shape_.layout.pp > 1) asks_ = false;
 }
 
 std::unique_ptr<Communicator> CaseMachine::make_communicator(const Control& ranks) {

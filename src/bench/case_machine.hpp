@@ -28,7 +28,7 @@ class CaseMachine {
   [[nodiscard]] Layer& layer() { return *layer_; }
   [[nodiscard]] OperationErrors& operations() { return operations_; }
   /// How the outputs of a case that overlaps are made from the next step on.
-  void set_schedule(Schedule schedule) { schedule_ = schedule; }
+  void set_form(OverlapForm form) { form_ = form; }
   /// From here on a collective begins without asking whether all ranks have come that far.
   void stop_asking() { asks_ = false; }
 
@@ -42,7 +42,7 @@ class CaseMachine {
   Shape shape_;
   OperationErrors operations_;
   bool asks_ = true;
-  Schedule schedule_ = Schedule::overlapped;
+  OverlapForm form_ = OverlapForm::overlapped;
   // The layer goes before what it stands on.
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Communicator> communicator_;

@@ -39,7 +39,7 @@ class CaseRun {
         heartbeat_(heartbeat),
         beside_(beside),
         shape_(shape_of(point)),
-        cost_(cost_of(point)) {}
+        cost_(cost_of_stage(point, point.layout, team.pp_rank())) {}
 
   CaseOutcome run() {
     try {
@@ -266,12 +266,30 @@ class CaseRun {
   void count_memory() {
     const Control& ranks = *team_.active;
     MemoryByCategory counted = machine_->backend().memory().at_peak();
-    ranks.reduce_max(counted.bytes);
+    if (team_.stages)
+      count_stages(counted);
+    else
+      ranks.reduce_max(counted.bytes);
     outcome_.memory = counted;
     outcome_.process_base_rss = ranks.max(outcome_.process_base_rss);
     outcome_.process_peak_rss = ranks.max(peak_is_reset_ ? of_the_case(peak_resident_bytes()) : std::nullopt);
     outcome_.device_base = ranks.max(outcome_.device_base);
     outcome_.device_in_use = ranks.max(device_bytes_in_use());
+  }
+  // Stages hold different things: of each its own, and `counted` becomes that of the one with most.
+  void count_stages(MemoryByCategory& counted) {
+    std::vector<std::int64_t> all(static_cast<std::size_t>(team_.pp_ranks()) * kCategoryCount);
+    std::copy(counted.bytes.begin(), counted.bytes.end(),
+              all.begin() +
+                  static_cast<std::ptrdiff_t>(team_.pp_rank()) * static_cast<std::ptrdiff_t>(kCategoryCount));
+    team_.active->reduce_max(all);
+    for (auto from = all.begin(); from != all.end(); from += static_cast<std::ptrdiff_t>(kCategoryCount)) {
+      MemoryByCategory stage;
+      std::copy_n(from, kCategoryCount, stage.bytes.begin());
+      outcome_.stage_memory.push_back(stage);
+    }
+    counted = *std::max_element(outcome_.stage_memory.begin(), outcome_.stage_memory.end(),
+                                [](const auto& a, const auto& b) { return a.total() < b.total(); });
   }
   // The reference work keeps its memory for the whole launch.
   [[nodiscard]] std::optional<std::int64_t> of_the_case(std::optional<std::int64_t> resident) const {

@@ -32,11 +32,12 @@ struct CaseOutcome {
   Status status = Status::failed;
   std::optional<ReasonCode> reason_code;
   std::optional<std::string> reason;
-  Samples samples;                         ///< empty unless ok
-  std::optional<OverlapResult> overlap;    ///< of a case that overlaps
-  ClockQuality clock;                      ///< of the active ranks, over the samples
-  double start_margin_s = 0;               ///< StepStart::margin_s, in the end
-  std::optional<MemoryByCategory> memory;  ///< counted, at its peak, on the rank with most
+  Samples samples;                             ///< empty unless ok
+  std::optional<OverlapResult> overlap;        ///< of a case that overlaps
+  ClockQuality clock;                          ///< of the active ranks, over the samples
+  double start_margin_s = 0;                   ///< StepStart::margin_s, in the end
+  std::optional<MemoryByCategory> memory;      ///< counted, at its peak, on the rank with most
+  std::vector<MemoryByCategory> stage_memory;  ///< the same of each rank of a pipeline; empty on one stage
   std::optional<std::int64_t> process_base_rss, process_peak_rss;
   /// Of the device's memory, in use by all its processes: before the case allocated, and with the case.
   std::optional<std::int64_t> device_base, device_in_use;

@@ -31,7 +31,8 @@ std::optional<std::string> below_clock_error(const WarningInputs& in) {
     words += fmt::format("{}{} {} doubtful", words.empty() ? "" : ", and ", join_words(clock.doubtful),
                          clock.doubtful.size() == 1 ? "is" : "are");
   return fmt::format(
-      "{}: under three times the error: the hosts' clocks agree to {}, and a step sums {}; use larger messages",
+      "{}: under three times the error: the hosts' clocks agree to {}, and a step sums {}; use larger "
+      "messages",
       words, format_seconds(clock.error_s),
       counted(static_cast<std::size_t>(clock.differences_per_step), "difference"));
 }

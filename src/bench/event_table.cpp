@@ -10,7 +10,7 @@ namespace tpbench {
 namespace {
 
 // An event as a row of numbers: its key, and the how many'th it is of this key in a step.
-constexpr std::size_t kWidth = 7;
+constexpr std::size_t kWidth = 8;
 using EncodedKey = std::array<std::int64_t, kWidth>;
 
 EncodedKey row_of(const EventKey& key, std::int64_t number) {
@@ -20,11 +20,18 @@ EncodedKey row_of(const EventKey& key, std::int64_t number) {
           key.group,
           key.stage,
           key.microbatch,
+          std::int64_t{key.deferred},
           number};
 }
 
 EventKey key_of(const EncodedKey& row) {
-  return {static_cast<Activity>(row[0]), static_cast<Direction>(row[1]), row[2], row[3], row[4], row[5]};
+  return {static_cast<Activity>(row[0]),
+          static_cast<Direction>(row[1]),
+          row[2],
+          row[3],
+          row[4],
+          row[5],
+          row[6] != 0};
 }
 
 std::vector<EncodedKey> rows_of(std::span<const EventKey> events) {

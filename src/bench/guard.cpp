@@ -168,6 +168,7 @@ std::vector<RankSign> Guard::look() const {
     sign.phase = heartbeat->phase.load(std::memory_order_relaxed);
     sign.activity = heartbeat->activity.load(std::memory_order_relaxed);
     sign.step = heartbeat->step.load(std::memory_order_relaxed);
+    sign.stage = heartbeat->stage.load(std::memory_order_relaxed);
     sign.leaving = heartbeat->leaving.load();
     signs.push_back(sign);
   }

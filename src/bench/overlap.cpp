@@ -23,26 +23,27 @@ OverlapVariants::OverlapVariants(CaseMachine& machine, const StepRunner& runner,
       runner_(runner),
       team_(team),
       variants_{
-          Variant{Schedule::serial, Trace(heartbeat, machine.backend().device_clock()), {}},
-          Variant{Schedule::compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}},
-          Variant{Schedule::chunked_compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}}} {
+          Variant{OverlapForm::serial, Trace(heartbeat, machine.backend().device_clock()), {}},
+          Variant{OverlapForm::compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}},
+          Variant{
+              OverlapForm::chunked_compute_alone, Trace(heartbeat, machine.backend().device_clock()), {}}} {
   const Stopwatch stopwatch;
   for (Variant& variant : variants_) {
-    machine_.set_schedule(variant.schedule);
+    machine_.set_form(variant.form);
     run_batch(runner_, 1, team_, variant.trace);
     variant.trace.forget();
   }
   sample_s_ = team_.active->max(stopwatch.elapsed_s());
-  machine_.set_schedule(Schedule::overlapped);
+  machine_.set_form(OverlapForm::overlapped);
 }
 
 void OverlapVariants::sample(std::size_t steps) {
   for (Variant& variant : variants_) {
-    machine_.set_schedule(variant.schedule);
+    machine_.set_form(variant.form);
     run_batch(runner_, steps, team_, variant.trace);
     if (holds_many_events(variant.trace)) reduce(variant);
   }
-  machine_.set_schedule(Schedule::overlapped);
+  machine_.set_form(OverlapForm::overlapped);
 }
 
 void OverlapVariants::reduce(Variant& variant) {

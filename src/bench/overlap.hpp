@@ -27,7 +27,7 @@ class OverlapVariants {
 
  private:
   struct Variant {
-    Schedule schedule;
+    OverlapForm form;
     Trace trace;
     Samples samples;
   };

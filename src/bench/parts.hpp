@@ -5,6 +5,7 @@
 #include <string>
 
 #include "comm/communicator.hpp"
+#include "comm/point_to_point.hpp"
 #include "compute/backend.hpp"
 #include "sweep/settings.hpp"
 
@@ -17,6 +18,9 @@ struct Parts {
   std::function<std::unique_ptr<Communicator>(const std::string& algorithm, const Control& group,
                                               DeviceSide* device)>
       make_communicator;
+  /// Messages between the ranks that hold the stages of a pipeline.
+  std::function<std::unique_ptr<PointToPoint>(const Control& stages, const PointToPointNeeds& needs)>
+      make_point_to_point = tpbench::make_point_to_point;
 };
 
 /// The parts of this build.

@@ -81,7 +81,7 @@ std::vector<RankResult> gather_rank_rows(const Samples& samples, const RankCount
   double* own = table.data() + static_cast<std::size_t>(ranks.rank()) * width;
   const double count = std::max(1.0, static_cast<double>(samples.step_s.size()));
   own[compute] = samples.own_compute_s / count;
-  own[wait] = samples.own_wait_s / count;
+  own[wait] = samples.own_wait_s ? std::max(0.0, *samples.own_wait_s / count) : kUnknown;
   own[switches] = static_cast<double>(after.switches - before.switches);
   own[preemptions] = static_cast<double>(after.preemptions - before.preemptions);
   own[steal] = grown(before.steal_s, after.steal_s);
@@ -96,12 +96,12 @@ std::vector<RankResult> gather_rank_rows(const Samples& samples, const RankCount
     RankResult result;
     result.rank = world[r];
     result.compute_s = row[compute];
-    result.wait_s = row[wait];
+    result.wait_s = known(row[wait]);
     result.switches = static_cast<std::int64_t>(row[switches]);
     result.preemptions = static_cast<std::int64_t>(row[preemptions]);
     result.steal_s = known(row[steal]);
     result.throttled_s = known(row[throttled]);
-    for (std::size_t i = 0; i < kinds && samples.communication_known; ++i)
+    for (std::size_t i = 0; i < kinds && samples.own_wait_s; ++i)
       result.last_arrivals[word_of(samples.collectives[i].kind)] += static_cast<std::int64_t>(row[fixed + i]);
     rows.push_back(std::move(result));
   }

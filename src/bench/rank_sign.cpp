@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -25,6 +26,7 @@ std::string describe_rank(const RankSign& sign) {
   if (sign.activity != Activity::none && sign.phase != Phase::idle)
     text += fmt::format(" of {}", name_of(sign.phase));
   if (sign.step > 0) text += fmt::format(" step {}", sign.step);
+  if (sign.stage >= 0) text += fmt::format(" on stage {}", sign.stage);
   return text;
 }
 
@@ -68,7 +70,11 @@ std::string describe_stall(std::span<const RankSign> signs, const std::string& h
     const bool works = !is_gone(sign) && !is_stopped(sign) && !waits(sign.activity);
     if (works && blamed.empty()) blame(sign, "does not leave");
   }
-  if (blamed.empty()) blamed.push_back("all ranks of " + host + " wait: the cause is on another host");
+  const auto receives = [](const RankSign& sign) { return sign.activity == Activity::receive; };
+  const bool between_stages = std::any_of(signs.begin(), signs.end(), receives);
+  if (blamed.empty())
+    blamed.push_back(fmt::format("all ranks of {} wait: {}the cause is on another host", host,
+                                 between_stages ? "a message between stages has not come, or " : ""));
   return join_words(blamed) + describe_waiting(signs);
 }
 

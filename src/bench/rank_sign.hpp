@@ -16,7 +16,8 @@ struct RankSign {
   Phase phase = Phase::idle;
   Activity activity = Activity::none;
   std::uint64_t step = 0;
-  int leaving = 0;  ///< Heartbeat::leaving: its death is no news
+  std::int64_t stage = -1;  ///< of a pipeline; -1: it has none
+  int leaving = 0;          ///< Heartbeat::leaving: its death is no news
 };
 
 bool is_gone(const RankSign& sign);

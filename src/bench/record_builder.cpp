@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "bench/case_cost.hpp"
+#include "bench/pipeline_result.hpp"
 
 namespace tpbench {
 namespace {
@@ -115,6 +116,17 @@ void add_clock(Record& record, const CaseOutcome& outcome) {
         std::max(clock.device_error_s.value_or(0), summarise(samples.device_error_s).median);
 }
 
+// What passed between stages, on the busiest of them.
+void append_messages(Record& record, const Samples& samples, double clock_error_s) {
+  if (!samples.pipeline.is_there()) return;
+  const StageSamples& busiest = samples.pipeline.ranks[samples.pipeline.busiest];
+  const std::int64_t differences = samples.message_differences;
+  append_told(record, {"boundary", &TimeResult::boundary, busiest.boundary_s, differences}, clock_error_s);
+  append_doubtful(record, {"input_wait", &TimeResult::input_wait, busiest.input_wait_s, differences},
+                  clock_error_s);
+  append_doubtful(record, {"end_wait", &TimeResult::end_wait, busiest.end_wait_s, 1}, clock_error_s);
+}
+
 void add_times(Record& record, const Samples& samples, double clock_error_s) {
   if (!record.time) record.time.emplace();
   append(record.time->step, samples.step_s);
@@ -125,6 +137,7 @@ void add_times(Record& record, const Samples& samples, double clock_error_s) {
   append_doubtful(record, {"wait", &TimeResult::wait, samples.wait_s, all}, clock_error_s);
   append_doubtful(record, {"wait_mean", &TimeResult::wait_mean, samples.wait_mean_s, all}, clock_error_s);
   append_doubtful(record, {"imbalance", &TimeResult::imbalance, samples.imbalance_s, all}, clock_error_s);
+  append_messages(record, samples, clock_error_s);
   append_doubtful(record, {"other", &TimeResult::other, samples.other_s, all}, clock_error_s);
   if (record.point.pass == Pass::forward_backward) {
     append(record.time->forward_compute, samples.compute_by_half_s[0]);
@@ -207,6 +220,7 @@ void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& fa
 }
 
 void drop_times(Record& record) {
+  record.pipeline.reset();
   record.throttling.reset();
   record.rank_results.reset();
   record.device.reset();
@@ -312,6 +326,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
     add_throttling(record, outcome.throttling);
     add_ranks(record, outcome, facts);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
+    add_pipeline(record, outcome);
     if (outcome.reference) record.reference.push_back(*outcome.reference);
     if (outcome.device_before && outcome.device_after)
       record.device = {moment_of(*outcome.device_before), moment_of(*outcome.device_after)};

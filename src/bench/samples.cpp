@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "bench/event_table.hpp"
+#include "bench/pipeline_samples.hpp"
 #include "measure/statistics.hpp"
 
 namespace tpbench {
@@ -242,26 +243,29 @@ class GroupReduction {
   std::vector<double> last_start_s_, last_end_s_;  // of this rank; once a scope is reduced, of all its ranks
 };
 
-// Several groups, as data-parallel replicas: a step is as long as that of the slowest group, and its parts
-// are that group's, so that they add up.
-void take_slowest_group(const Team& team, GroupBatch& batch) {
-  std::vector<double> own = batch.step_s;
-  team.active->reduce_max(batch.step_s);
+}  // namespace
+
+void take_slowest_group(const Team& team, std::vector<double>& step_s, std::vector<double>& part_s) {
+  const std::vector<double> own = step_s;
+  const std::size_t width = part_s.size() / std::max<std::size_t>(1, step_s.size());
+  team.active->reduce_max(step_s);
   // Of groups that are equally slow, the first rank of the first one speaks.
   std::vector<std::int64_t> speaker(own.size());
   const std::int64_t nobody = team.active->size();
   for (std::size_t k = 0; k < own.size(); ++k) {
-    const bool slowest = team.group->rank() == 0 && own[k] == batch.step_s[k];
+    const bool slowest = team.group->rank() == 0 && own[k] == step_s[k];
     speaker[k] = slowest ? team.active->rank() : nobody;
   }
   std::vector<std::int64_t> chosen = speaker;
   team.active->reduce_min(chosen);
-  for (std::size_t i = 0; i < batch.part_s.size(); ++i) {
-    const std::size_t k = i / batch.width();
-    if (speaker[k] == nobody || speaker[k] != chosen[k]) batch.part_s[i] = 0;
+  for (std::size_t i = 0; i < part_s.size(); ++i) {
+    const std::size_t k = i / width;
+    if (speaker[k] == nobody || speaker[k] != chosen[k]) part_s[i] = 0;
   }
-  team.active->reduce_sum(batch.part_s);
+  team.active->reduce_sum(part_s);
 }
+
+namespace {
 
 void append(GroupBatch& batch, bool communication_known, bool of_device, Samples& samples) {
   for (std::size_t k = 0; k < batch.step_s.size(); ++k) {
@@ -346,12 +350,13 @@ void keep_median_step(const TracedSteps& traced, Samples& samples) {
 
 void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples) {
   constexpr std::size_t kValues = std::size_t{1} << 20;  // of an array, about
+  samples.own_compute_s += compute_of_this_rank(traced);
+  if (team.stages) return reduce_pipeline_steps(traced, team, samples);
   const CommonClock& clock = *team.clock;
   const EventTable table(traced.events, *team.group, clock);
   const bool common_time =
       team.active->max(std::int64_t{table.has_one_clock() || clock.is_aligned() ? 0 : 1}) == 0;
   samples.communication_known = common_time || table.scopes().empty();
-  samples.own_compute_s += compute_of_this_rank(traced);
   if (traced.of_device) append_host_steps(traced, team, samples);
   if (samples.step_s.empty()) count_differences(table, team, samples);
   const std::size_t chunk = std::max<std::size_t>(1, kValues / std::max<std::size_t>(1, table.keys().size()));
@@ -360,10 +365,10 @@ void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples)
     GroupReduction reduction(traced, *team.group, clock, table, first, count, common_time);
     GroupBatch batch = reduction.run();
     samples.own_durations += team.active->max(batch.own_durations);
-    samples.own_wait_s += batch.own_wait_s;
+    if (common_time) samples.own_wait_s = samples.own_wait_s.value_or(0) + batch.own_wait_s;
     samples.own_last.resize(batch.own_last.size());
     for (std::size_t i = 0; i < batch.own_last.size(); ++i) samples.own_last[i] += batch.own_last[i];
-    if (team.groups.size() > 1) take_slowest_group(team, batch);
+    if (team.groups.size() > 1) take_slowest_group(team, batch.step_s, batch.part_s);
     append(batch, samples.communication_known, traced.of_device, samples);
   }
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "bench/team.hpp"
@@ -19,14 +20,49 @@ struct KeptStep {
   std::vector<EventSpan> spans;
 };
 
+/// What one rank of a pipeline (all that share its layers as one) did in each step, in seconds. Parts of a
+/// step add up to it.
+struct StageSamples {
+  std::vector<double> compute_s, communication_s;  ///< of its stages; in collectives
+  std::vector<double> boundary_s;    ///< transfer of what came from other stages, and calls that send
+  std::vector<double> input_wait_s;  ///< for input to be sent, or for a place to be free
+  std::vector<double> end_wait_s;    ///< from its last event to the end of the step
+  std::vector<double> other_s;
+};
+
+/// Work of one stage for one microbatch, the mean over the microbatches of a step; what there is not is
+/// empty.
+struct StageWorkSamples {
+  std::vector<double> forward_s;
+  std::vector<double> input_gradient_s;  ///< or the whole backward, where it is not split
+  std::vector<double> weight_gradient_s;
+  /// Transfer of its input, and of the gradient of its output, when it waited for them.
+  std::vector<double> input_transfer_s, gradient_transfer_s;
+};
+
+/// The same for all of a pipeline. Empty on one stage.
+struct PipelineSamples {
+  std::vector<StageSamples> ranks;
+  std::vector<StageWorkSamples> stages;  ///< p v of them
+  std::vector<double>
+      first_microbatch_s;            ///< from the start until the first microbatch has left the last stage
+  std::vector<double> microbatch_s;  ///< from one to the next there; empty with one microbatch
+  std::size_t busiest = 0;           ///< of `ranks`: computes and communicates longest
+  std::int64_t messages = 0, bytes = 0;  ///< sent in a step by all ranks that hold one shard
+  [[nodiscard]] bool is_there() const { return !ranks.empty(); }
+};
+
 /// Samples of one case, in seconds, reduced over the ranks (docs/methodology.md, section 1); the same on all
-/// ranks but for what is called own or kept. Per sample: step = compute + communication + other.
+/// ranks but for what is called own or kept. Per sample: step = compute + communication + other; in a
+/// pipeline, the parts are those of its busiest rank, and its boundary_s, input_wait_s and end_wait_s belong
+/// to the sum.
 struct Samples {
   std::vector<double> step_s, compute_s, communication_s, other_s;
   /// What ranks wait at the collectives for the last one to come: the largest over the ranks, and the mean;
   /// and the largest of what of it late ranks cause, as not all of them leave the collective before at one
   /// moment.
   std::vector<double> wait_s, wait_mean_s, imbalance_s;
+  PipelineSamples pipeline;
   /// The step by the hosts' clocks; empty where step_s is by them.
   std::vector<double> host_step_s;
   /// What of compute_s and communication_s belongs to each half of the pass, by Direction.
@@ -41,6 +77,7 @@ struct Samples {
   /// Of communication_s, and of its halves.
   std::int64_t differences = 0;
   std::array<std::int64_t, kDirections> differences_by_half = {};
+  std::int64_t message_differences = 0;  ///< of a pipeline: the same of what passes between stages
   /// False: some group has several clocks that are not aligned. Then step_s is the longest rank's own step,
   /// and there are no communication_s, wait_s and other_s.
   bool communication_known = true;
@@ -51,7 +88,8 @@ struct Samples {
   bool converged = false;
   /// Of this rank alone, over all samples: what differs between ranks. How often it came last stands for each
   /// kind of `collectives`.
-  double own_compute_s = 0, own_wait_s = 0;
+  double own_compute_s = 0;
+  std::optional<double> own_wait_s;  ///< at collectives; empty in a pipeline, and where clocks cannot tell
   std::vector<std::int64_t> own_last;
   KeptStep kept;  ///< likewise; the step nearest to the median, of those that were held at the end
   /// Steps that were to begin at one moment, and those of them that some rank heard of too late: run again.

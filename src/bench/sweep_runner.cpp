@@ -298,7 +298,10 @@ double watchdog_limit_s(double base_s, const Case& point) {
   const double made_anew =
       static_cast<double>(cost.memory[Category::weights]) / layers * static_cast<double>(shape.layout.tp) +
       static_cast<double>(cost.memory.total() - cost.memory[Category::weights]);
-  return base_s + cost.flop() / layers / kFlopPerSecond + largest_call / kBytesPerSecond +
+  // Stages of other hosts may work while all of this one wait.
+  const double silent_flop =
+      shape.layout.pp == 1 ? cost.flop() / layers : cost.flop() * static_cast<double>(shape.layout.pp);
+  return base_s + silent_flop / kFlopPerSecond + largest_call / kBytesPerSecond +
          made_anew / kFillBytesPerSecond;
 }
 

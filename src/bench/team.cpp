@@ -20,9 +20,41 @@ void Team::share_a_clock(const std::string& domain) {
   start = std::make_shared<StepStart>(*active, *clock);
 }
 
+void Team::share_layers(const Layout& layout) {
+  shards = *group;
+  if (layout.pp == 1) return;
+  const auto tp = static_cast<int>(layout.tp);
+  shards = group->split(group->rank() / tp);
+  stages = group->split(group->rank() % tp);
+}
+
+namespace {
+
+// Of groups that were cut host by host: the ranks of each layer, which come first in a group, become those
+// that were furthest apart.
+std::vector<int> with_stages_inside(const std::vector<int>& group, const Layout& layout) {
+  std::vector<int> turned(group.size());
+  const auto tp = static_cast<std::size_t>(layout.tp), pp = static_cast<std::size_t>(layout.pp);
+  for (std::size_t shard = 0; shard < tp; ++shard) {
+    for (std::size_t stage = 0; stage < pp; ++stage) turned[stage * tp + shard] = group[shard * pp + stage];
+  }
+  return turned;
+}
+
+}  // namespace
+
+std::vector<std::vector<int>> shards_of(const std::vector<int>& group, const Layout& layout) {
+  return cut_groups(group, static_cast<int>(layout.tp), true);
+}
+
 std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of) {
   const std::vector<int> order = rank_order(host_of, point.placement == Placement::spread);
-  return cut_groups(order, static_cast<int>(point.layout.ranks()), point.groups == Groups::all);
+  std::vector<std::vector<int>> groups =
+      cut_groups(order, static_cast<int>(point.layout.ranks()), point.groups == Groups::all);
+  if (point.placement == Placement::pp_inside) {
+    for (std::vector<int>& group : groups) group = with_stages_inside(group, point.layout);
+  }
+  return groups;
 }
 
 std::size_t active_ranks(const Team& team) {
@@ -38,6 +70,7 @@ Team whole_world(const Session& session) {
   team.groups = {ranks};
   team.active = session.make_group(ranks, 1);
   team.group = session.make_group(ranks, 2);
+  team.share_layers({.tp = static_cast<std::int64_t>(ranks.size())});
   team.share_a_clock();
   return team;
 }
@@ -54,6 +87,7 @@ const Team& TeamCache::team_for(const Case& point) {
     if (std::find(group.begin(), group.end(), session_.world().rank()) == group.end()) continue;
     slot->active = session_.make_group(active, 1);
     slot->group = session_.make_group(group, 2);
+    slot->share_layers(point.layout);
     slot->share_a_clock();
   }
   return *slot;

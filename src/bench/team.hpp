@@ -27,15 +27,23 @@ class AgreedError : public CaseError {
 /// The ranks that work on a case, as this rank sees them.
 struct Team {
   std::vector<std::vector<int>> groups;  ///< world ranks; all groups that run at the same time
-  std::optional<Control> group;          ///< the ranks that share this rank's layer; empty when it has none
-  std::optional<Control> active;         ///< the ranks of all groups; empty when this rank is not among them
-  std::shared_ptr<CommonClock> clock;    ///< of the active ranks
-  std::shared_ptr<StepStart> start;      ///< of the active ranks
+  std::optional<Control> group;          ///< this rank's group; empty when it has none
+  std::optional<Control> shards;         ///< those of the group that share this rank's layers
+  std::optional<Control> stages;  ///< those of it that hold the same shard of other stages; empty with one
+  std::optional<Control> active;  ///< the ranks of all groups; empty when this rank is not among them
+  std::shared_ptr<CommonClock> clock;  ///< of the active ranks
+  std::shared_ptr<StepStart> start;    ///< of the active ranks
 
   [[nodiscard]] bool member() const { return group.has_value(); }
 
   /// Makes clock and start, for the active ranks that are there. Collective over these.
   void share_a_clock(const std::string& domain = clock_domain());
+
+  /// Cuts shards and stages out of the group. Collective over it.
+  void share_layers(const Layout& layout);
+  /// This rank's place among the stages.
+  [[nodiscard]] int pp_rank() const { return stages ? stages->rank() : 0; }
+  [[nodiscard]] int pp_ranks() const { return stages ? stages->size() : 1; }
 
   /// Runs `work`, which communicates only through ranks that agree (AgreeingCommunicator), and has all active
   /// ranks hear of an exception on any of them: then every rank throws AgreedError with the first failing
@@ -61,6 +69,9 @@ struct Team {
 
 /// World ranks of the groups that run `point` at the same time; host_of[r] is the host of world rank r.
 std::vector<std::vector<int>> groups_of(const Case& point, std::span<const int> host_of);
+
+/// The ranks of a group that share layers, stage by stage.
+std::vector<std::vector<int>> shards_of(const std::vector<int>& group, const Layout& layout);
 
 /// How many ranks work on the case, in all groups together.
 std::size_t active_ranks(const Team& team);

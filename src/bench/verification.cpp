@@ -56,6 +56,10 @@ class Verifier {
         heartbeat_(heartbeat) {
     constexpr std::int64_t kSampledRows = 8;
     if (method == VerificationMethod::none) return;
+    if (layer_.runs_whole_steps()) {
+      prepare_whole_step(kSampledRows, seed);
+      return;
+    }
     const Result output = layer_.results(0, Direction::forward).front();
     const bool full = method == VerificationMethod::full;
     output_rows_ = full ? first_rows(output.local.rows) : layer_.cheap_rows(kSampledRows, seed);
@@ -67,6 +71,7 @@ class Verifier {
 
   /// Runs all weight sets; returns the largest error.
   double run() {
+    if (layer_.runs_whole_steps()) return run_whole_step();
     for (std::int64_t l = 0; l < shape_.num_layers; ++l) run_half(l, Direction::forward);
     if (shape_.trains()) {
       for (std::int64_t l = shape_.num_layers; l-- > 0;) run_half(l, Direction::backward);
@@ -76,6 +81,49 @@ class Verifier {
   [[nodiscard]] std::int64_t rows_checked() const { return rows_checked_; }
 
  private:
+  // Of every microbatch some rows, so that two that are swapped show.
+  void prepare_whole_step(std::int64_t sampled_rows, std::uint64_t seed) {
+    const bool full = method_ == VerificationMethod::full;
+    ReferenceExtent extent{{}, full && shape_.trains()};
+    for (const StepResult& step : layer_.step_results()) {
+      if (!full && step.direction == Direction::backward) continue;
+      results_.push_back(step);
+      if (step.direction == Direction::backward) continue;
+      const std::int64_t of_each = std::max<std::int64_t>(2, sampled_rows / shape_.microbatches);
+      output_rows_ = full ? first_rows(step.result.local.rows) : layer_.cheap_rows(of_each, seed);
+      const std::vector<std::int64_t> rows = shifted(output_rows_, step.result.first_row);
+      extent.output_rows.insert(extent.output_rows.end(), rows.begin(), rows.end());
+    }
+    if (extent.gradients) extent.output_rows = first_rows(shape_.tokens);
+    if (!results_.empty()) reference_ = layer_.make_reference(extent, heartbeat_);
+  }
+
+  // Ranks of other stages do something else, so that a problem on one cannot be agreed on until all have come
+  // through: it ends the job.
+  double run_whole_step() {
+    const auto run = [&] {
+      Trace trace(heartbeat_, backend_.device_clock());
+      layer_.poison_all();
+      trace.begin_step();
+      layer_.run_whole_step(trace);
+      trace.end_step();
+    };
+    if (shape_.layout.pp > 1)
+      run();
+    else
+      team_.together(run);
+    team_.together([&] {
+      if (reference_) reference_->tile(shape_.num_layers - 1, Direction::forward, 0, {}, {0, 0});
+      for (const StepResult& step : results_) {
+        const bool is_output = step.direction == Direction::forward;
+        const auto rows = is_output ? output_rows_ : first_rows(step.result.local.rows);
+        compare_rows({step.layer, step.direction, step.index}, step.result, rows);
+        rows_checked_ += static_cast<std::int64_t>(rows.size());
+      }
+    });
+    return error_;
+  }
+
   void run_half(std::int64_t layer, Direction direction) {
     Trace trace(heartbeat_, backend_.device_clock());  // of its own: a step of the case runs all weight sets,
                                                        // this one half of one
@@ -149,6 +197,7 @@ class Verifier {
   VerificationMethod method_;
   Heartbeat& heartbeat_;
   std::vector<std::int64_t> output_rows_;  // local
+  std::vector<StepResult> results_;        // of a layer that runs whole steps
   std::unique_ptr<Reference> reference_;
   std::int64_t rows_checked_ = 0;
   double error_ = 0;
@@ -202,6 +251,7 @@ VerificationResult verify_layer(CaseMachine& machine, VerificationMethod method,
   if (method == VerificationMethod::none) return result;
   result.method = name_of(method);
   result.rows_checked = verifier->rows_checked();
+  if (machine.shape().layout.pp > 1) result.rows_checked = team.active->max(result.rows_checked);
   if (std::isfinite(error)) result.max_relative_error = error;
   result.tolerance = case_tolerance(machine.shape(), cost);
   result.passed = error <= *result.tolerance;

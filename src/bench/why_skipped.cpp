@@ -27,15 +27,32 @@ std::optional<Skip> why_not_placed(const Case& point, const GroupPlaces& places)
   const AlgorithmEntry* algorithm = find_algorithm(point.algorithm.value_or(""));
   if (algorithm == nullptr) return std::nullopt;  // a workload without collectives
   for (const std::vector<int>& group : groups_of(point, places.host_of)) {
-    const std::vector<int> hosts = those_of(group, places.host_of);
-    const std::vector<int> devices = those_of(group, places.device_of);
-    if (const auto reason = why_not_carried(*algorithm, {hosts, devices}, point.dtype))
-      return Skip{ReasonCode::placement, *reason};
+    for (const std::vector<int>& shards : shards_of(group, point.layout)) {
+      const std::vector<int> hosts = those_of(shards, places.host_of);
+      const std::vector<int> devices = those_of(shards, places.device_of);
+      if (const auto reason = why_not_carried(*algorithm, {hosts, devices}, point.dtype))
+        return Skip{ReasonCode::placement, *reason};
+    }
   }
   return std::nullopt;
 }
 
+std::optional<Skip> why_not_piped(const Case& point) {
+  if (point.layout.pp == 1) return std::nullopt;
+  if (point.placement == Placement::spread)
+    return Skip{ReasonCode::combination,
+                "placement spread is for pp_degree 1; placements tp_inside and pp_inside say what of a "
+                "pipeline stays inside hosts"};
+  const BackendEntry* backend = find_backend(point.backend);
+  if (backend == nullptr || !backend->on_device) return std::nullopt;
+  return Skip{ReasonCode::combination,
+              fmt::format("pp_degree {} sends activations from host memory, and those of backend {} lie on a "
+                          "device; backend {} would run, and so would pp_degree 1",
+                          point.layout.pp, point.backend, host_backend())};
+}
+
 std::optional<Skip> why_not_computed(const Case& point) {
+  if (auto skip = why_not_piped(point)) return skip;
   const BackendEntry* backend = find_backend(point.backend);
   if (backend == nullptr) return std::nullopt;
   std::vector<std::string_view> names;
@@ -53,7 +70,7 @@ std::optional<std::string> why_never_carried(const Case& point) {
   const AlgorithmEntry* algorithm = find_algorithm(point.algorithm.value_or(""));
   const BackendEntry* backend = find_backend(point.backend);
   if (algorithm == nullptr || backend == nullptr) return std::nullopt;
-  const std::vector<int> one_host(static_cast<std::size_t>(point.layout.ranks()), 0);
+  const std::vector<int> one_host(static_cast<std::size_t>(point.layout.tp), 0);
   std::vector<int> one_each(one_host.size());
   std::iota(one_each.begin(), one_each.end(), 0);
   const std::vector<int> devices = backend->on_device ? one_each : std::vector<int>();
@@ -79,9 +96,11 @@ std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places) {
   }
   const std::int64_t ranks = point.layout.ranks();
   if (ranks > world) {
-    return Skip{ReasonCode::ranks,
-                fmt::format("tp_degree {} needs {} ranks and this launch has {}; start it with {}",
-                            point.layout.tp, ranks, world, start_to_type(static_cast<long>(ranks)))};
+    return Skip{
+        ReasonCode::ranks,
+        fmt::format("tp_degree {}{} needs {} ranks and this launch has {}; start it with {}", point.layout.tp,
+                    point.layout.pp == 1 ? "" : fmt::format(" x pp_degree {}", point.layout.pp), ranks, world,
+                    start_to_type(static_cast<long>(ranks)))};
   }
   if (const auto skip = why_not_computed(point)) return skip;
   if (point.shape().overlaps() && !places.threads_may_communicate) {

@@ -39,17 +39,18 @@ class AttentionPart final : public RegionPart {
       copies_ = context_.split(static_cast<int>(context.communicator.rank() / extent_.kv_copies));
     const std::int64_t h = shape().hidden_size, q = extent_.query_width(), kv = extent_.kv_width();
     const std::int64_t tokens = shape().tokens, layers = shape().num_layers;
-    for (std::int64_t layer = 0; layer < (shape().trains() ? layers : 1); ++layer) {
+    const KeptSets kept = shape().trains() ? shape().kept_sets() : KeptSets();
+    for (std::int64_t set = 0; set < kept.activations; ++set)
       qkv_.push_back(context_.make_matrix(Category::activations, tokens, q + kv));
+    for (std::int64_t set = 0; set < kept.inputs; ++set)
       context_rows_.push_back(context_.make_matrix(Category::activations, tokens, q));
-    }
     for (std::int64_t layer = 0; layer < layers; ++layer) {
       query_.push_back(context_.make_matrix(Category::weights, h, q));
       key_value_.push_back(context_.make_matrix(
           extent_.kv_copies > 1 ? Category::replicated_weights : Category::weights, h, kv));
       out_.push_back(context_.make_matrix(Category::weights, q, h));
       if (shape().context_length > 0) {
-        const std::int64_t rows = shape().batch_size() * extent_.kv_heads * extent_.columns;
+        const std::int64_t rows = shape().repeats * shape().batch_size() * extent_.kv_heads * extent_.columns;
         key_cache_.push_back(context_.make_matrix(Category::kv_cache, rows, extent_.head_size));
         value_cache_.push_back(context_.make_matrix(Category::kv_cache, rows, extent_.head_size));
       }
@@ -64,7 +65,8 @@ class AttentionPart final : public RegionPart {
     scores_ = context_.make_matrix(Category::workspace, score_rows, extent_.columns);
     if (!shape().trains()) return;
     scores_gradient_ = context_.make_matrix(Category::workspace, score_rows, extent_.columns);
-    qkv_gradient_ = context_.make_matrix(Category::gradients, tokens, q + kv);
+    for (std::int64_t set = 0; set < std::max<std::int64_t>(1, kept.gradients); ++set)
+      qkv_gradient_.push_back(context_.make_matrix(Category::gradients, tokens, q + kv));
     context_gradient_ = context_.make_matrix(Category::gradients, tokens, q);
   }
 
@@ -72,12 +74,13 @@ class AttentionPart final : public RegionPart {
     const std::int64_t h = shape().hidden_size, d = extent_.head_size;
     for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
       const std::size_t l = index(layer);
-      backend().fill(query_[l].view(), query_key(context_.seed, layer, h), 0, heads_.begin * d);
-      backend().fill(keys_of(key_value_[l].view()), weight_key(context_.seed, TensorName::key, layer, h), 0,
+      const std::int64_t set = context_.whole_layer(layer);
+      backend().fill(query_[l].view(), query_key(context_.seed, set, h), 0, heads_.begin * d);
+      backend().fill(keys_of(key_value_[l].view()), weight_key(context_.seed, TensorName::key, set, h), 0,
                      kv_heads_.begin * d);
-      backend().fill(values_of(key_value_[l].view()), weight_key(context_.seed, TensorName::value, layer, h),
-                     0, kv_heads_.begin * d);
-      backend().fill(out_[l].view(), weight_key(context_.seed, TensorName::out, layer, shape().query_width()),
+      backend().fill(values_of(key_value_[l].view()), weight_key(context_.seed, TensorName::value, set, h), 0,
+                     kv_heads_.begin * d);
+      backend().fill(out_[l].view(), weight_key(context_.seed, TensorName::out, set, shape().query_width()),
                      heads_.begin * d, 0);
       heartbeat.beat(Activity::compute);
       if (shape().context_length > 0) fill_caches(layer, heartbeat);
@@ -99,18 +102,23 @@ class AttentionPart final : public RegionPart {
                    out_[index(layer)].view().column_slice(piece.columns.begin, piece.columns.size()), target);
   }
 
-  void backward(std::int64_t layer, const MatrixView& x, const MatrixView& dy,
-                const MatrixView& dx) override {
+  void input_gradient(std::int64_t layer, const MatrixView& dy, const MatrixView& dx) override {
     const std::size_t l = index(layer);
-    const MatrixView& dqkv = qkv_gradient_.view();
-    backend().gemm(transposed(context_of(layer)), dy, out_gradient_[l].view());
+    const MatrixView& dqkv = qkv_gradient_of(layer);
     backend().gemm(dy, transposed(out_[l].view()), context_gradient_.view());
     backend().set_zero(keys_and_values_of(dqkv));
     for_each_tile(layer, [&](const Tile& tile) { backward_through(tile); });
-    backend().gemm(transposed(x), queries_of(dqkv), query_gradient_[l].view());
-    backend().gemm(transposed(x), keys_and_values_of(dqkv), key_value_gradient_[l].view());
     backend().gemm(queries_of(dqkv), transposed(query_[l].view()), dx);
     backend().gemm_add(keys_and_values_of(dqkv), transposed(key_value_[l].view()), dx);
+  }
+
+  void weight_gradients(std::int64_t layer, const MatrixView& x, const MatrixView& dy) override {
+    const std::size_t l = index(layer);
+    const MatrixView& dqkv = qkv_gradient_of(layer);
+    const Store store = context_.into_gradient();
+    backend().multiply(transposed(context_of(layer)), dy, out_gradient_[l].view(), store);
+    backend().multiply(transposed(x), queries_of(dqkv), query_gradient_[l].view(), store);
+    backend().multiply(transposed(x), keys_and_values_of(dqkv), key_value_gradient_[l].view(), store);
   }
 
   // A copy of a key/value head has seen the query heads of its own rank only.
@@ -132,8 +140,9 @@ class AttentionPart final : public RegionPart {
       if (shape().context_length > 0) poison_new_tokens(layer);
     } else {
       const std::size_t l = index(layer);
-      for (const Matrix* matrix : {&scores_gradient_, &qkv_gradient_, &context_gradient_, &query_gradient_[l],
-                                   &key_value_gradient_[l], &out_gradient_[l]})
+      for (const Matrix* matrix :
+           {&scores_gradient_, &qkv_gradient_[context_.gradients_at(layer)], &context_gradient_,
+            &query_gradient_[l], &key_value_gradient_[l], &out_gradient_[l]})
         backend().poison(matrix->view());
     }
   }
@@ -154,10 +163,13 @@ class AttentionPart final : public RegionPart {
   [[nodiscard]] Backend& backend() const { return context_.backend; }
   // Without backward, weight sets share the places of what is kept for it.
   [[nodiscard]] const MatrixView& qkv_of(std::int64_t layer) const {
-    return qkv_[shape().trains() ? index(layer) : 0].view();
+    return qkv_[context_.activations_at(layer)].view();
   }
   [[nodiscard]] const MatrixView& context_of(std::int64_t layer) const {
-    return context_rows_[shape().trains() ? index(layer) : 0].view();
+    return context_rows_[context_.inputs_at(layer)].view();
+  }
+  [[nodiscard]] const MatrixView& qkv_gradient_of(std::int64_t layer) const {
+    return qkv_gradient_[context_.gradients_at(layer)].view();
   }
 
   // The columns of a [T, (heads + 2 kv heads) d] matrix; of K and V side by side, the two halves.
@@ -187,10 +199,15 @@ class AttentionPart final : public RegionPart {
     return with_following(keys_or_values.block(heads.sequence * s, s, heads.kv_head * d, d), heads, d,
                           s * keys_or_values.row_stride);
   }
-  // All tokens of one head of one sequence in a cache, the new ones last.
+  // All tokens of one head of one sequence in a cache, the new ones last. Sequences are those of the
+  // microbatch under way.
   [[nodiscard]] MatrixStack cached(const Matrix& cache, const Heads& heads) const {
+    return cached(cache, heads, context_.stage == nullptr ? 0 : context_.stage->microbatch);
+  }
+  [[nodiscard]] MatrixStack cached(const Matrix& cache, const Heads& heads, std::int64_t microbatch) const {
     const std::int64_t rows = extent_.columns, elements = rows * extent_.head_size;
-    const std::int64_t place = heads.sequence * extent_.kv_heads + heads.kv_head;
+    const std::int64_t sequence = microbatch * shape().batch_size() + heads.sequence;
+    const std::int64_t place = sequence * extent_.kv_heads + heads.kv_head;
     return with_following(cache.view().row_slice(place * rows, rows), heads, elements,
                           extent_.kv_heads * elements);
   }
@@ -211,16 +228,21 @@ class AttentionPart final : public RegionPart {
 
   template <typename Visit>
   void for_each_cache(std::int64_t layer, const Visit& visit) const {
-    for_all_heads(1, [&](const Heads& head) {
-      visit(cached(key_cache_[index(layer)], head).first, TensorName::cached_keys, head);
-      visit(cached(value_cache_[index(layer)], head).first, TensorName::cached_values, head);
-    });
+    for (std::int64_t microbatch = 0; microbatch < shape().repeats; ++microbatch) {
+      for_all_heads(1, [&](const Heads& head) {
+        Heads of_batch = head;
+        of_batch.sequence += microbatch * shape().batch_size();
+        visit(cached(key_cache_[index(layer)], head, microbatch).first, TensorName::cached_keys, of_batch);
+        visit(cached(value_cache_[index(layer)], head, microbatch).first, TensorName::cached_values,
+              of_batch);
+      });
+    }
   }
 
   void fill_caches(std::int64_t layer, Heartbeat& heartbeat) const {
     const std::int64_t earlier = shape().context_length;
     for_each_cache(layer, [&](const MatrixView& cache, TensorName name, const Heads& head) {
-      backend().fill(cache.row_slice(0, earlier), plain_key(context_.seed, name, layer),
+      backend().fill(cache.row_slice(0, earlier), plain_key(context_.seed, name, context_.whole_layer(layer)),
                      head.sequence * earlier, (kv_heads_.begin + head.kv_head) * extent_.head_size);
       heartbeat.beat(Activity::compute);
     });
@@ -301,7 +323,7 @@ class AttentionPart final : public RegionPart {
     tile.values =
         keeps ? cached(value_cache_[index(layer)], heads) : rows_of_heads(values_of(key_value), heads);
     if (shape().trains()) {
-      const MatrixView& gradient = qkv_gradient_.view();
+      const MatrixView& gradient = qkv_gradient_of(layer);
       tile.query_gradient = part(queries_of(gradient));
       tile.context_gradient = part(context_gradient_.view());
       tile.key_gradient = rows_of_heads(keys_of(keys_and_values_of(gradient)), heads);
@@ -364,7 +386,7 @@ class AttentionPart final : public RegionPart {
   Matrix scores_;
   std::vector<Matrix> query_gradient_, key_value_gradient_, out_gradient_;
   Matrix scores_gradient_;
-  Matrix qkv_gradient_;
+  std::vector<Matrix> qkv_gradient_;
   Matrix context_gradient_;
 };
 

@@ -108,4 +108,10 @@ std::unique_ptr<Reference> make_block_reference(const LayerContext& context, con
   });
 }
 
+double block_reference_cost(const Shape& shape) {
+  const double passes = shape.trains() ? 3 : 1;
+  return passes * static_cast<double>(shape.num_layers) *
+         (attention_reference_cost(shape) + mlp_reference_cost(shape));
+}
+
 }  // namespace tpbench

@@ -1,8 +1,12 @@
+#include <fmt/format.h>
+
 #include <array>
 
+#include "base/error.hpp"
 #include "layers/block.hpp"
 #include "layers/layer.hpp"
 #include "layers/linear.hpp"
+#include "layers/pipelined_block.hpp"
 #include "layers/probes.hpp"
 #include "layers/region_layer.hpp"
 
@@ -30,6 +34,12 @@ const LayerEntry* find_layer(std::string_view workload) {
     if (entry.workload == workload) return &entry;
   }
   return nullptr;
+}
+
+std::unique_ptr<Layer> make_layer(std::string_view workload, const LayerContext& context) {
+  const LayerEntry* entry = find_layer(workload);
+  if (entry == nullptr) throw CaseError(fmt::format("this build has no layer for workload {}", workload));
+  return context.shape.has_microbatches() ? make_pipelined_block(context) : entry->make(context);
 }
 
 }  // namespace tpbench

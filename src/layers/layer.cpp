@@ -9,6 +9,8 @@ namespace tpbench {
 
 void Layer::backward(std::int64_t, Trace&) { throw std::logic_error("this layer has no backward"); }
 
+void Layer::run_whole_step(Trace&) { throw std::logic_error("this layer runs weight sets one by one"); }
+
 std::vector<std::int64_t> Layer::cheap_rows(std::int64_t limit, std::uint64_t seed) const {
   return choose_rows(results(0, Direction::forward).front().local.rows, limit, seed);
 }
@@ -31,6 +33,7 @@ std::vector<std::int64_t> choose_rows(std::int64_t rows, std::int64_t limit, std
 }
 
 void run_step(Layer& layer, const Shape& shape, Trace& trace) {
+  if (layer.runs_whole_steps()) return layer.run_whole_step(trace);
   for (std::int64_t l = 0; l < shape.num_layers; ++l) layer.forward(l, trace);
   if (!shape.trains()) return;
   trace.turn(Direction::backward);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "comm/point_to_point.hpp"
 #include "compute/backend.hpp"
+#include "layers/stage_run.hpp"
 #include "measure/heartbeat.hpp"
 #include "measure/trace.hpp"
 #include "workload/partition.hpp"
@@ -18,7 +20,7 @@ namespace tpbench {
 
 /// How a row-parallel output in pieces is made. `overlapped` is the real thing; the others tell what it is
 /// worth, and leave sums unfinished.
-enum class Schedule { overlapped, serial, compute_alone, chunked_compute_alone };
+enum class OverlapForm { overlapped, serial, compute_alone, chunked_compute_alone };
 
 /// What a layer is built from. The references outlive the layer.
 struct LayerContext {
@@ -30,7 +32,13 @@ struct LayerContext {
   /// Collective over the group.
   std::function<std::unique_ptr<Communicator>(int colour)> split;
   /// Read in each step of a layer that overlaps; null: always overlapped.
-  const Schedule* schedule = nullptr;
+  const OverlapForm* form = nullptr;
+  /// Makes messages between the ranks that hold the other stages of this rank's shard, in the order of the
+  /// stages; collective over these.
+  std::function<std::unique_ptr<PointToPoint>(const PointToPointNeeds& needs)> connect = {};
+  std::int64_t pp_rank = 0;  ///< this rank among them
+  /// Set by a layer that runs stages and read by its parts; null: weight sets are run one after the other.
+  const StageRun* stage = nullptr;
 
   /// The ranks that share the layer, and this one's number among them: `communicator` is over those of
   /// shape.layout.tp.
@@ -38,12 +46,38 @@ struct LayerContext {
   [[nodiscard]] std::int64_t rank() const { return communicator.rank(); }
   [[nodiscard]] Range shard(std::int64_t extent) const { return shard_of(extent, degree(), rank()); }
 
+  /// Of weight set `layer`, the places of what backward needs: see KeptSets.
+  [[nodiscard]] std::size_t activations_at(std::int64_t layer) const {
+    return place(layer, stage == nullptr ? 0 : stage->activations, shape.trains());
+  }
+  [[nodiscard]] std::size_t inputs_at(std::int64_t layer) const {
+    return place(layer, stage == nullptr ? 0 : stage->inputs, shape.trains());
+  }
+  [[nodiscard]] std::size_t gradients_at(std::int64_t layer) const {
+    return place(layer, stage == nullptr ? 0 : stage->gradients, shape.kept_sets().gradients > 0);
+  }
+  /// The weight set of the whole that this rank's weight set `layer` is.
+  [[nodiscard]] std::int64_t whole_layer(std::int64_t layer) const {
+    return stage == nullptr ? layer : stage->whole_layer(layer);
+  }
+  /// What a product does to a gradient of weights.
+  [[nodiscard]] Store into_gradient() const {
+    return stage != nullptr && stage->adds ? Store::add : Store::overwrite;
+  }
+
   Matrix make_matrix(Category category, std::int64_t rows, std::int64_t columns) const {
     return backend.make_matrix(category, shape.dtype, rows, columns);
   }
   /// The same, in memory that the group's algorithm can work on without copying it first.
   Matrix make_shared_matrix(Category category, std::int64_t rows, std::int64_t columns) const {
     return communicator.make_matrix(backend.memory(), category, shape.dtype, rows, columns);
+  }
+
+ private:
+  [[nodiscard]] std::size_t place(std::int64_t layer, std::int64_t of_microbatch, bool of_each) const {
+    if (!of_each) return 0;
+    const std::int64_t at = stage == nullptr ? layer : of_microbatch * stage->layers + layer % stage->layers;
+    return static_cast<std::size_t>(at);
   }
 };
 
@@ -53,6 +87,14 @@ struct Result {
   MatrixView local;
   std::int64_t first_row = 0;
   std::int64_t first_column = 0;
+};
+
+/// The same of a whole step: which tensor of the reference it is.
+struct StepResult {
+  std::int64_t layer = 0;  ///< of the whole
+  Direction direction = Direction::forward;
+  std::size_t index = 0;  ///< among the results of that weight set
+  Result result;
 };
 
 /// Entries of an unsharded tensor in higher precision, row-major [rows, columns].
@@ -93,6 +135,15 @@ class Layer {
   virtual void backward(std::int64_t layer, Trace& trace);
   /// Overwrites everything that this half of `layer` must write, so that what it does not write shows.
   virtual void poison(std::int64_t layer, Direction direction) = 0;
+  /// Whether a step runs the parts of a batch in an order of its own: then there is no single `forward` and
+  /// `backward`, and the three below stand for all weight sets at once.
+  [[nodiscard]] virtual bool runs_whole_steps() const { return false; }
+  /// The work that is timed. Ranks need not do the same at the same time.
+  virtual void run_whole_step(Trace& trace);
+  virtual void poison_all() {}
+  /// In the order in which the reference makes them.
+  [[nodiscard]] virtual std::vector<StepResult> step_results() const { return {}; }
+
   /// Called once between verification and warm-up.
   virtual void settle() {}
 
@@ -121,6 +172,8 @@ struct LayerEntry {
 };
 
 std::span<const LayerEntry> all_layers();
+/// The layer of that workload, with microbatches where the shape has some. Throws CaseError without one.
+std::unique_ptr<Layer> make_layer(std::string_view workload, const LayerContext& context);
 const LayerEntry* find_layer(std::string_view workload);
 
 }  // namespace tpbench

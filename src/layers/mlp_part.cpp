@@ -1,5 +1,7 @@
 #include "layers/mlp_part.hpp"
 
+#include <algorithm>
+
 #include "layers/tensors.hpp"
 
 namespace tpbench {
@@ -12,11 +14,11 @@ class MlpPart final : public RegionPart {
       : context_(context), inner_(context.shard(shape().ffn_hidden_size)) {
     const std::int64_t h = shape().hidden_size, f = inner_.size(), tokens = shape().tokens;
     const std::int64_t wide = gated() ? 2 * f : f;
-    const std::int64_t kept = shape().trains() ? shape().num_layers : 1;
-    for (std::int64_t layer = 0; layer < kept; ++layer) {
+    const KeptSets kept = shape().trains() ? shape().kept_sets() : KeptSets{1, 0, 0};
+    for (std::int64_t set = 0; set < kept.activations; ++set)
       hidden_.push_back(context_.make_matrix(Category::activations, tokens, wide));
-      if (shape().trains()) activated_.push_back(context_.make_matrix(Category::activations, tokens, f));
-    }
+    for (std::int64_t set = 0; set < kept.inputs; ++set)
+      activated_.push_back(context_.make_matrix(Category::activations, tokens, f));
     for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
       up_.push_back(context_.make_matrix(Category::weights, h, wide));
       down_.push_back(context_.make_matrix(Category::weights, f, h));
@@ -24,7 +26,9 @@ class MlpPart final : public RegionPart {
       up_gradient_.push_back(context_.make_matrix(Category::gradients, h, wide));
       down_gradient_.push_back(context_.make_matrix(Category::gradients, f, h));
     }
-    if (shape().trains()) hidden_gradient_ = context_.make_matrix(Category::gradients, tokens, wide);
+    if (!shape().trains()) return;
+    for (std::int64_t set = 0; set < std::max<std::int64_t>(1, kept.gradients); ++set)
+      hidden_gradient_.push_back(context_.make_matrix(Category::gradients, tokens, wide));
   }
 
   void fill(Heartbeat& heartbeat) override {
@@ -54,19 +58,23 @@ class MlpPart final : public RegionPart {
                    target);
   }
 
-  // dB = act^T dY; dact = dY B^T; through the activation; dA = X^T dH; dX = dH A^T
-  void backward(std::int64_t layer, const MatrixView& x, const MatrixView& dy,
-                const MatrixView& dx) override {
-    const MatrixView& hidden_gradient = hidden_gradient_.view();
+  // dact = dY B^T; through the activation; dX = dH A^T
+  void input_gradient(std::int64_t layer, const MatrixView& dy, const MatrixView& dx) override {
+    const MatrixView& hidden_gradient = hidden_gradient_of(layer);
     const MatrixView activated_gradient = hidden_gradient.column_slice(0, inner_.size());
-    backend().gemm(transposed(activated_of(layer)), dy, down_gradient_[index(layer)].view());
     backend().gemm(dy, transposed(down_[index(layer)].view()), activated_gradient);
     if (gated())
       backend().swiglu_backward(hidden_of(layer), activated_gradient, hidden_gradient);
     else
       backend().gelu_backward(hidden_of(layer), activated_gradient, hidden_gradient);
-    backend().gemm(transposed(x), hidden_gradient, up_gradient_[index(layer)].view());
     backend().gemm(hidden_gradient, transposed(up_[index(layer)].view()), dx);
+  }
+
+  // dB = act^T dY; dA = X^T dH
+  void weight_gradients(std::int64_t layer, const MatrixView& x, const MatrixView& dy) override {
+    const Store store = context_.into_gradient();
+    backend().multiply(transposed(activated_of(layer)), dy, down_gradient_[index(layer)].view(), store);
+    backend().multiply(transposed(x), hidden_gradient_of(layer), up_gradient_[index(layer)].view(), store);
   }
 
   void poison(std::int64_t layer, Direction direction) override {
@@ -74,7 +82,7 @@ class MlpPart final : public RegionPart {
       backend().poison(hidden_of(layer));
       if (shape().trains()) backend().poison(activated_of(layer));
     } else {
-      backend().poison(hidden_gradient_.view());
+      backend().poison(hidden_gradient_of(layer));
       backend().poison(up_gradient_[index(layer)].view());
       backend().poison(down_gradient_[index(layer)].view());
     }
@@ -96,7 +104,7 @@ class MlpPart final : public RegionPart {
   [[nodiscard]] Backend& backend() const { return context_.backend; }
   [[nodiscard]] bool gated() const { return shape().gated(); }
   [[nodiscard]] TensorKey key(TensorName name, std::int64_t layer, std::int64_t fan_in) const {
-    return weight_key(context_.seed, name, layer, fan_in);
+    return weight_key(context_.seed, name, context_.whole_layer(layer), fan_in);
   }
   [[nodiscard]] MatrixView gate_of(const MatrixView& wide) const {
     return wide.column_slice(0, inner_.size());
@@ -106,11 +114,15 @@ class MlpPart final : public RegionPart {
   }
   // Without backward the activation works where its operand stands, and weight sets share the place.
   [[nodiscard]] const MatrixView& hidden_of(std::int64_t layer) const {
-    return hidden_[shape().trains() ? index(layer) : 0].view();
+    return hidden_[context_.activations_at(layer)].view();
   }
   [[nodiscard]] MatrixView activated_of(std::int64_t layer) const {
-    return shape().trains() ? activated_[index(layer)].view()
+    return shape().trains() ? activated_[context_.inputs_at(layer)].view()
                             : hidden_of(layer).column_slice(0, inner_.size());
+  }
+
+  [[nodiscard]] const MatrixView& hidden_gradient_of(std::int64_t layer) const {
+    return hidden_gradient_[context_.gradients_at(layer)].view();
   }
 
   LayerContext context_;
@@ -119,7 +131,7 @@ class MlpPart final : public RegionPart {
   std::vector<Matrix> hidden_;
   std::vector<Matrix> activated_;
   std::vector<Matrix> up_gradient_, down_gradient_;
-  Matrix hidden_gradient_;
+  std::vector<Matrix> hidden_gradient_;
 };
 
 }  // namespace

@@ -72,21 +72,21 @@ RegionExit::RegionExit(const LayerContext& context) : context_(context) {
 }
 
 const MatrixView& RegionExit::run(const Project& project, Trace& trace) {
-  const Schedule asked = context_.schedule == nullptr ? Schedule::overlapped : *context_.schedule;
+  const OverlapForm asked = context_.form == nullptr ? OverlapForm::overlapped : *context_.form;
   switch (asked) {
-    case Schedule::overlapped:
+    case OverlapForm::overlapped:
       if (places_.size() > 1)
         run_in_pieces(project, context_.shape.overlaps(), trace);
       else
         run_serially(project, true, trace);
       break;
-    case Schedule::serial:
+    case OverlapForm::serial:
       run_serially(project, true, trace);
       break;
-    case Schedule::compute_alone:
+    case OverlapForm::compute_alone:
       run_serially(project, false, trace);
       break;
-    case Schedule::chunked_compute_alone:
+    case OverlapForm::chunked_compute_alone:
       run_in_pieces(project, false, trace);
       break;
   }

@@ -97,9 +97,14 @@ class RegionPart {
   virtual void prepare(std::int64_t layer, const MatrixView& x) = 0;
   /// That product: this rank's share of rows and columns `piece` of Y, into `target`.
   virtual void project(std::int64_t layer, const OutputPiece& piece, const MatrixView& target) = 0;
-  /// Weight gradients, and the share of the input gradient.
-  virtual void backward(std::int64_t layer, const MatrixView& x, const MatrixView& dy,
-                        const MatrixView& dx) = 0;
+  /// The share of the input gradient, and what gradients of weights need of the way to it.
+  virtual void input_gradient(std::int64_t layer, const MatrixView& dy, const MatrixView& dx) = 0;
+  /// After it, and of the same dy.
+  virtual void weight_gradients(std::int64_t layer, const MatrixView& x, const MatrixView& dy) = 0;
+  void backward(std::int64_t layer, const MatrixView& x, const MatrixView& dy, const MatrixView& dx) {
+    input_gradient(layer, dy, dx);
+    weight_gradients(layer, x, dy);
+  }
   /// Sums gradients of weights that several ranks hold.
   virtual void sum_copied_gradients(std::int64_t /*layer*/, Trace& /*trace*/) {}
   virtual void poison(std::int64_t layer, Direction direction) = 0;

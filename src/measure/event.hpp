@@ -21,9 +21,12 @@ struct EventKey {
   std::int64_t group = 0;
   std::int64_t stage = 0;
   std::int64_t microbatch = 0;
+  bool deferred = false;  ///< of a backward that was split: gradients of weights, which nobody waits for
   auto operator<=>(const EventKey&) const = default;
 
   [[nodiscard]] bool is_compute() const { return kind == Activity::compute; }
+  /// Between two stages of a pipeline; `stage` is the one that receives.
+  [[nodiscard]] bool is_message() const { return kind == Activity::send || kind == Activity::receive; }
 };
 
 /// From when to when, on this rank's clock.

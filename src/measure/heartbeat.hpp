@@ -7,7 +7,8 @@
 
 namespace tpbench {
 
-/// What a rank is at. The first three words are segments of a step; the others stand between steps.
+/// What a rank is at. The words up to reduce_scatter, and the last two, are events of a step; the others
+/// stand between steps.
 enum class Activity : std::uint32_t {
   none,
   compute,
@@ -17,7 +18,9 @@ enum class Activity : std::uint32_t {
   synchronise,
   exchange,
   waiting,
-  ping_pong
+  ping_pong,
+  send,    ///< to the next stage of a pipeline
+  receive  ///< from the one before: waiting, and the transfer
 };
 
 /// Which part of a case is running.
@@ -29,7 +32,8 @@ struct alignas(128) Heartbeat {
   std::atomic<std::uint64_t> beats{0};
   std::atomic<Activity> activity{Activity::none};
   std::atomic<Phase> phase{Phase::idle};
-  std::atomic<std::uint64_t> step{0};  ///< of this phase; 0 where there are none
+  std::atomic<std::uint64_t> step{0};   ///< of this phase; 0 where there are none
+  std::atomic<std::int64_t> stage{-1};  ///< of a pipeline, that it is at; -1 where there are none
   std::atomic<std::int64_t> process_id{0};
   std::atomic<std::int64_t> world_rank{-1};
   /// What this rank ends with, by its own will or because it was told to, and has said why; 0: it stays.
@@ -42,6 +46,7 @@ struct alignas(128) Heartbeat {
   void enter(Phase now) {
     phase.store(now, std::memory_order_relaxed);
     step.store(0, std::memory_order_relaxed);
+    stage.store(-1, std::memory_order_relaxed);
     beat(Activity::none);
   }
 };
@@ -55,7 +60,8 @@ TPBENCH_ENUM_NAMES(tpbench::Activity, {tpbench::Activity::none, "between segment
                    {tpbench::Activity::synchronise, "synchronise"},
                    {tpbench::Activity::exchange, "exchange of samples"},
                    {tpbench::Activity::waiting, "barrier after the case"},
-                   {tpbench::Activity::ping_pong, "ping_pong"});
+                   {tpbench::Activity::ping_pong, "ping_pong"}, {tpbench::Activity::send, "send"},
+                   {tpbench::Activity::receive, "receive"});
 TPBENCH_ENUM_NAMES(tpbench::Phase, {tpbench::Phase::idle, "idle"}, {tpbench::Phase::setup, "setup"},
                    {tpbench::Phase::fill, "fill"}, {tpbench::Phase::verification, "verification"},
                    {tpbench::Phase::warm_up, "warm-up"}, {tpbench::Phase::sampling, "sampling"},

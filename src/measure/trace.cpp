@@ -23,7 +23,7 @@ void Trace::drop_step() {
 void Trace::prepare_step() {
   events_ = 0;
   last_ = Activity::none;
-  direction_ = Direction::forward;
+  turn(Direction::forward);
   // What a step that was not ended had left goes.
   held_.spans.resize((held_.steps.size() + 1) * held_.events.size());
   step_ = {};

@@ -52,15 +52,20 @@ class Trace {
     if (device_ != nullptr) begin_device_step(now);
   }
   /// What begins from here on belongs to this half of the pass; a step begins forward.
-  void turn(Direction direction) {
+  void turn(Direction direction) { turn(direction, 0, 0); }
+  /// The same of one microbatch on one stage of a pipeline.
+  void turn(Direction direction, std::int64_t stage, std::int64_t microbatch, bool deferred = false) {
     direction_ = direction;
+    stage_ = stage;
+    microbatch_ = microbatch;
+    deferred_ = deferred;
     last_ = Activity::none;
   }
   void begin(Activity kind, std::int64_t bytes = 0, std::int64_t group = 0) {
     heartbeat_.beat(kind);
     if (kind == Activity::compute && last_ == Activity::compute) return;  // goes on with the event before
     last_ = kind;
-    open({kind, direction_, bytes, group});
+    open({kind, direction_, bytes, group, stage_, microbatch_, deferred_});
     if (device_ != nullptr)
       marks_of_[events_ - 1].from = mark();
     else
@@ -112,6 +117,8 @@ class Trace {
   bool known_ = false;  // the list of events is complete
   Activity last_ = Activity::none;
   Direction direction_ = Direction::forward;
+  std::int64_t stage_ = 0, microbatch_ = 0;
+  bool deferred_ = false;
 
   std::vector<Marks> marks_of_;  // of the events of the step under way
   std::size_t marks_ = 0;        // the next one

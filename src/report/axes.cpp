@@ -14,18 +14,18 @@
 namespace tpbench {
 namespace {
 
-const CaseField& degree_field() {
-  return *std::find_if(case_fields().begin(), case_fields().end(),
-                       [](const CaseField& field) { return field.key == "tp_degree"; });
+// How a case is split over ranks.
+bool is_of_split(const CaseField* field) {
+  constexpr std::string_view kOfSplit[] = {"tp_degree",      "pp_degree", "microbatches",
+                                           "virtual_stages", "schedule",  "boundary"};
+  return std::find(std::begin(kOfSplit), std::end(kOfSplit), field->key) != std::end(kOfSplit);
 }
 
-// case_fields() with tp_degree at the end.
+// case_fields() with the split at the end, tp_degree first.
 std::vector<const CaseField*> fields_in_order() {
   std::vector<const CaseField*> fields;
-  for (const CaseField& field : case_fields()) {
-    if (field.key != "tp_degree") fields.push_back(&field);
-  }
-  fields.push_back(&degree_field());
+  for (const CaseField& field : case_fields()) fields.push_back(&field);
+  std::stable_partition(fields.begin(), fields.end(), [](const auto* field) { return !is_of_split(field); });
   return fields;
 }
 
@@ -85,6 +85,11 @@ std::string shared_fields(std::span<const Case> cases) {
     for (const Case& point : cases) {
       if (!field.get(point).is_null()) values.insert(field_text(field, point));
     }
+    // Without stages and microbatches there is nothing to be said of them.
+    const auto is_usual = [&](const Case& point) {
+      return is_of_split(&field) && field.implicit && field.get(point) == field.implicit(point);
+    };
+    if (std::all_of(cases.begin(), cases.end(), is_usual)) continue;
     if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());
   }
   return text;

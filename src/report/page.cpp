@@ -212,13 +212,14 @@ std::vector<Section> case_sections(std::span<const NamedSet> sets) {
   std::vector<Section> sections;
   for (const NamedSet& named : sets) {
     std::vector<Section> parts = result_sections(named.set->records, named.set->efficiency_floor);
-    for (std::size_t i = 1; i < parts.size(); ++i) {
+    bool has_title = false;
+    for (std::size_t i = 1; i < parts.size(); ++i) {  // without the verdict, which stands first
       Section& part = parts[i];
       if (part.sentences.empty() && part.rows.empty()) continue;
-      part.is_below = true;
-      if (i == 1) {
+      part.is_below = has_title;
+      if (!has_title && part.title.empty()) {
         part.title = "Cases" + (sets.size() > 1 ? " of " + named.name : std::string());
-        part.is_below = false;
+        has_title = true;
       }
       sections.push_back(std::move(part));
     }

@@ -9,9 +9,34 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/axes.hpp"
+#include "workload/pipeline_plan.hpp"
 
 namespace tpbench {
 namespace {
+
+// What the backend adds to the formulas of the workload is the same on all ranks.
+void plan_stages(PlannedCase& planned, const Cost& cost) {
+  Shape shape = planned.point.shape();
+  std::int64_t most = 0;
+  for (shape.pp_rank = 0; shape.pp_rank < shape.layout.pp; ++shape.pp_rank) {
+    planned.stage_peaks.push_back(planned.point.workload_row().cost(shape).memory.total());
+    most = std::max(most, planned.stage_peaks.back());
+  }
+  for (std::int64_t& peak : planned.stage_peaks) peak += cost.memory.total() - most;
+  planned.messages_per_step = messages_per_step(shape.pipeline());
+  planned.message_bytes_per_step =
+      *planned.messages_per_step * shape.boundary_elements() * shape.element_size();
+}
+
+Value stage_peaks(const PlannedCase& planned) {
+  std::vector<std::string> peaks;
+  for (const std::int64_t peak : planned.stage_peaks)
+    peaks.push_back(format_bytes(static_cast<double>(peak)));
+  return peaks.empty() ? Value() : Value(join_words(peaks, ", "));
+}
+
+bool has_stages_planned(const PlannedCase& planned) { return planned.point.layout.pp > 1; }
+bool is_any_planned(const PlannedCase&) { return true; }
 
 PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf& cost_of) {
   const Workload& workload = point.workload_row();
@@ -30,6 +55,7 @@ PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf
   planned.predicted_peak = cost.memory.total();
   planned.flop_per_rank = cost.flop();
   planned.bytes_per_step = cost.bytes_per_step();
+  if (shape.layout.pp > 1) plan_stages(planned, cost);
   return planned;
 }
 
@@ -81,6 +107,7 @@ struct PlanColumn {
   const char* heading;
   const char* key;
   Value (*get)(const PlannedCase&);
+  bool (*concerns)(const PlannedCase&) = is_any_planned;  ///< people see it when it concerns one of the cases
 };
 
 constexpr PlanColumn kPlanColumns[] = {
@@ -91,6 +118,11 @@ constexpr PlanColumn kPlanColumns[] = {
     {"FLOP/rank", "flop_per_rank", [](const PlannedCase& p) { return Value(p.flop_per_rank, Kind::flop); }},
     {"collectives", "bytes_per_step",
      [](const PlannedCase& p) { return Value(p.bytes_per_step, Kind::bytes); }},
+    {"mem of each stage", "stage_peaks", stage_peaks, has_stages_planned},
+    {"messages", "messages_per_step", [](const PlannedCase& p) { return Value(p.messages_per_step); },
+     has_stages_planned},
+    {"message bytes", "message_bytes_per_step",
+     [](const PlannedCase& p) { return Value(p.message_bytes_per_step, Kind::bytes); }, has_stages_planned},
 };
 
 Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> cases) {
@@ -104,8 +136,11 @@ Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> c
     table.columns.push_back({.key = std::string(field.key), .group = "case", .is_shown = false});
   table.columns.push_back({.key = "skip_reason", .is_shown = false});
   table.rest_from = table.columns.size();
-  for (const PlanColumn& column : kPlanColumns)
-    table.columns.push_back({column.heading, Align::right, column.key});
+  for (const PlanColumn& column : kPlanColumns) {
+    const bool shown = std::any_of(plan.begin(), plan.end(), column.concerns);
+    table.columns.push_back(
+        {.heading = column.heading, .align = Align::right, .key = column.key, .is_shown = shown});
+  }
   for (const PlannedCase& planned : plan) {
     Section::Row row = {{planned.id}, planned.skip_reason ? "skipped: " + *planned.skip_reason : ""};
     for (const CaseField* axis : axes) row.cells.push_back(axis_value(*axis, planned.point));

@@ -23,6 +23,10 @@ struct PlannedCase {
   std::int64_t unsharded_peak = 0;  ///< the same at tp_degree 1
   std::optional<double> flop_per_rank;
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step
+  /// Of a pipeline: the peak of each of its ranks, and what those that hold one shard send each other in a
+  /// step.
+  std::vector<std::int64_t> stage_peaks = {};
+  std::optional<std::int64_t> messages_per_step = {}, message_bytes_per_step = {};
 };
 
 /// Says why a case cannot run on any machine for reasons that this room does not know; empty when it may.

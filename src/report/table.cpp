@@ -10,6 +10,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "report/axes.hpp"
+#include "report/best_split.hpp"
 #include "report/useful_degree.hpp"
 
 namespace tpbench {
@@ -66,6 +67,8 @@ bool waits_long(const Record& record) {
 
 bool is_a_layer(const Record& record) { return !is_fabric_probe(record); }
 bool is_any(const Record&) { return true; }
+bool has_stages(const Record& record) { return record.point.layout.pp > 1; }
+bool in_microbatches(const Record& record) { return record.point.shape().has_microbatches(); }
 
 // The columns behind the axes, for a case that is ok: adding one is a row here.
 struct ResultColumn {
@@ -90,12 +93,20 @@ constexpr ResultColumn kResultColumns[] = {
     {"mem/rank", [](const Record& r) { return r.memory ? Value(r.memory->peak, Kind::bytes) : Value(); }},
     {"compute", [](const Record& r) { return median_value(r.time->compute); }, is_a_layer},
     {"comm", [](const Record& r) { return median_value(r.time->communication); }},
+    {"messages", [](const Record& r) { return median_value(r.time->boundary); }, has_stages},
     {"wait", [](const Record& r) { return median_value(waiting_of(r)); }, waits_long},
     {"step",
      [](const Record& r) {
        const Summary& step = r.time->step.summary;
        return Value(step.median, Kind::seconds, step.ci95);
      }},
+    {"tokens/s",
+     [](const Record& r) {
+       return Value(static_cast<double>(r.point.tokens()) / r.time->step.summary.median, Kind::three_digits);
+     },
+     in_microbatches},
+    {"bubble", [](const Record& r) { return r.pipeline ? Value(r.pipeline->bubble, Kind::share) : Value(); },
+     has_stages},
     {"speed-up",
      [](const Record& r) { return divides_work(r) ? Value(r.scaling.speedup, Kind::hundredths) : Value(); },
      is_a_layer},
@@ -282,6 +293,12 @@ Section verdict_section(std::span<const Record> records, double efficiency_floor
   return section;
 }
 
+Section split_section(std::span<const Record* const> records) {
+  Section section = {.sentences = best_splits(records)};
+  if (!section.sentences.empty()) section.title = "Best split";
+  return section;
+}
+
 // What the columns of the table leave out.
 std::string common_sentence(std::span<const Record* const> records) {
   std::string text = shared_fields(cases_of(records));
@@ -305,6 +322,7 @@ std::vector<Section> result_sections(std::span<const Record> records, double eff
   Section table = rows_section(folded.rows, varying_fields(cases_of(sorted)));
   std::move(folded.skipped.begin(), folded.skipped.end(), std::back_inserter(table.rows));
   return {verdict_section(records, efficiency_floor),
+          split_section(sorted),
           {.sentences = {common_sentence(sorted)}},
           std::move(table),
           legend_section(sorted)};

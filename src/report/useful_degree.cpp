@@ -25,7 +25,8 @@ std::vector<Series> series_of(std::span<const Record* const> records) {
   std::vector<Series> all;
   std::map<std::string, std::size_t> index;
   for (const Record* record : records) {
-    if (probes_fabric(record->point.workload)) continue;
+    // Stages are no degree: report/best_split.hpp compares them.
+    if (probes_fabric(record->point.workload) || record->point.layout.pp > 1) continue;
     const auto [place, is_new] = index.try_emplace(series_id(*record), all.size());
     if (is_new) all.emplace_back();
     all[place->second].push_back(record);

@@ -47,6 +47,8 @@ std::string number_text(const Value& value, double number) {
     }
     case Kind::hundredths:
       return fmt::format("{:.2f}", number);
+    case Kind::three_digits:
+      return number < 1000 ? fmt::format("{:.3g}", number) : fmt::format("{:.0f}", number);
     case Kind::ratio:
       return ratio_text(number);
     case Kind::share:

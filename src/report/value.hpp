@@ -22,6 +22,7 @@ enum class Kind {
   gigabytes,      ///< bytes per second too: "1.34 GB/s", "0.118 GB/s"
   flop,           ///< "131 kFLOP"
   hundredths,     ///< "0.88"
+  three_digits,   ///< "1230", "0.123"
   ratio,          ///< as many digits as a difference needs: "1.02", "12.4", "173"
   interval,       ///< a list of two ratios: "0.99..1.02"
   share,          ///< "61 %"

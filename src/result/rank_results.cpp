@@ -31,7 +31,7 @@ RankResults bounded_ranks(std::vector<RankResult> all, std::int64_t samples) {
   if (all.empty()) return results;
   results.spread = {
       spread_of("compute_s", all, [](const RankResult& r) { return r.compute_s; }),
-      spread_of("wait_s", all, [](const RankResult& r) { return r.wait_s; }),
+      spread_of("wait_s", all, [](const RankResult& r) { return r.wait_s.value_or(0); }),
       spread_of("last_arrivals", all, arrivals_of),
       spread_of("preemptions", all, [](const RankResult& r) { return static_cast<double>(r.preemptions); })};
   if (all.size() > kMostRanks) {

@@ -14,7 +14,7 @@ struct RankResult {
   std::string host = {};
   std::vector<std::int64_t> cpus = {};
   double compute_s = 0;
-  double wait_s = 0;  ///< at the collectives for the last rank to come
+  std::optional<double> wait_s = {};  ///< at the collectives for the last rank to come
   /// How often it was the last to come, by the name of the collective; empty where clocks cannot tell.
   std::map<std::string, std::int64_t> last_arrivals = {};
   std::int64_t switches = 0;               ///< it gave its core away: sleeping, waiting for a lock

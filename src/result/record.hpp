@@ -54,6 +54,9 @@ struct Quantity {
 struct TimeResult {
   Quantity step, compute, communication, wait, other;
   Quantity wait_mean = {}, imbalance = {};  ///< not in records of schema 1
+  /// Of a pipeline, whose parts are those of its busiest rank: messages between stages, waiting for them, and
+  /// waiting for the other ranks to end.
+  Quantity boundary = {}, input_wait = {}, end_wait = {};
   Quantity forward_compute = {}, backward_compute = {}, forward_communication = {},
            backward_communication = {};
   /// The step by the hosts' clocks; only where a device's clock took `step`.
@@ -161,6 +164,42 @@ struct ClockResult {
   std::vector<std::string> doubtful = {};  ///< quantities whose median is less than three of their errors
 };
 
+/// One rank of a pipeline, or those that share its layers. Times are seconds of a step, medians; with several
+/// epochs the mean over them. Those of stages are of one microbatch, the mean over microbatches and over the
+/// stages that the rank holds.
+struct PipelineRankResult {
+  std::vector<std::int64_t> stages;  ///< that it holds, from 0
+  std::int64_t layers = 0;           ///< weight sets of all of them
+  std::int64_t in_flight = 0;        ///< microbatches, at most, whose activations it keeps; over its stages
+  double compute_s = 0;
+  std::optional<double> communication_s, boundary_s, input_wait_s, end_wait_s, other_s;
+  std::optional<double> forward_s, backward_s, weight_gradient_s;
+  std::optional<double> input_transfer_s, gradient_transfer_s;  ///< of messages for which it waited
+  std::optional<std::int64_t> peak;
+  std::int64_t predicted_peak = 0;
+};
+
+/// What the pipeline of a case came to.
+struct PipelineResult {
+  std::int64_t busiest = 0;  ///< of `ranks`: with the most work
+  std::optional<double> ideal_s, bubble;
+  std::optional<double> replayed_step_s, replayed_bubble;
+  double textbook_bubble = 0;
+  std::optional<double> first_microbatch_s, microbatch_s;
+  double tokens_per_s = 0;
+  std::int64_t message_bytes = 0;                          ///< of one, by formula
+  std::int64_t messages_per_step = 0, bytes_per_step = 0;  ///< by formula
+  std::int64_t messages_sent = 0, bytes_sent = 0;          ///< counted
+  std::optional<std::int64_t> next_microbatches;
+  std::optional<double> next_step_s, next_bubble;
+  std::vector<PipelineRankResult> ranks;
+
+  [[nodiscard]] std::optional<double> bubble_difference() const {
+    if (!bubble || !replayed_bubble) return std::nullopt;
+    return *bubble - *replayed_bubble;
+  }
+};
+
 /// What CPU quotas did while a case was sampled, on the host where they did most; of several epochs the sum.
 struct ThrottlingResult {
   std::int64_t periods = 0;
@@ -229,12 +268,13 @@ struct Record {
       data_path;  ///< "host", "staged", "device"; empty without collectives or when not run
   std::optional<std::int64_t> bytes_per_step;  ///< given to collectives in one step; empty as flop_per_rank
   ScalingResult scaling;
-  std::optional<ClockResult> clock;            ///< of a case that has times; not in records of schema 1
-  std::vector<ReferenceResult> reference;      ///< one per epoch; empty where it was not run beside the case
-  std::optional<ThrottlingResult> throttling;  ///< of an ok case, where a cgroup counts
-  std::optional<RankResults> rank_results;     ///< of an ok case, in its last epoch
-  std::optional<DeviceResult> device;          ///< of a case on devices that tell
-  std::optional<OverlapResult> overlap;        ///< of an ok case that overlaps
+  std::optional<ClockResult> clock;             ///< of a case that has times; not in records of schema 1
+  std::vector<ReferenceResult> reference;       ///< one per epoch; empty where it was not run beside the case
+  std::optional<ThrottlingResult> throttling;   ///< of an ok case, where a cgroup counts
+  std::optional<RankResults> rank_results;      ///< of an ok case, in its last epoch
+  std::optional<DeviceResult> device;           ///< of a case on devices that tell
+  std::optional<OverlapResult> overlap;         ///< of an ok case that overlaps
+  std::optional<PipelineResult> pipeline = {};  ///< of an ok case with several stages
   VerificationResult verification;
   std::optional<bool> converged;
   std::int64_t epochs_done = 0;

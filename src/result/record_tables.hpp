@@ -21,6 +21,8 @@ inline constexpr std::string_view kNoHalvesTold =
     "the pass is forward, or the clocks of the hosts cannot tell";
 inline constexpr std::string_view kUntold = "the clocks of the hosts cannot tell (`clock.untold`)";
 inline constexpr std::string_view kNotAligned = "the clocks of the hosts could not be aligned";
+inline constexpr std::string_view kNoStages =
+    "pp_degree is 1, or the clocks of the hosts cannot tell (`clock.untold`)";
 inline constexpr std::string_view kNotBefore = "as `wait`, and in records of schema 1";
 inline constexpr QuantityRow kQuantities[] = {
     {"step", &TimeResult::step, {.meaning = "the whole step: compute + communication + other"}},
@@ -43,6 +45,20 @@ inline constexpr QuantityRow kQuantities[] = {
                  "the other",
       .null = kNotBefore,
       .since = 2}},
+    {"boundary",
+     &TimeResult::boundary,
+     {.meaning = "in messages between stages: of each, from the later of sending and waiting for it to its "
+                 "arrival, and the calls that send",
+      .null = kNoStages,
+      .since = 2}},
+    {"input_wait",
+     &TimeResult::input_wait,
+     {.meaning = "for input that was not yet sent, or for a place that was not yet free",
+      .null = kNoStages,
+      .since = 2}},
+    {"end_wait",
+     &TimeResult::end_wait,
+     {.meaning = "from its last work to the end of the step", .null = kNoStages, .since = 2}},
     {"other", &TimeResult::other, {.meaning = "what is left of the step", .null = kNotAligned}},
     {"forward_compute", &TimeResult::forward_compute, {.meaning = "half of `compute`", .null = kNoHalves}},
     {"backward_compute", &TimeResult::backward_compute, {.meaning = "the other half", .null = kNoHalves}},
@@ -71,6 +87,10 @@ template <>
 std::span<const Field<ScalingResult>> fields_of<ScalingResult>();
 template <>
 std::span<const Field<OverlapResult>> fields_of<OverlapResult>();
+template <>
+std::span<const Field<PipelineRankResult>> fields_of<PipelineRankResult>();
+template <>
+std::span<const Field<PipelineResult>> fields_of<PipelineResult>();
 template <>
 std::span<const Field<ClockResult>> fields_of<ClockResult>();
 template <>

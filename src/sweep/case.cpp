@@ -36,6 +36,16 @@ CaseField layout_row(std::string_view key, std::string_view title, std::int64_t 
   return axis(within(&Case::layout, field(key, degree, text)), title);
 }
 
+// What came when older cases had one stage and one microbatch.
+CaseField later(CaseField row, Json (*implicit)(const Case&)) {
+  row.implicit = implicit;
+  return row;
+}
+Json one(const Case&) { return 1; }
+Json none(const Case&) { return nullptr; }
+
+constexpr const char* kOnePp = "pp_degree is 1";
+
 Json workload_names() {
   Json names = Json::array();
   for (const Workload* workload : all_workloads()) names.push_back(workload->name);
@@ -105,6 +115,33 @@ std::vector<CaseField> make_rows() {
            .least = 0},
           when<&UsedFields::num_heads>),
       layout_row("tp_degree", "TP", &Layout::tp, {.meaning = "t, ranks that share one layer", .least = 1}),
+      later(
+          layout_row("pp_degree", "PP", &Layout::pp,
+                     {.meaning = "p, stages of consecutive layers; of the ranks of a case those of one layer "
+                                 "come first, then the stages",
+                      .least = 1,
+                      .since = 2}),
+          one),
+      later(row("microbatches", "m", &Case::microbatches,
+                {.meaning = "m, equal parts of the batch that were run one after the other",
+                 .least = 1,
+                 .since = 2}),
+            one),
+      later(row("virtual_stages", "v", &Case::virtual_stages,
+                {.meaning = "v, stages that each rank held", .null = kOnePp, .least = 1, .since = 2}),
+            none),
+      later(row("schedule", "schedule", &Case::schedule,
+                {.meaning = "the order of forward and backward microbatches on each stage",
+                 .null = "pp_degree is 1, or the pass is forward",
+                 .since = 2}),
+            none),
+      later(row("boundary", "boundary", &Case::boundary,
+                {.meaning =
+                     "what each of the ranks that share a layer sent to the next stage: all activations, "
+                     "or its part of the rows, which the receivers gathered",
+                 .null = "pp_degree or tp_degree is 1, or sequence_parallel: there is one way",
+                 .since = 2}),
+            none),
       row("algorithm", "algorithm", &Case::algorithm,
           {.meaning = "what carried the collectives", .null = "the workload has no collective", .least = 1},
           when<&UsedFields::algorithm>),
@@ -117,7 +154,9 @@ std::vector<CaseField> make_rows() {
           {.meaning = "pieces of a row-parallel output whose sums overlap with compute; 1: no overlap",
            .least = 1}),
       row("placement", "placement", &Case::placement,
-          {.meaning = "ranks of a group: neighbours, or as far apart as the world allows"}),
+          {.meaning =
+               "ranks of a group: neighbours, or as far apart as the world allows; of a pipeline, what "
+               "stays inside hosts: the ranks of a layer, or the stages"}),
       row("groups", "groups", &Case::groups,
           {.meaning = "one group alone, or as many as fit at the same time"}),
       row("threads_per_rank", "threads", &Case::threads_per_rank,
@@ -203,10 +242,30 @@ Shape Case::shape() const {
       .pass = pass,
       .sequence_parallel = sequence_parallel,
       .overlap_chunks = overlap_chunks,
+      .microbatches = microbatches,
+      .virtual_stages = virtual_stages.value_or(1),
+      .schedule =
+          schedule.value_or(virtual_stages.value_or(1) > 1 ? Schedule::interleaved : Schedule::one_f_one_b),
+      .boundary = boundary.value_or(Boundary::whole),
   };
 }
 
 namespace {
+
+// Empties what a case with these degrees does not look at, and names what its placement comes to.
+void settle_pipeline(Case& point) {
+  const bool pipes = point.layout.pp > 1;
+  if (!point.virtual_stages) point.virtual_stages = 1;
+  if (!point.schedule) point.schedule = point.shape().schedule;
+  if (!point.boundary) point.boundary = Boundary::whole;
+  if (!pipes) point.virtual_stages.reset();
+  if (!pipes || point.pass == Pass::forward) point.schedule.reset();
+  if (!pipes || point.layout.tp == 1 || point.sequence_parallel) point.boundary.reset();
+  const bool inside = point.placement == Placement::tp_inside || point.placement == Placement::pp_inside;
+  if (!pipes && inside) point.placement = Placement::packed;
+  if (!pipes || point.placement == Placement::spread) return;
+  if (!inside || point.layout.tp == 1) point.placement = Placement::tp_inside;
+}
 
 constexpr std::int64_t kUsualHeadSize = 128;  // Llama, GPT-3, Megatron's examples
 
@@ -256,6 +315,7 @@ void normalise_case(Case& point, std::span<const Model> of_files) {
     point.sequence_parallel = false;
   }
   if (!uses.overlap) point.overlap_chunks = 1;
+  settle_pipeline(point);
   for (const CaseField& field : rows()) {
     if (!field.applies(uses)) field.set(point, nullptr);
   }
@@ -298,6 +358,7 @@ std::string case_id(const Case& point) {
 std::string case_id_in(const Case& point, const Layout& layout) {
   Case other = point;
   other.layout = layout;
+  settle_pipeline(other);
   return case_id(other);
 }
 

@@ -14,7 +14,8 @@
 
 namespace tpbench {
 
-enum class Placement { packed, spread };
+/// packed and spread place a group that shares layers; the other two say what of a pipeline stays inside hosts.
+enum class Placement { packed, spread, tp_inside, pp_inside };
 enum class Groups { one, all };
 enum class CacheState { warm, cold };
 
@@ -36,6 +37,10 @@ struct Case {
   std::int64_t sequence_length = 1;
   std::optional<std::int64_t> context_length = 0;  ///< earlier tokens of each sequence, in a key/value cache
   Layout layout;
+  std::int64_t microbatches = 1;
+  std::optional<std::int64_t> virtual_stages;  ///< empty before `normalise_case`: 1
+  std::optional<Schedule> schedule;            ///< empty before: 1f1b, or interleaved
+  std::optional<Boundary> boundary;            ///< empty before: whole
   std::optional<std::string> algorithm = "mpi";
   std::optional<Combine> combine = Combine::all_gather;
   bool sequence_parallel = false;
@@ -112,7 +117,8 @@ std::string case_id_in(const Case& point, const Layout& layout);
 }  // namespace tpbench
 
 TPBENCH_ENUM_NAMES(tpbench::Placement, {tpbench::Placement::packed, "packed"},
-                   {tpbench::Placement::spread, "spread"});
+                   {tpbench::Placement::spread, "spread"}, {tpbench::Placement::tp_inside, "tp_inside"},
+                   {tpbench::Placement::pp_inside, "pp_inside"});
 TPBENCH_ENUM_NAMES(tpbench::Groups, {tpbench::Groups::one, "one"}, {tpbench::Groups::all, "all"});
 TPBENCH_ENUM_NAMES(tpbench::CacheState, {tpbench::CacheState::warm, "warm"},
                    {tpbench::CacheState::cold, "cold"});

@@ -1,12 +1,14 @@
 #include "workload/pieces.hpp"
+#include "workload/pipeline_plan.hpp"
 #include "workload/workload.hpp"
 
 namespace tpbench {
 namespace {
 
+constexpr std::int64_t kHalves = 2;  // attention and mlp, which use the same buffers one after the other
+
 // R = X + attention(norm(X)), Y = R + mlp(norm(R)); the Y of one weight set is the X of the next.
-Cost block_cost(const Shape& s) {
-  constexpr std::int64_t kHalves = 2;  // attention and mlp, which use the same buffers one after the other
+Cost whole_block_cost(const Shape& s) {
   const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
   Cost cost;
   cost.reduction_length = 0;
@@ -24,6 +26,56 @@ Cost block_cost(const Shape& s) {
   return cost;
 }
 
+// The same for rank pp_rank of a pipeline, which runs its weight sets for each microbatch. The whole input
+// and the gradient that leaves are on the first rank, the whole output and the gradient that comes in on the
+// last.
+Cost staged_block_cost(const Shape& whole) {
+  const RankPlan plan = plan_rank(whole.pipeline(), whole.pp_rank);
+  Shape s = whole.of_stage();
+  s.kept = kept_sets_of(whole, plan);
+  const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
+  const std::int64_t batch = matrix_bytes(whole, whole.local_tokens(), whole.hidden_size);
+  const std::int64_t ends = (whole.pp_rank == 0 ? 1 : 0) + (whole.pp_rank + 1 == whole.layout.pp ? 1 : 0);
+  Cost cost;
+  add_region_entry(cost, s, kHalves);
+  add_norms(cost, s, kHalves);
+  add_attention(cost, s);
+  add_mlp(cost, s);
+  add_region_exit(cost, s, kHalves);
+  // What goes through the layers and what comes out of their norms; forward only in one place for all layers,
+  // where the first of it waits to be sent.
+  const KeptSets kept = s.kept_sets();
+  cost.memory[Category::activations] +=
+      ends * batch + (s.trains() ? kHalves : 1) * local * (kept.activations + kept.inputs);
+  cost.memory[Category::communication] += plan.received * local;
+  if (whole.scatters_boundary()) {
+    constexpr std::int64_t kPosted = 2;  // one ahead
+    const std::int64_t directions =
+        (plan.forward_receives.empty() ? 0 : 1) + (plan.backward_receives.empty() ? 0 : 1);
+    cost.memory[Category::communication] += directions * kPosted * local / whole.layout.tp;
+  }
+  for (const auto& [messages, direction] : {std::pair(plan.forward_receives.size(), Direction::forward),
+                                            std::pair(plan.backward_receives.size(), Direction::backward)}) {
+    if (!whole.scatters_boundary() || messages == 0) continue;
+    const auto gathers = static_cast<std::int64_t>(messages);
+    cost.collectives.push_back({CollectiveOp::all_gather, local, gathers, direction, whole.layout.tp});
+  }
+  if (s.trains()) {
+    const std::int64_t norms = s.norm == Norm::layer_norm ? 2 : 1;
+    // A region ends with the gradient of its output: here it is one of those that go through.
+    cost.memory[Category::gradients] += ends * batch + (plan.gradient - 1) * local;
+    cost.memory[Category::gradients] += matrix_bytes(s, norms, s.hidden_size);  // of one microbatch
+    cost.memory[Category::gradients] += kept.gradients * kHalves * matrix_bytes(s, s.tokens, s.hidden_size);
+  }
+  Shape unpiped = whole;
+  unpiped.layout.pp = unpiped.microbatches = 1;
+  cost.reduction_length = whole_block_cost(unpiped).reduction_length;
+  cost.chained_layers = whole.num_layers;
+  return cost;
+}
+
+Cost block_cost(const Shape& s) { return s.has_microbatches() ? staged_block_cost(s) : whole_block_cost(s); }
+
 }  // namespace
 
 const Workload block_workload = {
@@ -37,7 +89,8 @@ const Workload block_workload = {
              .activation = true,
              .norm = true,
              .algorithm = true,
-             .overlap = true},
+             .overlap = true,
+             .stages = true},
     .split =
         [](const Shape& s) {
           return with_rows(s, {{"num_heads", s.num_heads},

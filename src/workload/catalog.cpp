@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <functional>
+#include <vector>
 
 #include "workload/workload.hpp"
 
@@ -25,7 +28,47 @@ std::int64_t Cost::bytes_per_step() const {
   return bytes;
 }
 
+namespace {
+
+// "; 3 and 6 would be", of the numbers nearest to `value` of which `allows` says yes.
+std::string nearest(std::int64_t value, std::int64_t most, const std::function<bool(std::int64_t)>& allows) {
+  std::vector<std::string> would;
+  std::int64_t below = std::min(value - 1, most), above = value + 1;
+  while (below > 0 && !allows(below)) --below;
+  while (above <= most && !allows(above)) ++above;
+  if (below > 0) would.push_back(std::to_string(below));
+  if (above <= most) would.push_back(std::to_string(above));
+  return would.empty() ? "" : fmt::format("; {} would be", fmt::join(would, " and "));
+}
+
+std::optional<std::string> why_no_microbatches(const Workload& workload, const Shape& s) {
+  if (!s.has_microbatches()) return std::nullopt;
+  if (!workload.uses.stages)
+    return fmt::format("workload {} has no stages: pp_degree and microbatches are for block", workload.name);
+  if (s.overlap_chunks > 1)
+    return fmt::format(
+        "overlap_chunks {} is for pp_degree 1 and microbatches 1: stages overlap by themselves",
+        s.overlap_chunks);
+  if (s.batch_size() % s.microbatches != 0)
+    return fmt::format(
+        "batch_size {} is not divisible by microbatches {}{}", s.batch_size(), s.microbatches,
+        nearest(s.microbatches, s.batch_size(), [&](std::int64_t m) { return s.batch_size() % m == 0; }));
+  return s.layout.pp == 1 ? std::nullopt : why_no_schedule(s.pipeline());
+}
+
+std::optional<std::string> why_no_stages(const Shape& s) {
+  const std::int64_t v = s.pipeline().virtual_stages;
+  if (s.num_layers % (s.layout.pp * v) == 0) return std::nullopt;
+  return fmt::format(
+      "num_layers {} is not divisible by pp_degree {}{}{}", s.num_layers, s.layout.pp,
+      v == 1 ? "" : fmt::format(" x virtual_stages {}", v),
+      nearest(s.layout.pp, s.num_layers, [&](std::int64_t pp) { return s.num_layers % (pp * v) == 0; }));
+}
+
+}  // namespace
+
 std::optional<std::string> why_impossible(const Workload& workload, const Shape& s) {
+  if (auto reason = why_no_microbatches(workload, s)) return reason;
   if (s.overlap_chunks > 1 && s.sequence_parallel)
     return fmt::format("overlap_chunks {} is for sums of whole outputs: sequence_parallel leaves none",
                        s.overlap_chunks);
@@ -42,6 +85,7 @@ std::optional<std::string> why_impossible(const Workload& workload, const Shape&
 }
 
 std::optional<std::string> why_not_divisible(const Workload& workload, const Shape& shape) {
+  if (auto reason = why_no_stages(shape)) return reason;
   return why_not_divisible(workload.split(shape), shape.layout.tp);
 }
 

@@ -26,8 +26,9 @@ std::int64_t scores_per_head(const Shape& s, const AttentionExtent& extent) {
 }  // namespace
 
 void add_collective(Cost& cost, const Shape& shape, CollectiveOp op, std::int64_t bytes, std::int64_t calls,
-                    Direction direction, std::int64_t ranks) {
-  const std::int64_t per_step = ranks > 1 ? calls * shape.num_layers : 0;
+                    Direction direction, std::int64_t ranks, Often often) {
+  const std::int64_t repeats = often == Often::once ? 1 : shape.repeats;
+  const std::int64_t per_step = ranks > 1 ? calls * shape.num_layers * repeats : 0;
   const auto known = std::find_if(cost.collectives.begin(), cost.collectives.end(), [&](const auto& other) {
     return other.op == op && other.bytes == bytes && other.direction == direction && other.ranks == ranks;
   });
@@ -96,7 +97,8 @@ void add_region_exit(Cost& cost, const Shape& s, std::int64_t uses) {
 }
 
 void add_product(Cost& cost, const Shape& s, std::int64_t in, std::int64_t out) {
-  const double flop = 2.0 * as_double(s.tokens) * as_double(in) * as_double(out) * as_double(s.num_layers);
+  const double flop =
+      2.0 * as_double(s.tokens) * as_double(in) * as_double(out) * as_double(s.num_layers * s.repeats);
   cost.flop_forward += flop;
   // dX = dY W^T and dW = X^T dY
   if (s.trains()) cost.flop_backward += 2 * flop;
@@ -115,8 +117,11 @@ void add_mlp(Cost& cost, const Shape& s) {
     return;
   }
   // Kept for backward: what goes into the activation and what comes out of it.
-  cost.memory[Category::activations] += s.num_layers * matrix_bytes(s, s.tokens, wide + f);
-  cost.memory[Category::gradients] += weights + matrix_bytes(s, s.tokens, wide);
+  const KeptSets sets = s.kept_sets();
+  cost.memory[Category::activations] +=
+      sets.activations * matrix_bytes(s, s.tokens, wide) + sets.inputs * matrix_bytes(s, s.tokens, f);
+  cost.memory[Category::gradients] +=
+      weights + std::max<std::int64_t>(1, sets.gradients) * matrix_bytes(s, s.tokens, wide);
   cost.reduction_length += s.ffn_hidden_size + h + s.tokens;
 }
 
@@ -146,7 +151,7 @@ void add_attention(Cost& cost, const Shape& s) {
   // Q K^T and P V of each head; backward makes the scores anew and has four products of the same size more.
   const double scores = 2.0 * as_double(s.batch_size()) * as_double(extent.heads) *
                         as_double(scores_per_head(s, extent)) * as_double(extent.head_size) *
-                        as_double(s.num_layers);
+                        as_double(s.num_layers * s.repeats);
   cost.flop_forward += 2 * scores;
   if (s.trains()) cost.flop_backward += 5 * scores;
 
@@ -158,20 +163,23 @@ void add_attention(Cost& cost, const Shape& s) {
   cost.memory[Category::workspace] += tile;
   if (s.context_length > 0) {
     cost.memory[Category::kv_cache] +=
-        s.num_layers * matrix_bytes(s, s.batch_size() * extent.columns, extent.kv_width());
+        s.num_layers * matrix_bytes(s, s.repeats * s.batch_size() * extent.columns, extent.kv_width());
   }
   // Q, K, V and what comes out of the heads
-  const std::int64_t kept = matrix_bytes(s, s.tokens, width + extent.query_width());
-  cost.memory[Category::activations] += s.trains() ? s.num_layers * kept : kept;
+  const KeptSets sets = s.trains() ? s.kept_sets() : KeptSets();
+  const std::int64_t qkv = matrix_bytes(s, s.tokens, width);
+  const std::int64_t context = matrix_bytes(s, s.tokens, extent.query_width());
+  cost.memory[Category::activations] += sets.activations * qkv + sets.inputs * context;
   cost.reduction_length += h + extent.head_size + extent.columns + s.query_width();
   if (!s.trains()) return;
   cost.memory[Category::workspace] += tile;
-  cost.memory[Category::gradients] += own + keys_and_values + kept;
+  cost.memory[Category::gradients] +=
+      own + keys_and_values + std::max<std::int64_t>(1, sets.gradients) * qkv + context;
   cost.reduction_length += h + extent.head_size + extent.columns + s.query_width() + s.tokens;
   if (extent.kv_copies > 1) {
     // Each copy saw the query heads of its own rank only.
     add_collective(cost, s, CollectiveOp::all_reduce, matrix_bytes(s, h, extent.kv_width()), 1,
-                   Direction::backward, extent.kv_copies);
+                   Direction::backward, extent.kv_copies, Often::once);
   }
 }
 
@@ -196,12 +204,18 @@ void add_norms(Cost& cost, const Shape& s, std::int64_t norms) {
   cost.reduction_length += norms * s.hidden_size;
   if (s.splits_rows()) {
     // Each rank summed over its own rows.
-    add_collective(cost, s, CollectiveOp::all_reduce, parameters, 1, Direction::backward, s.layout.tp);
+    add_collective(cost, s, CollectiveOp::all_reduce, parameters, 1, Direction::backward, s.layout.tp,
+                   Often::once);
   }
 }
 
 std::vector<SplitDimension> with_rows(const Shape& s, std::vector<SplitDimension> dimensions) {
-  if (s.sequence_parallel) dimensions.push_back({"tokens (batch_size x sequence_length)", s.tokens});
+  if (s.has_microbatches()) {
+    if (s.sequence_parallel || s.scatters_boundary())
+      dimensions.push_back({"tokens of a microbatch", s.tokens / s.microbatches});
+  } else if (s.sequence_parallel) {
+    dimensions.push_back({"tokens (batch_size x sequence_length)", s.tokens});
+  }
   return dimensions;
 }
 

@@ -13,9 +13,12 @@ inline double as_double(std::int64_t value) { return static_cast<double>(value);
 /// bytes and reduction length to `cost`. Buffers that weight sets share are counted once, the rest for each
 /// of `num_layers`.
 
+/// How often: for each microbatch, or where gradients have been summed over all of them.
+enum class Often { each_microbatch, once };
+
 /// Counts `calls` collectives more of this kind in each weight set; nothing on one rank.
 void add_collective(Cost& cost, const Shape& shape, CollectiveOp op, std::int64_t bytes, std::int64_t calls,
-                    Direction direction, std::int64_t ranks);
+                    Direction direction, std::int64_t ranks, Often often = Often::each_microbatch);
 
 /// Where a region begins whose weights are split by columns: X [T/t or T, h] becomes X [T, h] on every rank;
 /// backward, the partial input gradients are summed. `uses` regions of a weight set share the buffers.

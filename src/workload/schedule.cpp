@@ -145,7 +145,10 @@ Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> t
           const auto found = end_of.find({input->work, input->stage, input->microbatch});
           if (found == end_of.end()) break;
           const bool crosses = input->stage % shape.ranks != step.stage % shape.ranks;
-          ready_s = found->second + (crosses ? boundary_s : 0);
+          const StageTimes& own = times[static_cast<std::size_t>(step.stage)];
+          const double own_transfer_s =
+              step.work == StageWork::forward ? own.input_transfer_s : own.gradient_transfer_s;
+          ready_s = found->second + (crosses ? boundary_s + own_transfer_s : 0);
         }
         const double start_s = std::max(free_s[rank], ready_s);
         const double takes_s = seconds_of(step.work, times[static_cast<std::size_t>(step.stage)]);

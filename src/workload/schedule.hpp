@@ -54,6 +54,9 @@ struct StageTimes {
   double forward_s = 0;
   double input_gradient_s = 0;   ///< I; a backward in one takes I + W
   double weight_gradient_s = 0;  ///< W
+  /// What its input, and the gradient of its output, take on their way from another rank, beside
+  /// `boundary_s`.
+  double input_transfer_s = 0, gradient_transfer_s = 0;
 };
 
 /// One step of a replay.

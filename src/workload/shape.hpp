@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/dtype.hpp"
 #include "base/enum_names.hpp"
 #include "workload/layout.hpp"
+#include "workload/schedule.hpp"
 
 namespace tpbench {
 
@@ -12,6 +14,16 @@ enum class Activation { gelu, swiglu };
 enum class Combine { all_gather, all_reduce };
 enum class Norm { layer_norm, rms_norm };
 enum class Pass { forward, forward_backward };
+/// What each rank that shares a layer sends to the next stage of a pipeline: all of the activations, or its
+/// part of their rows, which the receivers gather.
+enum class Boundary { whole, scattered };
+
+/// Of how many weight sets a rank keeps at one time what backward needs.
+struct KeptSets {
+  std::int64_t activations = 1;  ///< from forward to the gradient of the input
+  std::int64_t inputs = 1;       ///< of products with weights: until the gradient of the weights
+  std::int64_t gradients = 0;  ///< of their outputs, where gradients of weights come later; 0: of one, shared
+};
 
 /// All that the arithmetic of a layer depends on; what it does not use is 0.
 struct Shape {
@@ -33,6 +45,15 @@ struct Shape {
   bool sequence_parallel = false;
   std::int64_t scores_bytes = 0;    ///< of attention, in work at one time; at least those of one tile
   std::int64_t overlap_chunks = 1;  ///< pieces of a row-parallel output whose sums overlap with compute
+  std::int64_t microbatches = 1;    ///< m: equal parts of the batch, run one after the other
+  std::int64_t virtual_stages = 1;  ///< v: stages of a pipeline that one rank holds
+  Schedule schedule = Schedule::one_f_one_b;
+  Boundary boundary = Boundary::whole;
+  std::int64_t pp_rank = 0;  ///< of a pipeline's costs: the rank that they are meant for
+
+  /// Set by `of_stage`: how often a step runs this shape, each time with a key/value cache of its own.
+  std::int64_t repeats = 1;
+  std::optional<KeptSets> kept = {};  ///< of weight sets; empty: of each, and in a forward pass of one
 
   [[nodiscard]] std::int64_t element_size() const { return size_of(dtype); }
   [[nodiscard]] std::int64_t batch_size() const { return tokens / sequence_length; }
@@ -49,6 +70,39 @@ struct Shape {
   [[nodiscard]] bool overlaps() const { return overlap_chunks > 1 && layout.tp > 1; }
   /// Rows are split over the group outside of the sharded layers. On one rank there is nothing to split.
   [[nodiscard]] bool splits_rows() const { return sequence_parallel && layout.tp > 1; }
+  /// The batch goes through in parts, over stages or on one.
+  [[nodiscard]] bool has_microbatches() const { return layout.pp > 1 || microbatches > 1; }
+  /// One stage runs forward and backward of each microbatch in turn.
+  [[nodiscard]] PipelineShape pipeline() const {
+    if (layout.pp == 1) return {.microbatches = microbatches, .trains = trains()};
+    return {layout.pp, virtual_stages, microbatches, schedule, trains()};
+  }
+  /// Consecutive weight sets of one stage: L/(p v).
+  [[nodiscard]] std::int64_t stage_layers() const { return num_layers / pipeline().stages(); }
+  /// What a rank of a pipeline runs for one microbatch, over all weight sets that it holds. `kept` is to be
+  /// set.
+  [[nodiscard]] Shape of_stage() const {
+    Shape stage = *this;
+    stage.tokens = tokens / microbatches;
+    stage.num_layers = num_layers / layout.pp;
+    stage.layout = {.tp = layout.tp};
+    stage.repeats = microbatches;
+    stage.microbatches = stage.virtual_stages = 1;
+    return stage;
+  }
+  /// Each rank sends its part of the rows, and the receivers gather them.
+  [[nodiscard]] bool scatters_boundary() const {
+    return boundary == Boundary::scattered && layout.pp > 1 && layout.tp > 1 && !sequence_parallel;
+  }
+  /// Elements of one message of a rank.
+  [[nodiscard]] std::int64_t boundary_elements() const {
+    const std::int64_t rows = tokens / microbatches;
+    return (splits_rows() || scatters_boundary() ? rows / layout.tp : rows) * hidden_size;
+  }
+  /// Weight sets of which a rank keeps at one time what backward needs.
+  [[nodiscard]] KeptSets kept_sets() const {
+    return kept ? *kept : KeptSets{trains() ? num_layers : 1, trains() ? num_layers : 1, 0};
+  }
   /// Rows of a [T, h] tensor that one rank holds outside of the sharded layers: T, or T/t.
   [[nodiscard]] std::int64_t local_tokens() const { return splits_rows() ? tokens / layout.tp : tokens; }
 };
@@ -61,5 +115,7 @@ TPBENCH_ENUM_NAMES(tpbench::Combine, {tpbench::Combine::all_gather, "all_gather"
                    {tpbench::Combine::all_reduce, "all_reduce"});
 TPBENCH_ENUM_NAMES(tpbench::Norm, {tpbench::Norm::layer_norm, "layer_norm"},
                    {tpbench::Norm::rms_norm, "rms_norm"});
+TPBENCH_ENUM_NAMES(tpbench::Boundary, {tpbench::Boundary::whole, "whole"},
+                   {tpbench::Boundary::scattered, "scattered"});
 TPBENCH_ENUM_NAMES(tpbench::Pass, {tpbench::Pass::forward, "forward"},
                    {tpbench::Pass::forward_backward, "forward_backward"});

@@ -52,6 +52,7 @@ struct UsedFields {
   bool combine = false;
   bool algorithm = false;
   bool overlap = false;  ///< overlap_chunks: ends in a row-parallel output
+  bool stages = false;   ///< pp_degree, microbatches: its weight sets can be stages of a pipeline
 };
 
 /// Only a layer has a backward pass and rows to split; a probe of the fabric has no work that more ranks
@@ -81,7 +82,8 @@ bool probes_fabric(std::string_view workload);
 /// "hidden_size 100 is not divisible by num_heads 3"
 std::optional<std::string> why_impossible(const Workload& workload, const Shape& shape);
 
-/// Why this workload cannot be split by the shape's tp_degree, with the nearest degrees that would do.
+/// Why this workload cannot be split by the shape's tp_degree, or its layers over its stages, with the
+/// nearest that would do.
 std::optional<std::string> why_not_divisible(const Workload& workload, const Shape& shape);
 
 extern const Workload gemm_workload;

@@ -3,7 +3,7 @@
 rate, what `compare` says of two rates, `hierarchical` against `mpi`, and the bytes on the wire. Asserts nothing.
 
     fabric_figures.py TPBENCH [EPOCHS] [PART...]    epochs: times that each sweep is repeated; 3 unless given
-                                                    PART: delay, clock, rate, compare, algorithms, wire; all unless given
+                                                    PART: pipeline, delay, clock, rate, compare, algorithms, wire; all unless given
 """
 import json
 import pathlib
@@ -206,7 +206,42 @@ def print_clock(bench):
                 print(f"  {name}, {ppm} ppm: {said}", flush=True)
 
 
-PARTS = {"delay": print_delay, "clock": print_clock, "rate": print_rate, "compare": print_comparison, "algorithms": print_algorithms, "wire": print_wire}
+def replayed_s(record):
+    """A step on paper; of one stage what it is made of."""
+    if record["pipeline"]:
+        return record["pipeline"]["replayed_step_s"]
+    return sum(record["time_s"][part]["median"] for part in ("compute", "communication"))
+
+
+def print_pipeline(bench):
+    """Four ranks on two hosts, 1 ms and 1 Gbit/s between them: TP 4, TP 2 x PP 2, PP 4. Targets: the order of their steps
+    is that of the replay wherever it differs by 20 % and more; gpipe before 1f1b where a message takes about F/4"""
+    block = {"workload": "block", "pass": ["forward", "forward_backward"], "num_heads": 8, "num_layers": 8, "batch_size": 8,
+             "microbatches": 8, "hidden_size": 512, "sequence_length": 64, "schedule": ["gpipe", "1f1b", "zb_h1"],
+             "exclude": [{"tp_degree": 1, "pp_degree": [1, 2]}, {"tp_degree": 2, "pp_degree": [1, 4]},
+                         {"tp_degree": 4, "pp_degree": [2, 4]}],
+             "measure": {"epochs": bench.epochs, "min_samples": 6, "max_samples": 20, "max_seconds": 4}}
+    with Rig("1gbit", delay="1ms", word="pipe") as link:
+        hosts = Delayed(bench, link)
+        records = hosts.records(2, **block | {"tp_degree": [1, 2, 4], "pp_degree": [1, 2, 4]})
+    wrong = 0
+    for kind in ("forward", "forward_backward"):
+        of_kind = sorted((r for r in records if r["case"]["pass"] == kind), key=replayed_s)
+        for record in of_kind:
+            case, pipeline = record["case"], record["pipeline"]
+            step = record["time_s"]["step"]["median"]
+            words = (f"bubble {pipeline['bubble']:.3f}, replayed {pipeline['replayed_bubble']:.3f}" if pipeline else
+                     f"communication {record['time_s']['communication']['median'] / step:.2f} of the step")
+            print(f"  {kind:>16} TP {case['tp_degree']} PP {case['pp_degree']} {case['schedule'] or '':>5}: step"
+                  f" {step * 1e3:7.1f} ms, on paper {replayed_s(record) * 1e3:7.1f} ms; {words}")
+        for i, sooner in enumerate(of_kind):
+            for later in of_kind[i + 1:]:
+                if replayed_s(later) >= 1.2 * replayed_s(sooner):
+                    wrong += later["time_s"]["step"]["median"] < sooner["time_s"]["step"]["median"]
+    print(f"  pairs that the replay puts 20 % apart and that came the other way round: {wrong}")
+
+
+PARTS = {"pipeline": print_pipeline, "delay": print_delay, "clock": print_clock, "rate": print_rate, "compare": print_comparison, "algorithms": print_algorithms, "wire": print_wire}
 
 
 def main():

@@ -25,7 +25,7 @@ class Trigger {
 
   void next_case() {
     ++cases_;
-    gemms_ = collectives_ = 0;
+    gemms_ = collectives_ = messages_ = 0;
   }
   [[nodiscard]] const InjectedFault& fault() const { return fault_; }
   [[nodiscard]] bool is(FaultKind kind) const { return fault_.kind == kind && in_case(); }
@@ -46,6 +46,7 @@ class Trigger {
   /// Called before each GEMM and each collective. True when a fault that is bound to a step strikes now.
   bool enter_gemm() { return due(++gemms_); }
   bool enter_collective() { return due(++collectives_); }
+  bool enter_message() { return due(++messages_); }
 
   void strike_at(FaultPlace place) const {
     if (!in_case() || fault_.place != place) return;
@@ -85,6 +86,7 @@ class Trigger {
   std::int64_t cases_ = 0;
   std::int64_t gemms_ = 0;
   std::int64_t collectives_ = 0;
+  std::int64_t messages_ = 0;
 };
 
 void change(void* data, std::int64_t element, DType dtype, double by) {
@@ -214,6 +216,33 @@ class FaultyCommunicator final : public ForwardingCommunicator {
   std::shared_ptr<Trigger> trigger_;
 };
 
+class FaultyPointToPoint final : public PointToPoint {
+ public:
+  FaultyPointToPoint(std::unique_ptr<PointToPoint> inner, std::shared_ptr<Trigger> trigger)
+      : inner_(std::move(inner)), trigger_(std::move(trigger)) {}
+
+  int rank() const override { return inner_->rank(); }
+  Matrix make_landing(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
+                      std::int64_t columns) override {
+    return inner_->make_landing(memory, category, dtype, rows, columns);
+  }
+  void progress() override { inner_->progress(); }
+  void start_receive(std::size_t ticket, int from, int tag, std::span<std::byte> data) override {
+    inner_->start_receive(ticket, from, tag, data);
+  }
+  void start_send(std::size_t ticket, int to, int tag, std::span<const std::byte> data) override {
+    const bool due = trigger_->enter_message();
+    if (due && trigger_->is(FaultKind::no_message)) return;
+    inner_->start_send(ticket, to, tag, data);
+  }
+  bool is_done(std::size_t ticket) override { return inner_->is_done(ticket); }
+  void wait(std::size_t ticket) override { inner_->wait(ticket); }
+
+ private:
+  std::unique_ptr<PointToPoint> inner_;
+  std::shared_ptr<Trigger> trigger_;
+};
+
 }  // namespace
 
 Parts with_fault(Parts parts, const InjectedFault& fault, long world_rank) {
@@ -230,6 +259,11 @@ Parts with_fault(Parts parts, const InjectedFault& fault, long world_rank) {
                                                      DeviceSide* device) {
             trigger->next_case();
             return std::make_unique<FaultyCommunicator>(inner(algorithm, group, device), trigger);
+          },
+      .make_point_to_point =
+          [inner = parts.make_point_to_point, trigger](const Control& stages,
+                                                       const PointToPointNeeds& needs) {
+            return std::make_unique<FaultyPointToPoint>(inner(stages, needs), trigger);
           },
   };
 }

@@ -15,6 +15,7 @@ enum class FaultKind {
   wrong_sum,      ///< one entry of a collective's result is off by as much as the largest one
   no_gemm,        ///< a GEMM that does nothing
   no_collective,  ///< a collective that moves nothing (the ranks still meet)
+  no_message,     ///< a message to the next stage that is not sent; `step` counts messages
   exception,      ///< throws
   slow,           ///< sleeps before the work
   stretch,        ///< every timed call takes longer by a share of its own time
@@ -59,6 +60,7 @@ TPBENCH_ENUM_NAMES(tpbench::test::FaultKind, {tpbench::test::FaultKind::wrong_we
                    {tpbench::test::FaultKind::wrong_sum, "wrong_sum"},
                    {tpbench::test::FaultKind::no_gemm, "no_gemm"},
                    {tpbench::test::FaultKind::no_collective, "no_collective"},
+                   {tpbench::test::FaultKind::no_message, "no_message"},
                    {tpbench::test::FaultKind::exception, "throw"}, {tpbench::test::FaultKind::slow, "slow"},
                    {tpbench::test::FaultKind::stretch, "stretch"}, {tpbench::test::FaultKind::hang, "hang"},
                    {tpbench::test::FaultKind::kill, "kill"}, {tpbench::test::FaultKind::stop, "stop"});

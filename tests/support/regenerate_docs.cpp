@@ -1,8 +1,10 @@
-// regenerate_docs: writes what of docs/ follows from the table of a record's keys (docs/architecture.md).
+// regenerate_docs: writes what of docs/ follows from the table of a record's keys (docs/architecture.md), and the
+// drawings of docs/pipeline.md.
 #include <fmt/format.h>
 
 #include <exception>
 
+#include "pipeline_docs.hpp"
 #include "record_docs.hpp"
 
 int main() {
@@ -13,6 +15,8 @@ int main() {
     const std::string page = record_docs::page(record_docs::read_file(docs + "record.md"), schema);
     std::ofstream(docs + "record.schema.json") << record_docs::pretty(schema) << '\n';
     std::ofstream(docs + "record.md") << page;
+    const std::string pipeline = pipeline_docs::page(record_docs::read_file(docs + "pipeline.md"));
+    std::ofstream(docs + "pipeline.md") << pipeline;
   } catch (const std::exception& error) {
     fmt::print(stderr, "regenerate_docs: {}\n", error.what());
     return 1;

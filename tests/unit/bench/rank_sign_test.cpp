@@ -39,6 +39,14 @@ TEST(DescribeStall, WhereAllWaitTheCauseIsElsewhere) {
       "all ranks of n1 wait: the cause is on another host; waiting: rank 2 in all_gather of sampling step 7");
 }
 
+TEST(DescribeStall, WhereAMessageIsWaitedForItNamesTheStage) {
+  std::vector<RankSign> signs = {sign(0, 'S', Activity::synchronise), sign(1, 'S', Activity::receive)};
+  signs[1].stage = 3;
+  EXPECT_EQ(describe_stall(signs, "n1"),
+            "all ranks of n1 wait: a message between stages has not come, or the cause is on another host; "
+            "waiting: rank 0 in synchronise of sampling step 7, rank 1 in receive of sampling step 7 on stage 3");
+}
+
 TEST(DescribeWaiting, NamesTheFirstFour) {
   std::vector<RankSign> signs;
   for (int rank = 0; rank < 7; ++rank) signs.push_back(sign(rank, 'S', Activity::all_reduce));

@@ -96,6 +96,65 @@ TEST(Case, TheUsualNormFollowsTheActivation) {
   EXPECT_EQ(point.norm, Norm::rms_norm);
 }
 
+Case block_case() {
+  Case point = mlp_case();
+  point.workload = "block";
+  normalise_case(point);
+  return point;
+}
+
+TEST(Case, WithoutStagesLooksAtNoneOfTheirAxes) {
+  const Case plain = block_case();
+  Case point = plain;
+  point.schedule = Schedule::zb_h1;
+  point.virtual_stages = 4;
+  point.boundary = Boundary::scattered;
+  point.placement = Placement::pp_inside;
+  normalise_case(point);
+  EXPECT_EQ(point, plain);
+  EXPECT_EQ(case_id(point), case_id(plain));
+  EXPECT_EQ(point.schedule, std::nullopt);
+}
+
+TEST(Case, WithStagesHasAnIdOfItsOwnAndTheSameBaseline) {
+  const Case plain = block_case();
+  std::set<std::string> ids = {case_id(plain)};
+  for (const Schedule schedule : {Schedule::gpipe, Schedule::zb_h1}) {
+    for (const Placement placement : {Placement::tp_inside, Placement::pp_inside}) {
+      Case point = plain;
+      point.pass = Pass::forward_backward;
+      point.layout.pp = 2;
+      point.microbatches = 4;
+      point.schedule = schedule;
+      point.placement = placement;
+      normalise_case(point);
+      EXPECT_TRUE(ids.insert(case_id(point)).second);
+      EXPECT_NE(case_id(point).find("-tp2-pp2-"), std::string::npos);
+      EXPECT_EQ(case_from_json(Json::parse(case_to_json(point).dump())), point);
+      Case one_rank = point;
+      one_rank.layout = {};
+      normalise_case(one_rank);
+      EXPECT_EQ(case_id_in(point, {}), case_id(one_rank));
+    }
+  }
+}
+
+TEST(Case, OfAForwardPassHasNoSchedule) {
+  Case point = block_case();
+  point.layout.pp = 2;
+  point.virtual_stages = 2;
+  point.schedule = Schedule::zb_h1;
+  normalise_case(point);
+  EXPECT_EQ(point.schedule, std::nullopt);
+  EXPECT_EQ(point.virtual_stages, 2);
+  EXPECT_EQ(point.shape().schedule, Schedule::interleaved);
+  EXPECT_EQ(point.placement, Placement::tp_inside);
+  EXPECT_EQ(point.boundary, Boundary::whole);
+  point.sequence_parallel = true;
+  normalise_case(point);
+  EXPECT_EQ(point.boundary, std::nullopt);
+}
+
 TEST(Case, SurvivesJson) {
   for (const Workload* workload : all_workloads()) {
     Case point = mlp_case();
@@ -187,7 +246,8 @@ TEST(CaseId, EveryFieldCounts) {
   const Json other =
       Json::parse(R"({"workload": "gemm", "pass": "forward_backward", "backend": "cuda", "dtype": "f64",
     "model": "llama3-8b", "context_length": 7, "norm": "rms_norm", "hidden_size": 8, "ffn_hidden_size": 8, "num_heads": 1, "num_kv_heads": 1, "head_dim": 96, "num_layers": 2, "batch_size": 1,
-    "sequence_length": 1, "tp_degree": 4, "algorithm": "shm", "combine": "all_reduce", "sequence_parallel": true,
+    "sequence_length": 1, "tp_degree": 4, "pp_degree": 2, "microbatches": 2, "virtual_stages": 2, "schedule": "gpipe",
+    "boundary": "scattered", "algorithm": "shm", "combine": "all_reduce", "sequence_parallel": true,
     "overlap_chunks": 2, "placement": "spread", "groups": "all", "threads_per_rank": 2, "activation": "swiglu",
     "cache": "cold", "seed": 2})");
   for (const CaseField& field : case_fields()) {

@@ -1,0 +1,117 @@
+#include "report/best_split.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/text.hpp"
+#include "base/units.hpp"
+
+namespace tpbench {
+namespace {
+
+using Candidates = std::vector<const Record*>;
+
+// Equal for cases that differ only in how they are split.
+std::string work_of(const Case& point) {
+  Case whole = point;
+  whole.layout = {};
+  whole.microbatches = 1;
+  whole.placement = Placement::packed;
+  whole.threads_per_rank.reset();
+  normalise_case(whole);
+  return case_id(whole);
+}
+
+std::string split_name(const Case& point) {
+  std::string name = point.layout.title();
+  if (point.schedule) name += fmt::format(" {}", name_of(*point.schedule));
+  if (point.microbatches > 1) name += fmt::format(" m {}", point.microbatches);
+  if (point.virtual_stages.value_or(1) > 1) name += fmt::format(" v {}", *point.virtual_stages);
+  if (point.boundary == Boundary::scattered) name += " scattered";
+  if (point.placement == Placement::pp_inside) name += " pp_inside";
+  if (point.placement == Placement::spread) name += " spread";
+  return name;
+}
+
+const Summary& step_of(const Record& record) { return record.time->step.summary; }
+
+// What a step is beside compute, the largest of it.
+std::string limit_of(const Record& record) {
+  const TimeResult& time = *record.time;
+  const auto share = [&](const Quantity& part) {
+    return is_known(part) ? part.summary.median / step_of(record).median : 0.0;
+  };
+  const std::pair<double, const char*> parts[] = {
+      {share(time.communication), "its TP collectives"},
+      {share(time.boundary), "messages between stages"},
+      {share(time.input_wait) + share(time.end_wait), "the bubble"},
+      {share(time.other), "what is none of its parts"},
+  };
+  const auto* const most = std::max_element(std::begin(parts), std::end(parts));
+  constexpr double kLittle = 0.1;
+  if (most->first < kLittle) return "limited by its compute";
+  return fmt::format("limited by {}, {} of the step", most->second, format_percent(most->first));
+}
+
+std::string certainty(const Record& best, const Record& next) {
+  const auto& a = step_of(best).ci95;
+  const auto& b = step_of(next).ci95;
+  if (!a || !b) return "too few samples to be certain";
+  return (*a)[1] < (*b)[0] ? "their 95 % intervals are apart"
+                           : "not certain, as their 95 % intervals overlap";
+}
+
+// The best of them, and the best that has another layout.
+std::optional<std::string> sentence_of(const Candidates& candidates, const char* goal, bool as_rate) {
+  const auto sooner = [](const Record* a, const Record* b) {
+    return step_of(*a).median < step_of(*b).median;
+  };
+  const Record* best = *std::min_element(candidates.begin(), candidates.end(), sooner);
+  const Record* next = nullptr;
+  for (const Record* candidate : candidates) {
+    if (candidate->point.layout == best->point.layout) continue;
+    if (next == nullptr || sooner(candidate, next)) next = candidate;
+  }
+  if (next == nullptr) return std::nullopt;
+  const double step_s = step_of(*best).median;
+  const double rate = static_cast<double>(best->point.tokens()) / step_s;
+  const std::string amount =
+      as_rate ? fmt::format("{:.4g} tokens/s", rate) : fmt::format("a step of {}", format_seconds(step_s));
+  return fmt::format("{}: {}, {}; {:.2f} times as fast as {} ({}); {}", goal, split_name(best->point), amount,
+                     step_of(*next).median / step_s, split_name(next->point), certainty(*best, *next),
+                     limit_of(*best));
+}
+
+}  // namespace
+
+std::vector<std::string> best_splits(std::span<const Record* const> records) {
+  std::map<std::pair<std::string, std::int64_t>, Candidates> groups;
+  std::vector<std::pair<std::string, std::int64_t>> order;
+  for (const Record* record : records) {
+    if (!is_timed(*record) || !record->point.workload_row().uses.stages) continue;
+    const std::pair key(work_of(record->point), record->point.layout.ranks());
+    if (groups[key].empty()) order.push_back(key);
+    groups[key].push_back(record);
+  }
+  std::vector<std::string> sentences;
+  for (const auto& key : order) {
+    const Candidates& all = groups[key];
+    const auto has_stages = [](const Record* record) { return record->point.layout.pp > 1; };
+    if (std::none_of(all.begin(), all.end(), has_stages)) continue;
+    const Case& point = all.front()->point;
+    const std::string work = fmt::format("{} h={} T={} {}, {} ranks, ", point.workload, point.hidden_size,
+                                         point.tokens(), name_of(point.pass), key.second);
+    if (auto sentence = sentence_of(all, "throughput", true)) sentences.push_back(work + *sentence);
+    Candidates undivided;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(undivided),
+                 [](const Record* record) { return record->point.microbatches == 1; });
+    if (undivided.empty()) continue;
+    if (auto sentence = sentence_of(undivided, "latency (m 1)", false)) sentences.push_back(work + *sentence);
+  }
+  return sentences;
+}
+
+}  // namespace tpbench

@@ -1,0 +1,105 @@
+"""Tensor x pipeline parallelism: the executable on several ranks, its records and table, and a message that is lost."""
+
+import json
+import subprocess
+
+from harness import FAULTY, QUICK, SOURCE_DIR, TPBENCH, E2eTest, environment, main
+
+BLOCK = dict(workload="block", hidden_size=64, num_heads=4, ffn_hidden_size=96, num_layers=4, batch_size=4,
+             sequence_length=8)
+
+
+class Pipeline(E2eTest):
+    def by_split(self, records):
+        return {(r["case"]["tp_degree"], r["case"]["pp_degree"], r["case"]["microbatches"], r["case"]["schedule"]): r
+                for r in records.values()}
+
+    def test_splits_of_four_ranks(self):
+        self.sweep(**BLOCK, **{"pass": "forward_backward"}, tp_degree=[1, 2, 4], pp_degree=[1, 2, 4], microbatches=[2, 4],
+                   schedule=["gpipe", "zb_h1"], verify="full")
+        job = self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=4)
+        records = self.assert_valid(self.folder / "out")
+        splits = self.by_split(records)
+        for (tp, pp, m, schedule), record in splits.items():
+            if tp * pp > 4:
+                self.assertEqual((record["status"], record["reason_code"]), ("skipped", "ranks"))
+                continue
+            self.assertEqual(record["status"], "ok", record["reason"])
+            self.assertEqual(record["verification"]["passed"], True)
+            self.assertEqual(schedule is None, pp == 1)
+            self.assertEqual(record["case"]["placement"], "packed" if pp == 1 else "tp_inside")
+            if pp == 1:
+                self.assertIsNone(record["pipeline"])
+                continue
+            pipeline = record["pipeline"]
+            self.assertEqual(pipeline["messages_sent"], 2 * m * (pp - 1))
+            self.assertEqual(pipeline["messages_sent"], pipeline["messages_per_step"])
+            self.assertEqual(pipeline["bytes_sent"], pipeline["bytes_per_step"])
+            self.assertEqual(pipeline["bytes_sent"], 2 * m * (pp - 1) * 4 // m * 8 * 64 * 4)
+            self.assertEqual([rank["peak"] for rank in pipeline["ranks"]],
+                             [rank["predicted_peak"] for rank in pipeline["ranks"]])
+            self.assertEqual(max(rank["peak"] for rank in pipeline["ranks"]), record["memory_bytes"]["peak"])
+            self.assertTrue(0 < pipeline["bubble"] < 1)
+            self.assertTrue(0 < pipeline["replayed_bubble"] < 1)
+            self.assertEqual(record["scaling"]["baseline_id"], splits[1, 1, m, None]["id"])
+        self.assertIn("Best split", job.stdout)
+        self.assertIn("bubble", job.stdout)
+
+    def test_placement_and_groups(self):
+        self.sweep(**BLOCK, tp_degree=[1, 2], pp_degree=2, microbatches=2, groups="all",
+                   placement=["tp_inside", "pp_inside", "spread"])
+        self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=4)
+        records = self.assert_valid(self.folder / "out", cases=5)
+        kinds = {(r["case"]["tp_degree"], r["case"]["placement"]): r for r in records.values()}
+        # With one rank a layer there is nothing to choose.
+        self.assertEqual(set(kinds), {(1, "tp_inside"), (1, "spread"), (2, "tp_inside"), (2, "pp_inside"), (2, "spread")})
+        for (tp, placement), record in kinds.items():
+            if placement == "spread":
+                self.assertEqual((record["status"], record["reason_code"]), ("skipped", "combination"))
+                continue
+            self.assertEqual(record["status"], "ok", record["reason"])
+            self.assertEqual(record["ranks"]["replicas"], 4 // (2 * tp))
+        self.assertEqual(kinds[2, "tp_inside"]["ranks"]["group"], [0, 1, 2, 3])
+        self.assertEqual(kinds[2, "pp_inside"]["ranks"]["group"], [0, 2, 1, 3])
+
+    def test_what_cannot_be(self):
+        self.sweep(**BLOCK | dict(num_layers=6), **{"pass": "forward_backward"}, pp_degree=[2, 4], microbatches=[2, 3],
+                   schedule=["1f1b", "interleaved"], cases=[
+                       {"workload": "mlp", "pp_degree": 2, "microbatches": 2, "schedule": "1f1b"},
+                       {"pp_degree": 2, "microbatches": 2, "schedule": "1f1b", "overlap_chunks": 2, "tp_degree": 2}])
+        self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=2)
+        reasons = {r["reason"] for r in self.assert_valid(self.folder / "out").values() if r["status"] == "skipped"}
+        for words in ("num_layers 6 is not divisible by pp_degree 4; 3 and 6 would be",
+                      "batch_size 4 is not divisible by microbatches 3; 2 and 4 would be",
+                      "schedule interleaved needs virtual_stages of 2 or more; with 1 it is 1f1b",
+                      "workload mlp has no stages", "overlap_chunks 2 is for pp_degree 1"):
+            self.assertTrue(any(words in reason for reason in reasons), (words, reasons))
+
+    def test_dry_run_and_the_published_sweep(self):
+        job = subprocess.run([TPBENCH, "--config", SOURCE_DIR / "configs" / "tp-pp.json", "--dry-run"], text=True,
+                             capture_output=True, env=environment())
+        self.assertEqual(job.returncode, 0, job.stderr)
+        self.assertIn("mem of each stage", job.stdout)
+        lines = subprocess.run([TPBENCH, "--config", SOURCE_DIR / "configs" / "tp-pp.json", "--dry-run", "--format",
+                                "jsonl"], text=True, capture_output=True, env=environment()).stdout.splitlines()
+        for line in map(json.loads, lines):
+            stages = line["case"]["pp_degree"]
+            if stages > 1 and line["skip_reason"] is None:
+                self.assertEqual(len(line["stage_peaks"].split(", ")), stages)
+                self.assertGreater(line["messages_per_step"], 0)
+
+    def test_message_that_is_lost(self):
+        """Verification has sent its four; the 7th goes missing in the warm-up."""
+        self.sweep(**BLOCK, pp_degree=2, microbatches=4)
+        job = self.start("--config", "sweep.json", "--output", "out", "--watchdog", "3", ranks=2, program=FAULTY,
+                         TPBENCH_TEST_FAULT="no_message:rank=0:step=7")
+        job.wait()
+        self.assertNotEqual(job.status, 0)
+        self.assertRegex(job.stderr, r"a message between stages has not come")
+        self.assertRegex(job.stderr, r"rank 1 in receive of \S+ step \d+ on stage 1")
+        (record,) = self.assert_valid(self.folder / "out").values()
+        self.assertEqual((record["status"], record["reason_code"]), ("failed", "watchdog"))
+
+
+if __name__ == "__main__":
+    main()
