@@ -203,7 +203,6 @@ std::vector<Section> scaling_sections(const std::vector<PageSeries>& series, std
   std::vector<Section> sections = {std::move(head)};
   for (std::size_t i = 0; i < series.size() && i < kMostCharted; ++i) {
     sections.push_back(series_section(series[i], sets));
-    for (Section& layouts : layout_sections(series[i], sets)) sections.push_back(std::move(layouts));
   }
   return sections;
 }
@@ -318,6 +317,7 @@ Page make_page(std::span<const ResultSet> sets) {
     std::move(sections.begin(), sections.end(), std::back_inserter(page.sections));
   };
   if (named.size() > 1) add(fabrics_sections(named, series));
+  add(split_sections(named));
   add(scaling_sections(series, named));
   for (Section& section :
        std::vector<Section>{collectives_section(named), timelines_section(named), samples_section(named)}) {

@@ -45,13 +45,6 @@ std::vector<double> degrees_of(const PageSeries& series) {
   return {degrees.begin(), degrees.end()};
 }
 
-bool has_stages(const PageSeries& series) {
-  return std::any_of(series.in.begin(), series.in.end(), [](const PageSeries::InSet& in) {
-    return std::any_of(in.records.begin(), in.records.end(),
-                       [](const Record* record) { return record->point.layout.pp > 1; });
-  });
-}
-
 std::string step_words(const PageSeries& series, std::span<const NamedSet> sets) {
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < sets.size() && i < 3; ++i) {
@@ -67,29 +60,20 @@ std::string step_words(const PageSeries& series, std::span<const NamedSet> sets)
   return join_words(parts, "; ") + ". With 95 % intervals.";
 }
 
-// With stages, ranks of one number can stand in several layouts: a curve for each number of stages.
 std::vector<Curve> step_curves(const PageSeries& series, std::span<const NamedSet> sets) {
   std::vector<Curve> curves;
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    std::map<std::int64_t, Curve> by_stages;
-    for (const Record* record : timed(series.in[i])) {
-      const std::int64_t stages = record->point.layout.pp;
-      Curve& curve = by_stages[stages];
-      curve.name = sets[i].name + (stages > 1 ? fmt::format(", PP {}", stages) : "");
+    Curve curve = {.name = sets[i].name, .look = i};
+    for (const Record* record : timed(series.in[i]))
       curve.marks.push_back({ranks_of(*record), step_of(*record), record->time->step.summary.ci95});
-    }
-    for (auto& [stages, curve] : by_stages) {
-      curve.look = curves.size();
-      curves.push_back(std::move(curve));
-    }
+    if (!curve.marks.empty()) curves.push_back(std::move(curve));
   }
   return curves;
 }
 
 Figure step_figure(const PageSeries& series, std::span<const NamedSet> sets) {
   const std::vector<double> degrees = degrees_of(series);
-  LineChart chart = {.x = {has_stages(series) ? "ranks" : "TP", Kind::plain, true, degrees},
-                     .y = {"step", Kind::seconds, true}};
+  LineChart chart = {.x = {"TP", Kind::plain, true, degrees}, .y = {"step", Kind::seconds, true}};
   if (const Record* baseline = baseline_of(series); baseline != nullptr && degrees.size() > 1) {
     Curve ideal = {"ideal: TP 1 divided by TP", {}, Curve::Line::dashed, false, {}};
     for (const double degree : degrees) ideal.marks.push_back({degree, step_of(*baseline) / degree});
@@ -235,7 +219,8 @@ std::vector<PageSeries> page_series(std::span<const NamedSet> sets) {
     }
     for (const Record& record : sets[i].set->records) {
       const auto place = places.find(series_id(record));
-      if (place != places.end()) all[place->second].in[i].records.push_back(&record);
+      if (place != places.end() && record.point.layout.pp == 1)
+        all[place->second].in[i].records.push_back(&record);
     }
   }
   for (PageSeries& series : all) {
@@ -245,42 +230,6 @@ std::vector<PageSeries> page_series(std::span<const NamedSet> sets) {
     }
   }
   return all;
-}
-
-std::vector<Section> layout_sections(const PageSeries& series, std::span<const NamedSet> sets) {
-  std::vector<Section> sections;
-  if (!has_stages(series)) return sections;
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    std::map<std::int64_t, std::map<std::int64_t, const Record*>> steps;  // by PP and TP
-    std::set<std::int64_t> degrees;
-    const Record* fastest = nullptr;
-    for (const Record* record : timed(series.in[i])) {
-      steps[record->point.layout.pp][record->point.layout.tp] = record;
-      degrees.insert(record->point.layout.tp);
-      if (fastest == nullptr || step_of(*record) < step_of(*fastest)) fastest = record;
-    }
-    if (fastest == nullptr) continue;
-    Section section;
-    section.title = series.name + (sets.size() > 1 ? ", " + sets[i].name : "") + ": step by TP and PP";
-    section.sentences = {fmt::format(
-        "Fastest: {}, {} on {}.", fastest->point.layout.title(), format_seconds(step_of(*fastest)),
-        counted(static_cast<std::size_t>(fastest->point.layout.ranks()), "rank"))};
-    section.is_below = true;
-    section.columns = {{"", Align::left}};
-    for (const std::int64_t degree : degrees)
-      section.columns.push_back({fmt::format("TP {}", degree), Align::right});
-    for (const auto& [stages, by_degree] : steps) {
-      Section::Row row = {{Value(fmt::format("PP {}", stages))}};
-      for (const std::int64_t degree : degrees) {
-        const auto found = by_degree.find(degree);
-        row.cells.push_back(found == by_degree.end() ? Value()
-                                                     : Value(step_of(*found->second), Kind::seconds));
-      }
-      section.rows.push_back(std::move(row));
-    }
-    sections.push_back(std::move(section));
-  }
-  return sections;
 }
 
 Section series_section(const PageSeries& series, std::span<const NamedSet> sets) {
