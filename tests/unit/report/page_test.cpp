@@ -8,6 +8,7 @@
 #include <map>
 #include <regex>
 #include <sstream>
+#include <tuple>
 
 #include "base/json.hpp"
 #include "report/svg.hpp"
@@ -189,6 +190,33 @@ TEST(Page, FoldersWhoseIntervalsOverlapHaveNoWinner) {
   EXPECT_NE(alike.find("mlp h=4096 T=128: no clear winner: "), std::string::npos);
   const std::string apart = page_of({scaling_set("a", 3e-3), scaling_set("b", 4e-4)});
   EXPECT_NE(apart.find("mlp h=4096 T=128: fastest on b at TP 8 ("), std::string::npos);
+}
+
+TEST(Page, SplitsAreTpAcrossAndPpDown) {
+  ResultSet set = scaling_set("eth-1g", 3e-3);
+  for (const auto& [tp, pp, step_s] :
+       {std::tuple(4, 1, 4e-3), std::tuple(2, 2, 3e-3), std::tuple(1, 4, 5e-3), std::tuple(1, 2, 6e-3)}) {
+    for (const double slower : {1.0, 1.5}) {  // the soonest of a layout counts
+      Case point = make_case("block", tp);
+      point.layout.pp = pp;
+      point.microbatches = slower > 1 ? 1 : 4;
+      normalise_case(point);
+      set.records.push_back(make_ok(point, {.compute = step_s * slower}));
+    }
+  }
+  const std::string page = page_of({set});
+  EXPECT_NE(page.find("TP x PP</h2>"), std::string::npos);
+  EXPECT_NE(page.find("4 ranks, throughput: TP 2 PP 2 m 4"), std::string::npos);
+  EXPECT_NE(page.find("<tr><th scope=row>PP 2<td class=n>6.00 ms<td class=n>3.00 ms<td class=n>-"),
+            std::string::npos)
+      << page;
+  const auto figures = figures_of(page, "Step over ranks, by stages");
+  ASSERT_EQ(figures.size(), 1U);
+  const auto two_stages = marks_of(figures[0], "PP 2");
+  ASSERT_EQ(two_stages.size(), 2U);
+  EXPECT_NEAR(two_stages[0].first, 2, 0.01);
+  EXPECT_NEAR(two_stages[1].second, 3e-3, 3e-5);
+  EXPECT_EQ(page_of({scaling_set("eth-1g", 3e-3)}).find("TP x PP"), std::string::npos);
 }
 
 TEST(Page, DrawsSamplesOfFlaggedCases) {
