@@ -18,11 +18,11 @@ WORKSPACE_BYTES = 32 << 20  # cuBLASLt's, which is taken before the memory of a 
 DTYPES = ["f32", "f64", "tf32", "f16", "bf16"]
 FEW_SAMPLES = {"warmup_steps": 1, "min_samples": 3, "max_samples": 3, "max_seconds": 0.2}
 MANY_SAMPLES = {"warmup_steps": 5, "min_samples": 20, "max_samples": 50, "max_seconds": 4}
-LAYERS = ["gemm", "column_linear", "row_linear", "mlp", "attention", "block"]
+LAYERS = ["gemm", "column_linear", "row_linear", "mlp", "attention", "block", "embedding", "lm_head", "model"]
 COLLECTIVES = ["all_reduce", "all_gather", "reduce_scatter"]
 # Heads and widths that degree 4 divides, and rows that are no multiple of a tile.
 SHAPE = {"backend": "cuda", "hidden_size": 512, "ffn_hidden_size": 1536, "num_heads": 8, "num_kv_heads": 4,
-         "batch_size": 2, "sequence_length": 52, "tp_degree": [1, 2, 4]}
+         "batch_size": 2, "sequence_length": 52, "vocab_size": 999, "tp_degree": [1, 2, 4]}
 
 
 def correctness_sweeps(gpus):

@@ -21,9 +21,9 @@ class AgreeingCommunicator final : public ForwardingCommunicator {
     ask();
     return ForwardingCommunicator::make_matrix(memory, category, dtype, rows, columns);
   }
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
     ask();
-    ForwardingCommunicator::all_reduce_sum(data, count, dtype);
+    ForwardingCommunicator::all_reduce(data, count, dtype, how);
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
     ask();

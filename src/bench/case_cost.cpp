@@ -10,23 +10,41 @@ Shape shape_of(const Case& point) {
   return shape;
 }
 
-Cost cost_of(const Case& point, const Layout& layout) {
-  Cost cost = cost_of_stage(point, layout, 0);
-  for (std::int64_t rank = 1; rank < layout.pp; ++rank) {
-    const Cost other = cost_of_stage(point, layout, rank);
-    if (other.memory.total() > cost.memory.total()) cost.memory = other.memory;
-  }
-  return cost;
-}
+namespace {
 
-Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank) {
-  Shape shape = shape_of(point);
+// On rank pp_rank of a pipeline.
+Cost on_backend(const Case& point, Shape shape, const Layout& layout, std::int64_t pp_rank) {
   shape.layout = layout;
   shape.pp_rank = pp_rank;
   Cost cost = point.workload_row().cost(shape);
   if (const BackendEntry* backend = find_backend(point.backend))
     cost.memory[Category::workspace] += backend->workspace_bytes;
   return cost;
+}
+
+Cost with_most_memory(const Case& point, const Shape& shape, const Layout& layout) {
+  Cost cost = on_backend(point, shape, layout, 0);
+  for (std::int64_t rank = 1; rank < layout.pp; ++rank) {
+    const Cost other = on_backend(point, shape, layout, rank);
+    if (other.memory.total() > cost.memory.total()) cost.memory = other.memory;
+  }
+  return cost;
+}
+
+}  // namespace
+
+Cost cost_of(const Case& point, const Layout& layout) {
+  return with_most_memory(point, shape_of(point), layout);
+}
+
+Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank) {
+  return on_backend(point, shape_of(point), layout, pp_rank);
+}
+
+Cost whole_cost_of(const Case& point, const Layout& layout) {
+  Shape shape = shape_of(point);
+  shape.num_layers = point.whole_shape().num_layers;
+  return with_most_memory(point, shape, layout);
 }
 
 }  // namespace tpbench

@@ -14,4 +14,7 @@ Cost cost_of(const Case& point, const Layout& layout);
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank);
 inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
 
+/// The same of what its results are of: of a model that is scaled from fewer layers, all layers.
+Cost whole_cost_of(const Case& point, const Layout& layout);
+
 }  // namespace tpbench

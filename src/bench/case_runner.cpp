@@ -124,9 +124,12 @@ class CaseRun {
     const bool speaks = needed - available == shortage;
     const std::string words = fmt::format(
         "{} rank{} on {} need{} {} and {} are free; a larger tp_degree, more hosts or smaller shapes would "
-        "fit",
+        "fit{}",
         ranks, ranks == 1 ? "" : "s", device == nullptr ? host_name() : "one GPU of " + host_name(),
-        ranks == 1 ? "s" : "", format_bytes(needed), format_bytes(available));
+        ranks == 1 ? "s" : "", format_bytes(needed), format_bytes(available),
+        point_.workload_row().uses.whole_model
+            ? ", and scaled_from_layers runs a few layers and composes the whole"
+            : "");
     throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));
   }
 
@@ -247,6 +250,8 @@ class CaseRun {
   StepRunner runner() {
     StepRunner runner;
     runner.step = [this](Trace& trace) { run_step(machine_->layer(), shape_, trace); };
+    runner.layers_scale =
+        static_cast<double>(point_.whole_shape().num_layers) / static_cast<double>(shape_.num_layers);
     if (point_.cache == CacheState::cold) {
       runner.before_step = [this] {
         outcome_.cache_flushed = machine_->backend().flush_caches() && outcome_.cache_flushed;

@@ -3,6 +3,7 @@
 #include "bench/error_of_sums.hpp"
 #include "bench/factored_sums.hpp"
 #include "bench/operation_check.hpp"
+#include "bench/row_reader.hpp"
 
 namespace tpbench {
 namespace {
@@ -17,11 +18,12 @@ class CheckedCommunicator final : public ForwardingCommunicator {
         errors_(errors),
         heartbeat_(heartbeat) {}
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
-    if (!errors_.on) return ForwardingCommunicator::all_reduce_sum(data, count, dtype);
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
+    if (!errors_.on) return ForwardingCommunicator::all_reduce(data, count, dtype, how);
     begin_check(count, dtype);
+    if (how == Reduction::max) return check_max(data, count, dtype);
     const FactoredSums expected = over_ranks(sums(data, count, dtype));
-    ForwardingCommunicator::all_reduce_sum(data, count, dtype);
+    ForwardingCommunicator::all_reduce(data, count, dtype, how);
     compare(expected, data, count, dtype, size());
   }
 
@@ -68,6 +70,20 @@ class CheckedCommunicator final : public ForwardingCommunicator {
     result.sums.assign(all.sums.begin() + first, all.sums.begin() + last);
     result.squares.assign(all.squares.begin() + first, all.squares.begin() + last);
     return result;
+  }
+
+  // Bit for bit, as nothing is rounded.
+  void check_max(void* data, std::int64_t count, DType dtype) {
+    std::vector<double> expected = values_of(data, count, dtype);
+    group_.reduce_max(expected);
+    ForwardingCommunicator::all_reduce(data, count, dtype, Reduction::max);
+    errors_.add(values_of(data, count, dtype) == expected ? 0 : kNotANumber, 1);
+    heartbeat_.beat(Activity::exchange);
+  }
+  std::vector<double> values_of(void* data, std::int64_t count, DType dtype) {
+    std::vector<double> values;
+    RowReader({data, dtype, 1, count, count}, backend_).row_to(0, values);
+    return values;
   }
 
   // Every rank makes the same calls, and so has the same factors.

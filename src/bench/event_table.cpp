@@ -10,7 +10,7 @@ namespace tpbench {
 namespace {
 
 // An event as a row of numbers: its key, and the how many'th it is of this key in a step.
-constexpr std::size_t kWidth = 8;
+constexpr std::size_t kWidth = 9;
 using EncodedKey = std::array<std::int64_t, kWidth>;
 
 EncodedKey row_of(const EventKey& key, std::int64_t number) {
@@ -21,6 +21,7 @@ EncodedKey row_of(const EventKey& key, std::int64_t number) {
           key.stage,
           key.microbatch,
           std::int64_t{key.deferred},
+          std::int64_t{key.in_layers},
           number};
 }
 
@@ -31,7 +32,8 @@ EventKey key_of(const EncodedKey& row) {
           row[3],
           row[4],
           row[5],
-          row[6] != 0};
+          row[6] != 0,
+          row[7] != 0};
 }
 
 std::vector<EncodedKey> rows_of(std::span<const EventKey> events) {

@@ -7,6 +7,7 @@
 #include "bench/error_of_sums.hpp"
 #include "bench/factored_sums.hpp"
 #include "bench/row_reader.hpp"
+#include "bench/vocabulary_check.hpp"
 #include "compute/norm.hpp"
 
 namespace tpbench {
@@ -26,23 +27,7 @@ double silu_slope(double x) {
   return s + x * s * (1 - s);
 }
 
-// Additions and function calls behind one entry of an operation that works entry by entry: an exponential of
-// vectors is good to a few units, and its argument is rounded as often as it is large.
-constexpr std::int64_t kEntryLength = 256;
-
 using Values = std::vector<double>;
-
-// What a row should become, and how large the terms are that it is made of.
-struct ExpectedRow {
-  Values values, sizes;
-
-  explicit ExpectedRow(std::int64_t columns)
-      : values(static_cast<std::size_t>(columns)), sizes(static_cast<std::size_t>(columns)) {}
-  void set(std::size_t column, double value, double size = 0) {
-    values[column] = value;
-    sizes[column] = std::max(std::abs(value), std::abs(size));
-  }
-};
 
 // A row without its mean (of a layer norm) and with a mean square of one.
 struct NormedRow {
@@ -59,13 +44,9 @@ struct NormedRow {
   }
 };
 
-// The same row of each operand.
-using OperandRows = std::span<const Values>;
-
-class CheckedBackend final : public ForwardingBackend {
+class CheckedBackend final : public CheckedVocabulary {
  public:
-  CheckedBackend(std::unique_ptr<Backend> inner, OperationErrors& errors, Heartbeat& heartbeat)
-      : ForwardingBackend(std::move(inner)), errors_(errors), heartbeat_(heartbeat) {}
+  using CheckedVocabulary::CheckedVocabulary;
 
   // C f = A (B f), and what stood in C before
   void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
@@ -265,40 +246,6 @@ class CheckedBackend final : public ForwardingBackend {
   }
 
  private:
-  // Runs `operation` and compares each row of `result` with what `expect(row, operands, expected)` makes of
-  // the operands' rows as they are before it.
-  template <typename Expect, typename Operation>
-  void check_rows(const MatrixView& result, const std::vector<MatrixView>& operands, std::int64_t length,
-                  const Expect& expect, const Operation& operation, std::int64_t stores = 1) {
-    const Values factors = random_factors(++calls_, result.columns);
-    FactoredSums expected = FactoredSums::zeros(result.dtype, result.rows, result.columns);
-    parallel_for(result.rows, [&](std::int64_t first, std::int64_t last) {
-      std::vector<RowReader> readers;
-      for (const MatrixView& x : operands) readers.emplace_back(x.row_slice(first, last - first), *this);
-      std::vector<Values> rows(operands.size());
-      for (std::int64_t r = first; r < last; ++r) {
-        for (std::size_t i = 0; i < rows.size(); ++i) readers[i].row_to(r - first, rows[i]);
-        ExpectedRow row(result.columns);
-        expect(r, rows, row);
-        add_row(row, factors, result, r, expected);
-      }
-    });
-    operation();
-    compare(expected, result, factors, {.dtype = result.dtype, .length = length, .stores = stores});
-  }
-
-  static void add_row(const ExpectedRow& row, const Values& factors, const MatrixView& result, std::int64_t r,
-                      FactoredSums& sums) {
-    for_each_block(result.dtype, result.columns,
-                   [&](std::int64_t block, std::int64_t first, std::int64_t last) {
-                     const auto place = static_cast<std::size_t>(block * result.rows + r);
-                     for (auto c = static_cast<std::size_t>(first); c < static_cast<std::size_t>(last); ++c) {
-                       sums.sums[place] += row.values[c] * factors[c];
-                       sums.squares[place] += row.sizes[c] * row.sizes[c] * factors[c] * factors[c];
-                     }
-                   });
-  }
-
   // The factored sums of the gradients of gain and shift, over all rows.
   FactoredSums norm_parameter_sums(Norm kind, const MatrixView& x, const MatrixView& dy,
                                    const MatrixView& dparameters) {
@@ -329,26 +276,6 @@ class CheckedBackend final : public ForwardingBackend {
     return kind == Norm::layer_norm ? host(parameters, 1)
                                     : Values(static_cast<std::size_t>(parameters.columns));
   }
-  Values host(const MatrixView& x, std::int64_t row) {
-    Values values;
-    RowReader(x, *this).row_to(row, values);
-    return values;
-  }
-  // `expected` is of the rows of `result`, which an operation has just written.
-  void compare(const FactoredSums& expected, const MatrixView& result, const Values& factors,
-               Rounding rounding) {
-    rounding.terms = columns_of_sums(result.dtype, result.columns);
-    // What is smaller than the smallest normal number is rounded as if it were that.
-    const double least = smallest_normal_of(result.dtype);
-    const double least_squares = least * least * static_cast<double>(rounding.terms);
-    errors_.add(error_of_sums(expected, row_sums(result, factors, *this), least_squares),
-                operation_tolerance(rounding));
-    heartbeat_.beat(Activity::compute);
-  }
-
-  OperationErrors& errors_;
-  Heartbeat& heartbeat_;
-  std::uint64_t calls_ = 0;
 };
 
 }  // namespace

@@ -20,7 +20,9 @@ struct Parts {
       make_communicator;
   /// Messages between the ranks that hold the stages of a pipeline.
   std::function<std::unique_ptr<PointToPoint>(const Control& stages, const PointToPointNeeds& needs)>
-      make_point_to_point = tpbench::make_point_to_point;
+      make_point_to_point = [](const Control& stages, const PointToPointNeeds& needs) {
+        return tpbench::make_point_to_point(stages, needs);
+      };
 };
 
 /// The parts of this build.

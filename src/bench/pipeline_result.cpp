@@ -174,8 +174,6 @@ void add_pipeline(Record& record, const CaseOutcome& outcome) {
     join_epochs(*record.pipeline, now, static_cast<double>(record.epochs_done + 1));
   else
     record.pipeline = std::move(now);
-  record.pipeline->tokens_per_s =
-      static_cast<double>(record.point.tokens()) / record.time->step.summary.median;
 }
 
 }  // namespace tpbench

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "bench/case_cost.hpp"
@@ -219,6 +220,14 @@ void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& fa
       bounded_ranks(std::move(ranks), static_cast<std::int64_t>(outcome.samples.step_s.size()));
 }
 
+// Of layers that a model is scaled by, by formula: the counted bytes of those that ran are what it says.
+std::array<std::int64_t, kCategoryCount> not_run_bytes(const Case& point) {
+  std::array<std::int64_t, kCategoryCount> bytes = whole_cost_of(point, point.layout).memory.bytes;
+  const MemoryByCategory of_run = cost_of(point).memory;
+  for (std::size_t i = 0; i < kCategoryCount; ++i) bytes[i] -= of_run.bytes[i];
+  return bytes;
+}
+
 void drop_times(Record& record) {
   record.pipeline.reset();
   record.throttling.reset();
@@ -226,6 +235,7 @@ void drop_times(Record& record) {
   record.device.reset();
   record.clock.reset();
   record.overlap.reset();
+  record.composed.reset();
   record.reference.clear();
   record.time.reset();
   record.gflops_per_rank.reset();
@@ -246,11 +256,11 @@ Record start_record(const std::string& id, const Case& point, const Model* model
     record.model =
         ModelInfo{model->title, model->source, {}, count_parameters(*model).total(), model->not_run};
   const Workload& workload = point.workload_row();
-  const Shape shape = point.shape();
+  const Shape shape = point.whole_shape();
   if (why_impossible(workload, shape)) return record;
   record.memory.emplace();
   if (!why_not_divisible(workload, shape)) {
-    const Cost cost = cost_of(point);
+    const Cost cost = whole_cost_of(point, point.layout);
     record.memory->predicted_peak = cost.memory.total();
     record.flop_per_rank = cost.flop();
     record.bytes_per_step = cost.bytes_per_step();
@@ -265,7 +275,7 @@ Record start_record(const std::string& id, const Case& point, const Model* model
     }
   }
   record.model_memory = model_memory_of_case(workload, shape, model);
-  record.memory->unsharded_peak = cost_of(point, Layout{}).memory.total();
+  record.memory->unsharded_peak = whole_cost_of(point, Layout{}).memory.total();
   return record;
 }
 
@@ -313,8 +323,10 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
   record.ranks = rank_info(team, facts);
   for (const auto& [phase, seconds] : outcome.phases_s) record.phases_s[phase] += seconds;
   if (outcome.memory) {
-    record.memory->by_category = outcome.memory;
-    record.memory->peak = outcome.memory->total();
+    MemoryByCategory whole = *outcome.memory;
+    for (std::size_t i = 0; i < kCategoryCount; ++i) whole.bytes[i] += not_run_bytes(record.point)[i];
+    record.memory->by_category = whole;
+    record.memory->peak = whole.total();
     record.memory->process_base_rss = outcome.process_base_rss;
     record.memory->process_peak_rss = outcome.process_peak_rss;
     record.memory->device_base = outcome.device_base;
@@ -325,6 +337,11 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
     add_times(record, outcome.samples, outcome.clock.error_s);
     add_throttling(record, outcome.throttling);
     add_ranks(record, outcome, facts);
+    if (record.point.scaled_from_layers) {
+      record.composed =
+          ComposedResult{*record.point.scaled_from_layers, summarise(outcome.samples.measured_step_s).median,
+                         outcome.memory->total()};
+    }
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
     add_pipeline(record, outcome);
     if (outcome.reference) record.reference.push_back(*outcome.reference);

@@ -30,7 +30,7 @@ struct GroupBatch {
     parts
   };
   std::vector<EventKey> kinds;
-  std::vector<double> step_s;
+  std::vector<double> step_s, measured_step_s;
   std::vector<double> part_s;
   std::int64_t own_durations = 0;
   double own_wait_s = 0;               // of this rank
@@ -40,10 +40,17 @@ struct GroupBatch {
   double* parts_of(std::size_t k) { return part_s.data() + k * width(); }
 };
 
+// What collectives are told apart by: not by whose they are.
+EventKey kind_of(EventKey key) {
+  key.in_layers = false;
+  return key;
+}
+
 std::vector<EventKey> kinds_of(std::span<const EventKey> events) {
   std::vector<EventKey> kinds;
   for (const EventKey& key : events) {
-    if (!key.is_compute() && std::find(kinds.begin(), kinds.end(), key) == kinds.end()) kinds.push_back(key);
+    if (!key.is_compute() && std::find(kinds.begin(), kinds.end(), kind_of(key)) == kinds.end())
+      kinds.push_back(kind_of(key));
   }
   return kinds;
 }
@@ -56,7 +63,8 @@ std::size_t index_of(const std::vector<EventKey>& kinds, const EventKey& key) {
 class GroupReduction {
  public:
   GroupReduction(const TracedSteps& traced, const Control& group, const CommonClock& clock,
-                 const EventTable& table, std::size_t first, std::size_t count, bool common_time)
+                 const EventTable& table, std::size_t first, std::size_t count, bool common_time,
+                 double layers_scale)
       : traced_(traced),
         group_(group),
         clock_(clock),
@@ -64,6 +72,7 @@ class GroupReduction {
         first_(first),
         count_(count),
         common_time_(common_time),
+        layers_scale_(layers_scale),
         columns_(table.keys().size()) {}
 
   GroupBatch run() {
@@ -73,6 +82,7 @@ class GroupReduction {
     batch_.part_s.assign(count_ * batch_.width(), 0.0);
     begin_at_the_first_start();
     find_steps();
+    if (layers_scale_ != 1) compose_steps();
     add_compute();
     if (common_time_) add_communication();
     return std::move(batch_);
@@ -106,6 +116,32 @@ class GroupReduction {
     group_.reduce_max(batch_.step_s);
   }
 
+  // How often a step of the whole has what happens once here.
+  [[nodiscard]] double times(const EventKey& key) const { return key.in_layers ? layers_scale_ : 1; }
+
+  // The layers of each half take from the end of what comes before them, on the last rank, to the end of the
+  // last layer; a step of the whole takes that as often as it has more layers.
+  void compose_steps() {
+    batch_.measured_step_s = batch_.step_s;
+    std::vector<double> ends_s(count_ * 2 * kDirections, 0.0);  // before the layers, and of the last one
+    for (std::size_t k = 0; k < count_; ++k) {
+      std::array<bool, kDirections> seen = {};
+      double end_s = 0;
+      for (std::size_t i = 0; i < spans(k).size(); ++i) {
+        const EventKey& key = traced_.events[i];
+        const auto half = static_cast<std::size_t>(key.direction);
+        double* ends = &ends_s[2 * (k * kDirections + half)];
+        if (key.in_layers && !seen[half]) ends[0] = end_s;
+        seen[half] = seen[half] || key.in_layers;
+        end_s = since_begin_s(k, spans(k)[i].end_ns);
+        if (key.in_layers) ends[1] = end_s;
+      }
+    }
+    group_.reduce_max(ends_s);
+    for (std::size_t i = 0; i < ends_s.size(); i += 2)
+      batch_.step_s[i / (2 * kDirections)] += (layers_scale_ - 1) * (ends_s[i + 1] - ends_s[i]);
+  }
+
   void add_compute() {
     const auto computes = table_.compute_columns();
     std::vector<double> longest(count_ * columns_, 0.0);
@@ -119,8 +155,10 @@ class GroupReduction {
     group_.reduce_max(packed);
     for (std::size_t k = 0; k < count_; ++k) {
       for (std::size_t c = 0; c < computes.size(); ++c) {
-        const auto half = static_cast<std::size_t>(table_.keys()[computes[c]].direction);
-        batch_.parts_of(k)[GroupBatch::forward_compute + half] += packed[k * computes.size() + c];
+        const EventKey& key = table_.keys()[computes[c]];
+        const auto half = static_cast<std::size_t>(key.direction);
+        batch_.parts_of(k)[GroupBatch::forward_compute + half] +=
+            times(key) * packed[k * computes.size() + c];
       }
     }
   }
@@ -167,9 +205,10 @@ class GroupReduction {
         const EventKey& key = table_.keys()[scope.columns[c]];
         const bool is_last =
             own_start_s[i] != kNever && own_start_s[i] == start_s[i] && scope.ranks.size() > 1;
-        batch_.own_last[index_of(batch_.kinds, key)] += is_last ? 1 : 0;
-        parts[GroupBatch::forward_communication + static_cast<std::size_t>(key.direction)] += transfer_s[i];
-        parts[GroupBatch::parts + index_of(batch_.kinds, key)] += transfer_s[i];
+        batch_.own_last[index_of(batch_.kinds, kind_of(key))] += is_last ? 1 : 0;
+        const double all_s = times(key) * transfer_s[i];
+        parts[GroupBatch::forward_communication + static_cast<std::size_t>(key.direction)] += all_s;
+        parts[GroupBatch::parts + index_of(batch_.kinds, kind_of(key))] += all_s;
         last_start_s_[at(k, scope.columns[c])] = start_s[i];
         last_end_s_[at(k, scope.columns[c])] = end_s[i];
       }
@@ -201,10 +240,11 @@ class GroupReduction {
       double head_start_s = 0;
       for (std::size_t i = 0; i < spans(k).size(); ++i) {
         const std::size_t place = at(k, table_.column_of(i));
-        if (table_.keys()[table_.column_of(i)].is_compute()) continue;
+        const EventKey& key = table_.keys()[table_.column_of(i)];
+        if (key.is_compute()) continue;
         const double wait_s = last_start_s_[place] - since_begin_s(k, spans(k)[i].start_ns);
-        sum[k] += wait_s;
-        largest[2 * k + 1] += std::max(0.0, wait_s - head_start_s);
+        sum[k] += times(key) * wait_s;
+        largest[2 * k + 1] += times(key) * std::max(0.0, wait_s - head_start_s);
         head_start_s = std::max(0.0, last_end_s_[place] - since_begin_s(k, spans(k)[i].end_ns));
       }
       largest[2 * k] = sum[k];
@@ -237,6 +277,7 @@ class GroupReduction {
   const EventTable& table_;
   std::size_t first_, count_;
   bool common_time_;  // of all ranks; else only what each rank sees alone is known
+  double layers_scale_;
   std::size_t columns_;
   GroupBatch batch_;
   std::vector<std::int64_t> begin_ns_;
@@ -280,6 +321,7 @@ void append(GroupBatch& batch, bool communication_known, bool of_device, Samples
       communication_s += communication;
     }
     samples.step_s.push_back(batch.step_s[k]);
+    if (!batch.measured_step_s.empty()) samples.measured_step_s.push_back(batch.measured_step_s[k]);
     samples.compute_s.push_back(compute_s);
     if (!communication_known) continue;
     samples.communication_s.push_back(communication_s);
@@ -301,7 +343,7 @@ void count_differences(const EventTable& table, const Team& team, Samples& sampl
     for (const std::size_t column : scope.columns) {
       const EventKey& key = table.keys()[column];
       const auto same = std::find_if(samples.collectives.begin(), samples.collectives.end(),
-                                     [&](const auto& collective) { return collective.kind == key; });
+                                     [&](const auto& collective) { return collective.kind == kind_of(key); });
       same->differences += crosses;
       samples.differences += crosses;
       samples.differences_by_half[static_cast<std::size_t>(key.direction)] += crosses;
@@ -341,8 +383,11 @@ void keep_median_step(const TracedSteps& traced, Samples& samples) {
   for (std::size_t k = 1; k < traced.steps.size(); ++k)
     nearest = distance(k) < distance(nearest) ? k : nearest;
   const auto spans = traced.spans_of(nearest);
+  // Of layers that stand for more than ran, the step as it ran.
+  const std::vector<double>& ran_s =
+      samples.measured_step_s.empty() ? samples.step_s : samples.measured_step_s;
   samples.kept = {first + nearest,
-                  samples.step_s[first + nearest],
+                  ran_s[first + nearest],
                   traced.steps[nearest].start_ns,
                   traced.events,
                   {spans.begin(), spans.end()}};
@@ -357,18 +402,23 @@ void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples)
   const bool common_time =
       team.active->max(std::int64_t{table.has_one_clock() || clock.is_aligned() ? 0 : 1}) == 0;
   samples.communication_known = common_time || table.scopes().empty();
-  if (traced.of_device) append_host_steps(traced, team, samples);
+  // What the host's clock saw has no parts to compose a whole from.
+  if (traced.of_device && samples.layers_scale == 1) append_host_steps(traced, team, samples);
   if (samples.step_s.empty()) count_differences(table, team, samples);
   const std::size_t chunk = std::max<std::size_t>(1, kValues / std::max<std::size_t>(1, table.keys().size()));
   for (std::size_t first = 0; first < traced.steps.size(); first += chunk) {
     const std::size_t count = std::min(chunk, traced.steps.size() - first);
-    GroupReduction reduction(traced, *team.group, clock, table, first, count, common_time);
+    GroupReduction reduction(traced, *team.group, clock, table, first, count, common_time,
+                             samples.layers_scale);
     GroupBatch batch = reduction.run();
     samples.own_durations += team.active->max(batch.own_durations);
     if (common_time) samples.own_wait_s = samples.own_wait_s.value_or(0) + batch.own_wait_s;
     samples.own_last.resize(batch.own_last.size());
     for (std::size_t i = 0; i < batch.own_last.size(); ++i) samples.own_last[i] += batch.own_last[i];
-    if (team.groups.size() > 1) take_slowest_group(team, batch.step_s, batch.part_s);
+    if (team.groups.size() > 1) {
+      if (!batch.measured_step_s.empty()) team.active->reduce_max(batch.measured_step_s);
+      take_slowest_group(team, batch.step_s, batch.part_s);
+    }
     append(batch, samples.communication_known, traced.of_device, samples);
   }
 }

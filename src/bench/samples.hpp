@@ -57,6 +57,10 @@ struct PipelineSamples {
 /// pipeline, the parts are those of its busiest rank, and its boundary_s, input_wait_s and end_wait_s belong
 /// to the sum.
 struct Samples {
+  /// How often what happens in a model's layers counts: of one that is scaled from fewer layers, all of them
+  /// over those that run. Set before any step is reduced.
+  double layers_scale = 1;
+  std::vector<double> measured_step_s;  ///< the steps as they ran, where that is not 1
   std::vector<double> step_s, compute_s, communication_s, other_s;
   /// What ranks wait at the collectives for the last one to come: the largest over the ranks, and the mean;
   /// and the largest of what of it late ranks cause, as not all of them leave the collective before at one

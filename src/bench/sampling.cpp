@@ -93,6 +93,7 @@ StepCost warm_up(const StepRunner& runner, std::size_t steps, double max_seconds
 Samples sample(const StepRunner& runner, const StopSettings& settings, double expected_sample_s,
                const Team& team, Trace& trace) {
   Samples samples;
+  samples.layers_scale = runner.layers_scale;
   StopRule rule(settings);
   const std::int64_t starts = team.start->starts(), late_starts = team.start->late_starts();
   ClockCare clocks(team);

@@ -16,6 +16,7 @@ struct StepRunner {
   std::function<void()> before_step;  ///< outside the timed part; may be empty (cold caches are made here)
   /// Called when `steps` sampled steps have been run; may be empty (what is compared with them runs here).
   std::function<void(std::size_t steps)> after_batch = {};
+  double layers_scale = 1;  ///< Samples::layers_scale
 };
 
 /// Has the clocks of a team measured again while it samples: they may drift otherwise than in a straight

@@ -145,8 +145,10 @@ class Verifier {
     const std::vector<Result> results = layer_.results(layer, direction);
     for (std::size_t index = 0; index < results.size(); ++index) {
       const bool is_output = direction == Direction::forward && index == 0;
-      if (method_ == VerificationMethod::sampled && !is_output) continue;
-      const auto rows = is_output ? output_rows_ : first_rows(results[index].local.rows);
+      const auto rows = is_output                                ? output_rows_
+                        : method_ == VerificationMethod::sampled ? results[index].sampled_rows
+                                                                 : first_rows(results[index].local.rows);
+      if (rows.empty()) continue;
       compare_rows({layer, direction, index}, results[index], rows);
       rows_checked_ += static_cast<std::int64_t>(rows.size());
     }
@@ -181,7 +183,7 @@ class Verifier {
         which.layer, which.direction, which.index, shifted(local_rows, result.first_row),
         {result.first_column + local_columns.begin, result.first_column + local_columns.end});
     RowReader rows(result.local.column_slice(local_columns.begin, local_columns.size()), backend_);
-    dispatch(shape_.dtype, [&](auto zero) {
+    dispatch(result.local.dtype, [&](auto zero) {
       auto reference = tile.values.begin();
       for (const std::int64_t row : local_rows) {
         const auto* values = static_cast<const decltype(zero)*>(rows.row(row));

@@ -411,6 +411,16 @@ Message no_spare_core(const WarningInputs& in) {
   return std::nullopt;
 }
 
+Message composed(const WarningInputs& in) {
+  if (!in.record.composed) return std::nullopt;
+  return fmt::format(
+      "{} of {} layers ran: times, memory and FLOP are composed, the layers' parts taken {:.4g} times; a "
+      "whole "
+      "model is measured without scaled_from_layers",
+      in.record.composed->layers, in.point.num_layers.value_or(1),
+      static_cast<double>(in.point.num_layers.value_or(1)) / static_cast<double>(in.record.composed->layers));
+}
+
 Message not_verified(const WarningInputs& in) {
   if (in.record.status != Status::ok || in.record.verification.passed) return std::nullopt;
   return "the results were not checked: run without --no-verify";
@@ -422,7 +432,9 @@ Message cold_cache_impossible(const WarningInputs& in) {
 }
 
 Message prediction_differs(const WarningInputs& in) {
-  if (!in.outcome.memory || in.outcome.memory->total() == in.record.memory->predicted_peak)
+  if (!in.outcome.memory) return std::nullopt;
+  const bool composed = in.point.scaled_from_layers.has_value();
+  if ((composed ? in.record.memory->peak : in.outcome.memory->total()) == in.record.memory->predicted_peak)
     return std::nullopt;
   return "counted memory differs from the formula: please report this";
 }
@@ -468,6 +480,7 @@ constexpr Row kWarnings[] = {
     {"throttled", throttled},
     {"overlap_loses", overlap_loses},
     {"no_spare_core", no_spare_core},
+    {"composed", composed},
     {"not_verified", not_verified},
     {"cold_cache_impossible", cold_cache_impossible},
     {"prediction_differs", prediction_differs, false},

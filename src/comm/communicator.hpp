@@ -23,6 +23,9 @@ enum class DataPath {
   device   ///< operands lie on a device, and the library takes them there
 };
 
+/// What an all-reduce makes of the ranks' elements.
+enum class Reduction { sum, max };
+
 /// The collectives of one group, carried by one algorithm: the calls that are timed. Each is collective over
 /// the group, returns once its result is usable on this rank, and throws CommError.
 class Communicator {
@@ -43,8 +46,12 @@ class Communicator {
   /// Where operands of this type go through.
   [[nodiscard]] virtual DataPath data_path(DType /*dtype*/) const { return DataPath::host; }
 
-  /// Sums `count` elements at `data` over all ranks of the group, in place.
-  virtual void all_reduce_sum(void* data, std::int64_t count, DType dtype) = 0;
+  /// Reduces `count` elements at `data` over all ranks of the group, in place. Maxima are taken in f32 and
+  /// f64.
+  virtual void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) = 0;
+  void all_reduce_sum(void* data, std::int64_t count, DType dtype) {
+    all_reduce(data, count, dtype, Reduction::sum);
+  }
   /// Puts rank r's `shard_count` elements at whole[r * shard_count].
   virtual void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) = 0;
   /// shard = the sum over ranks of whole[rank * shard_count ... + shard_count).

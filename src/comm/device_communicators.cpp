@@ -46,11 +46,11 @@ class StagedCommunicator final : public ForwardingCommunicator {
   }
   DataPath data_path(DType) const override { return DataPath::staged; }
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
     const std::int64_t bytes = count * size_of(dtype);
     std::byte* host = in_.hold(bytes);
     to_host(host, data, bytes);
-    ForwardingCommunicator::all_reduce_sum(host, count, dtype);
+    ForwardingCommunicator::all_reduce(host, count, dtype, how);
     to_device(data, host, bytes);
   }
 
@@ -97,10 +97,10 @@ class CudaAwareCommunicator final : public ForwardingCommunicator {
     return size_of(dtype) == 2 ? DataPath::staged : DataPath::device;
   }
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
-    if (data_path(dtype) == DataPath::staged) return staged_.all_reduce_sum(data, count, dtype);
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
+    if (data_path(dtype) == DataPath::staged) return staged_.all_reduce(data, count, dtype, how);
     device_.finish();
-    ForwardingCommunicator::all_reduce_sum(data, count, dtype);
+    ForwardingCommunicator::all_reduce(data, count, dtype, how);
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
     // Of more elements than MPI counts, the copies between its calls are made by the host.

@@ -19,8 +19,8 @@ class ForwardingCommunicator : public Communicator {
     return inner_->make_matrix(memory, category, dtype, rows, columns);
   }
   DataPath data_path(DType dtype) const override { return inner_->data_path(dtype); }
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
-    inner_->all_reduce_sum(data, count, dtype);
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
+    inner_->all_reduce(data, count, dtype, how);
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
     inner_->all_gather(shard, shard_count, whole, dtype);

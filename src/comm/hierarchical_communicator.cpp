@@ -39,21 +39,21 @@ class HierarchicalCommunicator final : public Communicator {
     return local_.make_matrix(memory, category, dtype, rows, columns);
   }
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
     if (count == 0) return;
     const std::int64_t element = size_of(dtype);
     // The same pieces either way: the other hosts need not know where operands lie here.
     const bool shared = local_.meet_with(data, count * element);
     in_pieces(count, element, [&](std::int64_t at, std::int64_t piece) {
       if (shared) {
-        reduce(local_.data(), at, piece, dtype);
+        reduce(local_.data(), at, piece, dtype, how);
         return;
       }
       std::byte* mine = local_.next_slot();
       std::byte* theirs = static_cast<std::byte*>(data) + at * element;
       copy(theirs, piece * element, mine);
       local_.meet();
-      reduce(slots(), 0, piece, dtype);
+      reduce(slots(), 0, piece, dtype, how);
       local_.meet();
       copy(mine, piece * element, theirs);
     });
@@ -100,15 +100,19 @@ class HierarchicalCommunicator final : public Communicator {
     return carried_by_[static_cast<std::size_t>(l)];
   }
 
-  // Elements [at, at + count) of the arrays of this host's ranks become the sum over the group. Called after
+  // Elements [at, at + count) of the arrays of this host's ranks become those of the group. Called after
   // a meeting; before the next one only this rank's slice is done.
-  void reduce(std::span<std::byte* const> arrays, std::int64_t at, std::int64_t count, DType dtype) {
+  void reduce(std::span<std::byte* const> arrays, std::int64_t at, std::int64_t count, DType dtype,
+              Reduction how) {
     const Slice slice = slice_of(count, dtype, local_.size(), local_.rank());
     if (slice.count() == 0) return;
     const auto own = at_offset(arrays, (at + slice.begin) * size_of(dtype));
     std::byte* mine = own[static_cast<std::size_t>(local_.rank())];
-    sum_into(mine, own, slice.count(), dtype);
-    across_->all_reduce_sum(mine, slice.count(), dtype);
+    if (how == Reduction::max)
+      max_into(mine, own, slice.count(), dtype);
+    else
+      sum_into(mine, own, slice.count(), dtype);
+    across_->all_reduce(mine, slice.count(), dtype, how);
     for (std::byte* other : own) {
       if (other != mine) copy(mine, slice.count() * size_of(dtype), other);
     }

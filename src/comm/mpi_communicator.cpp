@@ -58,10 +58,10 @@ class MpiCommunicator final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
     for (std::int64_t at = 0; at < count; at += max_count_) {
       TPBENCH_MPI(MPI_Allreduce(MPI_IN_PLACE, offset(data, at, dtype), piece(count - at), mpi_type(dtype),
-                                sum_of(dtype), handle_->comm));
+                                how == Reduction::max ? MPI_MAX : sum_of(dtype), handle_->comm));
     }
   }
 

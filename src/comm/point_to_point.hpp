@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "comm/control.hpp"
 #include "tensor/matrix.hpp"
@@ -49,8 +50,10 @@ inline std::int64_t landing_bytes_of(std::int64_t bytes) {
   return (bytes + kLandingAlignment - 1) / kLandingAlignment * kLandingAlignment;
 }
 
-/// Between ranks of one host by memory that they share, between hosts by MPI. Collective over `ranks`.
-std::unique_ptr<PointToPoint> make_point_to_point(const Control& ranks, const PointToPointNeeds& needs);
+/// Between ranks of one host by memory that they share, between hosts by MPI. Hosts are told apart as by
+/// find_hosts. Collective over `ranks`.
+std::unique_ptr<PointToPoint> make_point_to_point(const Control& ranks, const PointToPointNeeds& needs,
+                                                  const std::string& identity = host_identity());
 
 /// The MPI library's non-blocking sends and receives alone. A count in MPI is an int: longer messages go in
 /// pieces of `max_bytes`, which tests set low.

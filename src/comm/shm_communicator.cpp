@@ -28,9 +28,10 @@ class ShmCommunicator final : public Communicator {
     return team_.make_matrix(memory, category, dtype, rows, columns);
   }
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
     const std::int64_t bytes = count * size_of(dtype);
     if (size() == 1 || count == 0) return;
+    if (how == Reduction::max) return reduce_max(static_cast<std::byte*>(data), count, dtype);
     if (bytes * size() <= one_shot_bytes_) {
       std::memcpy(team_.next_slot(), data, static_cast<std::size_t>(bytes));
       team_.meet();
@@ -124,6 +125,16 @@ class ShmCommunicator final : public Communicator {
     sum_into_all(slots(), slice(count, dtype), dtype);
     team_.meet();
     copy(mine, bytes, data, 0);
+  }
+
+  // Maxima are of short arrays, one number for a row.
+  void reduce_max(std::byte* data, std::int64_t count, DType dtype) {
+    in_pieces(count, size_of(dtype), [&](std::int64_t at, std::int64_t piece) {
+      std::byte* here = data + at * size_of(dtype);
+      copy(here, piece * size_of(dtype), team_.next_slot(), 0);
+      team_.meet();
+      max_into(here, slots(), piece, dtype);
+    });
   }
 
   SharedTeam team_;

@@ -185,8 +185,9 @@ std::unique_ptr<PointToPoint> make_shm_point_to_point(const Control& ranks, cons
   return std::make_unique<ShmPointToPoint>(ranks, needs);
 }
 
-std::unique_ptr<PointToPoint> make_point_to_point(const Control& ranks, const PointToPointNeeds& needs) {
-  const Hosts hosts = find_hosts(ranks);
+std::unique_ptr<PointToPoint> make_point_to_point(const Control& ranks, const PointToPointNeeds& needs,
+                                                  const std::string& identity) {
+  const Hosts hosts = find_hosts(ranks, identity);
   bool shares = false;
   for (std::size_t r = 0; r < hosts.host_of.size(); ++r) {
     for (std::size_t other = 0; other < r; ++other)

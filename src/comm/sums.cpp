@@ -76,6 +76,17 @@ void sum_into(void* out, std::span<std::byte* const> arrays, std::int64_t count,
   });
 }
 
+void max_into(void* out, std::span<std::byte* const> arrays, std::int64_t count, DType dtype) {
+  dispatch_computed(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for (std::int64_t i = 0; i < count; ++i) {
+      T largest = reinterpret_cast<const T*>(arrays[0])[i];
+      for (const std::byte* array : arrays) largest = std::max(largest, reinterpret_cast<const T*>(array)[i]);
+      static_cast<T*>(out)[i] = largest;
+    }
+  });
+}
+
 void sum_into_all(std::span<std::byte* const> arrays, Slice slice, DType dtype) {
   if (slice.count() <= 0 || arrays.size() == 1) return;
   dispatch_computed(dtype, [&](auto zero) {

@@ -22,6 +22,8 @@ Slice slice_of(std::int64_t count, DType dtype, int parts, int index);
 /// out[i] = arrays[0][i] + arrays[1][i] + ... for `count` elements at `arrays[r]`, in the order of the
 /// arrays, whoever does it: the same bits everywhere. `out` is one of the arrays, or elsewhere.
 void sum_into(void* out, std::span<std::byte* const> arrays, std::int64_t count, DType dtype);
+/// The largest of each instead of their sum.
+void max_into(void* out, std::span<std::byte* const> arrays, std::int64_t count, DType dtype);
 /// The same sum of the elements of `slice`, written into each of the arrays.
 void sum_into_all(std::span<std::byte* const> arrays, Slice slice, DType dtype);
 

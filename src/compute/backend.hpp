@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/json_fwd.hpp"
+#include "compute/token_ids.hpp"
 #include "compute/visible.hpp"
 #include "tensor/fill.hpp"
 #include "tensor/matrix.hpp"
@@ -88,6 +89,26 @@ class Backend {
   virtual void softmax(const MatrixView& x, const Visible& visible, double scale) = 0;
   /// dp = scale p (dp - sum over the row of p dp)
   virtual void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) = 0;
+
+  /// Row r of y [ids.count, h] is the row of `table` that token r's id has there, or 0 where it has none.
+  virtual void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) = 0;
+  /// Row i of dtable is the sum of the rows of dy [ids.count, h] whose tokens have it, or that much more.
+  virtual void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
+                                Store store) = 0;
+
+  /// Cross-entropy of rows of logits of which each rank holds some columns (arXiv 1909.08053, section 3).
+  /// What there is one of for each row stands in a row [1, ids.count] of f64 where x is, and of f32 else.
+  /// maxima = the largest held entry of each row of x; kLeastLogit where none is held
+  virtual void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima) = 0;
+  /// x = exp(x - maxima), and 0 behind the held columns; sums = those of its rows; targets = x - maxima, as x
+  /// was, at the id of the row's own token, or 0 where that is not held
+  virtual void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima,
+                            const MatrixView& sums, const MatrixView& targets) = 0;
+  /// loss = log(sums) - targets
+  virtual void cross_entropy(const MatrixView& sums, const MatrixView& targets, const MatrixView& loss) = 0;
+  /// x, as `exponentials` has left it, becomes the gradient of the losses: x / sums, less 1 at the row's own
+  /// id
+  virtual void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x) = 0;
 
   /// to = from, the same shape, any strides
   virtual void copy(const MatrixView& from, const MatrixView& to) = 0;

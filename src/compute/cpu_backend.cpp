@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -15,6 +16,7 @@
 #include "base/vectorise.hpp"
 #include "compute/activation.hpp"
 #include "compute/blas_kernels.hpp"
+#include "compute/cross_entropy.hpp"
 #include "compute/norm.hpp"
 #include "compute/softmax.hpp"
 #include "compute/thread_pool.hpp"
@@ -162,6 +164,79 @@ class CpuBackend final : public Backend {
       using T = decltype(zero);
       for_rows(p, [&](std::int64_t row) {
         softmax_backward_row(at<T>(p, row), at<T>(dp, row), p.columns, scale);
+      });
+    });
+  }
+
+  void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) override {
+    const std::int64_t size = size_of(y.dtype);
+    for_row_pieces(y.rows, y.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
+      std::byte* target = static_cast<std::byte*>(y.row(row)) + first * size;
+      const auto bytes = static_cast<std::size_t>((last - first) * size);
+      const std::int64_t place = ids.place_of(ids.data[row]);
+      if (place < 0)
+        std::memset(target, 0, bytes);
+      else
+        std::memcpy(target, static_cast<const std::byte*>(table.row(place)) + first * size, bytes);
+    });
+  }
+
+  // Each thread adds its own columns of all tokens, in their order.
+  void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
+                        Store store) override {
+    if (store == Store::overwrite) set_zero(dtable);
+    dispatch_computed(dy.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      share(dy.columns, dy.elements(), [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t row = 0; row < dy.rows; ++row) {
+          const std::int64_t place = ids.place_of(ids.data[row]);
+          if (place < 0) continue;
+          T* sum = at<T>(dtable, place) + first;
+          add_row(sum, at<T>(dy, row) + first, sum, last - first);
+        }
+      });
+    });
+  }
+
+  void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima) override {
+    dispatch_computed(x.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_rows(x, [&](std::int64_t row) {
+        at<T>(maxima, 0)[row] = largest_of(at<T>(x, row), ids.held, T(kLeastLogit));
+      });
+    });
+  }
+
+  void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima,
+                    const MatrixView& sums, const MatrixView& targets) override {
+    dispatch_computed(x.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_rows(x, [&](std::int64_t row) {
+        T* values = at<T>(x, row);
+        const T largest = at<T>(maxima, 0)[row];
+        const std::int64_t place = ids.place_of(ids.data[row]);
+        at<T>(targets, 0)[row] = place < 0 ? T(0) : values[place] - largest;
+        at<T>(sums, 0)[row] = exponentials_row(values, ids.held, largest);
+        std::fill(values + ids.held, values + x.columns, T(0));
+      });
+    });
+  }
+
+  void cross_entropy(const MatrixView& sums, const MatrixView& targets, const MatrixView& loss) override {
+    dispatch_computed(loss.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for (std::int64_t r = 0; r < loss.columns; ++r)
+        at<T>(loss, 0)[r] = std::log(at<T>(sums, 0)[r]) - at<T>(targets, 0)[r];
+    });
+  }
+
+  void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x) override {
+    dispatch_computed(x.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for_rows(x, [&](std::int64_t row) {
+        scale_row(at<T>(x, row), ids.held, T(1) / at<T>(sums, 0)[row]);
+        const std::int64_t place = ids.place_of(ids.data[row]);
+        if (place >= 0) at<T>(x, row)[place] -= T(1);
       });
     });
   }

@@ -38,6 +38,26 @@ class ForwardingBackend : public Backend {
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     inner_->softmax_backward(p, dp, scale);
   }
+  void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) override {
+    inner_->look_up(ids, table, y);
+  }
+  void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
+                        Store store) override {
+    inner_->look_up_backward(ids, dy, dtable, store);
+  }
+  void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima) override {
+    inner_->row_maxima(ids, x, maxima);
+  }
+  void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima,
+                    const MatrixView& sums, const MatrixView& targets) override {
+    inner_->exponentials(ids, x, maxima, sums, targets);
+  }
+  void cross_entropy(const MatrixView& sums, const MatrixView& targets, const MatrixView& loss) override {
+    inner_->cross_entropy(sums, targets, loss);
+  }
+  void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x) override {
+    inner_->cross_entropy_backward(ids, sums, x);
+  }
   void copy(const MatrixView& from, const MatrixView& to) override { inner_->copy(from, to); }
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
     inner_->add(a, b, sum);

@@ -121,6 +121,26 @@ class CudaBackend final : public Backend {
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     cuda::softmax_backward(p, dp, scale, queue());
   }
+  void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) override {
+    cuda::look_up(ids, table, y, queue());
+  }
+  void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
+                        Store store) override {
+    cuda::look_up_backward(ids, dy, dtable, store == Store::add, queue());
+  }
+  void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima) override {
+    cuda::row_maxima(ids, x, maxima, queue());
+  }
+  void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima,
+                    const MatrixView& sums, const MatrixView& targets) override {
+    cuda::exponentials(ids, x, maxima, sums, targets, queue());
+  }
+  void cross_entropy(const MatrixView& sums, const MatrixView& targets, const MatrixView& loss) override {
+    cuda::cross_entropy(sums, targets, loss, queue());
+  }
+  void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x) override {
+    cuda::cross_entropy_backward(ids, sums, x, queue());
+  }
   void copy(const MatrixView& from, const MatrixView& to) override { cuda::copy(from, to, queue()); }
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
     cuda::add(a, b, sum, queue());

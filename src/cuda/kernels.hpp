@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "compute/token_ids.hpp"
 #include "compute/visible.hpp"
 #include "tensor/fill.hpp"
 #include "tensor/matrix.hpp"
@@ -31,6 +32,17 @@ void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters,
 
 void softmax(const MatrixView& x, const Visible& visible, double scale, cudaStream_t queue);
 void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale, cudaStream_t queue);
+
+void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y, cudaStream_t queue);
+void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable, bool adds,
+                      cudaStream_t queue);
+void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima, cudaStream_t queue);
+void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima, const MatrixView& sums,
+                  const MatrixView& targets, cudaStream_t queue);
+void cross_entropy(const MatrixView& sums, const MatrixView& targets, const MatrixView& loss,
+                   cudaStream_t queue);
+void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x,
+                            cudaStream_t queue);
 
 void copy(const MatrixView& from, const MatrixView& to, cudaStream_t queue);
 void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum, cudaStream_t queue);

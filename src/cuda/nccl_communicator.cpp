@@ -118,9 +118,10 @@ class NcclCommunicator final : public Communicator {
     return {memory.adopt(category, bytes, std::move(registered)), dtype, rows, columns};
   }
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
-    TPBENCH_NCCL(ncclAllReduce(data, data, static_cast<std::size_t>(count), nccl_type(dtype), ncclSum,
-                               comm_->get(), Device::get().queue()));
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
+    TPBENCH_NCCL(ncclAllReduce(data, data, static_cast<std::size_t>(count), nccl_type(dtype),
+                               how == Reduction::max ? ncclMax : ncclSum, comm_->get(),
+                               Device::get().queue()));
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
     TPBENCH_NCCL(ncclAllGather(shard, whole, static_cast<std::size_t>(shard_count), nccl_type(dtype),

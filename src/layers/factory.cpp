@@ -4,8 +4,11 @@
 
 #include "base/error.hpp"
 #include "layers/block.hpp"
+#include "layers/embedding.hpp"
 #include "layers/layer.hpp"
 #include "layers/linear.hpp"
+#include "layers/model.hpp"
+#include "layers/output_head.hpp"
 #include "layers/pipelined_block.hpp"
 #include "layers/probes.hpp"
 #include "layers/region_layer.hpp"
@@ -23,6 +26,9 @@ constexpr std::array kLayers = {
     LayerEntry{"mlp", make_mlp},
     LayerEntry{"attention", make_attention},
     LayerEntry{"block", make_block},
+    LayerEntry{"embedding", make_embedding},
+    LayerEntry{"lm_head", make_lm_head},
+    LayerEntry{"model", make_model},
 };
 
 }  // namespace

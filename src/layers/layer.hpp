@@ -87,6 +87,8 @@ struct Result {
   MatrixView local;
   std::int64_t first_row = 0;
   std::int64_t first_column = 0;
+  /// Local rows that are compared by samples, of a result that is not the output.
+  std::vector<std::int64_t> sampled_rows = {};
 };
 
 /// The same of a whole step: which tensor of the reference it is.

@@ -8,6 +8,9 @@
 
 namespace tpbench {
 
+/// Rows of parameters of one norm: gain, and shift for a layer norm.
+inline std::int64_t norm_rows(const Shape& shape) { return shape.norm == Norm::layer_norm ? 2 : 1; }
+
 /// A norm of rows and its gradients, as a textbook writes them. `parameters` is [gain] or [gain, shift].
 template <typename Real>
 class NormReference {

@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "tensor/fill.hpp"
+#include "workload/shape.hpp"
 
 namespace tpbench {
 
@@ -22,6 +24,10 @@ enum class TensorName : std::uint32_t {
   cached_keys,
   cached_values,
   output_gradient,
+  embedding,
+  head,
+  token_ids,
+  targets,
   probe = 100
 };
 
@@ -52,6 +58,19 @@ inline TensorKey query_key(std::uint64_t seed, std::int64_t layer, std::int64_t 
 inline TensorKey plain_key(std::uint64_t seed, TensorName name, std::int64_t layer) {
   return {.seed = seed, .tensor = static_cast<std::uint32_t>(name), .layer = layer};
 }
+
+/// Embeddings are as large as inputs; those that are the weights of the output head too are scaled for that.
+inline TensorKey embedding_key(std::uint64_t seed, const Shape& shape) {
+  if (shape.ties_embeddings) return weight_key(seed, TensorName::embedding, 0, shape.hidden_size);
+  return plain_key(seed, TensorName::embedding, 0);
+}
+inline TensorKey head_key(std::uint64_t seed, const Shape& shape) {
+  if (shape.ties_embeddings) return embedding_key(seed, shape);
+  return weight_key(seed, TensorName::head, 0, shape.hidden_size);
+}
+
+/// The ids of all tokens (or, for `targets`, of those that should follow them): any of the vocabulary.
+std::vector<std::int64_t> generated_ids(std::uint64_t seed, TensorName name, const Shape& shape);
 
 /// What rank `rank` brings to a probe of the fabric.
 inline TensorKey probe_key(std::uint64_t seed, std::int64_t rank) {

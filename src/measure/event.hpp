@@ -21,7 +21,8 @@ struct EventKey {
   std::int64_t group = 0;
   std::int64_t stage = 0;
   std::int64_t microbatch = 0;
-  bool deferred = false;  ///< of a backward that was split: gradients of weights, which nobody waits for
+  bool deferred = false;   ///< of a backward that was split: gradients of weights, which nobody waits for
+  bool in_layers = false;  ///< of a model: in its layers, and not before or behind them
   auto operator<=>(const EventKey&) const = default;
 
   [[nodiscard]] bool is_compute() const { return kind == Activity::compute; }

@@ -24,6 +24,7 @@ void Trace::prepare_step() {
   events_ = 0;
   last_ = Activity::none;
   turn(Direction::forward);
+  in_layers_ = false;
   // What a step that was not ended had left goes.
   held_.spans.resize((held_.steps.size() + 1) * held_.events.size());
   step_ = {};

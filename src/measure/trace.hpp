@@ -61,11 +61,16 @@ class Trace {
     deferred_ = deferred;
     last_ = Activity::none;
   }
+  /// What begins from here on is, or is not, the work of a model's layers.
+  void enter_layers(bool entered) {
+    in_layers_ = entered;
+    last_ = Activity::none;
+  }
   void begin(Activity kind, std::int64_t bytes = 0, std::int64_t group = 0) {
     heartbeat_.beat(kind);
     if (kind == Activity::compute && last_ == Activity::compute) return;  // goes on with the event before
     last_ = kind;
-    open({kind, direction_, bytes, group, stage_, microbatch_, deferred_});
+    open({kind, direction_, bytes, group, stage_, microbatch_, deferred_, in_layers_});
     if (device_ != nullptr)
       marks_of_[events_ - 1].from = mark();
     else
@@ -119,6 +124,7 @@ class Trace {
   Direction direction_ = Direction::forward;
   std::int64_t stage_ = 0, microbatch_ = 0;
   bool deferred_ = false;
+  bool in_layers_ = false;
 
   std::vector<Marks> marks_of_;  // of the events of the step under way
   std::size_t marks_ = 0;        // the next one

@@ -31,7 +31,7 @@ std::vector<const CaseField*> fields_in_order() {
 
 // Fields whose default follows from hidden_size or from the machine.
 bool has_derived_default(const CaseField& field) {
-  constexpr std::string_view kDerived[] = {"ffn_hidden_size", "num_heads", "num_kv_heads"};
+  constexpr std::string_view kDerived[] = {"ffn_hidden_size", "num_heads", "num_kv_heads", "head_dim"};
   return std::find(std::begin(kDerived), std::end(kDerived), field.key) != std::end(kDerived);
 }
 
@@ -93,6 +93,31 @@ std::string shared_fields(std::span<const Case> cases) {
     if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());
   }
   return text;
+}
+
+std::vector<std::string> case_notes(std::span<const Case> cases) {
+  std::set<std::string> heads, paddings;
+  std::set<std::int64_t> from_layers;
+  for (const Case& point : cases) {
+    if (const auto text = default_heads_text(point)) heads.insert(*text);
+    const Shape shape = point.whole_shape();
+    if (point.vocab_size && shape.padded_vocabulary() != shape.vocabulary)
+      paddings.insert(
+          fmt::format("{} to {} at TP {}", shape.vocabulary, shape.padded_vocabulary(), point.layout.tp));
+    if (point.scaled_from_layers) from_layers.insert(*point.scaled_from_layers);
+  }
+  std::vector<std::string> notes;
+  if (!heads.empty())
+    notes.push_back(fmt::format("num_heads is the default, hidden_size / 128, where none is given: {}",
+                                fmt::join(heads, "; ")));
+  if (!paddings.empty())
+    notes.push_back(
+        fmt::format("padded vocabularies, counted in memory, FLOP and bytes: {}", fmt::join(paddings, "; ")));
+  if (!from_layers.empty())
+    notes.push_back(fmt::format(
+        "composed: {} layers of a model run, and times, memory and FLOP of results are composed for all",
+        fmt::join(from_layers, " or ")));
+  return notes;
 }
 
 bool comes_before(const Case& first, const Case& second) {

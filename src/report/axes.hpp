@@ -25,6 +25,10 @@ inline Value axis_value(const CaseField& axis, const Case& point) { return axis.
 /// "All cases: workload=mlp pass=forward ...": the fields of a case that have one value in all of them.
 std::string shared_fields(std::span<const Case> cases);
 
+/// What of these cases nobody gave, or is not as it looks: default heads, padded vocabularies, models that
+/// are composed from fewer layers. A sentence each.
+std::vector<std::string> case_notes(std::span<const Case> cases);
+
 /// Strict weak order of the sweep's axes: workloads as the catalog lists them, then the other fields as in
 /// the record; tp_degree last, so that the degrees of one layer stand together.
 bool comes_before(const Case& first, const Case& second);

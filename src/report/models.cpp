@@ -56,8 +56,8 @@ std::string models_as_text() {
                                              "and biases. A sweep takes the shape of a layer by name, "
                                              "\"model\": \"llama3-8b\", or from a model's own "
                                              "file, \"model\": \"path/config.json\", and runs num_layers of "
-                                             "it (1 by default). Sources: docs/models.md, "
-                                             "or --json."}};
+                                             "it (1 by default); workload model runs all of it. Sources: "
+                                             "docs/models.md, or --json."}};
   return to_text({models_table(all_models()), explanation});
 }
 

@@ -175,6 +175,7 @@ std::string render_plan(Format format, std::span<const Case> cases, const Measur
     case Format::table:
       if (plan.empty()) return to_text({{.sentences = {totals_text(plan)}}});
       return to_text({{.sentences = {shared_fields(cases)}},
+                      {.sentences = case_notes(cases)},
                       plan_table(plan, cases),
                       {.sentences = totals(plan, measure)}});
     case Format::markdown:

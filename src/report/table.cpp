@@ -68,7 +68,6 @@ bool waits_long(const Record& record) {
 bool is_a_layer(const Record& record) { return !is_fabric_probe(record); }
 bool is_any(const Record&) { return true; }
 bool has_stages(const Record& record) { return record.point.layout.pp > 1; }
-bool in_microbatches(const Record& record) { return record.point.shape().has_microbatches(); }
 
 // The columns behind the axes, for a case that is ok: adding one is a row here.
 struct ResultColumn {
@@ -102,9 +101,10 @@ constexpr ResultColumn kResultColumns[] = {
      }},
     {"tokens/s",
      [](const Record& r) {
-       return Value(static_cast<double>(r.point.tokens()) / r.time->step.summary.median, Kind::three_digits);
+       const std::optional<double> rate = r.tokens_per_s();
+       return Value(rate, Kind::ratio);
      },
-     in_microbatches},
+     [](const Record& r) { return r.tokens_per_s().has_value(); }},
     {"bubble", [](const Record& r) { return r.pipeline ? Value(r.pipeline->bubble, Kind::share) : Value(); },
      has_stages},
     {"speed-up",
@@ -324,6 +324,7 @@ std::vector<Section> result_sections(std::span<const Record> records, double eff
   return {verdict_section(records, efficiency_floor),
           split_section(sorted),
           {.sentences = {common_sentence(sorted)}},
+          {.sentences = case_notes(cases_of(sorted))},
           std::move(table),
           legend_section(sorted)};
 }

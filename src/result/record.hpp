@@ -186,7 +186,6 @@ struct PipelineResult {
   std::optional<double> replayed_step_s, replayed_bubble;
   double textbook_bubble = 0;
   std::optional<double> first_microbatch_s, microbatch_s;
-  double tokens_per_s = 0;
   std::int64_t message_bytes = 0;                          ///< of one, by formula
   std::int64_t messages_per_step = 0, bytes_per_step = 0;  ///< by formula
   std::int64_t messages_sent = 0, bytes_sent = 0;          ///< counted
@@ -204,6 +203,13 @@ struct PipelineResult {
 struct ThrottlingResult {
   std::int64_t periods = 0;
   double seconds = 0;
+};
+
+/// Of a model whose step was composed from that of fewer layers: what was measured.
+struct ComposedResult {
+  std::int64_t layers = 0;  ///< that ran
+  double step_s = 0;        ///< their step with embedding and head, the median
+  std::int64_t peak = 0;    ///< bytes that they took
 };
 
 struct VerificationResult {
@@ -275,6 +281,7 @@ struct Record {
   std::optional<DeviceResult> device;           ///< of a case on devices that tell
   std::optional<OverlapResult> overlap;         ///< of an ok case that overlaps
   std::optional<PipelineResult> pipeline = {};  ///< of an ok case with several stages
+  std::optional<ComposedResult> composed;       ///< of an ok case that is scaled from fewer layers
   VerificationResult verification;
   std::optional<bool> converged;
   std::int64_t epochs_done = 0;
@@ -283,6 +290,11 @@ struct Record {
       phases_s;  ///< wall seconds of the case by phase: setup, fill, verification, ...
   std::vector<Warning> warnings;
   RankInfo ranks;
+
+  /// Tokens of a step over its median: of a whole model that is ok.
+  [[nodiscard]] std::optional<double> tokens_per_s() const;
+  /// Rows of the vocabulary over all ranks, with those that make it divisible; of a case that has one.
+  [[nodiscard]] std::optional<std::int64_t> padded_vocabulary() const;
 };
 
 /// It was measured: what has no samples is null in a record.

@@ -164,6 +164,19 @@ Rows<Record> result_rows() {
                {.meaning = "times of a step: see \"Times\"", .unit = "s", .null = "the case is not ok"}),
       field("model", &Record::model,
             {.meaning = "the model whose shape the case has", .null = "the case has no model", .since = 2}),
+      derived("tokens_per_s", &Record::tokens_per_s,
+              {.meaning = "tokens of a step, batch_size x sequence_length, over its median",
+               .unit = "tokens/s",
+               .null = "the workload is no whole model and has one microbatch, or the case is not ok",
+               .column = "*",
+               .since = 2}),
+      derived("padded_vocabulary", &Record::padded_vocabulary,
+              {.meaning = "rows of the vocabulary on all ranks together, with those that make vocab_size "
+                          "divisible by tp_degree: they are in the weights, the FLOP and the bytes",
+               .null = "the workload has no vocabulary",
+               .column = "*",
+               .least = 1,
+               .since = 2}),
       field("memory_bytes", &Record::memory,
             {.meaning = "bytes on one rank", .null = "the case failed before anything was known of it"}),
       field(
@@ -222,6 +235,11 @@ Rows<Record> result_rows() {
                   {.meaning = "what its stages did, and the bubble, measured and replayed (docs/pipeline.md)",
                    .null = "pp_degree is 1, or the case is not ok",
                    .since = 2}),
+      timed_field("composed", &Record::composed,
+                  {.meaning = "what was measured of a model of which only `scaled_from_layers` layers ran: "
+                              "times, memory and FLOP of the record are composed from it (docs/models.md)",
+                   .null = "all layers ran, or the case is not ok",
+                   .since = 2}),
       field("verification", &Record::verification,
             {.meaning = "how the output was compared with the unsharded reference"}),
       group<Record>("quality", quality_rows()),
@@ -232,6 +250,12 @@ Rows<Record> result_rows() {
                 .unit = "s",
                 .null = "the case is not ok"}),
   };
+}
+
+// A record of another version may name a workload that this one does not know.
+bool has_workload(const Record& record, bool UsedFields::*uses) {
+  const Workload* workload = find_workload(record.point.workload);
+  return workload != nullptr && workload->uses.*uses;
 }
 
 constexpr std::string_view kSchemaStem = "tpbench.record/";
@@ -262,6 +286,18 @@ void drop_newer(Json& object, const Json& type, int schema) {
 }
 
 }  // namespace
+
+std::optional<double> Record::tokens_per_s() const {
+  const bool is_told =
+      has_workload(*this, &UsedFields::whole_model) || point.layout.pp > 1 || point.microbatches > 1;
+  if (!is_timed(*this) || !is_told) return std::nullopt;
+  return static_cast<double>(point.tokens()) / time->step.summary.median;
+}
+
+std::optional<std::int64_t> Record::padded_vocabulary() const {
+  if (!has_workload(*this, &UsedFields::vocabulary)) return std::nullopt;
+  return point.whole_shape().padded_vocabulary();
+}
 
 std::span<const Field<Record>> record_fields() {
   static const Rows<Record> kRows = [] {

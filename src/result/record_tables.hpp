@@ -25,7 +25,10 @@ inline constexpr std::string_view kNoStages =
     "pp_degree is 1, or the clocks of the hosts cannot tell (`clock.untold`)";
 inline constexpr std::string_view kNotBefore = "as `wait`, and in records of schema 1";
 inline constexpr QuantityRow kQuantities[] = {
-    {"step", &TimeResult::step, {.meaning = "the whole step: compute + communication + other"}},
+    {"step",
+     &TimeResult::step,
+     {.meaning = "the whole step: compute + communication + other; of a pipeline, on its busiest stage, also "
+                 "boundary, input_wait and end_wait"}},
     {"compute", &TimeResult::compute, {.meaning = "computing"}},
     {"communication",
      &TimeResult::communication,
@@ -91,6 +94,8 @@ template <>
 std::span<const Field<PipelineRankResult>> fields_of<PipelineRankResult>();
 template <>
 std::span<const Field<PipelineResult>> fields_of<PipelineResult>();
+template <>
+std::span<const Field<ComposedResult>> fields_of<ComposedResult>();
 template <>
 std::span<const Field<ClockResult>> fields_of<ClockResult>();
 template <>

@@ -64,6 +64,18 @@ Json usual_head_dim(const Case& point) {
   return heads == 0 || point.hidden_size % heads != 0 ? Json(nullptr) : Json(point.hidden_size / heads);
 }
 
+// Of an axis that workloads before it did not look at.
+Json nothing(const Case&) { return nullptr; }
+
+template <typename T>
+CaseField new_row(std::string_view key, std::string_view title, T Case::*member, FieldText text,
+                  bool (*applies)(const UsedFields&)) {
+  text.since = 2;
+  CaseField added = row(key, title, member, text, applies);
+  added.implicit = nothing;
+  return added;
+}
+
 CaseField head_dim_row() {
   CaseField head_dim = row("head_dim", "d", &Case::head_dim,
                            {.meaning = "elements of a head's queries, keys and values",
@@ -85,7 +97,8 @@ std::vector<CaseField> make_rows() {
       row("model", "model", &Case::model,
           {.meaning =
                "the preset, or the model's own file, that set hidden_size, ffn_hidden_size, num_heads, "
-               "num_kv_heads, head_dim, activation and norm; those stand in the case too",
+               "num_kv_heads, head_dim, activation, norm, vocab_size and tie_embeddings; those stand in the "
+               "case too",
            .null = "the case has no model",
            .least = 1}),
       row("hidden_size", "h", &Case::hidden_size, {.meaning = "h", .least = 1}),
@@ -102,6 +115,24 @@ std::vector<CaseField> make_rows() {
       row("num_layers", "layers", &Case::num_layers,
           {.meaning = "distinct weight sets in a step", .null = "the workload has no weights", .least = 1},
           when<&UsedFields::num_layers>),
+      new_row("scaled_from_layers", "from layers", &Case::scaled_from_layers,
+              {.meaning = "layers that ran; the results are composed for `num_layers`",
+               .null = "all of them ran",
+               .least = 1},
+              when<&UsedFields::whole_model>),
+      new_row("vocab_size", "V", &Case::vocab_size,
+              {.meaning = "V, ids of the vocabulary",
+               .null = "all but `embedding`, `lm_head` and `model`",
+               .least = 1},
+              when<&UsedFields::vocabulary>),
+      new_row("logits", "logits", &Case::logits,
+              {.meaning = "whose logits a step made: the last token's of each sequence, or all",
+               .null = "all but a forward pass of `lm_head` and `model`"},
+              when<&UsedFields::logits>),
+      new_row(
+          "tie_embeddings", "tied", &Case::tie_embeddings,
+          {.meaning = "whether the output head had the weights of the embedding", .null = "all but `model`"},
+          when<&UsedFields::whole_model>),
       row("batch_size", "batch", &Case::batch_size,
           {.meaning = "sequences of a step, the same total at every degree", .least = 1}),
       row("sequence_length", "seq", &Case::sequence_length,
@@ -197,6 +228,8 @@ constexpr std::array kModelFields = {
     model_field<&Case::head_dim, &Model::head_dim>("head_dim"),
     model_field<&Case::activation, &Model::activation>("activation"),
     model_field<&Case::norm, &Model::norm>("norm"),
+    model_field<&Case::vocab_size, &Model::vocabulary>("vocab_size"),
+    model_field<&Case::tie_embeddings, &Model::ties_embeddings>("tie_embeddings"),
 };
 
 }  // namespace
@@ -224,6 +257,12 @@ const Model* Case::model_row() const {
 }
 
 Shape Case::shape() const {
+  Shape shape = whole_shape();
+  shape.num_layers = scaled_from_layers.value_or(shape.num_layers);
+  return shape;
+}
+
+Shape Case::whole_shape() const {
   return {
       .tokens = tokens(),
       .sequence_length = sequence_length,
@@ -247,6 +286,10 @@ Shape Case::shape() const {
       .schedule =
           schedule.value_or(virtual_stages.value_or(1) > 1 ? Schedule::interleaved : Schedule::one_f_one_b),
       .boundary = boundary.value_or(Boundary::whole),
+      .vocabulary = vocab_size.value_or(0),
+      .logits = logits.value_or(Logits::last),
+      .ties_embeddings = tie_embeddings.value_or(false),
+      .is_scaled = scaled_from_layers.has_value(),
   };
 }
 
@@ -267,7 +310,8 @@ void settle_pipeline(Case& point) {
   if (!inside || point.layout.tp == 1) point.placement = Placement::tp_inside;
 }
 
-constexpr std::int64_t kUsualHeadSize = 128;  // Llama, GPT-3, Megatron's examples
+constexpr std::int64_t kUsualHeadSize = 128;      // Llama, GPT-3, Megatron's examples
+constexpr std::int64_t kUsualVocabulary = 32000;  // Llama 2
 
 // Heads of the usual size, or of the next larger that divides.
 std::int64_t usual_heads(std::int64_t hidden_size) {
@@ -293,6 +337,15 @@ std::string about_default_heads(const Case& point) {
       *point.num_heads, point.hidden_size, point.hidden_size / *point.num_heads);
 }
 
+std::optional<std::string> default_heads_text(const Case& point) {
+  if (!point.num_heads || point.model || point.num_heads != usual_heads(point.hidden_size))
+    return std::nullopt;
+  std::string text = fmt::format("h={} has {}", point.hidden_size, *point.num_heads);
+  if (point.has_odd_default_heads())
+    text += fmt::format(" of {}, as 128 does not divide it", point.hidden_size / *point.num_heads);
+  return text;
+}
+
 void normalise_case(Case& point, std::span<const Model> of_files) {
   const Model* model = point.model_row();
   for (const Model& of_file : of_files) {
@@ -309,7 +362,13 @@ void normalise_case(Case& point, std::span<const Model> of_files) {
   if (!point.activation) point.activation = Activation::gelu;
   // Families of models: GPT has GELU and layer norms, Llama has SwiGLU and RMS norms.
   if (!point.norm) point.norm = point.activation == Activation::swiglu ? Norm::rms_norm : Norm::layer_norm;
+  if (!point.vocab_size) point.vocab_size = kUsualVocabulary;
+  if (!point.tie_embeddings) point.tie_embeddings = false;
+  if (point.pass == Pass::forward_backward) point.logits.reset();  // training wants all, and gathers none
   const UsedFields& uses = point.workload_row().uses;
+  if (!point.num_layers) point.num_layers = uses.whole_model && model != nullptr ? model->num_layers : 1;
+  if (point.scaled_from_layers && *point.scaled_from_layers >= *point.num_layers)
+    point.scaled_from_layers.reset();  // all of them
   if (point.workload_row().kind != WorkloadKind::layer) {
     point.pass = Pass::forward;
     point.sequence_parallel = false;

@@ -14,7 +14,8 @@
 
 namespace tpbench {
 
-/// packed and spread place a group that shares layers; the other two say what of a pipeline stays inside hosts.
+/// packed and spread place a group that shares layers; the other two say what of a pipeline stays inside
+/// hosts.
 enum class Placement { packed, spread, tp_inside, pp_inside };
 enum class Groups { one, all };
 enum class CacheState { warm, cold };
@@ -26,13 +27,17 @@ struct Case {
   Pass pass = Pass::forward;
   std::string backend = "cpu";
   DType dtype = DType::f32;
-  std::optional<std::string> model;             ///< sets `model_fields`
-  std::int64_t hidden_size = 0;                 ///< 0 before `normalise_case` only, with a model
-  std::optional<std::int64_t> ffn_hidden_size;  ///< empty before: 4 x hidden_size
-  std::optional<std::int64_t> num_heads;        ///< empty before: hidden_size / 128, at least 1
-  std::optional<std::int64_t> num_kv_heads;     ///< empty before: num_heads
-  std::optional<std::int64_t> head_dim;         ///< empty before: hidden_size / num_heads, if that divides
-  std::optional<std::int64_t> num_layers = 1;
+  std::optional<std::string> model;                ///< sets `model_fields`
+  std::int64_t hidden_size = 0;                    ///< 0 before `normalise_case` only, with a model
+  std::optional<std::int64_t> ffn_hidden_size;     ///< empty before: 4 x hidden_size
+  std::optional<std::int64_t> num_heads;           ///< empty before: hidden_size / 128, at least 1
+  std::optional<std::int64_t> num_kv_heads;        ///< empty before: num_heads
+  std::optional<std::int64_t> head_dim;            ///< empty before: hidden_size / num_heads, if that divides
+  std::optional<std::int64_t> num_layers;          ///< empty before: those of a whole model, or 1
+  std::optional<std::int64_t> scaled_from_layers;  ///< of a whole model: run these, and compose the rest
+  std::optional<std::int64_t> vocab_size;          ///< empty before: 32000
+  std::optional<Logits> logits = Logits::last;
+  std::optional<bool> tie_embeddings;  ///< empty before: false
   std::int64_t batch_size = 1;
   std::int64_t sequence_length = 1;
   std::optional<std::int64_t> context_length = 0;  ///< earlier tokens of each sequence, in a key/value cache
@@ -55,7 +60,10 @@ struct Case {
   std::uint64_t seed = 1;
 
   [[nodiscard]] std::int64_t tokens() const { return batch_size * sequence_length; }
+  /// What a step runs: of a model that is scaled from fewer layers, those.
   [[nodiscard]] Shape shape() const;
+  /// What the results are of.
+  [[nodiscard]] Shape whole_shape() const;
   [[nodiscard]] const Workload& workload_row() const;
   /// What this point costs on each rank of that layout by the formulas of its workload alone; with what its
   /// backend adds: cost_of() in bench/case_cost.hpp.
@@ -105,6 +113,10 @@ Case case_from_json(const Json& object);
 /// "; num_heads 5 is the default, as ..." where a degree was refused over a number of heads that nobody gave;
 /// empty elsewhere.
 std::string about_default_heads(const Case& point);
+
+/// "h=1000 has 5 of 200, as 128 does not divide it": the heads of a case that names none; empty where they
+/// are others, or a model's.
+std::optional<std::string> default_heads_text(const Case& point);
 
 /// Stable name of a case: readable front, hash behind. Depends on what is measured and on nothing else: not
 /// on the order of keys, the place in the sweep, the machine or how long is sampled.

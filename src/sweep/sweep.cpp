@@ -150,9 +150,29 @@ std::string read_file(const std::filesystem::path& path) {
 
 }  // namespace
 
+namespace {
+
+// Only a whole model has a number of layers of its own.
+bool runs_whole_models(const Json& sweep) {
+  const auto names_it = [](const Json& object) {
+    const auto workload = object.find("workload");
+    if (workload == object.end()) return false;
+    const auto is_it = [](const Json& name) { return name == model_workload.name; };
+    return workload->is_array() ? std::any_of(workload->begin(), workload->end(), is_it) : is_it(*workload);
+  };
+  const Json& cases = sweep["cases"];
+  return names_it(sweep) || std::any_of(cases.begin(), cases.end(), names_it);
+}
+
+}  // namespace
+
 Json resolve_sweep(const Json& sweep) {
   const Json& schema = sweep_schema();
   Json resolved = with_defaults(sweep, schema, true);
+  // So stands the number of layers in what versions wrote that knew no whole model.
+  const Json& layers = resolved["num_layers"];
+  if ((layers.is_null() || layers == Json::array({nullptr})) && !runs_whole_models(resolved))
+    resolved["num_layers"] = 1;
   resolved["measure"] = with_defaults(resolved["measure"], schema["properties"]["measure"], true);
   for (auto& [key, value] : resolved.items()) {
     const bool is_axis = schema["properties"][key].contains("then");

@@ -9,20 +9,11 @@ constexpr std::int64_t kHalves = 2;  // attention and mlp, which use the same bu
 
 // R = X + attention(norm(X)), Y = R + mlp(norm(R)); the Y of one weight set is the X of the next.
 Cost whole_block_cost(const Shape& s) {
-  const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
   Cost cost;
   cost.reduction_length = 0;
-  // X, and what goes through the layers: in place, or kept for backward as x, R and the two normed inputs of
-  // each weight set.
-  cost.memory[Category::activations] = s.trains() ? (1 + 4 * s.num_layers) * local : 3 * local;
-  add_region_entry(cost, s, kHalves);
-  add_norms(cost, s, kHalves);
-  add_attention(cost, s);
-  add_mlp(cost, s);
-  add_region_exit(cost, s, kHalves);
-  if (s.trains()) cost.memory[Category::gradients] += local;  // of what goes through the layers
-  cost.reduction_length *= s.num_layers;
-  cost.chained_layers = s.num_layers;
+  add_blocks(cost, s);
+  // Of the output; that of what goes through the layers is beside it.
+  if (s.trains()) cost.memory[Category::gradients] += matrix_bytes(s, s.local_tokens(), s.hidden_size);
   return cost;
 }
 
@@ -77,6 +68,20 @@ Cost staged_block_cost(const Shape& whole) {
 Cost block_cost(const Shape& s) { return s.has_microbatches() ? staged_block_cost(s) : whole_block_cost(s); }
 
 }  // namespace
+
+void add_blocks(Cost& cost, const Shape& s) {
+  const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
+  // X, and what goes through the layers: in place, or kept for backward as x, R and the two normed inputs of
+  // each weight set.
+  cost.memory[Category::activations] += s.trains() ? (1 + 4 * s.num_layers) * local : 3 * local;
+  add_region_entry(cost, s, kHalves);
+  add_norms(cost, s, kHalves);
+  add_attention(cost, s);
+  add_mlp(cost, s);
+  add_region_exit(cost, s, kHalves);
+  cost.reduction_length *= s.num_layers;
+  cost.chained_layers = s.num_layers;
+}
 
 const Workload block_workload = {
     .name = "block",

@@ -13,7 +13,7 @@ namespace {
 constexpr std::array kCatalog = {
     &gemm_workload,          &all_reduce_workload, &all_gather_workload, &reduce_scatter_workload,
     &column_linear_workload, &row_linear_workload, &mlp_workload,        &attention_workload,
-    &block_workload};
+    &block_workload,         &embedding_workload,  &lm_head_workload,    &model_workload};
 
 }  // namespace
 
@@ -72,6 +72,11 @@ std::optional<std::string> why_impossible(const Workload& workload, const Shape&
   if (s.overlap_chunks > 1 && s.sequence_parallel)
     return fmt::format("overlap_chunks {} is for sums of whole outputs: sequence_parallel leaves none",
                        s.overlap_chunks);
+  if (s.overlap_chunks > 1 && s.is_scaled)
+    return fmt::format(
+        "overlap_chunks {} is compared with three other ways to run a whole step: "
+        "scaled_from_layers leaves none",
+        s.overlap_chunks);
   if (!workload.uses.num_heads) return std::nullopt;
   if (s.head_dim == 0 && s.hidden_size % s.num_heads != 0)
     return fmt::format("hidden_size {} is not divisible by num_heads {}, and no head_dim is given",

@@ -140,7 +140,7 @@ std::optional<ModelMemory> estimate_model_memory(const TransformerShape& shape, 
 
 std::optional<ModelMemory> model_memory_of_case(const Workload& workload, const Shape& shape,
                                                 const Model* model) {
-  if (model == nullptr && &workload != &block_workload) return std::nullopt;
+  if (model == nullptr && !workload.uses.norm) return std::nullopt;  // no whole layers
   const TransformerShape transformer = model == nullptr ? transformer_of(shape) : transformer_of(*model);
   if (!can_split(transformer, shape.layout.tp)) return std::nullopt;
   std::optional<ModelMemory> memory =

@@ -50,6 +50,17 @@ void add_attention(Cost& cost, const Shape& shape);
 /// One region by itself: X, entry, what `add_part` adds, exit.
 Cost region_cost(const Shape& shape, void (*add_part)(Cost&, const Shape&));
 
+/// Layers of a block one after the other, with X, what goes through them and, in training, its gradient.
+void add_blocks(Cost& cost, const Shape& shape);
+
+/// The embedding of a vocabulary of which each rank has rows, without its output [T/t or T, h]. Of shapes
+/// with one weight set, as the head is.
+void add_embedding(Cost& cost, const Shape& shape);
+
+/// The output head on X [T/t or T, h]: logits by columns, gathered, or in training their cross-entropy.
+/// Weights that the embedding holds are not counted again.
+void add_output_head(Cost& cost, const Shape& shape, bool has_weights);
+
 /// `norms` normalisations over h for each weight set, of the rows that this rank holds.
 void add_norms(Cost& cost, const Shape& shape, std::int64_t norms);
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
 #include "base/dtype.hpp"
 #include "base/enum_names.hpp"
 #include "workload/layout.hpp"
+#include "workload/partition.hpp"
 #include "workload/schedule.hpp"
 
 namespace tpbench {
@@ -24,6 +26,8 @@ struct KeptSets {
   std::int64_t inputs = 1;       ///< of products with weights: until the gradient of the weights
   std::int64_t gradients = 0;  ///< of their outputs, where gradients of weights come later; 0: of one, shared
 };
+/// Whose logits a forward pass is for: those of the last token of each sequence, or of all.
+enum class Logits { last, all };
 
 /// All that the arithmetic of a layer depends on; what it does not use is 0.
 struct Shape {
@@ -54,6 +58,10 @@ struct Shape {
   /// Set by `of_stage`: how often a step runs this shape, each time with a key/value cache of its own.
   std::int64_t repeats = 1;
   std::optional<KeptSets> kept = {};  ///< of weight sets; empty: of each, and in a forward pass of one
+  std::int64_t vocabulary = 0;        ///< V: ids that tokens have
+  Logits logits = Logits::last;
+  bool ties_embeddings = false;  ///< the output head has the weights of the embedding
+  bool is_scaled = false;        ///< results are composed from fewer layers
 
   [[nodiscard]] std::int64_t element_size() const { return size_of(dtype); }
   [[nodiscard]] std::int64_t batch_size() const { return tokens / sequence_length; }
@@ -105,6 +113,22 @@ struct Shape {
   }
   /// Rows of a [T, h] tensor that one rank holds outside of the sharded layers: T, or T/t.
   [[nodiscard]] std::int64_t local_tokens() const { return splits_rows() ? tokens / layout.tp : tokens; }
+  /// Rows of the vocabulary on each rank, with those that make it divisible: V/t, rounded up.
+  [[nodiscard]] std::int64_t vocabulary_rows() const { return (vocabulary + layout.tp - 1) / layout.tp; }
+  /// V with the rows that no token has.
+  [[nodiscard]] std::int64_t padded_vocabulary() const { return vocabulary_rows() * layout.tp; }
+  /// The ids among a rank's rows, which come first; a last rank may have none.
+  [[nodiscard]] Range held_vocabulary(std::int64_t rank) const {
+    return {std::min(vocabulary, rank * vocabulary_rows()),
+            std::min(vocabulary, (rank + 1) * vocabulary_rows())};
+  }
+  /// Rows of logits: training wants all.
+  [[nodiscard]] std::int64_t logit_rows() const {
+    return trains() || logits == Logits::all ? tokens : batch_size();
+  }
+  /// What there is one of for each row of logits is kept in: exponentials of a whole vocabulary are beyond
+  /// f16.
+  [[nodiscard]] DType number_dtype() const { return dtype == DType::f64 ? DType::f64 : DType::f32; }
 };
 
 }  // namespace tpbench
@@ -113,6 +137,7 @@ TPBENCH_ENUM_NAMES(tpbench::Activation, {tpbench::Activation::gelu, "gelu"},
                    {tpbench::Activation::swiglu, "swiglu"});
 TPBENCH_ENUM_NAMES(tpbench::Combine, {tpbench::Combine::all_gather, "all_gather"},
                    {tpbench::Combine::all_reduce, "all_reduce"});
+TPBENCH_ENUM_NAMES(tpbench::Logits, {tpbench::Logits::last, "last"}, {tpbench::Logits::all, "all"});
 TPBENCH_ENUM_NAMES(tpbench::Norm, {tpbench::Norm::layer_norm, "layer_norm"},
                    {tpbench::Norm::rms_norm, "rms_norm"});
 TPBENCH_ENUM_NAMES(tpbench::Boundary, {tpbench::Boundary::whole, "whole"},

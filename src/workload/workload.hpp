@@ -53,6 +53,9 @@ struct UsedFields {
   bool algorithm = false;
   bool overlap = false;  ///< overlap_chunks: ends in a row-parallel output
   bool stages = false;   ///< pp_degree, microbatches: its weight sets can be stages of a pipeline
+  bool vocabulary = false;
+  bool logits = false;       ///< in a forward pass
+  bool whole_model = false;  ///< tie_embeddings, scaled_from_layers
 };
 
 /// Only a layer has a backward pass and rows to split; a probe of the fabric has no work that more ranks
@@ -95,6 +98,9 @@ extern const Workload row_linear_workload;
 extern const Workload mlp_workload;
 extern const Workload attention_workload;
 extern const Workload block_workload;
+extern const Workload embedding_workload;
+extern const Workload lm_head_workload;
+extern const Workload model_workload;
 
 }  // namespace tpbench
 

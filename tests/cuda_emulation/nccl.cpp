@@ -100,10 +100,13 @@ void exchange(const ncclComm& comm, const void* mine, std::size_t bytes,
   }
 }
 
-double sum_of_slots(const ncclComm& comm, std::size_t at, ncclDataType_t type) {
-  double sum = load(comm.shared->slots[0], at, type);
-  for (int r = 1; r < comm.size; ++r) sum = sum_of(sum, load(comm.shared->slots[r], at, type), type);
-  return sum;
+double of_slots(const ncclComm& comm, std::size_t at, ncclDataType_t type, ncclRedOp_t how) {
+  double result = load(comm.shared->slots[0], at, type);
+  for (int r = 1; r < comm.size; ++r) {
+    const double next = load(comm.shared->slots[r], at, type);
+    result = how == ncclMax ? std::max(result, next) : sum_of(result, next, type);
+  }
+  return result;
 }
 
 }  // namespace
@@ -206,14 +209,14 @@ ncclResult_t ncclCommDeregister(const ncclComm_t comm, void*) {
   return ncclSuccess;
 }
 
-ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDataType_t type, ncclRedOp_t,
-                           ncclComm_t comm, cudaStream_t queue) {
+ncclResult_t ncclAllReduce(const void* from, void* to, std::size_t count, ncclDataType_t type,
+                           ncclRedOp_t how, ncclComm_t comm, cudaStream_t queue) {
   if (const ncclResult_t result = begin("ncclAllReduce", comm, queue); result != ncclSuccess) return result;
   const std::size_t element = size_of(type);
   queue_collective(comm, queue, [=] {
     exchange(*comm, from, count * element, [&](std::size_t first, std::size_t size) {
       for (std::size_t i = 0; i < size / element; ++i)
-        keep(static_cast<std::byte*>(to) + first, i, type, sum_of_slots(*comm, i, type));
+        keep(static_cast<std::byte*>(to) + first, i, type, of_slots(*comm, i, type, how));
     });
   });
   return ncclSuccess;
@@ -235,7 +238,7 @@ ncclResult_t ncclAllGather(const void* from, void* to, std::size_t count, ncclDa
 }
 
 ncclResult_t ncclReduceScatter(const void* from, void* to, std::size_t count, ncclDataType_t type,
-                               ncclRedOp_t, ncclComm_t comm, cudaStream_t queue) {
+                               ncclRedOp_t how, ncclComm_t comm, cudaStream_t queue) {
   if (const ncclResult_t result = begin("ncclReduceScatter", comm, queue); result != ncclSuccess)
     return result;
   const std::size_t element = size_of(type), bytes = count * element;
@@ -244,7 +247,7 @@ ncclResult_t ncclReduceScatter(const void* from, void* to, std::size_t count, nc
       const auto* share = static_cast<const std::byte*>(from) + static_cast<std::size_t>(owner) * bytes;
       exchange(*comm, share, bytes, [&](std::size_t first, std::size_t size) {
         for (std::size_t i = 0; owner == comm->rank && i < size / element; ++i)
-          keep(static_cast<std::byte*>(to) + first, i, type, sum_of_slots(*comm, i, type));
+          keep(static_cast<std::byte*>(to) + first, i, type, of_slots(*comm, i, type, how));
       });
     }
   });

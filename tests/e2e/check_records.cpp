@@ -158,8 +158,10 @@ class Checker {
     const Json& reduction = record.at("scaling").at("weights_reduction");
     const Json& point = record.at("case");
     const double degree = point.at("tp_degree").get<double>() * point.at("pp_degree").get<double>();
-    // What several ranks hold does not fall.
-    const bool replicates = memory.at("replicated_weights") != 0;
+    // What several ranks hold does not fall, and a padded vocabulary is longer than that of one rank.
+    const Json& padded = record.at("padded_vocabulary");
+    const bool replicates =
+        memory.at("replicated_weights") != 0 || (!padded.is_null() && padded != point.at("vocab_size"));
     const double found = reduction.is_null() ? degree : reduction.get<double>();
     if (replicates ? found > degree : found != degree) {
       complain(file, fmt::format("weights fall by {} on {} ranks", reduction.dump(), degree));

@@ -8,10 +8,10 @@ import subprocess
 from harness import TPBENCH, E2eTest, environment, main
 
 PLUGIN = pathlib.Path(os.environ["TPBENCH_EMULATED_PLUGIN"])
-LAYERS = ["gemm", "column_linear", "row_linear", "mlp", "attention", "block"]
+LAYERS = ["gemm", "column_linear", "row_linear", "mlp", "attention", "block", "embedding", "lm_head", "model"]
 COLLECTIVES = ["all_reduce", "all_gather", "reduce_scatter"]
 SHAPE = {"backend": "cuda", "hidden_size": 64, "num_heads": 4, "num_kv_heads": 2, "batch_size": 2, "sequence_length": 6,
-         "tp_degree": [1, 2], "measure": {"min_samples": 3, "max_samples": 3, "max_seconds": 0.1}}
+         "vocab_size": 29, "tp_degree": [1, 2], "measure": {"min_samples": 3, "max_samples": 3, "max_seconds": 0.1}}
 WORKSPACE = 32 << 20
 
 
@@ -46,7 +46,7 @@ class Emulated(E2eTest):
 
     def test_every_layer_with_ranks_that_share_a_gpu(self):
         records = self.run_sweep(workload=LAYERS, dtype=["f32", "f64", "tf32", "f16", "bf16"], verify="full",
-                                 **{"pass": ["forward", "forward_backward"]}, cases=5 * (5 * 2 * 2 + 2))
+                                 **{"pass": ["forward", "forward_backward"]}, cases=5 * (8 * 2 * 2 + 2))
         self.assert_right(records)
         for record in records.values():
             if record["case"]["tp_degree"] == 1:
@@ -57,8 +57,9 @@ class Emulated(E2eTest):
                 self.assertIn("staged", codes(record))
 
     def test_every_operation_by_samples(self):
-        records = self.run_sweep(workload=["mlp", "block"], activation=["gelu", "swiglu"], num_layers=2,
-                                 dtype=["f32", "bf16", "f16"], verify="sampled", **{"pass": "forward_backward"}, cases=24)
+        records = self.run_sweep(workload=["mlp", "block", "model"], activation=["gelu", "swiglu"], num_layers=2,
+                                 dtype=["f32", "bf16", "f16"], verify="sampled", tie_embeddings=True,
+                                 **{"pass": "forward_backward"}, cases=36)
         self.assert_right(records)
         self.assertTrue(all(r["verification"]["operations_checked"] > 5 for r in records.values()))
 
@@ -78,7 +79,7 @@ class Emulated(E2eTest):
     def test_nccl_between_two_gpus(self):
         records = self.run_sweep(workload=LAYERS[1:] + COLLECTIVES, dtype=["f32", "bf16"], algorithm="nccl",
                                  sequence_parallel=[False, True], **{"pass": ["forward", "forward_backward"]}, gpus=2,
-                                 cases=2 * (5 * 2 * 2 * 2 + 3 * 2))
+                                 cases=2 * (8 * 2 * 2 * 2 + 3 * 2))
         self.assert_right(records)
         for record in records.values():
             self.assertEqual(record["communication"]["data_path"], "device")

@@ -157,6 +157,30 @@ TYPED_TEST(Collectives, ReduceScatterGivesEachRankItsPartOfTheSum) {
   });
 }
 
+// One entry of each rank's is the largest of all.
+template <typename T>
+class Maxima : public Collectives<T> {};
+using ComputedTypes = testing::Types<float, double>;
+TYPED_TEST_SUITE(Maxima, ComputedTypes);
+
+TYPED_TEST(Maxima, AreTheLargestOfAllRanks) {
+  using T = TypeParam;
+  const auto value = [](int rank, std::int64_t i) {
+    return static_cast<double>((i * 7 + rank * 13) % 61 - 90 + (i % world().size() == rank ? 40 : 0));
+  };
+  this->for_all([&](Communicator& communicator, std::int64_t count, Home home) {
+    Operand<T> data(communicator, count, home);
+    data = expected<T>(count, [&](std::int64_t i) { return value(world().rank(), i); });
+    communicator.all_reduce(data.data(), count, kDTypeOf<T>, Reduction::max);
+    EXPECT_EQ(data.values(), expected<T>(count, [&](std::int64_t i) {
+                double largest = value(0, i);
+                for (int r = 1; r < world().size(); ++r) largest = std::max(largest, value(r, i));
+                return largest;
+              }));
+    EXPECT_TRUE(data.guarded()) << "wrote beyond the end";
+  });
+}
+
 // Sums of numbers that are rounded depend on the order of the operands: it must be one order for all.
 TYPED_TEST(Collectives, AllReduceGivesEveryRankTheSameBits) {
   using T = TypeParam;
@@ -208,15 +232,20 @@ TYPED_TEST(Collectives, FollowOneAnotherAtAnyPace) {
     for (int call = 0; call < 100; ++call) {
       const auto count = static_cast<std::int64_t>(same() % kLargest);
       Operand<T>& operand = same() % 2 == 0 ? a : b;
-      const auto kind = same() % 3;
+      const auto kind = same() % (sizeof(T) == 2 ? 3 : 4);  // maxima are of what a processor computes in
       if (own() % 8 == 0) std::this_thread::yield();
       const auto mine = [&](int rank, std::int64_t i) { return entry(rank, i + call); };
       const auto sum = [&](std::int64_t i) { return sum_of_entries(i + call); };
+      const auto largest = [&](std::int64_t i) {
+        double value = mine(0, i);
+        for (int r = 1; r < size; ++r) value = std::max(value, mine(r, i));
+        return value;
+      };
       const std::int64_t given = kind == 1 ? count * size : count;
       for (std::int64_t i = 0; i < given; ++i) operand.data()[i] = to_element<T>(mine(world().rank(), i));
       T* found = operand.data();
-      if (kind == 0) {
-        communicator->all_reduce_sum(found, count, kDTypeOf<T>);
+      if (kind == 0 || kind == 3) {
+        communicator->all_reduce(found, count, kDTypeOf<T>, kind == 0 ? Reduction::sum : Reduction::max);
       } else {
         found = result.data();
         if (kind == 1) communicator->reduce_scatter_sum(operand.data(), found, count, kDTypeOf<T>);
@@ -225,6 +254,7 @@ TYPED_TEST(Collectives, FollowOneAnotherAtAnyPace) {
       std::int64_t wrong = 0;
       for (std::int64_t i = 0; i < (kind == 2 ? count * size : count); ++i) {
         const double right = kind == 0   ? sum(i)
+                             : kind == 3 ? largest(i)
                              : kind == 1 ? sum(world().rank() * count + i)
                                          : mine(static_cast<int>(i / count), i % count);
         wrong += found[i] != to_element<T>(right) ? 1 : 0;

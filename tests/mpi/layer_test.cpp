@@ -10,6 +10,7 @@
 #include "base/json.hpp"
 #include "bench/verification.hpp"
 #include "counting.hpp"
+#include "layers/tensors.hpp"
 #include "naive.hpp"
 #include "narrow_backend.hpp"
 #include "world.hpp"
@@ -19,10 +20,11 @@ namespace {
 
 // What the first three rows have divides by degrees up to 4 in part, so that some must be skipped; the last
 // two divide by all of 1, 2, 4 and 8, in rows too. Key/value heads are as many as heads, fewer, or fewer than
-// ranks.
+// ranks. A vocabulary is padded at some degrees or at all, divides, or is so short that last ranks have
+// nothing of it.
 constexpr Sizes kSizes[] = {
-    {7, 60, 132, 7, 12, 4},  {1, 60, 132, 1, 12, 12}, {13, 51, 87, 1, 3, 1},
-    {12, 60, 132, 6, 12, 3}, {24, 48, 96, 12, 8, 2},  {16, 16, 32, 2, 8, 8},
+    {7, 60, 132, 7, 12, 4},  {1, 60, 132, 1, 12, 12},    {13, 51, 87, 1, 3, 1},
+    {12, 60, 132, 6, 12, 3}, {24, 48, 96, 12, 8, 2, 48}, {16, 16, 32, 2, 8, 8, 5},
 };
 
 /// One layer of one case on this rank, over counting parts.
@@ -250,7 +252,7 @@ TEST_P(EveryLayer, RepeatsItself) {
 // The reference itself, against what a textbook writes.
 TEST_P(EveryLayer, HasTheTextbooksReference) {
   const UsedFields& uses = find_workload(variant().workload)->uses;
-  if (!uses.num_layers) GTEST_SKIP() << "a probe of the fabric";
+  if (probes_fabric(variant().workload)) GTEST_SKIP() << "a probe of the fabric";
   if (uses.norm) GTEST_SKIP() << "made of an mlp, an attention and norms, which have tests of their own";
   if (world().size() > 4) GTEST_SKIP() << "the same at every number of ranks";
   for_all_cases([&](const Case& point, const Team& team, const Carrier& carrier) {
@@ -260,10 +262,13 @@ TEST_P(EveryLayer, HasTheTextbooksReference) {
     const Shape shape = point.shape();
     const std::int64_t last = shape.num_layers - 1;
     Heartbeat heartbeat;
-    const auto rows = rows_from(0, shape.tokens);
+    const bool is_head = variant().workload == "lm_head";
+    const auto rows = rows_from(0, is_head ? shape.logit_rows() : shape.tokens);
     const auto reference = layer->make_reference({rows, false}, heartbeat);
     const auto expected = textbook_output(variant(), shape, point.seed, last);
-    const auto found = reference->tile(last, Direction::forward, 0, rows, {0, shape.hidden_size}).values;
+    const std::int64_t columns = layer->results(0, Direction::forward).front().local.columns;
+    const Range whole = {0, is_head ? columns : shape.hidden_size};
+    const auto found = reference->tile(last, Direction::forward, 0, rows, whole).values;
     ASSERT_EQ(found.size(), expected.size());
     const long double tolerance = shape.dtype == DType::f64 ? 1e-15L : 1e-13L;
     long double error = 0;
@@ -316,6 +321,58 @@ TEST(OverlappingLayers, EqualTheirReferences) {
           check_case(point, team_for(point), carrier);
         }
       }
+    }
+  }
+}
+
+// Heads that are narrower than hidden_size / num_heads, and wider.
+TEST(OddHeads, EqualTheirReferences) {
+  for (const char* workload : {"attention", "block", "model"}) {
+    for (const auto& [head_dim, kv_heads] : {std::pair{2, 24}, {7, 2}, {16, 6}}) {
+      for (const Pass pass : {Pass::forward, Pass::forward_backward}) {
+        for (const bool in_rows : {false, true}) {
+          Variant variant{workload};
+          variant.pass = pass;
+          variant.sequence_parallel = in_rows;
+          Case point = make_case(variant, {24, 48, 96, 12, 24, kv_heads});
+          point.dtype = DType::f64;
+          point.head_dim = head_dim;
+          point.num_layers = 2;
+          point.layout.tp = world().size();
+          normalise_case(point);
+          SCOPED_TRACE(testing::Message() << case_to_json(point).dump());
+          ASSERT_EQ(point.shape().head_size(), head_dim);
+          if (can_split(point)) check_case(point, team_for(point), by_mpi(point));
+        }
+      }
+    }
+  }
+}
+
+// Each rank's first and last id is looked up, and is what should follow: nothing is off by one.
+TEST(Vocabulary, HasTokensOnEachRanksEdges) {
+  for (const std::int64_t vocabulary : {1, 2, 5, 29, 48}) {
+    for (const char* workload : {"embedding", "lm_head", "model"}) {
+      Variant variant{workload};
+      variant.pass = Pass::forward_backward;
+      Case point = make_case(variant, {360, 24, 48, 360, 24, 24, vocabulary});
+      point.dtype = DType::f64;
+      point.layout.tp = world().size();
+      normalise_case(point);
+      SCOPED_TRACE(testing::Message() << case_to_json(point).dump());
+      const Shape shape = point.shape();
+      for (const TensorName name : {TensorName::token_ids, TensorName::targets}) {
+        const std::vector<std::int64_t> ids = generated_ids(point.seed, name, shape);
+        for (std::int64_t rank = 0; rank < world().size(); ++rank) {
+          const Range held = shape.held_vocabulary(rank);
+          for (const std::int64_t edge : {held.begin, held.end - 1}) {
+            if (held.size() > 0) {
+              EXPECT_NE(std::find(ids.begin(), ids.end(), edge), ids.end()) << edge << " of " << vocabulary;
+            }
+          }
+        }
+      }
+      if (can_split(point)) check_case(point, team_for(point), by_mpi(point));
     }
   }
 }

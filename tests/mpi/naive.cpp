@@ -81,13 +81,13 @@ Dense causal_softmax(const Dense& scores, long double scale) {
 
 std::vector<long double> textbook_attention(const Shape& s, std::uint64_t seed, std::int64_t layer,
                                             const Dense& x) {
-  const std::int64_t h = s.hidden_size, d = h / s.num_heads, kv = s.num_kv_heads * d;
+  const std::int64_t h = s.hidden_size, d = s.head_size(), width = s.query_width(), kv = s.num_kv_heads * d;
   const auto weight = [&](TensorName name, std::int64_t columns) {
     return whole_tensor(s.dtype, weight_key(seed, name, layer, h), h, columns);
   };
-  const Dense q = product(x, whole_tensor(s.dtype, query_key(seed, layer, h), h, h));
+  const Dense q = product(x, whole_tensor(s.dtype, query_key(seed, layer, h), h, width));
   const Dense k = product(x, weight(TensorName::key, kv)), v = product(x, weight(TensorName::value, kv));
-  Dense context{s.tokens, h, std::vector<long double>(static_cast<std::size_t>(s.tokens * h))};
+  Dense context{s.tokens, width, std::vector<long double>(static_cast<std::size_t>(s.tokens * width))};
   for (std::int64_t first = 0; first < s.tokens; first += s.sequence_length) {
     for (std::int64_t head = 0; head < s.num_heads; ++head) {
       const std::int64_t kv_head = head / (s.num_heads / s.num_kv_heads);
@@ -96,14 +96,42 @@ std::vector<long double> textbook_attention(const Shape& s, std::uint64_t seed, 
       };
       const Dense p = causal_softmax(product(part(q, head), transpose(part(k, kv_head))),
                                      1 / std::sqrt(static_cast<long double>(d)));
-      const Dense out = product(p, part(v, kv_head));
-      for (std::int64_t r = 0; r < out.rows; ++r) {
+      const Dense mixed = product(p, part(v, kv_head));
+      for (std::int64_t r = 0; r < mixed.rows; ++r) {
         for (std::int64_t c = 0; c < d; ++c)
-          context.values[static_cast<std::size_t>((first + r) * h + head * d + c)] = out.at(r, c);
+          context.values[static_cast<std::size_t>((first + r) * width + head * d + c)] = mixed.at(r, c);
       }
     }
   }
-  return product(context, weight(TensorName::out, h)).values;
+  const Dense out = whole_tensor(s.dtype, weight_key(seed, TensorName::out, layer, width), width, h);
+  return product(context, out).values;
+}
+
+// Logits, or the loss of each token as a course writes it: -log softmax(logits)[target].
+std::vector<long double> textbook_head(const Shape& s, std::uint64_t seed, const Dense& x) {
+  const Dense weight = whole_tensor(s.dtype, head_key(seed, s), s.vocabulary, s.hidden_size);
+  const Dense logits = product(x, transpose(weight));
+  const std::vector<std::int64_t> targets = generated_ids(seed, TensorName::targets, s);
+  std::vector<long double> result;
+  for (std::int64_t r = 0; r < s.tokens; ++r) {
+    if (s.trains()) {
+      long double sum = 0;
+      for (std::int64_t id = 0; id < s.vocabulary; ++id) sum += std::exp(logits.at(r, id));
+      result.push_back(-std::log(std::exp(logits.at(r, targets[static_cast<std::size_t>(r)])) / sum));
+    } else if (s.logits == Logits::all || r % s.sequence_length == s.sequence_length - 1) {
+      for (std::int64_t id = 0; id < s.vocabulary; ++id) result.push_back(logits.at(r, id));
+    }
+  }
+  return result;
+}
+
+std::vector<long double> textbook_embedding(const Shape& s, std::uint64_t seed) {
+  const Dense table = whole_tensor(s.dtype, embedding_key(seed, s), s.vocabulary, s.hidden_size);
+  std::vector<long double> result;
+  for (const std::int64_t id : generated_ids(seed, TensorName::token_ids, s)) {
+    for (std::int64_t c = 0; c < s.hidden_size; ++c) result.push_back(table.at(id, c));
+  }
+  return result;
 }
 
 }  // namespace
@@ -114,6 +142,8 @@ std::vector<long double> textbook_output(const Variant& variant, const Shape& s,
     return whole_tensor(s.dtype, weight_key(seed, name, layer, rows), rows, columns);
   };
   const Dense x = whole_tensor(s.dtype, input_key(seed), s.tokens, s.hidden_size);
+  if (variant.workload == "embedding") return textbook_embedding(s, seed);
+  if (variant.workload == "lm_head") return textbook_head(s, seed, x);
   if (variant.workload == "attention") return textbook_attention(s, seed, layer, x);
   if (variant.workload != "mlp")
     return product(x, weight(TensorName::weight, s.hidden_size, s.hidden_size)).values;

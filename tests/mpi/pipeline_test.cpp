@@ -229,17 +229,29 @@ TEST(Pipeline, OfAForwardPassIsVerifiedAndCounted) {
   }
 }
 
+// Every operation by itself, and that there are as many as the formulas of the stage say: key/value heads
+// that ranks share, gathered messages, and rows that are split among them.
 TEST(Pipeline, IsVerifiedBySamples) {
-  if (world().size() < 2) GTEST_SKIP() << "one rank";
-  for (const Schedule schedule : kSchedules) {
-    const Case point = piped(1, 2, schedule, 4);
-    if (!team_for(point).member()) continue;
-    CaseSettings settings = quick_settings();
-    settings.verify = VerifyMode::sampled;
-    const CaseOutcome outcome = run(point, built_in_parts(), settings);
-    EXPECT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("");
-    EXPECT_GT(outcome.verification.operations_checked, 0);
-    EXPECT_LE(outcome.verification.worst_operation.value_or(9), 1);
+  for (const Layout& layout : {Layout{1, 2}, Layout{2, 2}}) {
+    for (const Schedule schedule : kSchedules) {
+      for (const Boundary boundary : {Boundary::whole, Boundary::scattered}) {
+        for (const bool sequence_parallel : {false, true}) {
+          Case point = piped(layout.tp, layout.pp, schedule, 4);
+          point.num_kv_heads = 1;
+          point.boundary = boundary;
+          point.sequence_parallel = sequence_parallel;
+          normalise_case(point);
+          if (!fits(point) || !team_for(point).member()) continue;
+          CaseSettings settings = quick_settings();
+          settings.verify = VerifyMode::sampled;
+          settings.measure.max_samples = 3;
+          const CaseOutcome outcome = run(point, built_in_parts(), settings);
+          EXPECT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("") << said_of(point);
+          EXPECT_GT(outcome.verification.operations_checked, 0);
+          EXPECT_LE(outcome.verification.worst_operation.value_or(9), 1) << said_of(point);
+        }
+      }
+    }
   }
 }
 

@@ -106,6 +106,32 @@ TEST(ReduceSteps, TellsHalvesAndKindsApart) {
   expect_us(samples.collectives[1].communication_s, 20);
 }
 
+// A model of which a quarter of the layers run: what is in them counts four times, and what is outside once.
+TEST(ReduceSteps, ComposesAModelFromItsLayers) {
+  const auto in_layers = [](EventKey key) {
+    key.in_layers = true;
+    return key;
+  };
+  const EventKey back = {Activity::compute, Direction::backward};
+  Steps steps({kCompute, kReduce, in_layers(kCompute), in_layers(kReduce), in_layers(kCompute), kCompute,
+               back, in_layers(back), back});
+  // The first rank ends its layers three earlier than the others, and has nothing to do with when they end.
+  const std::int64_t early = rank() == 0 && world().size() > 1 ? 3 : 0;
+  steps.add({{0, 10}, {10, 15}, {16, 36}, {36, 40}, {41, 51 - early}, {52, 60}, {60, 64}, {65, 85}, {86, 90}},
+            91);
+  Samples samples;
+  samples.layers_scale = 4;
+  reduce_steps(steps.traced(), everyone(), samples);
+  expect_us(samples.measured_step_s, 91);
+  expect_us(samples.step_s, 91 + 3 * ((51 - 15) + (85 - 64)));
+  expect_us(samples.compute_s, 10 + 4 * (20 + 10) + 8 + 4 + 4 * 20 + 4);
+  expect_us(samples.compute_by_half_s[1], 4 + 4 * 20 + 4);
+  expect_us(samples.communication_s, 5 + 4 * 4);
+  ASSERT_EQ(samples.collectives.size(), 1U) << "the same collective, in layers and not";
+  expect_us(samples.collectives[0].communication_s, 21);
+  expect_us(samples.other_s, samples.step_s[0] * 1e6 - 226 - 21);
+}
+
 // As stages of a pipeline: each rank computes for stages of its own, in an order of its own, and rank 0 alone
 // once more.
 TEST(ReduceSteps, MatchesEventsByTheirKeys) {

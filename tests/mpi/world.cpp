@@ -24,11 +24,22 @@ std::vector<Variant> all_variants() {
     std::vector<Variant> forms = {{name}};
     if (uses.activation) forms.push_back({name, Activation::swiglu});
     if (uses.combine) forms.push_back({name, Activation::gelu, Combine::all_reduce});
+    if (uses.logits) {
+      Variant of_all{name};
+      of_all.logits = Logits::all;
+      forms.push_back(of_all);
+    }
+    if (uses.whole_model) {
+      Variant tied{name};
+      tied.ties_embeddings = true;
+      forms.push_back(tied);
+    }
     for (Variant form : forms) {
       variants.push_back(form);
       if (find_workload(name)->kind != WorkloadKind::layer) continue;
       form.sequence_parallel = true;
       variants.push_back(form);
+      if (form.logits == Logits::all) continue;  // training has one form
       form.pass = Pass::forward_backward;
       variants.push_back(form);
       form.sequence_parallel = false;
@@ -43,6 +54,8 @@ std::string name_of_variant(const Variant& variant) {
   std::string name = variant.workload;
   if (uses.activation) name += "_" + std::string(name_of(variant.activation));
   if (uses.combine) name += "_" + std::string(name_of(variant.combine));
+  if (variant.logits == Logits::all) name += "_all_logits";
+  if (variant.ties_embeddings) name += "_tied";
   if (variant.pass == Pass::forward_backward) name += "_trained";
   if (variant.sequence_parallel) name += "_in_rows";
   return name;
@@ -61,6 +74,9 @@ Case make_case(const Variant& variant, const Sizes& sizes) {
   point.sequence_length = sizes.sequence_length;
   point.num_heads = sizes.num_heads;
   point.num_kv_heads = sizes.num_kv_heads;
+  point.vocab_size = sizes.vocabulary;
+  point.logits = variant.logits;
+  point.tie_embeddings = variant.ties_embeddings;
   point.threads_per_rank = 1;
   return point;
 }

@@ -25,12 +25,15 @@ struct Variant {
   Combine combine = Combine::all_gather;
   Pass pass = Pass::forward;
   bool sequence_parallel = false;
+  Logits logits = Logits::last;
+  bool ties_embeddings = false;
 };
 
 /// Sizes of a case. `num_heads` is for workloads with attention.
 struct Sizes {
   std::int64_t tokens = 7, hidden_size = 60, ffn_hidden_size = 132;
   std::int64_t sequence_length = 7, num_heads = 12, num_kv_heads = 4;
+  std::int64_t vocabulary = 29;  ///< a multiple of no degree
 };
 
 /// Every layer of this build in every form.

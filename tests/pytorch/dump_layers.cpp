@@ -45,11 +45,11 @@ std::vector<WholeTensor> mlp_weights(const Shape& s, std::uint64_t seed, std::in
 }
 
 std::vector<WholeTensor> attention_weights(const Shape& s, std::uint64_t seed, std::int64_t layer) {
-  const std::int64_t h = s.hidden_size, kv = s.num_kv_heads * s.head_size();
-  std::vector<WholeTensor> weights = {{"query", query_key(seed, layer, h), h, h},
+  const std::int64_t h = s.hidden_size, width = s.query_width(), kv = s.num_kv_heads * s.head_size();
+  std::vector<WholeTensor> weights = {{"query", query_key(seed, layer, h), h, width},
                                       {"key", weight_key(seed, TensorName::key, layer, h), h, kv},
                                       {"value", weight_key(seed, TensorName::value, layer, h), h, kv},
-                                      {"out", weight_key(seed, TensorName::out, layer, h), h, h}};
+                                      {"out", weight_key(seed, TensorName::out, layer, width), width, h}};
   if (s.context_length == 0) return weights;
   const std::int64_t earlier = s.batch_size() * s.context_length;
   weights.push_back({"cached_keys", plain_key(seed, TensorName::cached_keys, layer), earlier, kv});
@@ -67,16 +67,37 @@ std::vector<WholeTensor> block_weights(const Shape& s, std::uint64_t seed, std::
   return weights;
 }
 
+std::vector<WholeTensor> no_weights(const Shape&, std::uint64_t, std::int64_t) { return {}; }
+
+// What a workload with a vocabulary has once, whatever its layers.
+std::vector<WholeTensor> vocabulary_weights(const Case& point) {
+  const Shape s = point.shape();
+  const UsedFields& uses = point.workload_row().uses;
+  std::vector<WholeTensor> weights;
+  if (uses.vocabulary && !(uses.logits && !uses.whole_model))
+    weights.push_back({"embedding", embedding_key(point.seed, s), s.vocabulary, s.hidden_size});
+  if (uses.vocabulary && uses.logits && !s.ties_embeddings)
+    weights.push_back({"head", head_key(point.seed, s), s.vocabulary, s.hidden_size});
+  if (uses.whole_model) {
+    weights.push_back({"final_norm", plain_key(point.seed, TensorName::norm, s.num_layers),
+                       s.norm == Norm::layer_norm ? 2 : 1, s.hidden_size});
+  }
+  return weights;
+}
+
+Json ids_to_json(const char* name, const std::vector<std::int64_t>& ids) {
+  return {{"name", name}, {"layer", 0}, {"rows", ids.size()}, {"columns", 1}, {"values", ids}};
+}
+
 struct WeightsRow {
   const char* workload;
   std::vector<WholeTensor> (*weights)(const Shape&, std::uint64_t seed, std::int64_t layer);
 };
 
-constexpr WeightsRow kWeights[] = {{"column_linear", linear_weights},
-                                   {"row_linear", linear_weights},
-                                   {"mlp", mlp_weights},
-                                   {"attention", attention_weights},
-                                   {"block", block_weights}};
+constexpr WeightsRow kWeights[] = {
+    {"column_linear", linear_weights}, {"row_linear", linear_weights}, {"mlp", mlp_weights},
+    {"attention", attention_weights},  {"block", block_weights},       {"model", block_weights},
+    {"embedding", no_weights},         {"lm_head", no_weights}};
 
 std::vector<WholeTensor> weights_of(const Case& point, std::int64_t layer) {
   for (const WeightsRow& row : kWeights) {
@@ -106,6 +127,13 @@ Json whole_tensors(const Case& point) {
   Json tensors = Json::array();
   for (const WholeTensor& tensor : ends_of(shape, point.seed))
     tensors.push_back(to_json(tensor, 0, shape.dtype));
+  for (const WholeTensor& tensor : vocabulary_weights(point))
+    tensors.push_back(to_json(tensor, 0, shape.dtype));
+  if (point.workload_row().uses.vocabulary) {
+    for (const auto& [name, tensor] :
+         {std::pair{"token_ids", TensorName::token_ids}, {"targets", TensorName::targets}})
+      tensors.push_back(ids_to_json(name, generated_ids(point.seed, tensor, shape)));
+  }
   for (std::int64_t layer = 0; layer < shape.num_layers; ++layer) {
     for (const WholeTensor& tensor : weights_of(point, layer))
       tensors.push_back(to_json(tensor, layer, shape.dtype));

@@ -31,7 +31,7 @@ NORM_EPSILON = 1e-5
 TOLERANCE = {"f64": 1e-12, "f32": 1e-5}
 
 SWEEP = {
-    "workload": ["row_linear", "column_linear", "mlp", "attention", "block"],
+    "workload": ["row_linear", "column_linear", "mlp", "attention", "block", "embedding", "lm_head"],
     "pass": "forward_backward",
     "dtype": ["f32", "f64"],
     "hidden_size": 24,
@@ -46,6 +46,9 @@ SWEEP = {
     "activation": ["gelu", "swiglu"],
     "norm": ["layer_norm", "rms_norm"],
     "combine": ["all_gather", "all_reduce"],
+    "vocab_size": 29,  # two ranks have a row of padding
+    "tie_embeddings": [False, True],
+    "logits": ["last", "all"],
     "threads_per_rank": 1,
     "seed": 3,
     # Without backward layers work in place. Prefill and decode behind earlier tokens; more rows than a tile has.
@@ -54,7 +57,15 @@ SWEEP = {
               {"pass": "forward", "context_length": 5, "sequence_length": 1},
               {"workload": "attention", "sequence_length": 300, "num_kv_heads": 2, "num_layers": 1},
               {"workload": "attention", "sequence_length": 300, "num_kv_heads": 2, "num_layers": 1,
-               "pass": "forward", "context_length": 30}],
+               "pass": "forward", "context_length": 30},
+              # Heads that are not hidden_size / num_heads wide.
+              {"workload": "attention", "head_dim": 10},
+              {"workload": "block", "head_dim": 3, "num_kv_heads": 2},
+              {"workload": "model", "num_kv_heads": 2},
+              {"workload": "model", "num_kv_heads": 1, "head_dim": 10, "activation": "swiglu", "norm": "rms_norm"},
+              {"workload": "model", "num_kv_heads": 2, "pass": "forward", "activation": "swiglu"},
+              {"workload": "lm_head", "pass": "forward"},
+              {"workload": "embedding", "pass": "forward"}],
 }
 
 
@@ -72,7 +83,7 @@ def mlp(case, x, w):
 
 def attention(case, x, w):
     heads, kv_heads, context = case["num_heads"], case["num_kv_heads"], case["context_length"]
-    d = case["hidden_size"] // heads
+    d = case["head_dim"]
 
     def by_head(rows, count):  # [batch tokens, heads d] -> [batch, heads, tokens, d]
         return rows.view(case["batch_size"], -1, count, d).transpose(1, 2)
@@ -101,8 +112,16 @@ def block(case, x, w):
     return x + mlp(case, norm(case, x, before_mlp), w)
 
 
+def head(case, x, weight, targets):
+    """Logits of the last token of each sequence or of all; in training the loss of each token."""
+    logits = x @ weight.T
+    if case["pass"] == "forward_backward":
+        return functional.cross_entropy(logits, targets, reduction="none").view(-1, 1)
+    return logits if case["logits"] == "all" else logits[case["sequence_length"] - 1::case["sequence_length"]]
+
+
 LAYERS = {"row_linear": linear, "column_linear": linear, "mlp": mlp, "attention": attention, "block": block}
-CHAINED = {"block"}  # the output of one weight set is the input of the next
+CHAINED = {"block", "model"}  # the output of one weight set is the input of the next
 KEPT = {"cached_keys", "cached_values"}  # no weights: they have no gradient
 
 
@@ -114,9 +133,19 @@ def expected_results(case, tensors):
         values = torch.tensor(tensor["values"], dtype=torch.float64).view(tensor["rows"], tensor["columns"])
         if tensor["name"] in ("input", "output_gradient"):
             ends[tensor["name"]] = values
+        elif tensor["name"] in ("token_ids", "targets"):
+            ends[tensor["name"]] = values.long().view(-1)
+        elif tensor["name"] in ("embedding", "head", "final_norm"):
+            ends[tensor["name"]] = values.requires_grad_()
         else:
             weights[tensor["layer"]][tensor["name"]] = values.requires_grad_(tensor["name"] not in KEPT)
 
+    if case["workload"] == "embedding":
+        return embedding_results(case, ends)
+    if case["workload"] == "lm_head":
+        return lm_head_results(case, ends)
+    if case["workload"] == "model":
+        return model_results(case, ends, weights)
     inputs, outputs = [], []
     for layer in range(case["num_layers"]):
         chains = case["workload"] in CHAINED and layer > 0
@@ -135,6 +164,50 @@ def expected_results(case, tensors):
         results["backward", layer, "input_gradient"] = inputs[layer].grad
         for name, weight in weights[layer].items():
             results["backward", layer, "norm_gradients" if name == "norm" else name + "_gradient"] = weight.grad
+    return results
+
+
+def embedding_results(case, ends):
+    output = ends["embedding"][ends["token_ids"]]
+    results = {("forward", 0, "output"): output.detach()}
+    if case["pass"] == "forward_backward":
+        output.backward(ends["output_gradient"])
+        results["backward", 0, "embedding_gradient"] = ends["embedding"].grad
+    return results
+
+
+def lm_head_results(case, ends):
+    x = ends["input"].clone().requires_grad_()
+    output = head(case, x, ends["head"], ends["targets"])
+    results = {("forward", 0, "output"): output.detach()}
+    if case["pass"] == "forward_backward":
+        output.sum().backward()
+        results["backward", 0, "input_gradient"] = x.grad
+        results["backward", 0, "head_gradient"] = ends["head"].grad
+    return results
+
+
+def model_results(case, ends, weights):
+    last = case["num_layers"] - 1
+    inputs = [ends["embedding"][ends["token_ids"]]]
+    for layer in range(case["num_layers"]):
+        inputs[-1].retain_grad()
+        inputs.append(block(case, inputs[-1], weights[layer]))
+    results = {("forward", layer, "output"): y.detach() for layer, y in enumerate(inputs[1:])}
+    output = head(case, norm(case, inputs[-1], ends["final_norm"]), ends.get("head", ends["embedding"]), ends["targets"])
+    trains = case["pass"] == "forward_backward"
+    results["forward", last, "loss" if trains else "logits"] = output.detach()
+    if not trains:
+        return results
+    output.sum().backward()
+    for layer in range(case["num_layers"]):
+        results["backward", layer, "input_gradient"] = inputs[layer].grad
+        for name, weight in weights[layer].items():
+            results["backward", layer, "norm_gradients" if name == "norm" else name + "_gradient"] = weight.grad
+    results["backward", last, "final_norm_gradients"] = ends["final_norm"].grad
+    results["backward", 0, "embedding_gradient"] = ends["embedding"].grad
+    if "head" in ends:
+        results["backward", last, "head_gradient"] = ends["head"].grad
     return results
 
 
@@ -207,6 +280,15 @@ class Layers(unittest.TestCase):
 
     def test_block(self):
         self.check("block")
+
+    def test_embedding(self):
+        self.check("embedding")
+
+    def test_lm_head(self):
+        self.check("lm_head")
+
+    def test_model(self):
+        self.check("model")
 
 
 if __name__ == "__main__":

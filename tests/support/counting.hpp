@@ -37,9 +37,9 @@ class CountingCommunicator final : public ForwardingCommunicator {
   CountingCommunicator(std::unique_ptr<Communicator> inner, Executed& executed)
       : ForwardingCommunicator(std::move(inner)), executed_(executed) {}
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
     executed_.bytes[CollectiveOp::all_reduce].push_back(count * size_of(dtype));
-    ForwardingCommunicator::all_reduce_sum(data, count, dtype);
+    ForwardingCommunicator::all_reduce(data, count, dtype, how);
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
     executed_.bytes[CollectiveOp::all_gather].push_back(shard_count * size() * size_of(dtype));

@@ -108,8 +108,10 @@ double largest_of(const void* data, std::int64_t count, DType dtype) {
 }
 
 bool is_weight(const TensorKey& key) {
-  return key.tensor > static_cast<std::uint32_t>(TensorName::input) &&
-         key.tensor < static_cast<std::uint32_t>(TensorName::output_gradient);
+  const auto is = [&](TensorName name) { return key.tensor == static_cast<std::uint32_t>(name); };
+  return is(TensorName::embedding) || is(TensorName::head) ||
+         (key.tensor > static_cast<std::uint32_t>(TensorName::input) &&
+          key.tensor < static_cast<std::uint32_t>(TensorName::output_gradient));
 }
 
 class FaultyBackend final : public ForwardingBackend {
@@ -161,6 +163,26 @@ class FaultyBackend final : public ForwardingBackend {
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     trigger_->stretched([&] { ForwardingBackend::softmax_backward(p, dp, scale); });
   }
+  void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) override {
+    trigger_->stretched([&] { ForwardingBackend::look_up(ids, table, y); });
+  }
+  void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
+                        Store store) override {
+    trigger_->stretched([&] { ForwardingBackend::look_up_backward(ids, dy, dtable, store); });
+  }
+  void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima) override {
+    trigger_->stretched([&] { ForwardingBackend::row_maxima(ids, x, maxima); });
+  }
+  void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima,
+                    const MatrixView& sums, const MatrixView& targets) override {
+    trigger_->stretched([&] { ForwardingBackend::exponentials(ids, x, maxima, sums, targets); });
+  }
+  void cross_entropy(const MatrixView& sums, const MatrixView& targets, const MatrixView& loss) override {
+    trigger_->stretched([&] { ForwardingBackend::cross_entropy(sums, targets, loss); });
+  }
+  void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x) override {
+    trigger_->stretched([&] { ForwardingBackend::cross_entropy_backward(ids, sums, x); });
+  }
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
     trigger_->stretched([&] { ForwardingBackend::add(a, b, sum); });
   }
@@ -180,9 +202,9 @@ class FaultyCommunicator final : public ForwardingCommunicator {
   FaultyCommunicator(std::unique_ptr<Communicator> inner, std::shared_ptr<Trigger> trigger)
       : ForwardingCommunicator(std::move(inner)), trigger_(std::move(trigger)) {}
 
-  void all_reduce_sum(void* data, std::int64_t count, DType dtype) override {
+  void all_reduce(void* data, std::int64_t count, DType dtype, Reduction how) override {
     around(data, count, dtype,
-           [&](void* target) { ForwardingCommunicator::all_reduce_sum(target, count, dtype); });
+           [&](void* target) { ForwardingCommunicator::all_reduce(target, count, dtype, how); });
   }
   void all_gather(const void* shard, std::int64_t shard_count, void* whole, DType dtype) override {
     around(whole, shard_count * size(), dtype,

@@ -92,6 +92,24 @@ class NarrowBackend final : public ForwardingBackend {
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     in_f32([&](auto... wide) { ForwardingBackend::softmax_backward(wide..., scale); }, dp, p, dp);
   }
+  // A look-up copies, whatever the type.
+  void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
+                        Store store) override {
+    in_f32([&](auto... wide) { ForwardingBackend::look_up_backward(ids, wide..., store); }, dtable, dy,
+           dtable);
+  }
+  void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima) override {
+    if (!is_narrow(x.dtype)) return ForwardingBackend::row_maxima(ids, x, maxima);
+    const Wide wide(x);
+    ForwardingBackend::row_maxima(ids, wide.view(), maxima);
+  }
+  void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima,
+                    const MatrixView& sums, const MatrixView& targets) override {
+    in_f32([&](auto wide) { ForwardingBackend::exponentials(ids, wide, maxima, sums, targets); }, x, x);
+  }
+  void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x) override {
+    in_f32([&](auto wide) { ForwardingBackend::cross_entropy_backward(ids, sums, wide); }, x, x);
+  }
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
     in_f32([&](auto... wide) { ForwardingBackend::add(wide...); }, sum, a, b, sum);
   }

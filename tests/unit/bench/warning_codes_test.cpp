@@ -250,6 +250,11 @@ const std::vector<Reason>& reasons() {
        }},
       {"no_spare_core", "rank 0 computes on 1 thread(s), communicates on one more and has 1 core(s)",
        [](LaunchOfTwo& l) { l.point.overlap_chunks = 4; }},
+      {"composed", "2 of 12 layers ran: times, memory and FLOP are composed, the layers' parts taken 6 times",
+       [](LaunchOfTwo& l) {
+         l.point.num_layers = 12;
+         l.record.composed = ComposedResult{2, 1e-3, 0};
+       }},
       {"not_verified", "--no-verify", [](LaunchOfTwo& l) { l.record.verification.passed.reset(); }},
       {"cold_cache_impossible", "warm caches", [](LaunchOfTwo& l) { l.outcome.cache_flushed = false; }},
       {"prediction_differs", "differs from the formula",

@@ -31,7 +31,8 @@ TEST(Layers, RunExactlyTheWorkloadsOfTheCatalog) {
 // Weights are scaled so that outputs are as large as inputs, and every tensor has values of its own.
 TEST(Tensors, HaveStreamsOfTheirOwn) {
   std::set<std::uint32_t> tensors = {input_key(1).tensor};
-  for (const TensorName name : {TensorName::weight, TensorName::gate, TensorName::up, TensorName::down}) {
+  for (const TensorName name : {TensorName::weight, TensorName::gate, TensorName::up, TensorName::down,
+                                TensorName::embedding, TensorName::head}) {
     EXPECT_TRUE(tensors.insert(weight_key(1, name, 0, 48).tensor).second);
     EXPECT_DOUBLE_EQ(weight_key(1, name, 0, 48).scale, 0.25);
   }

@@ -41,6 +41,29 @@ TEST_F(TraceTest, KeepsNeighbouringCollectivesApart) {
   EXPECT_EQ(events(), (std::vector{Activity::all_reduce, Activity::all_reduce, Activity::all_gather}));
 }
 
+// Compute before, in and behind a model's layers are events of their own, and so is that of two layers.
+TEST_F(TraceTest, TellsTheLayersOfAModelApart) {
+  const auto compute = [this] {
+    trace_.begin(Activity::compute);
+    trace_.end();
+  };
+  for (int step = 0; step < 2; ++step) {
+    trace_.begin_step();
+    compute();
+    for (int layer = 0; layer < 2; ++layer) {
+      trace_.enter_layers(true);
+      compute();
+      compute();
+      trace_.enter_layers(false);
+    }
+    compute();
+    trace_.end_step();
+  }
+  std::vector<bool> in_layers;
+  for (const EventKey& event : trace_.held().events) in_layers.push_back(event.in_layers);
+  EXPECT_EQ(in_layers, (std::vector{false, true, true, false}));
+}
+
 TEST_F(TraceTest, TellsTheHalvesOfAPassApart) {
   const auto mark = [this](Activity activity, std::int64_t bytes = 0) {
     trace_.begin(activity, bytes);

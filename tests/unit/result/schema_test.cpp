@@ -152,8 +152,9 @@ void expect_every_key_required(Json& record, Json& object) {
     object.erase(key);
     // Nested keys that a later schema brought, by name.
     static const std::set<std::string> kNewerInside = {
-        "effective_samples", "head_dim", "wait_mean", "imbalance",  "pp_degree", "microbatches",
-        "virtual_stages",    "schedule", "boundary",  "input_wait", "end_wait"};
+        "effective_samples", "head_dim",           "wait_mean",  "imbalance", "pp_degree",
+        "microbatches",      "virtual_stages",     "schedule",   "boundary",  "input_wait",
+        "end_wait",          "scaled_from_layers", "vocab_size", "logits",    "tie_embeddings"};
     const bool newer = &object == &record ? is_newer(key) : kNewerInside.contains(key);
     EXPECT_EQ(is_valid(record), newer) << key;
     object = copy;

@@ -246,6 +246,7 @@ TEST(CaseId, EveryFieldCounts) {
   const Json other =
       Json::parse(R"({"workload": "gemm", "pass": "forward_backward", "backend": "cuda", "dtype": "f64",
     "model": "llama3-8b", "context_length": 7, "norm": "rms_norm", "hidden_size": 8, "ffn_hidden_size": 8, "num_heads": 1, "num_kv_heads": 1, "head_dim": 96, "num_layers": 2, "batch_size": 1,
+    "scaled_from_layers": 1, "vocab_size": 7, "logits": "all", "tie_embeddings": true,
     "sequence_length": 1, "tp_degree": 4, "pp_degree": 2, "microbatches": 2, "virtual_stages": 2, "schedule": "gpipe",
     "boundary": "scattered", "algorithm": "shm", "combine": "all_reduce", "sequence_parallel": true,
     "overlap_chunks": 2, "placement": "spread", "groups": "all", "threads_per_rank": 2, "activation": "swiglu",

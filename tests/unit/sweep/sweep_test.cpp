@@ -225,6 +225,45 @@ TEST(SweepModels, SetTheShape) {
   EXPECT_TRUE(sweep.resolved["hidden_size"].is_null());
 }
 
+// Of a whole model all layers run unless the sweep says otherwise; of other workloads one.
+TEST(SweepModels, SetTheNumberOfLayersOfAWholeModel) {
+  const Sweep sweep = parse(R"({"model": "llama3.2-1b", "workload": ["block", "model"]})");
+  ASSERT_EQ(sweep.cases.size(), 2U);
+  EXPECT_EQ(sweep.cases[0].num_layers, 1);
+  EXPECT_EQ(sweep.cases[0].vocab_size, std::nullopt);
+  EXPECT_EQ(sweep.cases[1].num_layers, 16);
+  EXPECT_EQ(sweep.cases[1].vocab_size, 128256);
+  EXPECT_EQ(sweep.cases[1].tie_embeddings, true);
+  EXPECT_EQ(sweep.cases[1].scaled_from_layers, std::nullopt);
+  EXPECT_EQ(parse(R"({"model": "llama3.2-1b", "workload": "model", "num_layers": 4})").cases[0].num_layers,
+            4);
+  EXPECT_EQ(
+      parse(R"({"hidden_size": 64, "cases": [{"workload": "model", "model": "gpt2"}]})").cases[1].num_layers,
+      12);
+  EXPECT_NE(message_of(R"({"model": "gpt2", "workload": "model", "vocab_size": 100})"), "");
+}
+
+TEST(SweepModels, AreScaledFromFewerLayersThanTheyHave) {
+  const Sweep sweep =
+      parse(R"({"model": "gpt2", "workload": ["model", "block"], "scaled_from_layers": [null, 3, 12]})");
+  ASSERT_EQ(sweep.cases.size(), 3U) << "all twelve layers are the whole model";
+  EXPECT_EQ(sweep.cases[0].shape().num_layers, 12);
+  EXPECT_EQ(sweep.cases[1].shape().num_layers, 3);
+  EXPECT_EQ(sweep.cases[1].whole_shape().num_layers, 12);
+  EXPECT_NE(case_id(sweep.cases[0]), case_id(sweep.cases[1]));
+  EXPECT_EQ(sweep.cases[2].scaled_from_layers, std::nullopt);
+}
+
+// A folder of a version that knew no whole model is resumed with the file that it was made from.
+TEST(Sweep, ResolvesTheNumberOfLayersAsItAlwaysDid) {
+  for (const char* said : {"", R"(, "num_layers": null)", R"(, "num_layers": 1)"}) {
+    const Sweep sweep = parse(R"({"hidden_size": 64, "workload": ["mlp", "gemm"])" + std::string(said) + "}");
+    EXPECT_EQ(sweep.resolved["num_layers"], Json::parse("[1]"));
+  }
+  EXPECT_EQ(parse(R"({"hidden_size": 64, "workload": "model"})").resolved["num_layers"],
+            Json::parse("[null]"));
+}
+
 // A sweep of a model's own file, as it would be started from another folder.
 TEST(SweepModels, OfFilesAreReadBesideTheSweepFile) {
   const std::string place = std::string(TPBENCH_SOURCE_DIR) + "/tests/corpus/models/sweep.json";

@@ -13,7 +13,8 @@ constexpr Shape kShape = {.tokens = 3,
                           .num_heads = 4,
                           .num_kv_heads = 2,
                           .num_layers = 2,
-                          .layout = {.tp = 2}};
+                          .layout = {.tp = 2},
+                          .vocabulary = 5};
 
 Cost cost_of(const char* workload, const Shape& shape = kShape) {
   return find_workload(workload)->cost(shape);
@@ -126,6 +127,48 @@ TEST(ProbeCosts, AreThoseOfOneArray) {
   EXPECT_EQ(cost_of("all_gather").reduction_length, 1) << "nothing is added";
 }
 
+// T = 3 in one sequence, V = 5: three rows on each of two ranks, of which one is padding.
+TEST(EmbeddingCost, CountsThePadding) {
+  const Shape shape = {
+      .tokens = 3, .sequence_length = 3, .hidden_size = 8, .layout = {.tp = 2}, .vocabulary = 5};
+  EXPECT_EQ(shape.padded_vocabulary(), 6);
+  EXPECT_EQ(shape.held_vocabulary(0), (Range{0, 3}));
+  EXPECT_EQ(shape.held_vocabulary(1), (Range{3, 5}));
+  const Cost cost = cost_of("embedding", shape);
+  EXPECT_EQ(cost.flop(), 0);
+  expect_memory(cost, 3 * 8 * 4, 3 * 8 * 4 + 3 * 8, 0);
+  expect_collective(cost, CollectiveOp::all_reduce, 3 * 8 * 4, 1);
+}
+
+TEST(LmHeadCost, GathersTheLogitsOfTheLastTokensOrOfAll) {
+  Shape shape = {.tokens = 6, .sequence_length = 3, .hidden_size = 8, .layout = {.tp = 2}, .vocabulary = 5};
+  const Cost last = cost_of("lm_head", shape);
+  EXPECT_EQ(last.flop(), 2 * 2 * 8 * 3);
+  expect_collective(last, CollectiveOp::all_gather, 2 * 6 * 4, 1);
+  shape.logits = Logits::all;
+  const Cost all = cost_of("lm_head", shape);
+  EXPECT_EQ(all.flop(), 6 * 2 * 8 * 3);
+  expect_collective(all, CollectiveOp::all_gather, 6 * 6 * 4, 1);
+  shape.pass = Pass::forward_backward;
+  const Cost trained = cost_of("lm_head", shape);
+  EXPECT_EQ(trained.flop(), 3 * (6 * 2 * 8 * 3));
+  ASSERT_EQ(trained.collectives.size(), 2U);
+  EXPECT_EQ(trained.collectives[1].bytes, 6 * 4) << "a number of each token";
+  EXPECT_EQ(trained.collectives[1].calls_per_step, 3);
+}
+
+// Of one rank of two: embedding, head and norm once, whatever the number of layers; tied, one weight less.
+TEST(ModelCost, IsThatOfItsParts) {
+  const Cost blocks = cost_of("block"), model = cost_of("model");
+  EXPECT_EQ(model.memory[Category::weights] - blocks.memory[Category::weights], 2 * (3 * 8 * 4));
+  EXPECT_EQ(model.memory[Category::replicated_weights] - blocks.memory[Category::replicated_weights],
+            2 * 8 * 4);
+  Shape tied = kShape;
+  tied.ties_embeddings = true;
+  EXPECT_EQ(cost_of("model", tied).memory[Category::weights], model.memory[Category::weights] - 3 * 8 * 4);
+  EXPECT_EQ(cost_of("model", tied).flop(), model.flop());
+}
+
 TEST(Costs, HaveNoCallsOnOneRank) {
   for (const Workload* workload : all_workloads()) {
     const Cost cost = workload->cost(alone());
@@ -139,7 +182,9 @@ TEST(Costs, DoubleWithTheElement) {
   Shape wide = kShape;
   wide.dtype = DType::f64;
   for (const Workload* workload : all_workloads()) {
-    EXPECT_EQ(workload->cost(wide).memory.total(), 2 * workload->cost(kShape).memory.total())
+    // The ids of tokens are numbers of eight bytes, whatever the type.
+    const std::int64_t ids = workload->name == "embedding" || workload->name == "model" ? 3 * 8 : 0;
+    EXPECT_EQ(workload->cost(wide).memory.total() - ids, 2 * (workload->cost(kShape).memory.total() - ids))
         << workload->name;
     EXPECT_EQ(workload->cost(wide).bytes_per_step(), 2 * workload->cost(kShape).bytes_per_step())
         << workload->name;
@@ -157,7 +202,8 @@ TEST(Costs, HaveWeightsAndWorkThatFallExactlyByT) {
                        .ffn_hidden_size = 180,
                        .num_heads = 60,
                        .num_kv_heads = 60,
-                       .num_layers = 3};
+                       .num_layers = 3,
+                       .vocabulary = 120};
         shape.activation = activation;
         const Cost whole = workload->cost(shape);
         shape.layout.tp = degree;

@@ -1,0 +1,130 @@
+#include "base/fields.hpp"
+#include "result/record_tables.hpp"
+
+// What a record says of the stages of a pipeline: docs/pipeline.md.
+namespace tpbench {
+namespace {
+
+std::vector<Field<PipelineRankResult>> pipeline_rank_rows() {
+  using R = PipelineRankResult;
+  const auto seconds = [](std::string_view meaning) {
+    return FieldText{.meaning = meaning, .unit = "s", .null = kNotAligned};
+  };
+  return {
+      field("stages", &R::stages, {.meaning = "stages that it held", .least = 0}),
+      field("layers", &R::layers, {.meaning = "weight sets of all of them", .least = 1}),
+      field("in_flight", &R::in_flight,
+            {.meaning = "microbatches whose activations it kept at one time, at most, over its stages",
+             .least = 0}),
+      field("compute_s", &R::compute_s, {.meaning = "computing", .unit = "s", .least = 0}),
+      field("communication_s", &R::communication_s,
+            seconds("in collectives of the ranks that share its layers")),
+      field("boundary_s", &R::boundary_s, seconds("in messages between stages, as `time_s.boundary`")),
+      field("input_wait_s", &R::input_wait_s, seconds("waiting for input, as `time_s.input_wait`")),
+      field("end_wait_s", &R::end_wait_s, seconds("waiting for the end of the step")),
+      field("other_s", &R::other_s, seconds("what is left of the step")),
+      field("forward_s", &R::forward_s,
+            seconds("F: compute and collectives of one microbatch on one of its stages, the mean")),
+      field("backward_s", &R::backward_s,
+            {.meaning = "B, or I where `zb_h1` splits it: the same of the backward",
+             .unit = "s",
+             .null = "the pass is forward, or the clocks of the hosts could not be aligned"}),
+      field("weight_gradient_s", &R::weight_gradient_s,
+            {.meaning = "W: the same of the gradients of weights",
+             .unit = "s",
+             .null = "the schedule is not `zb_h1`, or the clocks of the hosts could not be aligned"}),
+      field("input_transfer_s", &R::input_transfer_s,
+            {.meaning = "c: from sending to arrival of a message that it waited for, the mean: activations",
+             .unit = "s",
+             .null = "it waited for none, or the clocks of the hosts could not be aligned"}),
+      field("gradient_transfer_s", &R::gradient_transfer_s,
+            {.meaning = "the same of gradients",
+             .unit = "s",
+             .null = "it waited for none, or the clocks of the hosts could not be aligned"}),
+      field("peak", &R::peak,
+            {.meaning = "memory, counted", .unit = "bytes", .null = "not counted", .least = 0}),
+      field("predicted_peak", &R::predicted_peak, {.meaning = "by formula", .unit = "bytes", .least = 0}),
+  };
+}
+
+std::vector<Field<PipelineResult>> pipeline_rows() {
+  using R = PipelineResult;
+  return {
+      field("busiest", &R::busiest,
+            {.meaning = "of `ranks`, from 0: the one with the most compute and collectives; the parts of "
+                        "`time_s` are its own",
+             .least = 0}),
+      field("ideal_s", &R::ideal_s,
+            {.meaning = "its compute and collectives: the step without waiting",
+             .unit = "s",
+             .null = kNotAligned,
+             .least = 0}),
+      field("bubble", &R::bubble,
+            {.meaning = "(step - ideal) / step, measured: the median over the samples",
+             .null = kNotAligned,
+             .column = "*"}),
+      field("replayed_step_s", &R::replayed_step_s,
+            {.meaning = "the step that the schedule gives on paper with the measured times of its stages and "
+                        "messages",
+             .unit = "s",
+             .null = kNotAligned,
+             .least = 0}),
+      field("replayed_bubble", &R::replayed_bubble,
+            {.meaning = "its bubble", .null = kNotAligned, .column = "*"}),
+      derived("bubble_difference", &R::bubble_difference,
+              {.meaning = "`bubble` - `replayed_bubble`", .null = kNotAligned}),
+      field("textbook_bubble", &R::textbook_bubble,
+            {.meaning = "(p - 1) / (v m + p - 1), what a closed formula says of equal stages and free "
+                        "messages; for comparison only",
+             .least = 0}),
+      field(
+          "tokens_per_s", &R::tokens_per_s,
+          {.meaning = "of the whole batch, over the median step", .unit = "1/s", .column = "*", .least = 0}),
+      field("first_microbatch_s", &R::first_microbatch_s,
+            {.meaning = "until the first microbatch had left the last stage",
+             .unit = "s",
+             .null = kNotAligned,
+             .column = "*"}),
+      field("microbatch_s", &R::microbatch_s,
+            {.meaning = "from one microbatch to the next there, the mean over a step",
+             .unit = "s",
+             .null = "there is one microbatch, or the clocks of the hosts could not be aligned",
+             .column = "*"}),
+      field("message_bytes", &R::message_bytes,
+            {.meaning = "of one message of one rank", .unit = "bytes", .least = 0}),
+      field("messages_per_step", &R::messages_per_step,
+            {.meaning = "of all ranks that hold the same shard, by formula", .column = "*", .least = 0}),
+      field("bytes_per_step", &R::bytes_per_step,
+            {.meaning = "of these messages", .unit = "bytes", .column = "boundary_*", .least = 0}),
+      field("messages_sent", &R::messages_sent, {.meaning = "counted", .least = 0}),
+      field("bytes_sent", &R::bytes_sent, {.meaning = "counted", .unit = "bytes", .least = 0}),
+      field("next_microbatches", &R::next_microbatches,
+            {.meaning = "the next larger number of microbatches that would run", .null = "there is none"}),
+      field("next_step_s", &R::next_step_s,
+            {.meaning = "the step with it, replayed: work of a microbatch taken to shrink with its size",
+             .unit = "s",
+             .null = "there is none, or the clocks of the hosts could not be aligned"}),
+      field("next_bubble", &R::next_bubble,
+            {.meaning = "its bubble",
+             .null = "there is none, or the clocks of the hosts could not be aligned"}),
+      field("ranks", &R::ranks,
+            {.meaning =
+                 "the ranks of the pipeline in the order of their stages; those that share layers as one"}),
+  };
+}
+
+}  // namespace
+
+template <>
+std::span<const Field<PipelineRankResult>> fields_of<PipelineRankResult>() {
+  static const std::vector<Field<PipelineRankResult>> kRows = pipeline_rank_rows();
+  return kRows;
+}
+
+template <>
+std::span<const Field<PipelineResult>> fields_of<PipelineResult>() {
+  static const std::vector<Field<PipelineResult>> kRows = pipeline_rows();
+  return kRows;
+}
+
+}  // namespace tpbench
