@@ -208,6 +208,14 @@ void add_throttling(Record& record, const std::optional<Throttling>& throttling)
   record.throttling->seconds += throttling->seconds;
 }
 
+// Of layers that a model is scaled by, by formula: the counted bytes of those that ran are what it says.
+std::array<std::int64_t, kCategoryCount> not_run_bytes(const Case& point) {
+  std::array<std::int64_t, kCategoryCount> bytes = whole_cost_of(point, point.layout).memory.bytes;
+  const MemoryByCategory of_run = cost_of(point).memory;
+  for (std::size_t i = 0; i < kCategoryCount; ++i) bytes[i] -= of_run.bytes[i];
+  return bytes;
+}
+
 void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& facts) {
   if (outcome.ranks.empty()) return;
   std::vector<RankResult> ranks = outcome.ranks;
@@ -218,14 +226,6 @@ void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& fa
   }
   record.rank_results =
       bounded_ranks(std::move(ranks), static_cast<std::int64_t>(outcome.samples.step_s.size()));
-}
-
-// Of layers that a model is scaled by, by formula: the counted bytes of those that ran are what it says.
-std::array<std::int64_t, kCategoryCount> not_run_bytes(const Case& point) {
-  std::array<std::int64_t, kCategoryCount> bytes = whole_cost_of(point, point.layout).memory.bytes;
-  const MemoryByCategory of_run = cost_of(point).memory;
-  for (std::size_t i = 0; i < kCategoryCount; ++i) bytes[i] -= of_run.bytes[i];
-  return bytes;
 }
 
 void drop_times(Record& record) {
@@ -336,12 +336,12 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
     add_clock(record, outcome);
     add_times(record, outcome.samples, outcome.clock.error_s);
     add_throttling(record, outcome.throttling);
-    add_ranks(record, outcome, facts);
     if (record.point.scaled_from_layers) {
       record.composed =
           ComposedResult{*record.point.scaled_from_layers, summarise(outcome.samples.measured_step_s).median,
                          outcome.memory->total()};
     }
+    add_ranks(record, outcome, facts);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
     add_pipeline(record, outcome);
     if (outcome.reference) record.reference.push_back(*outcome.reference);

@@ -203,12 +203,13 @@ class GroupReduction {
       for (std::size_t c = 0; c < scope.columns.size(); ++c) {
         const std::size_t i = k * scope.columns.size() + c;
         const EventKey& key = table_.keys()[scope.columns[c]];
+        const double all_s = times(key) * transfer_s[i];
+        const std::size_t kind = index_of(batch_.kinds, kind_of(key));
         const bool is_last =
             own_start_s[i] != kNever && own_start_s[i] == start_s[i] && scope.ranks.size() > 1;
-        batch_.own_last[index_of(batch_.kinds, kind_of(key))] += is_last ? 1 : 0;
-        const double all_s = times(key) * transfer_s[i];
+        batch_.own_last[kind] += is_last ? 1 : 0;
         parts[GroupBatch::forward_communication + static_cast<std::size_t>(key.direction)] += all_s;
-        parts[GroupBatch::parts + index_of(batch_.kinds, kind_of(key))] += all_s;
+        parts[GroupBatch::parts + kind] += all_s;
         last_start_s_[at(k, scope.columns[c])] = start_s[i];
         last_end_s_[at(k, scope.columns[c])] = end_s[i];
       }
