@@ -77,9 +77,6 @@ std::vector<Field<PipelineResult>> pipeline_rows() {
             {.meaning = "(p - 1) / (v m + p - 1), what a closed formula says of equal stages and free "
                         "messages; for comparison only",
              .least = 0}),
-      field(
-          "tokens_per_s", &R::tokens_per_s,
-          {.meaning = "of the whole batch, over the median step", .unit = "1/s", .column = "*", .least = 0}),
       field("first_microbatch_s", &R::first_microbatch_s,
             {.meaning = "until the first microbatch had left the last stage",
              .unit = "s",
