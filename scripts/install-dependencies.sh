@@ -12,7 +12,7 @@ The headers of valijson are unpacked into build/valijson, where they are not ins
 would bring 166 others.
 
   --tests   also what the test suite needs
-  --ci      also what CI needs: PyTorch, Slurm, clang-format and clang-tidy (1 GB)
+  --ci      also what CI needs: PyTorch, Slurm, Chromium, clang-format and clang-tidy (1.4 GB)
   --bundle  also what scripts/bundle.sh needs
   --check   install nothing: succeed when nothing is missing, otherwise say what is, and fail
 TEXT
@@ -22,7 +22,8 @@ packages=(g++ cmake ninja-build git pkg-config openmpi-bin libopenmpi-dev libope
           nlohmann-json3-dev libspdlog-dev libfmt-dev libhwloc-dev)
 bundle_packages=(patchelf binutils)
 test_packages=(libgtest-dev python3 iproute2 "${bundle_packages[@]}")
-ci_packages=(python3-torch clang-format-14 clang-tidy-16 slurmctld slurmd slurm-client munge libpmi2-0 procps)
+ci_packages=(python3-torch clang-format-14 clang-tidy-16 slurmctld slurmd slurm-client munge libpmi2-0 procps
+             chromium)
 check_only=false
 
 while (($# > 0)); do

@@ -8,10 +8,11 @@ namespace tpbench {
 
 /// What the process tells the shell (docs/sweep-file.md, "Exit status").
 enum class ExitStatus : int {
-  ok = 0,           ///< every case ok or skipped
-  case_failed = 1,  ///< at least one case failed
-  bad_usage = 2,    ///< the command line or the sweep file is wrong
-  environment = 3,  ///< this machine or launch cannot do it
+  ok = 0,            ///< every case ok or skipped
+  case_failed = 1,   ///< at least one case failed
+  bad_usage = 2,     ///< the command line or the sweep file is wrong
+  environment = 3,   ///< this machine or launch cannot do it
+  inconclusive = 4,  ///< a gate that could not judge (compare --fail-above)
   interrupted = 130
 };
 

@@ -10,6 +10,7 @@
 #include "bench/case_machine.hpp"
 #include "bench/overlap.hpp"
 #include "bench/process_memory.hpp"
+#include "bench/rank_rows.hpp"
 #include "bench/reference_look.hpp"
 #include "bench/verification.hpp"
 #include "comm/device_side.hpp"
@@ -62,9 +63,13 @@ class CaseRun {
               [&] { cost = warm_up(runner(), warm_up_steps, settings_.measure.max_seconds, team_, trace); });
         outcome_.device_before = device_state();
         const std::optional<Throttling> throttled_before = read_throttling();
+        const RankCounters counted_before = read_rank_counters();
         phase(Phase::sampling, "sampling", [&] { sample_steps(cost.sample_s, trace); });
+        const RankCounters counted_after = read_rank_counters();
         outcome_.throttling = worst_throttling(throttled_before, read_throttling());
         outcome_.slowest = slowest_rank();
+        outcome_.ranks = gather_rank_rows(outcome_.samples, counted_before, counted_after, team_);
+        outcome_.trace = gather_step(outcome_.samples, team_);
         outcome_.device_after = device_state();
         if (before) outcome_.reference = {*before, *look()};
       }

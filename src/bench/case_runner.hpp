@@ -13,6 +13,7 @@
 #include "measure/heartbeat.hpp"
 #include "result/record.hpp"
 #include "result/reference_times.hpp"
+#include "result/step_trace.hpp"
 #include "sweep/settings.hpp"
 
 namespace tpbench {
@@ -44,6 +45,8 @@ struct CaseOutcome {
   std::optional<ReferenceResult> reference;                ///< of an ok case on the host
   /// What CPU quotas did while it was sampled, on the host where they did most; empty where nothing counts.
   std::optional<Throttling> throttling;
+  std::vector<RankResult> ranks;       ///< of an ok case, one per active rank
+  std::optional<StepTrace> trace;      ///< likewise, on the first active rank alone
   std::optional<SlowestRank> slowest;  ///< of a case that computes, on two ranks or more
   DataPath data_path = DataPath::host;
   VerificationResult verification;

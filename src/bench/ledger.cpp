@@ -40,6 +40,7 @@ std::int64_t Ledger::keep(const std::string& id) {
   if (goes_on && record.schema < kRecordSchema) return 0;
   const std::lock_guard lock(mutex_);
   add(record);
+  records_.back().epochs_planned = std::max(record.epochs_planned, run_.sweep.measure.epochs);
   return std::min(record.epochs_done, run_.sweep.measure.epochs);
 }
 
@@ -108,10 +109,17 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
     add_outcome(record, outcome, team, facts_);
     record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, history_,
                                      record, devices_of(run_.devices, record.point.backend)});
+    if (outcome.trace) write_trace(id, *outcome.trace);
     if (outcome.reference) history_.add(active_ranks(team), *outcome.reference);
   }
   save(id);
   clear_running(run_.folder->path());
+}
+
+void Ledger::write_trace(const std::string& id, StepTrace trace) {
+  trace.id = id;
+  for (TraceRank& rank : trace.ranks) rank.host = facts_.ranks[static_cast<std::size_t>(rank.rank)].host;
+  run_.folder->write_trace(trace);
 }
 
 void Ledger::give_up(ReasonCode code, const std::string& reason) {

@@ -54,6 +54,7 @@ class Ledger {
  private:
   void add(Record record);
   void save(const std::string& id);
+  void write_trace(const std::string& id, StepTrace trace);
 
   const SweepRun& run_;
   const LaunchFacts& facts_;

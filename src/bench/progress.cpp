@@ -15,19 +15,32 @@ constexpr const char* kClearLine = "\r\033[K";
 
 }  // namespace
 
-Progress::Progress(bool enabled, std::size_t cases)
-    : enabled_(enabled), terminal_(isatty(STDERR_FILENO) != 0), cases_(cases) {}
+Progress::Progress(bool enabled, std::size_t runs)
+    : enabled_(enabled), terminal_(isatty(STDERR_FILENO) != 0), runs_(runs) {}
 
 Progress::~Progress() {
   if (enabled_ && terminal_) fmt::print(stderr, "{}", kClearLine);
 }
 
+void Progress::begin_epoch(std::int64_t epoch, std::int64_t epochs, std::size_t cases) {
+  epoch_ = epoch;
+  epochs_ = epochs;
+  cases_ = cases;
+  at_ = 0;
+}
+
+std::string Progress::place(std::size_t number) const {
+  const std::string epoch = epochs_ > 1 ? fmt::format("epoch {} of {}, ", epoch_, epochs_) : "";
+  const std::string place = fmt::format("{}case {} of {}", epoch, number, cases_);
+  if (done_ == 0 || done_ == runs_) return place;
+  const double each_s = stopwatch_.elapsed_s() / static_cast<double>(done_);
+  return fmt::format("{} (about {} left)", place,
+                     format_duration(each_s * static_cast<double>(runs_ - done_)));
+}
+
 void Progress::start(const std::string& case_id) {
   if (!enabled_ || !terminal_) return;
-  const double each_s = done_ == 0 ? 0 : stopwatch_.elapsed_s() / static_cast<double>(done_);
-  const std::string left =
-      done_ == 0 ? "" : " (about " + format_duration(each_s * static_cast<double>(cases_ - done_)) + " left)";
-  fmt::print(stderr, "{}case {} of {}{}: {}", kClearLine, done_ + 1, cases_, left, case_id);
+  fmt::print(stderr, "{}{}: {}", kClearLine, place(at_ + 1), case_id);
   std::fflush(stderr);
 }
 
@@ -37,12 +50,8 @@ void Progress::skip(const std::string& case_id, const std::string& reason) {
 
 void Progress::finish(const std::string& case_id, const std::string& outcome) {
   ++done_;
-  if (!enabled_ || terminal_) return;
-  const double left_s =
-      stopwatch_.elapsed_s() / static_cast<double>(done_) * static_cast<double>(cases_ - done_);
-  log::info(fmt::format("case {} of {}{}: {}: {}", done_, cases_,
-                        done_ == cases_ ? "" : " (about " + format_duration(left_s) + " left)", case_id,
-                        outcome));
+  ++at_;
+  if (enabled_ && !terminal_) log::info(fmt::format("{}: {}: {}", place(at_), case_id, outcome));
 }
 
 }  // namespace tpbench

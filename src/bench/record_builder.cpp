@@ -216,9 +216,22 @@ std::array<std::int64_t, kCategoryCount> not_run_bytes(const Case& point) {
   return bytes;
 }
 
+void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& facts) {
+  if (outcome.ranks.empty()) return;
+  std::vector<RankResult> ranks = outcome.ranks;
+  for (RankResult& rank : ranks) {
+    const RankPlace& place = facts.ranks[static_cast<std::size_t>(rank.rank)];
+    rank.host = place.host;
+    rank.cpus = place.cpus;
+  }
+  record.rank_results =
+      bounded_ranks(std::move(ranks), static_cast<std::int64_t>(outcome.samples.step_s.size()));
+}
+
 void drop_times(Record& record) {
   record.pipeline.reset();
   record.throttling.reset();
+  record.rank_results.reset();
   record.device.reset();
   record.clock.reset();
   record.overlap.reset();
@@ -328,6 +341,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
           ComposedResult{*record.point.scaled_from_layers, summarise(outcome.samples.measured_step_s).median,
                          outcome.memory->total()};
     }
+    add_ranks(record, outcome, facts);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
     add_pipeline(record, outcome);
     if (outcome.reference) record.reference.push_back(*outcome.reference);

@@ -1,6 +1,7 @@
 #include "bench/samples.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "bench/event_table.hpp"
@@ -32,6 +33,8 @@ struct GroupBatch {
   std::vector<double> step_s, measured_step_s;
   std::vector<double> part_s;
   std::int64_t own_durations = 0;
+  double own_wait_s = 0;               // of this rank
+  std::vector<std::int64_t> own_last;  // likewise: by kind, how often it came last
 
   [[nodiscard]] std::size_t width() const { return parts + kinds.size(); }
   double* parts_of(std::size_t k) { return part_s.data() + k * width(); }
@@ -74,6 +77,7 @@ class GroupReduction {
 
   GroupBatch run() {
     batch_.kinds = kinds_of(table_.keys());
+    batch_.own_last.assign(batch_.kinds.size(), 0);
     batch_.step_s.resize(count_);
     batch_.part_s.assign(count_ * batch_.width(), 0.0);
     begin_at_the_first_start();
@@ -200,8 +204,12 @@ class GroupReduction {
         const std::size_t i = k * scope.columns.size() + c;
         const EventKey& key = table_.keys()[scope.columns[c]];
         const double all_s = times(key) * transfer_s[i];
+        const std::size_t kind = index_of(batch_.kinds, kind_of(key));
+        const bool is_last =
+            own_start_s[i] != kNever && own_start_s[i] == start_s[i] && scope.ranks.size() > 1;
+        batch_.own_last[kind] += is_last ? 1 : 0;
         parts[GroupBatch::forward_communication + static_cast<std::size_t>(key.direction)] += all_s;
-        parts[GroupBatch::parts + index_of(batch_.kinds, kind_of(key))] += all_s;
+        parts[GroupBatch::parts + kind] += all_s;
         last_start_s_[at(k, scope.columns[c])] = start_s[i];
         last_end_s_[at(k, scope.columns[c])] = end_s[i];
       }
@@ -241,6 +249,7 @@ class GroupReduction {
         head_start_s = std::max(0.0, last_end_s_[place] - since_begin_s(k, spans(k)[i].end_ns));
       }
       largest[2 * k] = sum[k];
+      batch_.own_wait_s += sum[k];
     }
     group_.reduce_max(largest);
     group_.reduce_sum(sum);
@@ -366,6 +375,22 @@ bool is_above_error(const std::vector<double>& samples_s, std::int64_t differenc
   return summarise(samples_s).median >= kErrorsOfANumber * static_cast<double>(differences) * error_s;
 }
 
+void keep_median_step(const TracedSteps& traced, Samples& samples) {
+  if (traced.steps.empty() || samples.step_s.size() < traced.steps.size()) return;
+  const double median = summarise(samples.step_s).median;
+  const std::size_t first = samples.step_s.size() - traced.steps.size();
+  const auto distance = [&](std::size_t k) { return std::abs(samples.step_s[first + k] - median); };
+  std::size_t nearest = 0;
+  for (std::size_t k = 1; k < traced.steps.size(); ++k)
+    nearest = distance(k) < distance(nearest) ? k : nearest;
+  const auto spans = traced.spans_of(nearest);
+  samples.kept = {first + nearest,
+                  samples.step_s[first + nearest],
+                  traced.steps[nearest].start_ns,
+                  traced.events,
+                  {spans.begin(), spans.end()}};
+}
+
 void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples) {
   constexpr std::size_t kValues = std::size_t{1} << 20;  // of an array, about
   samples.own_compute_s += compute_of_this_rank(traced);
@@ -385,6 +410,9 @@ void reduce_steps(const TracedSteps& traced, const Team& team, Samples& samples)
                              samples.layers_scale);
     GroupBatch batch = reduction.run();
     samples.own_durations += team.active->max(batch.own_durations);
+    if (common_time) samples.own_wait_s = samples.own_wait_s.value_or(0) + batch.own_wait_s;
+    samples.own_last.resize(batch.own_last.size());
+    for (std::size_t i = 0; i < batch.own_last.size(); ++i) samples.own_last[i] += batch.own_last[i];
     if (team.groups.size() > 1) {
       if (!batch.measured_step_s.empty()) team.active->reduce_max(batch.measured_step_s);
       take_slowest_group(team, batch.step_s, batch.part_s);

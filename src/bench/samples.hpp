@@ -3,12 +3,22 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "bench/team.hpp"
 #include "measure/event.hpp"
 
 namespace tpbench {
+
+/// One step of this rank, to be looked at.
+struct KeptStep {
+  std::size_t sample = 0;  ///< which
+  double step_s = 0;       ///< of all ranks
+  std::int64_t start_ns = 0;
+  std::vector<EventKey> events;
+  std::vector<EventSpan> spans;
+};
 
 /// What one rank of a pipeline (all that share its layers as one) did in each step, in seconds. Parts of a
 /// step add up to it.
@@ -43,8 +53,9 @@ struct PipelineSamples {
 };
 
 /// Samples of one case, in seconds, reduced over the ranks (docs/methodology.md, section 1); the same on all
-/// ranks but for own_compute_s. Per sample: step = compute + communication + other; in a pipeline, the parts
-/// are those of its busiest rank, and its boundary_s, input_wait_s and end_wait_s belong to the sum.
+/// ranks but for what is called own or kept. Per sample: step = compute + communication + other; in a
+/// pipeline, the parts are those of its busiest rank, and its boundary_s, input_wait_s and end_wait_s belong
+/// to the sum.
 struct Samples {
   /// How often what happens in a model's layers counts: of one that is scaled from fewer layers, all of them
   /// over those that run. Set before any step is reduced.
@@ -79,8 +90,12 @@ struct Samples {
   /// Transfers between devices that were too short for that: the last starter's own duration stands for them.
   std::int64_t own_durations = 0;
   bool converged = false;
-  double own_compute_s =
-      0;  ///< of this rank alone, over all samples: the one value that differs between ranks
+  /// Of this rank alone, over all samples: what differs between ranks. How often it came last stands for each
+  /// kind of `collectives`.
+  double own_compute_s = 0;
+  std::optional<double> own_wait_s;  ///< at collectives; empty in a pipeline, and where clocks cannot tell
+  std::vector<std::int64_t> own_last;
+  KeptStep kept;  ///< likewise; the step nearest to the median, of those that were held at the end
   /// Steps that were to begin at one moment, and those of them that some rank heard of too late: run again.
   std::int64_t starts = 0, late_starts = 0;
 };
@@ -88,6 +103,9 @@ struct Samples {
 /// Whether the median of `samples_s`, each a sum of so many differences between clocks of different hosts
 /// that are known to each other to `error_s`, is at least three times what may be wrong with it.
 bool is_above_error(const std::vector<double>& samples_s, std::int64_t differences, double error_s);
+
+/// Fills `kept` from the steps that were reduced last.
+void keep_median_step(const TracedSteps& traced, Samples& samples);
 
 /// Reduces the steps of this rank over the ranks of the team and appends them to `samples`. Ranks of a group
 /// may have different events: they are matched by their keys. Collective over the team's active ranks.

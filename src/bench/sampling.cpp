@@ -121,6 +121,7 @@ Samples sample(const StepRunner& runner, const StopSettings& settings, double ex
   }
   clocks.measure();
   reduce_steps(trace.held(), team, samples);
+  keep_median_step(trace.held(), samples);
   trace.forget();
   samples.converged = rule.converged();
   samples.starts = team.start->starts() - starts;

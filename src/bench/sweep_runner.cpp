@@ -58,6 +58,7 @@ class SweepLoop {
     if (run_.resume) on_first_rank(session_.world(), [&] { ledger_->write_summary(); });
     warm_libraries();
     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+      progress.begin_epoch(epoch + 1, epochs, cases_in(epoch, done));
       for (const std::size_t index :
            run_order(run_.cases.size(), run_.sweep.measure.order, run_.sweep.seed, epoch)) {
         if (epoch < done[index]) continue;
@@ -138,6 +139,14 @@ class SweepLoop {
         break;
     }
     return ReasonCode::error;
+  }
+
+  // Cases that will be tried in this epoch.
+  [[nodiscard]] std::size_t cases_in(std::int64_t epoch, const std::vector<std::int64_t>& done) const {
+    std::size_t cases = 0;
+    for (std::size_t index = 0; index < done.size(); ++index)
+      cases += !skips_[index] && epoch >= done[index] ? 1 : 0;
+    return cases;
   }
 
   // Of cases and epochs, those that will be tried.

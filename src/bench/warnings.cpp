@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/build_info.hpp"
 #include "base/json.hpp"
@@ -238,9 +239,15 @@ Message not_converged(const WarningInputs& in) {
         step.samples, in.record.epochs_done, remedy);
   }
   constexpr std::size_t kFewestForInterval = 6;
+  const bool early = std::cmp_less(step.samples, measure.min_samples);
   if (!step.ci95 && step.samples < kFewestForInterval)
-    return fmt::format("{} {} too few for an interval: {}", counted(step.samples, "sample"),
-                       step.samples == 1 ? "is" : "are", remedy);
+    return fmt::format(
+        "{} {} too few for an interval, as {}: {}", counted(step.samples, "sample"),
+        step.samples == 1 ? "is" : "are",
+        early ? fmt::format("measure.max_seconds ({:.3g} s) ended sampling before measure.min_samples ({})",
+                            measure.max_seconds, measure.min_samples)
+              : fmt::format("measure.max_samples ({}) ended sampling", measure.max_samples),
+        remedy);
   if (!step.ci95)
     return fmt::format(
         "samples are correlated: {} are worth {} independent ones, too few for an interval: {}, or use a "
@@ -277,15 +284,64 @@ Message slow_rank(const WarningInputs& in) {
       format_percent(slowest->compute_s / slowest->others_s - 1));
 }
 
+std::string cpus_text(const std::vector<std::int64_t>& cpus) {
+  if (cpus.empty()) return "";
+  if (cpus.size() == 1) return fmt::format(", CPU {}", cpus.front());
+  return fmt::format(", CPUs {} to {}", cpus.front(), cpus.back());
+}
+
+std::int64_t arrivals_of(const RankResult& rank) {
+  std::int64_t sum = 0;
+  for (const auto& [collective, count] : rank.last_arrivals) sum += count;
+  return sum;
+}
+
+double median_compute(std::vector<RankResult> ranks) {
+  std::sort(ranks.begin(), ranks.end(),
+            [](const auto& a, const auto& b) { return a.compute_s < b.compute_s; });
+  return ranks[(ranks.size() - 1) / 2].compute_s;
+}
+
+// The rank that the others wait for most often, and what is different there; empty where none stands out.
+std::string whom_others_wait_for(const WarningInputs& in) {
+  constexpr double kMostOfThem = 0.5, kClearly = 1.05, kShows = 0.01;
+  const std::vector<RankResult>& ranks = in.outcome.ranks;
+  std::int64_t all = 0;
+  const RankResult* last = nullptr;
+  for (const RankResult& rank : ranks) {
+    all += arrivals_of(rank);
+    if (last == nullptr || arrivals_of(rank) > arrivals_of(*last)) last = &rank;
+  }
+  if (last == nullptr || all == 0) return "";
+  const double share = static_cast<double>(arrivals_of(*last)) / static_cast<double>(all);
+  if (share < std::max(kMostOfThem, 1.2 / static_cast<double>(ranks.size()))) return "";
+  const RankPlace& place = in.facts.ranks[static_cast<std::size_t>(last->rank)];
+  std::vector<std::string> different;
+  const double usual = median_compute(ranks), step_s = in.record.time->step.summary.median;
+  const double sampled_s = step_s * static_cast<double>(in.outcome.samples.step_s.size());
+  if (usual > 0 && last->compute_s > kClearly * usual)
+    different.push_back(fmt::format("it computed {} longer than the median rank",
+                                    format_percent(last->compute_s / usual - 1)));
+  if (last->preemptions > 0)
+    different.push_back(fmt::format("its core was taken from it {} times", last->preemptions));
+  if (last->steal_s.value_or(0) > kShows * sampled_s)
+    different.push_back(fmt::format("the hypervisor took {} of its CPUs", format_seconds(*last->steal_s)));
+  if (last->throttled_s.value_or(0) > 0)
+    different.push_back(fmt::format("quotas stopped its host for {}", format_seconds(*last->throttled_s)));
+  return fmt::format("; rank {} ({}{}) came last in {} of them{}", last->rank, place.host,
+                     cpus_text(place.cpus), format_percent(share),
+                     different.empty() ? "" : ": " + join_words(different));
+}
+
 Message imbalance(const WarningInputs& in) {
   if (in.record.status != Status::ok || !is_known(in.record.time->imbalance)) return std::nullopt;
   const double wait = in.record.time->imbalance.summary.median, step = in.record.time->step.summary.median;
   if (wait <= 0.1 * step) return std::nullopt;
+  const std::string whom = whom_others_wait_for(in);
   return fmt::format(
-      "a rank waits {} of the step at the collectives for ranks that come late: unequal cores, binding or "
-      "other "
-      "programs",
-      format_percent(wait / step));
+      "a rank waits {} of the step at the collectives for ranks that come late{} unequal cores, binding or "
+      "other programs",
+      format_percent(wait / step), whom.empty() ? ":" : whom + "; look for");
 }
 
 Message unexplained(const WarningInputs& in) {

@@ -12,27 +12,10 @@
 #include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "cli/describe.hpp"
 
 namespace tpbench {
 namespace {
-
-constexpr const char* kFooter = R"(
-Examples:
-  mpirun -n 2 tpbench --config sweep.json --label eth-1g
-  tpbench --config sweep.json --dry-run
-  mpirun -n 8 tpbench --config sweep.json --set measure.max_seconds=1 --filter tp_degree=1,8
-  mpirun -n 8 tpbench --resume results/my-sweep
-  srun --mpi=pmix tpbench --config sweep.json --continue results/$SLURM_JOB_ID
-  mpirun -n 4 --hostfile hosts tpbench probe --output eth-1g.json
-  tpbench compare results/eth-1g results/eth-10g
-  tpbench compare results/before results/after --fail-above 5%
-  tpbench compare --base results/a/* --with results/b/*
-  tpbench export results/eth-1g --to nccl-tests --output eth-1g.json
-
-Results go to stdout and into the output folder, everything else to stderr.
-Exit status: 0 every case ok or skipped, 1 a case failed (compare: a slow-down beyond --fail-above),
-2 command line, sweep file or result folder wrong, 3 the environment cannot do it, 130 interrupted (143 in
-a Slurm job).)";
 
 // Options that only spell a --set differently.
 struct Shorthands {
@@ -80,10 +63,12 @@ CLI::Validator not_empty() {
 void add_compare_options(CLI::App& app, CommandLine& line) {
   app.add_option("folders", line.folders, "Result folders of one launch each; the first is the base")
       ->type_name("DIR DIR...");
-  app.add_option("--base", line.base, "Folders of several launches of the base, two or more; needs --with")
+  app.add_option(
+         "--base", line.base,
+         "Folders of several launches of the base, two or more: a rolling baseline, or one side of --with")
       ->type_name("DIR DIR...");
   app.add_option("--with", line.with,
-                 "The same number of launches to compare with the base (scripts/alternate.sh makes both)")
+                 "One new launch, or as many as the base has (scripts/alternate.sh makes both)")
       ->type_name("DIR DIR...");
   app.add_option_function<std::string>(
          "--format",
@@ -93,9 +78,19 @@ void add_compare_options(CLI::App& app, CommandLine& line) {
   app.add_option_function<std::string>(
          "--fail-above",
          [&line](const std::string& text) { line.fail_above = share_named(text, "--fail-above"); },
-         "Exit with 1 when a step is slower than the base by more than this, and more than the noise: 5% or "
-         "0.05")
+         "Gate: end with PASS, FAIL (exit 1) when a step is slower by more than this and the noise, or "
+         "INCONCLUSIVE "
+         "(exit 4): 5% or 0.05")
       ->type_name("SHARE");
+  app.add_option_function<std::string>(
+         "--inconclusive",
+         [&line](const std::string& name) {
+           if (name != "pass" && name != "fail")
+             throw CLI::ValidationError("--inconclusive", name + ": must be pass or fail");
+           line.inconclusive = named<GateOutcome>(name, "--inconclusive");
+         },
+         "What a gate counts as that cannot judge every case: pass or fail [exit status 4]")
+      ->type_name("OUTCOME");
   app.add_option_function<std::string>(
          "--fail-wider",
          [&line](const std::string& text) { line.fail_wider = share_named(text, "--fail-wider"); },
@@ -107,9 +102,23 @@ void add_export_options(CLI::App& app, CommandLine& line) {
   app.add_option("folder", line.folders, "Result folder")->required()->expected(1)->type_name("DIR");
   app.add_option_function<std::string>(
          "--to", [&line](const std::string& name) { line.export_format = named<ExportFormat>(name, "--to"); },
-         "table (what the run printed), csv, jsonl, or nccl-tests (the collectives as its -J writes them)")
+         "table (what the run printed), markdown (the same), csv, json (verdicts and cases), jsonl (whole "
+         "records), "
+         "samples (csv: one row for each sample), trace (one step as a timeline of ranks, for Perfetto), or "
+         "nccl-tests "
+         "(the collectives as its -J writes them)")
       ->required()
       ->type_name("FORM");
+  app.add_option("--filter", line.filters, "Only cases where KEY has one of the values; may be repeated")
+      ->type_name("KEY=VALUE[,VALUE]")
+      ->allow_extra_args(false);
+  app.add_option("-o,--output", line.output, "Output file [stdout]")->type_name("FILE")->check(not_empty());
+}
+
+void add_report_options(CLI::App& app, CommandLine& line) {
+  app.add_option("folders", line.folders, "Result folders; with several, the first is the base")
+      ->required()
+      ->type_name("DIR...");
   app.add_option("-o,--output", line.output, "Output file [stdout]")->type_name("FILE")->check(not_empty());
 }
 
@@ -194,7 +203,7 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
       ->allow_extra_args(false);
   app.add_option_function<std::string>(
          "--format", [&line](const std::string& name) { line.format = named<Format>(name, "--format"); },
-         "What goes to stdout: table, csv, jsonl or none [table]")
+         "What goes to stdout: table, csv, json, jsonl, markdown or none [table]")
       ->type_name("FORMAT");
   app.add_option("--backend", shorthands.backend, "Same as --set backend=NAME; cannot be combined with it")
       ->type_name("NAME")
@@ -232,6 +241,8 @@ void spell_out(CommandLine& line, const Shorthands& shorthands) {
 
 void check_sides_of_compare(const CommandLine& line) {
   const bool by_sides = !line.base.empty() || !line.with.empty();
+  if (line.inconclusive && !line.fail_above)
+    throw CLI::RequiredError("--fail-above SHARE beside --inconclusive");
   if (!by_sides && line.folders.size() < 2) throw CLI::RequiredError("compare: two result folders or more");
   if (!by_sides) return;
   if (!line.folders.empty())
@@ -341,7 +352,6 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   CLI::App app("Benchmarks the tensor-parallel layers of a transformer on real ranks and a real fabric.",
                "tpbench");
   app.set_version_flag("--version", version_text());
-  app.footer(kFooter);
   app.require_subcommand(0, 1);
   add_run_options(app, line, shorthands);
 
@@ -375,6 +385,19 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_compare_options(*compare, line);
   CLI::App* export_results = app.add_subcommand("export", "Export a result folder in another format");
   add_export_options(*export_results, line);
+  CLI::App* report = app.add_subcommand("report", "Write one page of charts, tables and verdicts (HTML)");
+  add_report_options(*report, line);
+  std::optional<Description> form;
+  CLI::App* description = app.add_subcommand("describe", "Write the manual page, or completion for a shell");
+  description
+      ->add_option_function<std::string>(
+          "form", [&form](const std::string& name) { form = named<Description>(name, "describe"); },
+          "man, bash or zsh")
+      ->required()
+      ->type_name("FORM");
+  app.footer(examples_of(""));
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    command->footer(examples_of(command->get_name()));
 
   try {
     app.parse(argc, argv);
@@ -385,7 +408,10 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (probe->parsed()) line.command = Command::probe;
     if (compare->parsed()) line.command = Command::compare;
     if (export_results->parsed()) line.command = Command::export_results;
+    if (report->parsed()) line.command = Command::report;
     for (const CLI::App* command : app.get_subcommands()) check_sides(app, *command);
+    if (form) line.description = describe(app, *form);
+    if (form) line.command = Command::describe;
     spell_out(line, shorthands);
     check_together(line);
   } catch (const CLI::Success& wanted) {  // --help, --version

@@ -11,10 +11,21 @@
 
 namespace tpbench {
 
-enum class Command { run, validate, models, info, selfcheck, probe, compare, export_results };
+enum class Command {
+  run,
+  validate,
+  models,
+  info,
+  selfcheck,
+  probe,
+  compare,
+  export_results,
+  report,
+  describe
+};
 
 /// What `tpbench export --to` writes.
-enum class ExportFormat { nccl_tests, csv, jsonl, table };
+enum class ExportFormat { nccl_tests, csv, json, jsonl, table, markdown, samples, trace };
 
 /// What was typed.
 struct CommandLine {
@@ -38,12 +49,15 @@ struct CommandLine {
   double watchdog_s = 60;
   std::int64_t max_bytes = std::int64_t{16} << 20;  ///< probe: the largest message
   bool quick = false;                               ///< probe
-  std::vector<std::string> folders;                 ///< compare: the base first; export: one
+  std::vector<std::string> folders;                 ///< compare: the base first; report; export: one
   CompareFormat compare_format = CompareFormat::table;
   std::vector<std::string> base, with;  ///< compare: launches of both sides, in place of folders
   std::optional<double> fail_above;     ///< compare: 0.05 for 5 %
   std::optional<double> fail_wider;     ///< compare: the same
+  std::optional<GateOutcome>
+      inconclusive;  ///< compare: what an inconclusive gate counts as; empty: exit status 4
   ExportFormat export_format = ExportFormat::csv;
+  std::string description;  ///< describe: what it writes
 };
 
 /// Result of parsing: either something to do, or an exit status with what has been printed already (--help, a
@@ -59,5 +73,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
 }  // namespace tpbench
 
 TPBENCH_ENUM_NAMES(tpbench::ExportFormat, {tpbench::ExportFormat::nccl_tests, "nccl-tests"},
-                   {tpbench::ExportFormat::csv, "csv"}, {tpbench::ExportFormat::jsonl, "jsonl"},
-                   {tpbench::ExportFormat::table, "table"});
+                   {tpbench::ExportFormat::csv, "csv"}, {tpbench::ExportFormat::json, "json"},
+                   {tpbench::ExportFormat::jsonl, "jsonl"}, {tpbench::ExportFormat::table, "table"},
+                   {tpbench::ExportFormat::markdown, "markdown"}, {tpbench::ExportFormat::samples, "samples"},
+                   {tpbench::ExportFormat::trace, "trace"});

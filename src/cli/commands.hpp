@@ -20,6 +20,7 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch);
 ExitStatus probe_command(const CommandLine& line, const Launch& launch, const Parts& parts);
 ExitStatus compare_command(const CommandLine& line, const Launch& launch);
 ExitStatus export_command(const CommandLine& line, const Launch& launch);
+ExitStatus report_command(const CommandLine& line, const Launch& launch);
 
 /// Starts MPI. Throws EnvironmentError, before MPI ends the process, where this launch cannot have it.
 Session start_session(const Launch& launch, const CommandLine& line);

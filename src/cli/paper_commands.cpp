@@ -7,18 +7,27 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <future>
+#include <set>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "cli/commands.hpp"
+#include "report/axes.hpp"
+#include "report/chrome_trace.hpp"
 #include "report/compare_render.hpp"
 #include "report/csv.hpp"
 #include "report/jsonl.hpp"
 #include "report/nccl_tests.hpp"
+#include "report/page.hpp"
 #include "report/render.hpp"
+#include "report/samples_table.hpp"
 #include "result/atomic_file.hpp"
+#include "result/folder.hpp"
 #include "result/result_set.hpp"
+#include "result/scaling.hpp"
+#include "sweep/sweep.hpp"
 
 namespace tpbench {
 namespace {
@@ -63,7 +72,8 @@ void list_first(const Items& items, const Say& say) {
   if (items.size() > kMostNamed) log::error(fmt::format("  and {} more", items.size() - kMostNamed));
 }
 
-bool passes_gate(const Comparison& comparison, double limit) {
+// What the line of the gate sums up, by name.
+void explain_gate(const Comparison& comparison, double limit) {
   warn_of_lost_cases(comparison);
   warn_of_blindness(comparison, limit);
   const std::string base = comparison.base.path(), other = comparison.other.path();
@@ -85,10 +95,24 @@ bool passes_gate(const Comparison& comparison, double limit) {
                          format_seconds(step.other_s), *step.ratio);
     });
   }
-  const bool nothing = comparison.cases.empty();
-  if (nothing)
+  if (comparison.cases.empty())
     log::error(fmt::format("{}: no case is ok both in {} and here: nothing was judged", other, base));
-  return broken.empty() && slower.empty() && !nothing;
+}
+
+// A table ends with the line; who reads anything else on stdout finds it on stderr.
+ExitStatus leave_gate(const Gate& gate, CompareFormat format) {
+  if (format != CompareFormat::table && format != CompareFormat::markdown)
+    (gate.outcome == GateOutcome::pass ? log::info : log::error)(gate.line());
+  const bool is_open = gate.outcome == GateOutcome::inconclusive;
+  switch (is_open ? gate.counted_as.value_or(gate.outcome) : gate.outcome) {
+    case GateOutcome::pass:
+      return ExitStatus::ok;
+    case GateOutcome::fail:
+      return ExitStatus::case_failed;
+    case GateOutcome::inconclusive:
+      return ExitStatus::inconclusive;
+  }
+  return ExitStatus::inconclusive;
 }
 
 bool is_narrow(const Comparison& comparison, double limit) {
@@ -119,18 +143,55 @@ NcclTestsExport export_collectives(const ResultSet& set) {
   return exported;
 }
 
+// The timelines of the folder's cases, in the order of the table.
+std::string traced_text(const ResultSet& set) {
+  std::vector<StepTrace> traces;
+  for (const Record* record : in_order(set.records)) {
+    if (auto trace = read_trace(set.path, record->id)) traces.push_back(std::move(*trace));
+  }
+  if (traces.empty())
+    throw UsageError({Fault{set.path + "/traces", "", "",
+                            "holds no timeline of these cases: a run writes one for each case that is ok"}});
+  return chrome_trace(traces);
+}
+
 std::string exported_text(ExportFormat format, const ResultSet& set) {
   switch (format) {
+    case ExportFormat::samples:
+      return render_samples(set);
+    case ExportFormat::trace:
+      return traced_text(set);
     case ExportFormat::nccl_tests:
       return export_collectives(set).text;
     case ExportFormat::csv:
       return render_csv(set.records);
     case ExportFormat::jsonl:
       return render_jsonl(set.records);
+    case ExportFormat::json:
+      return render(Format::json, set.records, set.efficiency_floor);
+    case ExportFormat::markdown:
+      return render(Format::markdown, set.records, set.efficiency_floor);
     case ExportFormat::table:
       return render(Format::table, set.records, set.efficiency_floor);
   }
   throw std::logic_error("export: unknown format");
+}
+
+void keep_filtered(ResultSet& set, const std::vector<std::string>& filters) {
+  if (filters.empty()) return;
+  std::vector<Case> cases;
+  for (const Record& record : set.records) cases.push_back(asked_case(record));
+  std::set<std::string> ids;
+  for (const Case& point : filter_cases(cases, filters)) ids.insert(case_id(point));
+  std::erase_if(set.records, [&](const Record& record) { return !ids.contains(record.id); });
+}
+
+// Into the file that was named, or on stdout.
+void write_output(const CommandLine& line, const std::string& text) {
+  if (line.output.empty()) return print_results(text, "");
+  if (std::filesystem::is_directory(line.output))
+    throw UsageError({Fault{"--output " + line.output, "", "", "is a folder; name a file"}});
+  write_file_atomically(line.output, text);
 }
 
 }  // namespace
@@ -157,25 +218,38 @@ ExitStatus compare_command(const CommandLine& line, const Launch& launch) {
     const std::vector<const ResultSet*> base = read(line.base), with = read(line.with);
     comparisons.push_back(compare(base, with));
   }
-  print_results(render_comparisons(line.compare_format, comparisons), "");
-  bool passed = true;
-  for (const Comparison& comparison : comparisons) {
-    if (line.fail_above) passed = passes_gate(comparison, *line.fail_above) && passed;
-    if (line.fail_wider) passed = is_narrow(comparison, *line.fail_wider) && passed;
+  std::optional<Gate> gate;
+  if (line.fail_above) {
+    gate = judge_gate(comparisons, *line.fail_above);
+    gate->counted_as = line.inconclusive;
   }
-  return passed ? ExitStatus::ok : ExitStatus::case_failed;
+  print_results(render_comparisons(line.compare_format, comparisons, gate ? &*gate : nullptr), "");
+  bool is_narrow_enough = true;
+  for (const Comparison& comparison : comparisons) {
+    if (gate) explain_gate(comparison, *line.fail_above);
+    if (line.fail_wider) is_narrow_enough = is_narrow(comparison, *line.fail_wider) && is_narrow_enough;
+  }
+  if (!is_narrow_enough) return ExitStatus::case_failed;
+  return gate ? leave_gate(*gate, line.compare_format) : ExitStatus::ok;
 }
 
 ExitStatus export_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
-  const std::string text = exported_text(line.export_format, read_result_set(line.folders.front()));
-  if (line.output.empty()) {
-    print_results(text, "");
-  } else if (std::filesystem::is_directory(line.output)) {
-    throw UsageError({Fault{"--output " + line.output, "", "", "is a folder; name a file"}});
-  } else {
-    write_file_atomically(line.output, text);
-  }
+  ResultSet set = read_result_set(line.folders.front());
+  keep_filtered(set, line.filters);
+  write_output(line, exported_text(line.export_format, set));
+  return ExitStatus::ok;
+}
+
+ExitStatus report_command(const CommandLine& line, const Launch& launch) {
+  if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
+  // What takes the time is to read.
+  std::vector<std::future<ResultSet>> reading;
+  for (const std::string& folder : line.folders)
+    reading.push_back(std::async(std::launch::async, [folder] { return read_result_set(folder); }));
+  std::vector<ResultSet> sets;
+  for (std::future<ResultSet>& set : reading) sets.push_back(set.get());
+  write_output(line, to_html(make_page(sets)));
   return ExitStatus::ok;
 }
 

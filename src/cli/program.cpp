@@ -40,6 +40,11 @@ ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& p
       return compare_command(line, launch);
     case Command::export_results:
       return export_command(line, launch);
+    case Command::report:
+      return report_command(line, launch);
+    case Command::describe:
+      if (launch.rank.value_or(0) == 0) print_results(line.description, "");
+      return ExitStatus::ok;
   }
   return ExitStatus::bad_usage;
 }

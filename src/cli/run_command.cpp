@@ -317,11 +317,13 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
 
 ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts) {
   if (line.dry_run) {
-    if (launch.rank.value_or(0) == 0)
+    if (launch.rank.value_or(0) == 0) {
+      const Selected selected = read_files(line).selected;
       print_results(
-          render_plan(line.format, read_files(line).selected.cases, why_never_run,
+          render_plan(line.format, selected.cases, selected.sweep.measure, why_never_run,
                       [](const Case& point, const Layout& layout) { return cost_of(point, layout); }),
           "");
+    }
     return ExitStatus::ok;
   }
   std::optional<Asked> asked;

@@ -14,28 +14,6 @@ namespace {
 
 using Candidates = std::vector<const Record*>;
 
-// Equal for cases that differ only in how they are split.
-std::string work_of(const Case& point) {
-  Case whole = point;
-  whole.layout = {};
-  whole.microbatches = 1;
-  whole.placement = Placement::packed;
-  whole.threads_per_rank.reset();
-  normalise_case(whole);
-  return case_id(whole);
-}
-
-std::string split_name(const Case& point) {
-  std::string name = point.layout.title();
-  if (point.schedule) name += fmt::format(" {}", name_of(*point.schedule));
-  if (point.microbatches > 1) name += fmt::format(" m {}", point.microbatches);
-  if (point.virtual_stages.value_or(1) > 1) name += fmt::format(" v {}", *point.virtual_stages);
-  if (point.boundary == Boundary::scattered) name += " scattered";
-  if (point.placement == Placement::pp_inside) name += " pp_inside";
-  if (point.placement == Placement::spread) name += " spread";
-  return name;
-}
-
 const Summary& step_of(const Record& record) { return record.time->step.summary; }
 
 // What a step is beside compute, the largest of it.
@@ -87,12 +65,33 @@ std::optional<std::string> sentence_of(const Candidates& candidates, const char*
 
 }  // namespace
 
+std::string work_id(const Case& point) {
+  Case whole = point;
+  whole.layout = {};
+  whole.microbatches = 1;
+  whole.placement = Placement::packed;
+  whole.threads_per_rank.reset();
+  normalise_case(whole);
+  return case_id(whole);
+}
+
+std::string split_name(const Case& point) {
+  std::string name = point.layout.title();
+  if (point.schedule) name += fmt::format(" {}", name_of(*point.schedule));
+  if (point.microbatches > 1) name += fmt::format(" m {}", point.microbatches);
+  if (point.virtual_stages.value_or(1) > 1) name += fmt::format(" v {}", *point.virtual_stages);
+  if (point.boundary == Boundary::scattered) name += " scattered";
+  if (point.placement == Placement::pp_inside) name += " pp_inside";
+  if (point.placement == Placement::spread) name += " spread";
+  return name;
+}
+
 std::vector<std::string> best_splits(std::span<const Record* const> records) {
   std::map<std::pair<std::string, std::int64_t>, Candidates> groups;
   std::vector<std::pair<std::string, std::int64_t>> order;
   for (const Record* record : records) {
     if (!is_timed(*record) || !record->point.workload_row().uses.stages) continue;
-    const std::pair key(work_of(record->point), record->point.layout.ranks());
+    const std::pair key(work_id(record->point), record->point.layout.ranks());
     if (groups[key].empty()) order.push_back(key);
     groups[key].push_back(record);
   }

@@ -13,4 +13,9 @@ namespace tpbench {
 /// best split of another kind, how certain that is, and what limits it. Nothing where no case has stages.
 std::vector<std::string> best_splits(std::span<const Record* const> records);
 
+/// Equal for cases that do the same work and differ only in how it is split.
+std::string work_id(const Case& point);
+/// "TP 2 PP 4 1f1b m 8"
+std::string split_name(const Case& point);
+
 }  // namespace tpbench

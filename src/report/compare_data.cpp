@@ -133,16 +133,7 @@ Json summaries_to_json(const Comparison& comparison) {
 }
 
 Json useful_to_json(const std::optional<UsefulDegree>& useful) {
-  if (!useful) return nullptr;
-  return {{"degree", json_or_null(useful->degree)},
-          {"efficiency", finite_or_null(useful->efficiency)},
-          {"next", json_or_null(useful->next)},
-          {"next_efficiency", finite_or_null(useful->next_efficiency)},
-          {"is_certain", useful->doubtful.empty()},
-          {"below_floor", useful->below_floor},
-          {"doubtful", useful->doubtful},
-          {"stop", useful->stop ? Json(name_of(*useful->stop)) : Json(nullptr)},
-          {"sentence", useful->sentence}};
+  return useful ? verdict_to_json(*useful) : Json(nullptr);
 }
 
 Json comparison_to_json(const Comparison& comparison) {
@@ -162,6 +153,7 @@ Json comparison_to_json(const Comparison& comparison) {
           {"other", side_to_json(comparison.other)},
           {"rounds", comparison.rounds},
           {"design", comparison.rounds > 1 ? Json(name_of(comparison.design)) : Json(nullptr)},
+          {"sentence", outcome_sentence(comparison, "base", "other")},
           {"what_can_be_seen", visibility_sentence(comparison)},
           {"alarms", comparison.alarms},
           {"machine", machine_to_json(comparison.machine)},
@@ -202,7 +194,7 @@ Section compare_table(std::span<const Comparison> comparisons) {
   return table;
 }
 
-std::string compare_json(std::span<const Comparison> comparisons) {
+std::string compare_json(std::span<const Comparison> comparisons, const Gate* gate) {
   Json list = Json::array();
   for (const Comparison& comparison : comparisons) list.push_back(comparison_to_json(comparison));
   const Json document = {{"schema", "tpbench.comparison/1"},
@@ -210,6 +202,7 @@ std::string compare_json(std::span<const Comparison> comparisons) {
                           {{"false_discovery_rate", kFalseDiscoveryRate},
                            {"correction", "Benjamini-Hochberg over all cells of a comparison"},
                            {"least_difference_s", kLeastDifference_s}}},
+                         {"gate", gate != nullptr ? gate_to_json(*gate) : Json(nullptr)},
                          {"comparisons", std::move(list)}};
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }

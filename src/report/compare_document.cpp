@@ -113,6 +113,8 @@ void add_columns(Section& section, const ComparedQuantity& quantity, const Names
 }
 
 std::string tested_over(const Comparison& comparison) {
+  if (comparison.design == Design::rolling)
+    return "tested against how the launches of the baseline scatter (Student's t of one new launch)";
   if (comparison.rounds > 1) {
     return comparison.design == Design::alternated ? "tested over the launches in pairs (Student's t)"
                                                    : "tested over the launches (Welch's t)";
@@ -281,15 +283,17 @@ Section useful_section(const Comparison& comparison, const Names& names) {
       {names.other, Align::right},         {"eff", Align::right},      {"what stops the next", Align::left}};
   const auto degree = [](const std::optional<UsefulDegree>& useful) {
     if (!useful || !useful->degree) return Value();
-    return Value(fmt::format("TP {}{}", *useful->degree, useful->doubtful.empty() ? "" : "?"));
+    return Value(useful->degree_name + (useful->doubtful.empty() ? "" : "?"));
   };
   const auto efficiency = [](const std::optional<UsefulDegree>& useful) {
     return useful ? Value(useful->efficiency, Kind::hundredths) : Value();
   };
   const auto stop = [](const std::string& letter, const std::optional<UsefulDegree>& useful) {
     if (!useful) return letter + ": not run";
-    if (useful->stop) return fmt::format("{}: {} at TP {}", letter, name_of(*useful->stop), *useful->next);
-    return fmt::format("{}: {}", letter, useful->degree ? "none tried" : "no TP 1 case that is ok");
+    if (useful->stop && !useful->finding.empty() && useful->next_outcome.empty())
+      return fmt::format("{}: cannot say: {}", letter, useful->finding);
+    if (useful->stop) return fmt::format("{}: {} at {}", letter, name_of(*useful->stop), useful->next_name);
+    return fmt::format("{}: {}", letter, useful->degree ? "largest TP tested" : "no TP 1 case that is ok");
   };
   for (const ComparedSeries& series : comparison.series) {
     section.rows.push_back(
@@ -323,6 +327,8 @@ Section head_section(std::span<const Comparison> comparisons) {
   for (std::size_t i = 0; i < comparisons.size(); ++i) {
     if (!shows_ten_percent(comparisons[i])) add_visibility(section, comparisons, i);
   }
+  for (std::size_t i = 0; i < comparisons.size(); ++i)
+    section.sentences.push_back(outcome_sentence(comparisons[i], folder_letter(0), folder_letter(i + 1)));
   section.sentences.push_back(folder_sentence(folder_letter(0), comparisons.front().base));
   for (std::size_t i = 0; i < comparisons.size(); ++i)
     section.sentences.push_back(folder_sentence(folder_letter(i + 1), comparisons[i].other));

@@ -57,7 +57,7 @@ RestsOn choose(const Comparison& comparison, const std::vector<JudgedCase>& case
     rest += evidence.rest->round_variance;
   }
   if (!any) return RestsOn::measured;
-  if (comparison.rounds < 2 || comparison.design == Design::separate) return RestsOn::both;
+  if (comparison.rounds < 2 || comparison.design != Design::alternated) return RestsOn::both;
   return rest < measured && !reference_differs(comparison) ? RestsOn::rest : RestsOn::measured;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "report/value.hpp"
 #include "result/environment_difference.hpp"
 
 namespace tpbench {
@@ -111,6 +112,24 @@ std::set<std::string> cores_of(const ResultSet& set) {
   return cores;
 }
 
+// Of two fabrics one program computes alike.
+std::optional<std::string> changed_compute(const Comparison& comparison) {
+  constexpr double kByItself = 1.5;  // launches of one machine differ by less
+  const std::string &base = comparison.base.first().label, &other = comparison.other.first().label;
+  if (base.empty() || other.empty() || base == other) return std::nullopt;
+  for (std::size_t i = 0; i < kComparedQuantities.size(); ++i) {
+    const auto& mean = comparison.summaries[i].geometric_mean;
+    if (kComparedQuantities[i].member != &TimeResult::compute || !mean) continue;
+    const double times = std::max(*mean, 1 / *mean);
+    if (times < kByItself) continue;
+    return fmt::format(
+        "Compute changed {} times ({} {}), and no network does that: something else differs between "
+        "these launches; repeat, with the sides in turn (scripts/alternate.sh).",
+        text_of({times, Kind::ratio}), other, *mean > 1 ? "takes longer" : "is faster");
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 const Json* environment_of(const ResultSet& set) {
@@ -126,13 +145,17 @@ std::vector<std::string> alarms_of(const Comparison& comparison) {
       for (const std::string& core : cores_of(*launch)) first_with.try_emplace(core, launch->path);
     }
   }
-  if (first_with.size() < 2) return {};
+  std::vector<std::string> alarms;
+  if (const auto changed = changed_compute(comparison)) alarms.push_back(*changed);
+  if (first_with.size() < 2) return alarms;
   std::vector<std::string> places;
   for (const auto& [core, path] : first_with) places.push_back(fmt::format("{} in {}", core, path));
-  return {
+  alarms.insert(
+      alarms.begin(),
       fmt::format("The BLAS library multiplied with different kernels: {}. That alone can change compute "
                   "several times over; set the same OPENBLAS_CORETYPE to compare anything else.",
-                  join_words(places))};
+                  join_words(places)));
+  return alarms;
 }
 
 std::vector<std::string> remarks_on(const Comparison& comparison, const std::vector<CaseLaunches>& cases) {
@@ -141,6 +164,16 @@ std::vector<std::string> remarks_on(const Comparison& comparison, const std::vec
   for (const Side* side : {&comparison.base, &comparison.other}) {
     for (const ResultSet* launch : side->launches) remark_on_set(*launch, remarks);
     if (several) remark_on_side(*side, remarks);
+  }
+  if (comparison.design == Design::rolling) {
+    remarks.push_back(
+        "one new launch is held against the scatter of the baseline's: what the machine did since is in the "
+        "ratios");
+  }
+  if (comparison.base.first().label.empty() && comparison.other.first().label.empty()) {
+    remarks.push_back(
+        "neither side has a label: name the fabric, or what else differs, with --label, and reports call it "
+        "by that name");
   }
   if (several && comparison.design == Design::separate) {
     remarks.push_back(

@@ -11,16 +11,18 @@ std::string folder_letter(std::size_t place) {
   return place < 26 ? letter : letter + std::to_string(place / 26 + 1);
 }
 
-std::string render_comparisons(CompareFormat format, std::span<const Comparison> comparisons) {
+std::string render_comparisons(CompareFormat format, std::span<const Comparison> comparisons,
+                               const Gate* gate) {
+  const std::string end = gate != nullptr ? '\n' + gate->line() + '\n' : "";
   switch (format) {
     case CompareFormat::table:
-      return to_text(compare_sections(comparisons));
+      return to_text(compare_sections(comparisons)) + end;
     case CompareFormat::csv:
       return to_csv(compare_table(comparisons));
     case CompareFormat::json:
-      return compare_json(comparisons);
+      return compare_json(comparisons, gate);
     case CompareFormat::markdown:
-      return to_markdown(compare_sections(comparisons));
+      return to_markdown(compare_sections(comparisons)) + end;
     case CompareFormat::none:
       return "";
   }

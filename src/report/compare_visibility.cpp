@@ -15,9 +15,28 @@ bool shows_ten_percent(const Comparison& comparison) {
   return detectable && *detectable <= 0.10;
 }
 
+std::string outcome_sentence(const Comparison& comparison, const std::string& base,
+                             const std::string& other) {
+  const QuantitySummary& step = comparison.summaries[0];
+  if (!step.geometric_mean) return fmt::format("{} and {}: no step could be compared.", other, base);
+  const std::string mean = fmt::format("its steps take {} times as long in the geometric mean",
+                                       text_of({*step.geometric_mean, Kind::ratio}));
+  if (step.faster == 0 && step.slower == 0)
+    return fmt::format("{}: no difference from {} beyond chance and noise; {}.", other, base, mean);
+  const std::string slower = step.slower == 0 ? "none" : std::to_string(step.slower);
+  return fmt::format("{} is faster than {} in {} of {} and slower in {}, beyond chance and noise; {}.", other,
+                     base, step.faster, counted(comparison.cases.size(), "case"), slower, mean);
+}
+
 std::string visibility_sentence(const Comparison& comparison) {
   const QuantitySummary& steps = comparison.summaries[0];
   if (!steps.detectable) return "Nothing can be said of what these data could show.";
+  if (comparison.design == Design::rolling)
+    return fmt::format(
+        "A new launch whose step differs by {} or more from the {} launches of the baseline would show in 9 "
+        "of 10 "
+        "cases (at 95 %); more launches in the baseline show less.",
+        share_text(*steps.detectable), comparison.rounds);
   const bool several = comparison.rounds > 1, ten = shows_ten_percent(comparison);
   const std::string size = share_text(*steps.detectable);
   const std::string basis = several ? fmt::format(" (at 95 %, {} rounds)", comparison.rounds) : " (at 95 %)";

@@ -51,12 +51,11 @@ Side make_side(std::span<const ResultSet* const> launches) {
 // A launch that counts twice would make the scatter of launches look small.
 void check_sides(const Side& base, const Side& other) {
   if (base.launches.size() == 1 && other.launches.size() == 1) return;
-  for (const Side* side : {&base, &other}) {
-    if (side->launches.size() > 1) continue;
-    throw UsageError(
-        {Fault{side->first().path, "", "",
-               "is one launch against several: how it scatters is not known; give two or more on each "
-               "side, or one on each"}});
+  if (base.launches.size() == 1) {
+    throw UsageError({Fault{
+        base.first().path, "", "",
+        "is a base of one launch against several: how it scatters is not known; give two or more on each "
+        "side, one on each, or several as the base of one"}});
   }
   std::set<std::filesystem::path> seen;
   for (const Side* side : {&base, &other}) {
@@ -199,7 +198,9 @@ Comparison compare(std::span<const ResultSet* const> base, std::span<const Resul
   comparison.other = make_side(other);
   check_sides(comparison.base, comparison.other);
   comparison.design = design_of(starts_of(comparison.base), starts_of(comparison.other));
-  comparison.rounds = std::min(base.size(), other.size());
+  const bool is_rolling = base.size() > 1 && other.size() == 1;
+  if (is_rolling) comparison.design = Design::rolling;
+  comparison.rounds = is_rolling ? base.size() : std::min(base.size(), other.size());
   const SideFacts facts = {
       .target_ci = std::hypot(comparison.base.first().target_ci, comparison.other.first().target_ci),
       // A noise of 0.2 is a step that is 1.2 times as long.
@@ -211,7 +212,7 @@ Comparison compare(std::span<const ResultSet* const> base, std::span<const Resul
   for (const JoinedCase& joined : join(comparison.base, comparison.other)) {
     share_a_case = share_a_case || is_on_both_sides(joined);
     CaseLaunches launches = usable_launches(joined, comparison.design);
-    if (launches.base.size() < least || launches.other.size() < least) {
+    if (launches.base.size() < least || launches.other.size() < (is_rolling ? 1 : least)) {
       comparison.unmatched.push_back(unmatched_case(joined));
       continue;
     }

@@ -119,7 +119,7 @@ struct MachineChange {
 struct Comparison {
   Side base, other;
   Design design = Design::alternated;  ///< of several launches on each side
-  std::size_t rounds = 1;              ///< launches of the side that has fewer
+  std::size_t rounds = 1;              ///< launches of the side that has fewer; of a rolling baseline its own
   std::vector<ComparedCase> cases;     ///< in the order of the table
   std::vector<UnmatchedCase> unmatched;
   std::array<QuantitySummary, kComparedQuantities.size()> summaries;
@@ -141,8 +141,8 @@ inline constexpr double kFalseDiscoveryRate = 0.05;
 inline constexpr double kLeastDifference_s = 0.2e-6;
 
 /// Joins the records of both sides by id and judges every quantity (docs/compare.md): one launch on each
-/// side, or two and more on each. Throws UsageError for one against several, for a folder that is named
-/// twice, and where no case is in common.
+/// side, two and more on each, or one new launch against the two and more of a rolling baseline. Throws
+/// UsageError for several against one, for a folder that is named twice, and where no case is in common.
 Comparison compare(std::span<const ResultSet* const> base, std::span<const ResultSet* const> other);
 Comparison compare(const ResultSet& base, const ResultSet& other);
 

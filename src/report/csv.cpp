@@ -1,5 +1,6 @@
 #include "report/csv.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -18,8 +19,11 @@ namespace {
 //   low high     two columns, of a list of two
 //   name         of a list of objects: how many there are
 //   name[key]    of a list of objects: that key of all of them, joined by ;
+//   name;        of a list of numbers: all of them, joined by ;  Of a list of words each word once.
 //
 // What is in a list of objects has a cell where the list has one entry: the record tells several apart.
+constexpr const char* kJoined = ";";
+
 struct Column {
   std::string name;
   std::vector<std::string> path;
@@ -60,7 +64,10 @@ void add_columns(std::vector<Column>& columns, const Json& type, const std::vect
     } else {
       for (std::size_t i = 0; i < patterns.size(); ++i) {
         const auto element = patterns.size() > 1 ? std::optional(i) : std::nullopt;
-        add_column(columns, {name_of_column(patterns[i], path), path, element});
+        const bool is_joined = patterns[i].ends_with(kJoined);
+        const std::string name =
+            name_of_column(is_joined ? patterns[i].substr(0, patterns[i].size() - 1) : patterns[i], path);
+        add_column(columns, {name, path, element, is_joined ? kJoined : ""});
       }
     }
     if (value.contains("properties"))
@@ -76,6 +83,18 @@ std::string joined_text(const Json& list, const std::string& key) {
   return text;
 }
 
+std::string joined_values(const Json& list) {
+  std::vector<std::string> texts;
+  for (const Json& value : list) {
+    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    const bool is_known = value.is_string() && std::find(texts.begin(), texts.end(), text) != texts.end();
+    if (!is_known) texts.push_back(std::move(text));
+  }
+  std::string all;
+  for (const std::string& text : texts) all += (all.empty() ? "" : kJoined) + text;
+  return all;
+}
+
 Json cell_of(const Column& column, const Json& top) {
   const Json* at = &top;
   for (std::size_t i = 1; i < column.path.size(); ++i) {
@@ -86,6 +105,7 @@ Json cell_of(const Column& column, const Json& top) {
   if (!at->is_array()) return *at;
   if (column.element) return at->at(*column.element);
   if (column.joined.empty()) return at->size();
+  if (column.joined == kJoined) return at->empty() ? Json(nullptr) : Json(joined_values(*at));
   return at->empty() ? Json(nullptr) : Json(joined_text(*at, column.joined));
 }
 
@@ -138,22 +158,21 @@ std::string csv_line(std::span<const Json> cells) {
   return line + '\n';
 }
 
-std::string render_csv(std::span<const Record> records) {
+Section summary_table(std::span<const Record> records) {
   static const std::vector<ColumnGroup> kGroups = column_groups();
-  std::vector<Json> cells;
+  Section table;
   for (const ColumnGroup& group : kGroups) {
-    for (const Column& column : group.columns) cells.emplace_back(column.name);
+    for (const Column& column : group.columns) table.columns.push_back({.key = column.name});
   }
-  std::string text = csv_line(cells);
   for (const Record* record : in_order(records)) {
-    cells.clear();
+    Section::Row row;
     for (const ColumnGroup& group : kGroups) {
       const Json value = group.row->get(*record);
-      for (const Column& column : group.columns) cells.push_back(cell_of(column, value));
+      for (const Column& column : group.columns) row.cells.emplace_back(cell_of(column, value));
     }
-    text += csv_line(cells);
+    table.rows.push_back(std::move(row));
   }
-  return text;
+  return table;
 }
 
 }  // namespace tpbench

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "report/figure.hpp"
 #include "report/value.hpp"
 
 namespace tpbench {
@@ -10,7 +11,7 @@ namespace tpbench {
 enum class Align { left, right };
 
 /// A part of a report, before it is known where it goes: a renderer is a function of sections. Those that are
-/// here: to_text, to_markdown, to_csv, to_jsonl.
+/// here: to_text, to_markdown, to_html, to_csv, to_jsonl.
 struct Section {
   struct Column {
     std::string heading = {};
@@ -30,6 +31,12 @@ struct Section {
   std::vector<Row> rows = {};
   std::size_t rest_from = 0;            ///< a column; a row may say something in place of what is behind it
   std::vector<std::string> notes = {};  ///< sentences below the table
+
+  // Of pages; a terminal leaves them out.
+  std::vector<Figure> figures = {};  ///< above the table, which has their numbers
+  std::string code = {};             ///< commands and files, to be copied
+  bool is_below = false;             ///< a part of the section before it
+  bool is_folded = false;            ///< table and code are shown when asked for
 };
 
 /// For a terminal: plain ASCII as far as the cells are; lines of at most kTextWidth characters.

@@ -78,6 +78,30 @@ std::string totals_text(const std::vector<PlannedCase>& plan) {
                             counted(static_cast<std::size_t>(ranks), "rank"));
 }
 
+// Between the fewest steps that sampling takes, computed at a rate of few CPU cores, and its limits. GPUs are
+// faster, and then the upper end counts.
+std::string duration_text(const std::vector<PlannedCase>& plan, const MeasureSettings& measure) {
+  constexpr double kFlopPerSecond = 5e10, kCase_s = 0.1, kUpperCase_s = 0.5;
+  double least_s = 0, most_s = 0;
+  std::size_t cases = 0;
+  for (const PlannedCase& planned : plan) {
+    if (planned.skip_reason) continue;
+    ++cases;
+    const double step_s = *planned.flop_per_rank / kFlopPerSecond;
+    const auto steps = static_cast<double>(measure.warmup_steps + measure.min_samples);
+    // A cap ends sampling early, and never within the first step.
+    least_s += kCase_s + std::min(steps * step_s, 2 * (measure.max_seconds + step_s));
+    most_s += kUpperCase_s + 2 * (measure.max_seconds + step_s) +
+              step_s * static_cast<double>(planned.point.layout.ranks() + 1);  // verification
+  }
+  if (cases == 0) return "";
+  const auto epochs = static_cast<double>(measure.epochs);
+  return fmt::format(
+      "takes about {} to {}: {}{}, each sampled until its interval is narrow, or for {:.3g} s",
+      format_duration(epochs * least_s), format_duration(epochs * most_s), counted(cases, "case"),
+      measure.epochs > 1 ? fmt::format(" in {} epochs", measure.epochs) : "", measure.max_seconds);
+}
+
 // Behind the case: what it would cost. Adding one is a row here.
 struct PlanColumn {
   const char* heading;
@@ -128,6 +152,13 @@ Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> c
   return table;
 }
 
+std::vector<std::string> totals(const std::vector<PlannedCase>& plan, const MeasureSettings& measure) {
+  std::vector<std::string> sentences = {totals_text(plan)};
+  if (const std::string duration = duration_text(plan, measure); !duration.empty())
+    sentences.push_back(duration);
+  return sentences;
+}
+
 }  // namespace
 
 std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never,
@@ -137,8 +168,8 @@ std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever&
   return plan;
 }
 
-std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never,
-                        const CostOf& cost_of) {
+std::string render_plan(Format format, std::span<const Case> cases, const MeasureSettings& measure,
+                        const WhyNever& why_never, const CostOf& cost_of) {
   const std::vector<PlannedCase> plan = plan_cases(cases, why_never, cost_of);
   switch (format) {
     case Format::table:
@@ -146,7 +177,11 @@ std::string render_plan(Format format, std::span<const Case> cases, const WhyNev
       return to_text({{.sentences = {shared_fields(cases)}},
                       {.sentences = case_notes(cases)},
                       plan_table(plan, cases),
-                      {.sentences = {totals_text(plan)}}});
+                      {.sentences = totals(plan, measure)}});
+    case Format::markdown:
+      return to_markdown({{.sentences = totals(plan, measure)}, plan_table(plan, cases)});
+    case Format::json:
+      return to_json(plan_table(plan, cases)).dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
     case Format::csv:
       return to_csv(plan_table(plan, cases));
     case Format::jsonl:

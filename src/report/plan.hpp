@@ -9,6 +9,7 @@
 
 #include "report/render.hpp"
 #include "sweep/case.hpp"
+#include "sweep/settings.hpp"
 
 namespace tpbench {
 
@@ -38,8 +39,9 @@ using CostOf = std::function<Cost(const Case&, const Layout&)>;
 std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never,
                                     const CostOf& cost_of);
 
-/// What `--dry-run` shows: the cases in the given order and, in the table, the totals.
-std::string render_plan(Format format, std::span<const Case> cases, const WhyNever& why_never,
-                        const CostOf& cost_of);
+/// What `--dry-run` shows: the cases in the given order and, in the table, the totals and how long it may
+/// take.
+std::string render_plan(Format format, std::span<const Case> cases, const MeasureSettings& measure,
+                        const WhyNever& why_never, const CostOf& cost_of);
 
 }  // namespace tpbench

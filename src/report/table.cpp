@@ -30,10 +30,39 @@ const CollectiveResult* only_measured_collective(const Record& record) {
   return is_one ? &record.collectives.front() : nullptr;
 }
 
-std::string warning_codes(const Record& record) {
+// `but` those that every case has: they stand below the table once.
+std::string warning_codes(const Record& record, const std::set<std::string>& but) {
   std::string text;
-  for (const Warning& warning : record.warnings) text += (text.empty() ? "" : ",") + warning.code;
+  for (const Warning& warning : record.warnings) {
+    if (!but.contains(warning.code)) text += (text.empty() ? "" : ",") + warning.code;
+  }
   return text;
+}
+
+// Codes that all of several cases that are ok have.
+std::set<std::string> common_codes(std::span<const Record* const> records) {
+  std::map<std::string, std::size_t> cases;
+  std::size_t timed = 0;
+  for (const Record* record : records) {
+    if (!is_timed(*record)) continue;
+    ++timed;
+    for (const Warning& warning : record->warnings) ++cases[warning.code];
+  }
+  std::set<std::string> codes;
+  for (const auto& [code, count] : cases) {
+    if (count == timed && timed > 1) codes.insert(code);
+  }
+  return codes;
+}
+
+// What late ranks make others wait, where it is a part of the step that a reader must know of.
+const Quantity& waiting_of(const Record& record) {
+  return is_known(record.time->imbalance) ? record.time->imbalance : record.time->wait;
+}
+bool waits_long(const Record& record) {
+  constexpr double kMatters = 0.1;
+  return is_timed(record) && is_known(waiting_of(record)) &&
+         waiting_of(record).summary.median > kMatters * record.time->step.summary.median;
 }
 
 bool is_a_layer(const Record& record) { return !is_fabric_probe(record); }
@@ -45,7 +74,6 @@ struct ResultColumn {
   const char* heading;
   Value (*get)(const Record&);
   bool (*concerns)(const Record&) = is_any;  ///< the column is there when it concerns one of the cases
-  Align align = Align::right;
 };
 
 constexpr ResultColumn kResultColumns[] = {
@@ -65,6 +93,7 @@ constexpr ResultColumn kResultColumns[] = {
     {"compute", [](const Record& r) { return median_value(r.time->compute); }, is_a_layer},
     {"comm", [](const Record& r) { return median_value(r.time->communication); }},
     {"messages", [](const Record& r) { return median_value(r.time->boundary); }, has_stages},
+    {"wait", [](const Record& r) { return median_value(waiting_of(r)); }, waits_long},
     {"step",
      [](const Record& r) {
        const Summary& step = r.time->step.summary;
@@ -87,7 +116,6 @@ constexpr ResultColumn kResultColumns[] = {
      },
      is_a_layer},
     {"comm share", [](const Record& r) { return Value(r.scaling.communication_fraction, Kind::share); }},
-    {"warnings", [](const Record& r) { return Value(warning_codes(r)); }, is_any, Align::left},
 };
 
 bool rows_look_equal(std::span<const Record* const> records, const std::vector<const CaseField*>& axes) {
@@ -111,15 +139,18 @@ Section rows_section(std::span<const Record* const> records, const std::vector<c
   for (const ResultColumn& column : kResultColumns) {
     const auto concerns = [&](const Record* record) { return column.concerns(*record); };
     if (!std::any_of(records.begin(), records.end(), concerns)) continue;
-    section.columns.push_back({column.heading, column.align});
+    section.columns.push_back({column.heading, Align::right});
     shown.push_back(&column);
   }
+  section.columns.push_back({"warnings", Align::left});
+  const std::set<std::string> common = common_codes(records);
   for (const Record* record : records) {
     Section::Row row;
     if (with_id) row.cells.emplace_back(record->id);
     for (const CaseField* axis : axes) row.cells.push_back(axis_value(*axis, record->point));
     if (is_timed(*record)) {
       for (const ResultColumn* column : shown) row.cells.push_back(column->get(*record));
+      row.cells.emplace_back(warning_codes(*record, common));
     } else {
       row.rest =
           fmt::format("{}: {}", name_of(record->status), record->reason.value_or("no reason recorded"));
@@ -231,7 +262,9 @@ struct LegendEntry {
     const char* whose = messages.size() == 1        ? ""
                         : order_of(code) != nullptr ? ", the worst of them"
                                                     : ", one of them";
-    return fmt::format("{} ({} of {}{}): {}", code, cases, counted(all, "case"), whose, message);
+    const std::string share = cases == all && all > 1 ? fmt::format("all {} cases", all)
+                                                      : fmt::format("{} of {}", cases, counted(all, "case"));
+    return fmt::format("{} ({}{}): {}", code, share, whose, message);
   }
 };
 
@@ -253,12 +286,10 @@ Section legend_section(std::span<const Record* const> records) {
   return section;
 }
 
-Section useful_section(std::span<const Record> records, double efficiency_floor) {
+Section verdict_section(std::span<const Record> records, double efficiency_floor) {
   Section section;
-  for (const UsefulDegree& useful : useful_degrees(records, efficiency_floor))
-    section.sentences.push_back(useful.sentence);
-  if (!section.sentences.empty())
-    section.title = fmt::format("Useful degree (efficiency at least {:.2f})", efficiency_floor);
+  section.sentences = verdict_sentences(useful_degrees(records, efficiency_floor));
+  if (!section.sentences.empty()) section.title = "Verdict";
   return section;
 }
 
@@ -280,18 +311,22 @@ std::string common_sentence(std::span<const Record* const> records) {
 
 }  // namespace
 
+std::vector<std::string> warning_sentences(std::span<const Record> records) {
+  return legend_section(in_order(records)).sentences;
+}
+
 std::vector<Section> result_sections(std::span<const Record> records, double efficiency_floor) {
   if (records.empty()) return {{.sentences = {"no cases"}}};
   const std::vector<const Record*> sorted = in_order(records);
   FoldedRows folded = fold_skipped(sorted);
   Section table = rows_section(folded.rows, varying_fields(cases_of(sorted)));
   std::move(folded.skipped.begin(), folded.skipped.end(), std::back_inserter(table.rows));
-  return {{.sentences = {common_sentence(sorted)}},
+  return {verdict_section(records, efficiency_floor),
+          split_section(sorted),
+          {.sentences = {common_sentence(sorted)}},
           {.sentences = case_notes(cases_of(sorted))},
           std::move(table),
-          legend_section(sorted),
-          split_section(sorted),
-          useful_section(records, efficiency_floor)};
+          legend_section(sorted)};
 }
 
 }  // namespace tpbench

@@ -6,7 +6,6 @@
 #include <array>
 #include <map>
 #include <set>
-#include <tuple>
 #include <utility>
 
 #include "base/json.hpp"
@@ -89,8 +88,14 @@ Stop stop_of(ReasonCode code) {
   return Stop::error;
 }
 
+struct Excess {
+  Stop stop = Stop::other;
+  double over_step = 0;
+  Quantity TimeResult::*part = &TimeResult::other;
+};
+
 // The part whose excess over ideal scaling is the largest, and that excess over the step.
-std::pair<Stop, double> largest_excess(const Record& baseline, const Record& record) {
+Excess largest_excess(const Record& baseline, const Record& record) {
   const double degree = static_cast<double>(record.point.layout.ranks());
   const auto excess = [&](Quantity TimeResult::*part) {
     return ((*record.time).*part).summary.median - ((*baseline.time).*part).summary.median / degree;
@@ -98,19 +103,23 @@ std::pair<Stop, double> largest_excess(const Record& baseline, const Record& rec
   const double step = record.time->step.summary.median, compute = excess(&TimeResult::compute);
   if (!is_known(record.time->communication)) {
     const double rest = excess(&TimeResult::step) - compute;
-    return compute >= rest ? std::pair(Stop::compute, compute / step) : std::pair(Stop::unknown, rest / step);
+    if (compute >= rest) return {Stop::compute, compute / step, &TimeResult::compute};
+    return {Stop::unknown, rest / step, &TimeResult::step};
   }
   // What the network makes ranks wait is communication already; records of schema 1 do not tell it apart.
   const auto waiting = is_known(record.time->imbalance) ? &TimeResult::imbalance : &TimeResult::wait;
-  const std::pair<Stop, double> parts[] = {{Stop::compute, compute},
-                                           {Stop::communication, excess(&TimeResult::communication)},
-                                           {Stop::wait, excess(waiting)},
-                                           {Stop::other, excess(&TimeResult::other)}};
-  const auto* largest = std::max_element(std::begin(parts), std::end(parts),
-                                         [](const auto& a, const auto& b) { return a.second < b.second; });
+  const Excess parts[] = {
+      {Stop::compute, compute / step, &TimeResult::compute},
+      {Stop::communication, excess(&TimeResult::communication) / step, &TimeResult::communication},
+      {Stop::wait, excess(waiting) / step, waiting},
+      {Stop::other, excess(&TimeResult::other) / step, &TimeResult::other}};
+  const Excess* largest =
+      std::max_element(std::begin(parts), std::end(parts),
+                       [](const Excess& a, const Excess& b) { return a.over_step < b.over_step; });
   // Medians need not add up: an excess of the step that no part shows is charged to none of them.
-  if (largest->second <= 0) return {Stop::other, std::max(0.0, excess(&TimeResult::step) / step)};
-  return {largest->first, largest->second / step};
+  if (largest->over_step <= 0)
+    return {Stop::other, std::max(0.0, excess(&TimeResult::step) / step), &TimeResult::other};
+  return *largest;
 }
 
 // What the intervals of both medians leave open; empty where there are too few samples for one.
@@ -134,11 +143,13 @@ void find_doubts(const Series& series, double efficiency_floor, UsefulDegree& re
     if (interval && ((*interval)[0] >= efficiency_floor || (*interval)[1] < efficiency_floor)) continue;
     result.doubtful.push_back(degree);
     if (interval) {
-      reasons.push_back(fmt::format("{} TP {} {} {:.2f} to {:.2f}",
-                                    reasons.empty() ? "the efficiency of" : "that of", degree,
-                                    reasons.empty() ? "is from" : "from", (*interval)[0], (*interval)[1]));
+      constexpr double kNoConclusion = 2;  // the high end is so many times the low one
+      result.is_open = result.is_open || (*interval)[1] > kNoConclusion * (*interval)[0];
+      reasons.push_back(fmt::format("{} of {} is between {:.2f} and {:.2f}",
+                                    reasons.empty() ? "the efficiency" : "that", record->point.layout.title(),
+                                    (*interval)[0], (*interval)[1]));
     } else if (has_scale) {
-      unknown.push_back(fmt::format("TP {}", degree));
+      unknown.push_back(record->point.layout.title());
     }
   }
   if (result.doubtful.empty()) return;
@@ -157,16 +168,25 @@ void find_gaps(const Series& series, double efficiency_floor, UsefulDegree& resu
     const double efficiency = record->scaling.efficiency.value_or(0);
     if (efficiency >= efficiency_floor) continue;
     result.below_floor.push_back(degree);
-    below.push_back(fmt::format("TP {} ({:.2f})", degree, efficiency));
+    below.push_back(fmt::format("{} ({:.2f})", record->point.layout.title(), efficiency));
   }
   if (!below.empty())
     result.gap = join_words(below) + (below.size() == 1 ? " is" : " are") + " below the floor";
+}
+
+std::string outcome_text(const Record& record) {
+  if (record.reason_code == ReasonCode::ranks && record.ranks.world > 0)
+    return fmt::format("not run: {} available",
+                       counted(static_cast<std::size_t>(record.ranks.world), "rank"));
+  return fmt::format("{}: {}", record.status == Status::skipped ? "not run" : "failed",
+                     record.reason.value_or("no reason recorded"));
 }
 
 void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& result) {
   for (const Record* record : series) {
     if (is_timed(*record) && record->scaling.efficiency.value_or(-1) >= efficiency_floor) {
       result.degree = record->point.layout.ranks();
+      result.degree_name = record->point.layout.title();
       result.efficiency = record->scaling.efficiency;
     }
   }
@@ -176,55 +196,62 @@ void find_degrees(const Series& series, double efficiency_floor, UsefulDegree& r
   if (next == series.end()) return;
   const Record& stopped = **next;
   result.next = stopped.point.layout.ranks();
+  result.next_name = stopped.point.layout.title();
   if (!is_timed(stopped)) {
     result.stop = stopped.reason_code ? stop_of(*stopped.reason_code) : Stop::error;
+    result.next_outcome = outcome_text(stopped);
     return;
   }
   result.next_efficiency = stopped.scaling.efficiency;
-  std::tie(result.stop, result.stop_share) = largest_excess(*series.front(), stopped);
+  result.next_step_s = stopped.time->step.summary.median;
+  const Excess excess = largest_excess(*series.front(), stopped);
+  result.stop = excess.stop;
+  result.stop_share = excess.over_step;
+  result.stop_part_s = ((*stopped.time).*excess.part).summary.median;
+  result.stop_ideal_s = ((*series.front()->time).*excess.part).summary.median /
+                        static_cast<double>(stopped.point.layout.ranks());
 }
 
-std::string share_text(Stop stop, const std::string& share) {
-  if (stop == Stop::compute) return share + " of the step is compute beyond 1/t";
-  if (stop == Stop::wait) return share + " of the step is waiting for late ranks";
-  return share + " of the step";
-}
-
-std::string what_stops(const UsefulDegree& result, const Series& series) {
-  if (result.next_efficiency) {
-    const std::string share = format_percent(result.stop_share.value_or(0));
-    if (result.stop == Stop::unknown) {
-      return fmt::format(
-          "TP {} falls to {:.2f}; whether by communication or by waiting cannot be said, as the clocks of "
-          "its hosts are not known well enough ({} of the step)",
-          *result.next, *result.next_efficiency, share);
+// Of the cases that the verdict rests on, the next degree first.
+void find_machine(const Series& series, UsefulDegree& result) {
+  for (const auto degree : {result.next, result.degree, result.fastest, std::optional<std::int64_t>(1)}) {
+    for (const Record* record : series) {
+      const bool counts = record->point.layout.ranks() == degree && is_timed(*record);
+      if (counts && result.finding.empty()) result.finding = machine_finding(*record);
     }
-    return fmt::format("TP {} falls to {:.2f}, stopped by {} ({})", *result.next, *result.next_efficiency,
-                       name_of(*result.stop), share_text(*result.stop, share));
   }
-  const auto next = std::find_if(series.begin(), series.end(), [&](const Record* record) {
-    return record->point.layout.ranks() == *result.next;
-  });
-  return fmt::format("TP {} {}, stopped by {} ({})", *result.next,
-                     (*next)->status == Status::skipped ? "was skipped" : "failed", name_of(*result.stop),
-                     (*next)->reason.value_or("no reason recorded"));
 }
 
-std::string say(const UsefulDegree& result, const Series& series, double efficiency_floor) {
-  if (!result.degree) return fmt::format("no degree reaches efficiency {:.2f}.", efficiency_floor);
-  if (series.size() == 1) return "TP 1 is the only degree tried.";
-  const std::string useful =
-      fmt::format("useful up to TP {} (efficiency {:.2f})", *result.degree, *result.efficiency);
-  const std::string gap = result.gap.empty() ? "" : ", but " + result.gap;
-  if (!result.next) return useful + ", the largest degree tried" + gap + ".";
-  return useful + gap + "; " + what_stops(result, series) + ".";
+// The shortest step, and those that its interval does not tell from it.
+void find_fastest(const Series& series, UsefulDegree& result) {
+  const Record* fastest = nullptr;
+  for (const Record* record : series) {
+    if (!is_timed(*record)) continue;
+    if (fastest == nullptr || record->time->step.summary.median < fastest->time->step.summary.median)
+      fastest = record;
+  }
+  if (fastest == nullptr) return;
+  const Summary& step = fastest->time->step.summary;
+  result.fastest = fastest->point.layout.ranks();
+  result.fastest_name = fastest->point.layout.title();
+  result.fastest_step_s = step.median;
+  result.fastest_speedup = fastest->scaling.speedup;
+  for (const Record* record : series) {
+    if (record == fastest || !is_timed(*record)) continue;
+    const Summary& other = record->time->step.summary;
+    const double least = other.ci95 ? (*other.ci95)[0] : other.median;
+    const double most = step.ci95 ? (*step.ci95)[1] : step.median;
+    if (least <= most)
+      result.rivals.push_back(
+          fmt::format("{} with {}", record->point.layout.title(), format_seconds(other.median)));
+  }
 }
 
 std::string say_no_baseline(const Series& series) {
-  std::string text = "no useful degree can be stated without a tp_degree 1 case";
+  std::string text = "efficiency cannot be stated without a tp_degree 1 case";
   const Record& first = *series.front();
   if (first.point.layout.ranks() == 1) text += fmt::format(" that is ok (it is {})", name_of(first.status));
-  return text + ".";
+  return text;
 }
 
 }  // namespace
@@ -239,15 +266,19 @@ std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double
     UsefulDegree result;
     result.series = series_id(*series.front());
     result.name = names.name(series.front()->point);
-    const bool has_baseline = series.front()->point.layout.ranks() == 1 && is_timed(*series.front());
-    if (has_baseline) {
+    result.floor = efficiency_floor;
+    result.is_alone = series.size() == 1;
+    find_fastest(series, result);
+    if (series.front()->point.layout.ranks() == 1 && is_timed(*series.front())) {
       find_degrees(series, efficiency_floor, result);
       find_gaps(series, efficiency_floor, result);
       find_doubts(series, efficiency_floor, result);
+      find_machine(series, result);
+    } else {
+      result.no_baseline = say_no_baseline(series);
     }
-    result.sentence =
-        result.name + ": " + (has_baseline ? say(result, series, efficiency_floor) : say_no_baseline(series));
-    if (!result.doubtful.empty()) result.sentence += " Not certain: " + result.doubt + ".";
+    const UsefulDegree* one = &result;
+    result.sentence = result.name + ": " + say_verdict({&one, 1});
     results.push_back(std::move(result));
   }
   return results;

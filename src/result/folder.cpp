@@ -93,7 +93,7 @@ void check_nothing_else_is_there(const fs::path& path) {
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string name = entry.path().filename().string();
     const bool ours = name == ".lock" || name == "run.json" || name == kRunningFile || name == "records" ||
-                      name.find(kTemporaryMark) != std::string::npos;
+                      name == "traces" || name.find(kTemporaryMark) != std::string::npos;
     if (!ours && !is_left_by_others(name)) others.push_back(name);
   }
   if (others.empty()) return;
@@ -279,6 +279,17 @@ std::vector<Record> read_records(const fs::path& folder) {
   return records;
 }
 
+std::optional<StepTrace> read_trace(const fs::path& folder, const std::string& id) {
+  const std::optional<Json> document = read_json(folder / "traces" / (id + ".json"));
+  if (!document) return std::nullopt;
+  try {
+    return trace_from_json(*document);
+  } catch (const std::exception& problem) {
+    log::warning(fmt::format("{}: {}", (folder / "traces" / (id + ".json")).string(), problem.what()));
+    return std::nullopt;
+  }
+}
+
 void check_can_be_resumed(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error))
@@ -289,11 +300,25 @@ void check_can_be_resumed(const fs::path& path) {
   }
 }
 
+namespace {
+
+// What was measured stays as it is when the same cases are measured once more.
+bool adds_epochs(const JsonDifference& difference) {
+  if (difference.pointer != "/measure/epochs") return false;
+  const Json before = Json::parse(difference.first, nullptr, false),
+             now = Json::parse(difference.second, nullptr, false);
+  return before.is_number_integer() && now.is_number_integer() &&
+         now.get<std::int64_t>() > before.get<std::int64_t>();
+}
+
+}  // namespace
+
 void check_same_sweep(const fs::path& path, const Json& resolved_sweep) {
   check_can_be_resumed(path);
   const std::optional<Json> earlier = read_json(path / "sweep.json");
   if (!earlier) throw UsageError(fmt::format("--resume {}: its sweep.json is not JSON", path.string()));
-  const auto differing = differences(as_known_today(*earlier), as_known_today(resolved_sweep));
+  auto differing = differences(as_known_today(*earlier), as_known_today(resolved_sweep));
+  std::erase_if(differing, adds_epochs);
   if (differing.empty()) return;
   std::string text = fmt::format(
       "--resume {}: the folder was made from another sweep; choose another --output, or "
@@ -370,7 +395,11 @@ ResultFolder ResultFolder::resume(const fs::path& path, const Json& resolved_swe
   create_folders(path / "records");
   remove_leftovers(path);
   remove_leftovers(path / "records");
+  remove_leftovers(path / "traces");
   check_writable(path);
+  const std::optional<Json> earlier = read_json(path / "sweep.json");
+  const auto differing = differences(as_known_today(*earlier), as_known_today(resolved_sweep));
+  if (std::any_of(differing.begin(), differing.end(), adds_epochs)) folder.write_sweep(resolved_sweep);
   if (const auto left = settle_running(path))
     log::warning(fmt::format("case {} was running when the earlier run ended: {}", left->id,
                              left->reason.value_or("")));
@@ -454,6 +483,11 @@ void ResultFolder::write_record(const Record& record) {
     throw std::invalid_argument(fmt::format("\"{}\" cannot name a record", record.id));
   }
   write_file_atomically(path_ / "records" / (record.id + ".json"), to_text(record_to_json(record)));
+}
+
+void ResultFolder::write_trace(const StepTrace& trace) {
+  create_folders(path_ / "traces");
+  write_file_atomically(path_ / "traces" / (trace.id + ".json"), trace_to_json(trace).dump() + '\n');
 }
 
 void ResultFolder::write_summary(std::string_view csv) { write_file_atomically(path_ / "summary.csv", csv); }

@@ -9,6 +9,7 @@
 
 #include "base/json.hpp"
 #include "result/record.hpp"
+#include "result/step_trace.hpp"
 
 namespace tpbench {
 
@@ -23,10 +24,13 @@ std::vector<std::filesystem::path> record_files(const std::filesystem::path& fol
 /// the rule when it is no valid record of this name.
 Record read_record(const std::filesystem::path& file);
 
+/// The timeline of a case; empty when there is none, or no valid one.
+std::optional<StepTrace> read_trace(const std::filesystem::path& folder, const std::string& id);
+
 /// Throws UsageError when `folder` is no folder or holds no sweep.
 void check_can_be_resumed(const std::filesystem::path& folder);
 
-/// The same, and when its sweep is another one: each differing key is named.
+/// The same, and when its sweep is another one: each differing key is named. More epochs are no other sweep.
 void check_same_sweep(const std::filesystem::path& folder, const Json& resolved_sweep);
 
 /// The --filter texts of the run that wrote to this folder last; none when it left no word of them. Throws
@@ -50,6 +54,7 @@ class ResultFolder {
 
   /// The folder of an earlier run of the same sweep, rid of what an interrupted write left there. Throws
   /// UsageError when it holds no sweep or another one (each differing key is named); otherwise as `create`.
+  /// Of a sweep with more epochs than it had it keeps the new one.
   static ResultFolder resume(const std::filesystem::path& path, const Json& resolved_sweep);
 
   /// Where the run that wrote here is gone, and left a case running: makes the failed record of it, with
@@ -76,6 +81,9 @@ class ResultFolder {
 
   /// records/ID.json, replacing an earlier record of that case.
   void write_record(const Record& record);
+
+  /// traces/ID.json, replacing an earlier one.
+  void write_trace(const StepTrace& trace);
 
   /// summary.csv, replacing an earlier one.
   void write_summary(std::string_view csv);

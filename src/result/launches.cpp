@@ -57,6 +57,23 @@ LaunchTest test_pairs(const std::vector<double>& first, const std::vector<double
   return test;
 }
 
+// A prediction interval: where one more launch of the baseline would lie.
+LaunchTest test_new_one(const std::vector<double>& baseline, double value) {
+  const double rounds = static_cast<double>(baseline.size()), shift = value - mean_of(baseline);
+  LaunchTest test = {.ratio = std::exp(shift),
+                     .ci95 = {std::exp(shift), std::exp(shift)},
+                     .p_value = shift == 0 ? 1.0 : 0.0,
+                     .rounds = rounds,
+                     .round_variance = variance_of(baseline) * (rounds + 1),
+                     .design = Design::rolling};
+  if (test.round_variance <= 0) return test;
+  const double error = std::sqrt(test.round_variance / rounds),
+               half = student_quantile(kLevel, rounds - 1) * error;
+  test.ci95 = {std::exp(shift - half), std::exp(shift + half)};
+  test.p_value = student_p_value(shift / error, rounds - 1);
+  return test;
+}
+
 // Depends on the number of launches alone, which most cells of a comparison share.
 double critical_t(double level, double freedom) {
   thread_local std::map<std::pair<double, double>, double> known;
@@ -84,7 +101,7 @@ double detectable_shift(double level, double freedom) {
 }
 
 double freedom_of(double rounds, Design design) {
-  return design == Design::alternated ? rounds - 1 : 2 * (rounds - 1);
+  return design == Design::separate ? 2 * (rounds - 1) : rounds - 1;
 }
 
 }  // namespace
@@ -101,12 +118,14 @@ Design design_of(std::span<const std::string> first, std::span<const std::string
 std::optional<LaunchTest> test_launches(std::span<const double> first, std::span<const double> second,
                                         Design design) {
   const auto is_positive = [](double value) { return value > 0; };
-  const bool usable = first.size() >= 2 && second.size() >= 2 &&
+  const std::size_t least = design == Design::rolling ? 1 : 2;
+  const bool usable = first.size() >= 2 && second.size() >= least &&
                       std::all_of(first.begin(), first.end(), is_positive) &&
                       std::all_of(second.begin(), second.end(), is_positive);
   if (!usable) return std::nullopt;
   const std::vector<double> a = logs_of(first), b = logs_of(second);
   if (design == Design::alternated) return test_pairs(a, b);
+  if (design == Design::rolling) return test_new_one(a, b.front());
   const RatioTest welch = welch_ratio_test(first, second);
   const double m = static_cast<double>(a.size()), n = static_cast<double>(b.size());
   LaunchTest test = {.ratio = std::exp(mean_of(b) - mean_of(a)),
@@ -124,6 +143,7 @@ double detectable_log(double round_variance, double rounds, Design design, doubl
 }
 
 std::optional<std::size_t> rounds_to_detect(double difference, double round_variance, Design design) {
+  if (design == Design::rolling) return std::nullopt;  // one new launch scatters however long the baseline is
   constexpr std::size_t kMost = 10000, kFewest = 2;
   // No fewer than if the variance were known.
   const double known = 1.959964 + 1.281552, change = std::log1p(difference);

@@ -13,7 +13,8 @@ namespace tpbench {
 /// How much time passed between the launches of two sides that are compared.
 enum class Design {
   alternated,  ///< the i-th launches of both sides follow each other: each two are a pair
-  separate     ///< the launches of a side are not tied to those of the other
+  separate,    ///< the launches of a side are not tied to those of the other
+  rolling      ///< one new launch against those of a baseline
 };
 
 /// Whether the i-th launches of both sides, by their start, come before the next of either: A B B A, A B A B.
@@ -26,14 +27,16 @@ struct LaunchTest {
   double ratio = 1;                     ///< of the geometric means
   std::array<double, 2> ci95 = {1, 1};  ///< Student's, over launches
   double p_value = 1;                   ///< two-sided, of "no difference"
-  double rounds = 0;                    ///< pairs; of separate launches the harmonic mean of both numbers
-  double round_variance = 0;            ///< of the logarithm of the ratio that one round gives
+  double rounds = 0;          ///< pairs; of separate launches the harmonic mean of both numbers; of a
+                              ///< rolling baseline its launches
+  double round_variance = 0;  ///< of the logarithm of the ratio that one round gives
   Design design = Design::alternated;
 };
 
 /// Alternated: Student's t on the differences of the logarithms, launch by launch as they stand. Separate:
-/// Welch's t on the logarithms. Empty with fewer than two launches on a side and with values that are not
-/// above 0.
+/// Welch's t on the logarithms. Rolling: Student's t of one new value against the scatter of the baseline,
+/// (y - mean) / (s sqrt(1 + 1/n)), which takes the new side to scatter as the baseline does. Empty with fewer
+/// than two launches on a side that may not have one, and with values that are not above 0.
 std::optional<LaunchTest> test_launches(std::span<const double> first, std::span<const double> second,
                                         Design design);
 
@@ -47,4 +50,4 @@ std::optional<std::size_t> rounds_to_detect(double difference, double round_vari
 }  // namespace tpbench
 
 TPBENCH_ENUM_NAMES(tpbench::Design, {tpbench::Design::alternated, "alternated"},
-                   {tpbench::Design::separate, "separate"});
+                   {tpbench::Design::separate, "separate"}, {tpbench::Design::rolling, "rolling"});

@@ -12,6 +12,7 @@
 #include "base/enum_names.hpp"
 #include "base/field.hpp"
 #include "measure/statistics.hpp"
+#include "result/rank_results.hpp"
 #include "result/reference_times.hpp"
 #include "sweep/case.hpp"
 #include "workload/memory.hpp"
@@ -276,6 +277,7 @@ struct Record {
   std::optional<ClockResult> clock;             ///< of a case that has times; not in records of schema 1
   std::vector<ReferenceResult> reference;       ///< one per epoch; empty where it was not run beside the case
   std::optional<ThrottlingResult> throttling;   ///< of an ok case, where a cgroup counts
+  std::optional<RankResults> rank_results;      ///< of an ok case, in its last epoch
   std::optional<DeviceResult> device;           ///< of a case on devices that tell
   std::optional<OverlapResult> overlap;         ///< of an ok case that overlaps
   std::optional<PipelineResult> pipeline = {};  ///< of an ok case with several stages

@@ -141,6 +141,7 @@ Rows<Record> identity_rows() {
       field("started_at", &Record::started_at,
             {.meaning = "when the case (its first epoch) started, ISO 8601",
              .unit = "UTC",
+             .column = "*",
              .pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}),
       field("duration_s", &Record::duration_s,
             {.meaning = "wall time of the case, all phases", .unit = "s", .least = 0}),
@@ -216,6 +217,10 @@ Rows<Record> result_rows() {
                   {.meaning = "what CPU quotas of cgroups did while the case was sampled, on the host where "
                               "they did most; of several epochs the sum",
                    .null = "no cgroup counts, or the case is not ok",
+                   .since = 2}),
+      timed_field("rank_results", &Record::rank_results,
+                  {.meaning = "what each rank did while the last epoch was sampled",
+                   .null = "the case is not ok, or its record is older",
                    .since = 2}),
       timed_field(
           "device", &Record::device,

@@ -105,6 +105,12 @@ std::span<const Field<Warning>> fields_of<Warning>();
 template <>
 std::span<const Field<ThrottlingResult>> fields_of<ThrottlingResult>();
 template <>
+std::span<const Field<RankResult>> fields_of<RankResult>();
+template <>
+std::span<const Field<RankSpread>> fields_of<RankSpread>();
+template <>
+std::span<const Field<RankResults>> fields_of<RankResults>();
+template <>
 std::span<const Field<DeviceMoment>> fields_of<DeviceMoment>();
 template <>
 std::span<const Field<DeviceResult>> fields_of<DeviceResult>();

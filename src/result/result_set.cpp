@@ -88,6 +88,17 @@ void read_sweep_settings(const fs::path& folder, ResultSet& set, std::vector<Fau
   };
   read("/measure/target_ci", set.target_ci);
   read("/efficiency_floor", set.efficiency_floor);
+  set.sweep = json;
+}
+
+// For people alone: what it says of no word is no fault.
+void read_command(const fs::path& folder, ResultSet& set) {
+  const fs::path file = folder / "run.json";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return;
+  const Json json = Json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains("command") && json.at("command").is_string())
+    set.command = json.at("command").get<std::string>();
 }
 
 }  // namespace
@@ -110,6 +121,7 @@ ResultSet read_result_set(const fs::path& folder) {
   read_all_records(folder, set, faults);
   read_environments(folder, set, faults);
   read_sweep_settings(folder, set, faults);
+  read_command(folder, set);
   if (faults.empty() && set.records.empty()) {
     faults.push_back(
         {set.path, "", "",

@@ -19,6 +19,8 @@ struct ResultSet {
   std::map<std::string, Json> environments;  ///< by file name; a record names the one it was measured in
   double target_ci = 0.02;                   ///< of its sweep.json; these defaults without one
   double efficiency_floor = 0.5;
+  Json sweep;           ///< the document itself; null without one
+  std::string command;  ///< what was typed for the last run; empty where it left no word
 
   /// The largest noise figure of its launches (docs/methodology.md, section 7): 0 is quiet. Empty when no
   /// environment says it.

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import unittest
 
@@ -24,6 +25,46 @@ class Configs(E2eTest):
         self.assertEqual(list(self.folder.iterdir()), [])
 
 
+class Described(E2eTest):
+    """The manual page and completion, as they are installed."""
+
+    def described(self, form):
+        return self.run_tpbench("describe", form).stdout
+
+    def complete(self, *words):
+        (self.folder / "completion").write_text(self.described("bash"))
+        script = ('source completion; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tpbench; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        done = subprocess.run(["bash", "-c", script, "bash", *words], cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.split()
+
+    def test_bash(self):
+        self.assertIn("compare", self.complete("tpbench", ""))
+        self.assertEqual(self.complete("tpbench", "rep"), ["report"])
+        self.assertEqual(self.complete("tpbench", "compare", "a", "b", "--fail-a"), ["--fail-above"])
+        self.assertEqual(self.complete("tpbench", "export", "a", "--to", "t"), ["table", "trace"])
+        self.assertEqual(self.complete("tpbench", "--format", "js"), ["json", "jsonl"])
+        (self.folder / "results").mkdir()
+        self.assertEqual(self.complete("tpbench", "report", "res"), ["results"])
+
+    def test_zsh(self):
+        if shutil.which("zsh"):
+            done = subprocess.run(["zsh", "-n"], input=self.described("zsh"), capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(self.described("zsh").startswith("#compdef tpbench"))
+
+    def test_man(self):
+        page = self.described("man")
+        for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS"):
+            self.assertIn(f".SH {section}", page)
+        if shutil.which("man"):
+            done = subprocess.run(["man", "--warnings", "-l", "-"], input=page, capture_output=True, text=True,
+                                  env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "100"})
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("tpbench compare results/eth-1g results/eth-10g", done.stdout)
+
+
 class Install(E2eTest):
     def test_prefix(self):
         prefix = self.folder / "prefix"
@@ -37,6 +78,8 @@ class Install(E2eTest):
             self.assertIn(f"share/tpbench/schemas/{schema.name}", installed)
         for document in (SOURCE_DIR / "docs").rglob("*.md"):
             self.assertIn(f"share/doc/tpbench/{document.relative_to(SOURCE_DIR / 'docs')}", installed)
+        self.assertLessEqual({"share/man/man1/tpbench.1.gz", "share/bash-completion/completions/tpbench",
+                              "share/zsh/vendor-completions/_tpbench"}, installed)
         self.assertLessEqual({"bin/tpbench", "share/doc/tpbench/README.md", "share/doc/tpbench/CHANGELOG.md"}, installed)
         self.assertEqual([str(path) for path in prefix.rglob("*") if path.is_dir() and not any(path.iterdir())], [])
         # Nothing of the tests.

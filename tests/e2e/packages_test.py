@@ -83,6 +83,8 @@ class Packages(E2eTest):
     def test_contents(self):
         files = contents(self.program)
         self.assertIn("/usr/bin/tpbench", files)
+        for path in ("man/man1/tpbench.1.gz", "bash-completion/completions/tpbench", "zsh/vendor-completions/_tpbench"):
+            self.assertIn(f"/usr/share/{path}", files)
         for path in [*(SOURCE_DIR / "configs").glob("*.json")]:
             self.assertIn(f"/usr/share/tpbench/configs/{path.name}", files)
         for path in (SOURCE_DIR / "docs").glob("*.schema.json"):

@@ -142,7 +142,7 @@ class Resume(E2eTest):
         self.assert_summary(self.folder / "out")
         for record in records.values():
             self.assertIsNotNone(record["scaling"]["speedup"])
-        self.assertIn("Useful degree", job.stdout)
+        self.assertIn("Verdict", job.stdout)
 
     def test_another_sweep_is_refused(self):
         before = self.run_first_half()
@@ -186,6 +186,21 @@ class Resume(E2eTest):
         self.run_tpbench("--resume", "out", ranks=2)
         self.assertEqual({id: r["scaling"] for id, r in self.assert_valid(self.folder / "out").items()},
                          {id: r["scaling"] for id, r in whole.items()})
+
+    def test_epochs_are_added(self):
+        self.sweep(measure={"epochs": 2})
+        self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=2)
+        before = read_records(self.folder / "out")
+        fewer = self.run_tpbench("--resume", "out", "--set", "measure.epochs=1", ranks=2, status=2)
+        self.assertIn("/measure/epochs", fewer.stderr)
+        self.run_tpbench("--resume", "out", "--set", "measure.epochs=4", ranks=2)
+        for id, record in self.assert_valid(self.folder / "out").items():
+            self.assertEqual(record["epochs"], {"done": 4, "planned": 4})
+            samples = before[id]["samples_s"]["step"]
+            self.assertEqual(record["samples_s"]["step"][:len(samples)], samples)
+        # The folder is one of four epochs from now on.
+        self.assertEqual(json.loads((self.folder / "out" / "sweep.json").read_text())["measure"]["epochs"], 4)
+        self.run_tpbench("--resume", "out", ranks=2)
 
     def test_epochs_that_are_missing_are_run(self):
         self.sweep(measure={"epochs": 2})

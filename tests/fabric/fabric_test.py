@@ -13,6 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 from harness import LIMIT_S, E2eTest  # noqa: E402
+from traces import check_chrome, check_folder  # noqa: E402
 from rig import SCRIPT, Rig, end_orderly, script, why_not  # noqa: E402
 
 PEER = str(pathlib.Path(__file__).resolve().parent / "peer.py")
@@ -266,6 +267,19 @@ class Delayed(FabricTest):
         self.assertEqual(clock["differences_per_step"], 8)
         self.assertGreaterEqual(time_s["communication"]["min"], 8 * (self.DELAY_S - clock["error_s"]))
         self.assertGreater(time_s["communication"]["median"], time_s["imbalance"]["median"])
+
+    def test_a_timeline_of_two_hosts(self):
+        sweep = self.sweep(workload="mlp", tp_degree=4, hidden_size=64, batch_size=2, threads_per_rank=1)
+        for record in self.run_aligned(2, sweep):
+            output = max(self.folder.glob("out-*"), key=lambda path: path.stat().st_mtime)
+            check_folder(self, output, {record["id"]: record})
+            document = json.loads(self.run_tpbench("export", output, "--to", "trace").stdout)
+            error_us = 1e6 * record["clock"]["error_s"]
+            self.assertEqual(check_chrome(self, document, error_us), 3 * len(record["communication"]["collectives"]))
+            self.assertEqual(len({e["pid"] for e in document["traceEvents"]}), 2, "hosts are processes")
+            said = {e["args"].get("clock_error_us") for e in document["traceEvents"] if e["ph"] == "X"}
+            self.assertEqual(len(said), 1)
+            self.assertGreater(said.pop(), 0)
 
     def test_a_probe_says_the_same(self):
         job = self.run_tpbench("probe", "--quick", "--max-bytes", "1024", "--json", wrapper=self.link.mpirun(1))

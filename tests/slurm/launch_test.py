@@ -37,7 +37,7 @@ class Launch(slurm.SlurmTest):
     def test_one_node(self):
         self.sweep(tp_degree=[1, 2])
         step = self.run_srun("--config", "sweep.json", "--output", "out")
-        self.assertIn("Useful degree", step.stdout)
+        self.assertIn("Verdict", step.stdout)
         records = self.assert_valid(self.folder / "out", cases=2)
         self.assert_all(records, "ok")
         for record in records.values():
@@ -47,7 +47,7 @@ class Launch(slurm.SlurmTest):
         """Rank 0 alone writes results; what it says stays out of them."""
         self.sweep(tp_degree=[1, 2])
         self.run_srun("--config", "sweep.json", "--output", "out", options=["-o", "%t.out", "-e", "%t.err"])
-        self.assertIn("Useful degree", (self.folder / "0.out").read_text())
+        self.assertIn("Verdict", (self.folder / "0.out").read_text())
         self.assertIn("results in out", (self.folder / "0.err").read_text())
         for name in ("1.out", "1.err"):
             self.assertEqual((self.folder / name).read_text(), "")
@@ -189,7 +189,7 @@ class Jobs(slurm.SlurmTest):
     def test_sweep_script(self):
         self.sweep(tp_degree=[1, 2])
         job = self.sbatch(slurm.SCRIPTS / "sweep.sbatch", "sweep.json", "--label", "rig")
-        self.assertIn("Useful degree", self.finish_job(job))
+        self.assertIn("Verdict", self.finish_job(job))
         records = self.assert_valid(self.folder / "results" / f"tpbench-{job}", cases=2)
         self.assert_all(records, "ok")
         self.assertEqual({record["label"] for record in records.values()}, {"rig"})
@@ -237,7 +237,7 @@ class Jobs(slurm.SlurmTest):
         gate = self.sbatch(slurm.SCRIPTS / "gate.sbatch", folder)
         state = self.wait_for_job(gate)
         said = (self.folder / f"gate-{gate}.log").read_text()
-        self.assertIn(state["ExitCode"], ("0:0", "1:0"), said)  # two runs on a noisy machine may differ
+        self.assertIn(state["ExitCode"], ("0:0", "1:0", "4:0"), said)  # two runs on a noisy machine may differ
         self.assertIn("mlp" if "mlp" in said else "row_linear", said)
         self.assertEqual(len(read_records(self.folder / "results" / f"gate-{gate}")), 2)
 

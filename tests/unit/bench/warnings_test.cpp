@@ -221,6 +221,22 @@ TEST(Warnings, Imbalance) {
   EXPECT_EQ(machine.codes(), "") << "that is the network, which lets ranks go one after the other";
   machine.record.time->imbalance = ten_of(9e-4);
   EXPECT_HAS(machine.only("imbalance"), "37 % of the step");
+  EXPECT_HAS(machine.only("imbalance"), "come late: unequal cores");
+  // Rank 1 comes last in nine of ten.
+  machine.outcome.ranks = {{.rank = 0, .compute_s = 1e-3, .last_arrivals = {{"all_reduce", 1}}},
+                           {.rank = 1,
+                            .compute_s = 1.5e-3,
+                            .last_arrivals = {{"all_reduce", 9}},
+                            .preemptions = 7,
+                            .steal_s = 0.4}};
+  machine.outcome.samples.step_s.assign(10, 1e-3);
+  EXPECT_HAS(machine.only("imbalance"), "; rank 1 (");
+  EXPECT_HAS(machine.only("imbalance"),
+             ") came last in 90 % of them: it computed 50 % longer than the median rank, its core was taken "
+             "from it 7 "
+             "times and the hypervisor took 400 ms of its CPUs; look for unequal cores");
+  machine.outcome.ranks[1].last_arrivals["all_reduce"] = 1;
+  EXPECT_HAS(machine.only("imbalance"), "come late: unequal cores");
 }
 
 TEST(Warnings, SlowRank) {
@@ -248,7 +264,9 @@ TEST(Warnings, SaysWhySamplingDidNotConverge) {
     return launch.only("not_converged");
   };
   EXPECT_EQ(message(5, [](double) { return 1e-3; }),
-            "5 samples are too few for an interval: raise measure.max_seconds");
+            "5 samples are too few for an interval, as measure.max_seconds (5 s) ended sampling before "
+            "measure.min_samples "
+            "(10): raise measure.max_seconds");
   EXPECT_EQ(message(8, [](double) { return 1e-3; }),
             "8 samples cannot tell whether they are independent: raise measure.max_seconds");
   EXPECT_EQ(message(200, [](double i) { return 1e-3 + 1e-6 * i; }),

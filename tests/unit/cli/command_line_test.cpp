@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/text.hpp"
+
 namespace tpbench {
 namespace {
 
@@ -185,6 +187,61 @@ TEST(CommandLine, UnknownCommandsAreRefusedAlsoBesideHelp) {
                   "tpbench: error: \"prob\" is not a command (did you mean \"probe\"?); commands are run"),
               0U);
   }
+}
+
+// ---- help of each command, and what is made of the command line's own description
+
+std::string help_of(const std::vector<const char*>& words) {
+  std::vector<const char*> all = {"tpbench"};
+  all.insert(all.end(), words.begin(), words.end());
+  testing::internal::CaptureStdout();
+  (void)parse_command_line(static_cast<int>(all.size()), all.data(), /*speaks=*/true);
+  return testing::internal::GetCapturedStdout();
+}
+
+constexpr const char* kCommands[] = {"run",   "validate", "models", "info",   "selfcheck",
+                                     "probe", "compare",  "export", "report", "describe"};
+
+TEST(CommandLine, EachCommandHasItsOwnExamplesOnly) {
+  for (const char* command : kCommands) {
+    const std::string help = help_of({command, "--help"});
+    const std::size_t examples = help.find("Examples:");
+    ASSERT_NE(examples, std::string::npos) << command;
+    for (const std::string& line : split(help.substr(examples), '\n')) {
+      if (line.find("tpbench ") == std::string::npos || !line.starts_with("  ")) continue;
+      EXPECT_NE(line.find(std::string("tpbench ") + command), std::string::npos) << command << ": " << line;
+    }
+  }
+  const std::string help = help_of({"--help"});
+  EXPECT_EQ(help.find("tpbench export"), std::string::npos);
+  EXPECT_NE(help.find("Exit status: 0 every case ok"), std::string::npos);
+}
+
+TEST(Describe, HasEveryCommandAndOption) {
+  for (const char* form : {"man", "bash", "zsh"}) {
+    const std::string text = parse({"describe", form}).command_line.value().description;
+    for (const char* command : kCommands)
+      EXPECT_NE(text.find(command), std::string::npos) << form << ' ' << command;
+    for (std::string option :
+         {"--config", "--fail-above", "--inconclusive", "--max-bytes", "--to", "--watchdog"}) {
+      if (std::string(form) == "man")
+        option = option == "--fail-above" ? "\\-\\-fail\\-above" : "\\-\\-" + option.substr(2, 2);
+      EXPECT_NE(text.find(option), std::string::npos) << form << ' ' << option;
+    }
+  }
+  EXPECT_EQ(parse({"describe", "fish"}).exit_status, 2);
+  EXPECT_NE(parse({"describe", "bash"})
+                .command_line.value()
+                .description.find("compgen -W 'table csv json markdown none'"),
+            std::string::npos);
+}
+
+TEST(CommandLine, AGateSaysWhatOpenCountsAs) {
+  const auto line =
+      parse({"compare", "a", "b", "--fail-above", "5%", "--inconclusive", "fail"}).command_line.value();
+  EXPECT_EQ(line.inconclusive, GateOutcome::fail);
+  EXPECT_EQ(parse({"compare", "a", "b", "--fail-above", "5%", "--inconclusive", "maybe"}).exit_status, 2);
+  EXPECT_EQ(parse({"compare", "a", "b", "--inconclusive", "pass"}).exit_status, 2) << "there is no gate";
 }
 
 TEST(CommandLine, HelpAndVersionAreNoMistake) {

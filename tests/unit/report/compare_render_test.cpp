@@ -71,6 +71,8 @@ TEST(CompareRender, ReadsAsAPersonWantsIt) {
   const Pair pair;
   EXPECT_EQ('\n' + render_comparisons(CompareFormat::table, pair.compared()), R"(
 Comparison
+B is faster than A in 2 of 3 cases and slower in none, beyond chance and noise; its steps take 0.48 times as long
+  in the geometric mean.
 A: results/a, label eth-1g; 3 of 3 cases ok; noise 0.01
 B: results/b, label eth-10g; 3 of 4 cases ok; noise 0.01
 A step that changes by 2.9 % or more would show in 9 of 10 cases (at 95 %). One launch on each side knows nothing
@@ -123,7 +125,7 @@ TEST(CompareRender, SaysWhereAUsefulDegreeIsNotTheWholeStory) {
   apply_scaling(pair.b.records);
   const std::string below = "B, mlp h=4096 T=128: TP 2 (0.40) is below the floor.";
   const std::string open =
-      "B, mlp h=4096 T=128: not certain (?): the efficiency of TP 4 is from 0.46 to 0.87.";
+      "B, mlp h=4096 T=128: not certain (?): the efficiency of TP 4 is between 0.46 and 0.87.";
   for (const CompareFormat format : {CompareFormat::table, CompareFormat::markdown}) {
     const std::string text = render_comparisons(format, pair.compared());
     EXPECT_NE(text.find(below), std::string::npos) << text;
@@ -149,7 +151,10 @@ TEST(CompareRender, FitsATerminalAndIsPlainAscii) {
 TEST(CompareRender, MarkdownHasTheSameCells) {
   const Pair pair;
   const std::string page = render_comparisons(CompareFormat::markdown, pair.compared());
-  EXPECT_NE(page.find("## Comparison\n\n- A: results/a, label eth-1g; 3 of 3 cases ok; noise 0.01\n"),
+  EXPECT_NE(page.find("## Comparison\n\n- B is faster than A in 2 of 3 cases and slower in none, beyond "
+                      "chance and noise; its "
+                      "steps take 0.48 times as long in the geometric mean.\n"
+                      "- A: results/a, label eth-1g; 3 of 3 cases ok; noise 0.01\n"),
             std::string::npos)
       << page;
   EXPECT_NE(page.find("| mlp | 2 | 9.00 ms | 5.00 ms | 0.56 |"), std::string::npos) << page;

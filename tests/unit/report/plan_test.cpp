@@ -36,8 +36,8 @@ TEST(Plan, PredictsByTheFormulasOfTheWorkload) {
 }
 
 TEST(Plan, TableKeepsTheOrderAndEndsWithTotals) {
-  const auto lines = split(render_plan(Format::table, cases(), kMayRun, kByFormula), '\n');
-  ASSERT_EQ(lines.size(), 12U);
+  const auto lines = split(render_plan(Format::table, cases(), {}, kMayRun, kByFormula), '\n');
+  ASSERT_EQ(lines.size(), 13U);
   EXPECT_TRUE(lines[0].starts_with("All cases: pass=forward backend=cpu dtype=f32 h=4096 ")) << lines[0];
   EXPECT_EQ(lines[2], "");
   for (std::size_t i = 0; i < cases().size(); ++i) {
@@ -48,6 +48,9 @@ TEST(Plan, TableKeepsTheOrderAndEndsWithTotals) {
   EXPECT_NE(lines[4].find("36.7 MB    71.3 MB  2.15 GFLOP"), std::string::npos) << lines[4];
   EXPECT_NE(lines[6].find("skipped: hidden_size 4096"), std::string::npos) << lines[6];
   EXPECT_EQ(lines[10], "4 cases, 1 of them skipped; largest predicted peak 71.3 MB per rank; 3 ranks needed");
+  EXPECT_TRUE(lines[11].starts_with("takes about ")) << lines[11];
+  EXPECT_TRUE(lines[11].ends_with(": 3 cases, each sampled until its interval is narrow, or for 5 s"))
+      << lines[11];
 }
 
 TEST(Plan, NamesTheNearestDegreesThatAModelCanTake) {
@@ -62,17 +65,17 @@ TEST(Plan, NamesTheNearestDegreesThatAModelCanTake) {
 }
 
 TEST(Plan, OtherFormatsCarryTheSame) {
-  const auto csv = split(render_plan(Format::csv, cases(), kMayRun, kByFormula), '\n');
+  const auto csv = split(render_plan(Format::csv, cases(), {}, kMayRun, kByFormula), '\n');
   ASSERT_EQ(csv.size(), 6U);
   EXPECT_EQ(csv[0].substr(0, 17), "id,workload,pass,");
   EXPECT_NE(csv[1].find(",36700160,71303168,2147483648.0,2097152"), std::string::npos) << csv[1];
   EXPECT_NE(csv[3].find("4 would be,,71303168,,"), std::string::npos) << csv[3];
-  const auto jsonl = split(render_plan(Format::jsonl, cases(), kMayRun, kByFormula), '\n');
+  const auto jsonl = split(render_plan(Format::jsonl, cases(), {}, kMayRun, kByFormula), '\n');
   ASSERT_EQ(jsonl.size(), 5U);
   EXPECT_EQ(Json::parse(jsonl[0]).at("predicted_peak_bytes"), 36700160);
   EXPECT_TRUE(Json::parse(jsonl[2]).at("predicted_peak_bytes").is_null());
-  EXPECT_EQ(render_plan(Format::none, cases(), kMayRun, kByFormula), "");
-  EXPECT_EQ(render_plan(Format::table, {}, kMayRun, kByFormula), "0 cases; nothing would run\n");
+  EXPECT_EQ(render_plan(Format::none, cases(), {}, kMayRun, kByFormula), "");
+  EXPECT_EQ(render_plan(Format::table, {}, {}, kMayRun, kByFormula), "0 cases; nothing would run\n");
 }
 
 TEST(Plan, SkipsWhatOthersSayCanNeverRun) {

@@ -38,10 +38,12 @@ TEST(UsefulDegree, IsTheLargestThatReachesTheFloor) {
   EXPECT_EQ(useful.next, 4);
   EXPECT_EQ(useful.stop, Stop::communication);
   EXPECT_NEAR(useful.stop_share.value(), 3.2 / 5.2, 1e-9);
-  EXPECT_EQ(
-      useful.sentence,
-      "mlp h=4096 T=128: useful up to TP 2 (efficiency 0.81); TP 4 falls to 0.38, stopped by communication "
-      "(62 % of the step).");
+  EXPECT_EQ(useful.sentence,
+            "mlp h=4096 T=128: fastest at TP 2 (4.94 s, 1.62 times as fast as TP 1); efficiency at least "
+            "0.50 up to "
+            "TP 2 (0.81). TP 4 (0.38): communication takes 3.20 s of 5.20 s. Not certain: TP 4 with 5.20 s "
+            "may be as "
+            "fast.");
 }
 
 // Medians of 8 s and 5.2 s: an efficiency of 0.77 at degree 2, where the floor lies far away or inside.
@@ -52,7 +54,8 @@ TEST(UsefulDegree, IsNotCertainWhereIntervalsReachTheFloor) {
   const UsefulDegree doubtful = find_one({base(), wide});
   EXPECT_EQ(doubtful.doubtful, std::vector<std::int64_t>{2});
   EXPECT_EQ(doubtful.degree, 2);
-  EXPECT_NE(doubtful.sentence.find(" Not certain: the efficiency of TP 2 is from 0.4"), std::string::npos)
+  EXPECT_NE(doubtful.sentence.find(" No conclusion: the efficiency of TP 2 is between 0.4"),
+            std::string::npos)
       << doubtful.sentence;
   EXPECT_TRUE(find_one({base(), wide}, 0.3).doubtful.empty());
 
@@ -81,17 +84,16 @@ TEST(UsefulDegree, NamesDegreesBelowTheFloorUnderIt) {
   const UsefulDegree useful = find_one({base(), with_efficiency(2, 0.4), with_efficiency(4, 0.6)});
   EXPECT_EQ(useful.degree, 4);
   EXPECT_EQ(useful.below_floor, std::vector<std::int64_t>{2});
-  EXPECT_EQ(
-      useful.sentence,
-      "mlp h=4096 T=128: useful up to TP 4 (efficiency 0.60), the largest degree tried, but TP 2 (0.40) is "
-      "below the floor.");
+  EXPECT_EQ(useful.sentence,
+            "mlp h=4096 T=128: fastest at TP 4 (3.33 s, 2.40 times as fast as TP 1); efficiency at least "
+            "0.50 up to "
+            "TP 4 (0.60), the largest TP tested, but TP 2 (0.40) is below the floor.");
   const UsefulDegree two = find_one({base(), with_efficiency(2, 0.4), with_efficiency(4, 0.3),
                                      with_efficiency(8, 0.6), with_efficiency(16, 0.2)});
   EXPECT_EQ(two.below_floor, (std::vector<std::int64_t>{2, 4}))
       << "those above it are the next degree's matter";
-  EXPECT_NE(
-      two.sentence.find("TP 8 (efficiency 0.60), but TP 2 (0.40) and TP 4 (0.30) are below the floor; TP 16"),
-      std::string::npos)
+  EXPECT_NE(two.sentence.find("TP 8 (0.60), but TP 2 (0.40) and TP 4 (0.30) are below the floor. TP 16"),
+            std::string::npos)
       << two.sentence;
   EXPECT_TRUE(find_one({base(), with_efficiency(2, 0.8), with_efficiency(4, 0.6)}).below_floor.empty());
 }
@@ -102,7 +104,7 @@ TEST(UsefulDegree, DoubtsEveryDegreeWhoseIntervalSpansTheFloor) {
       find_one({base(), with_efficiency(2, 0.2), with_efficiency(4, 0.48, 0.2), with_efficiency(8, 0.1)});
   EXPECT_EQ(behind.degree, 1);
   EXPECT_EQ(behind.doubtful, std::vector<std::int64_t>{4});
-  EXPECT_NE(behind.sentence.find(" Not certain: the efficiency of TP 4 is from 0.39 to 0.62."),
+  EXPECT_NE(behind.sentence.find(" Not certain: the efficiency of TP 4 is between 0.39 and 0.62"),
             std::string::npos)
       << behind.sentence;
 
@@ -111,7 +113,8 @@ TEST(UsefulDegree, DoubtsEveryDegreeWhoseIntervalSpansTheFloor) {
   EXPECT_EQ(under.degree, 8);
   EXPECT_EQ(under.below_floor, std::vector<std::int64_t>{4});
   EXPECT_EQ(under.doubtful, (std::vector<std::int64_t>{2, 4}));
-  EXPECT_EQ(under.doubt, "the efficiency of TP 2 is from 0.42 to 0.67 and that of TP 4 from 0.39 to 0.62");
+  EXPECT_EQ(under.doubt,
+            "the efficiency of TP 2 is between 0.42 and 0.67 and that of TP 4 is between 0.39 and 0.62");
 
   Record unknown = with_efficiency(4, 0.3);
   unknown.time->step.summary.ci95.reset();
@@ -119,7 +122,7 @@ TEST(UsefulDegree, DoubtsEveryDegreeWhoseIntervalSpansTheFloor) {
       find_one({base(), with_efficiency(2, 0.52, 0.2), unknown, with_efficiency(8, 0.1)});
   EXPECT_EQ(both.doubtful, (std::vector<std::int64_t>{2, 4}));
   EXPECT_EQ(both.doubt,
-            "the efficiency of TP 2 is from 0.42 to 0.67; there are too few independent samples for an "
+            "the efficiency of TP 2 is between 0.42 and 0.67; there are too few independent samples for an "
             "interval of TP "
             "4");
 }
@@ -136,7 +139,7 @@ TEST(UsefulDegree, NamesThePartWithTheLargestExcess) {
   const UsefulDegree compute = stopped_at_4({.compute = 6, .communication = 1});
   EXPECT_EQ(compute.stop, Stop::compute);
   EXPECT_NEAR(compute.stop_share.value(), 4.0 / 7, 1e-9);
-  EXPECT_NE(compute.sentence.find("stopped by compute (57 % of the step is compute beyond 1/t)"),
+  EXPECT_NE(compute.sentence.find("TP 4 (0.29): compute did not shrink with TP: 6.00 s, ideal 2.00 s."),
             std::string::npos)
       << compute.sentence;
   // Compute of 4 s is the largest part, yet only 2 s of it are too much.
@@ -154,8 +157,7 @@ TEST(UsefulDegree, TellsLateRanksFromTheNetwork) {
   four.time->imbalance = sample::make_quantity(4);
   const UsefulDegree late = find_one({base(), two, four});
   EXPECT_EQ(late.stop, Stop::wait);
-  EXPECT_NE(late.sentence.find("stopped by wait (80 % of the step is waiting for late ranks)"),
-            std::string::npos)
+  EXPECT_NE(late.sentence.find("TP 4 (0.40): ranks wait 4.00 s of 5.00 s for late ones."), std::string::npos)
       << late.sentence;
 }
 
@@ -165,7 +167,7 @@ TEST(UsefulDegree, CannotSayWhatTheClocksCannotTell) {
   Record two = make_ok(make_case("mlp", 2), {.compute = 4, .communication = 0.5});
   const UsefulDegree useful = find_one({base(), two, four});
   EXPECT_EQ(useful.stop, Stop::unknown);
-  EXPECT_NE(useful.sentence.find("whether by communication or by waiting cannot be said"), std::string::npos)
+  EXPECT_NE(useful.sentence.find("cannot say whether by communication or by waiting"), std::string::npos)
       << useful.sentence;
   Record slow = make_ok(make_case("mlp", 4), {.compute = 6, .communication = 1});
   slow.time->communication = {};
@@ -200,9 +202,13 @@ TEST(UsefulDegree, SaysWhyTheNextDegreeDidNotRun) {
     EXPECT_EQ(useful.next, 3);
     EXPECT_EQ(useful.stop, outcome.stop);
     EXPECT_FALSE(useful.stop_share);
-    EXPECT_EQ(useful.sentence, "mlp h=4096 T=128: useful up to TP 1 (efficiency 1.00); TP 3 " +
-                                   std::string(outcome.status == Status::skipped ? "was skipped" : "failed") +
-                                   ", stopped by " + std::string(name_of(outcome.stop)) + " (the reason).");
+    const std::string outcome_words = outcome.code == ReasonCode::ranks   ? "not run: 8 ranks available"
+                                      : outcome.status == Status::skipped ? "not run: the reason"
+                                                                          : "failed: the reason";
+    EXPECT_EQ(
+        useful.sentence,
+        "mlp h=4096 T=128: fastest at TP 1 (8.00 s); efficiency at least 0.50 up to TP 1 (1.00). TP 3 " +
+            outcome_words + ".");
   }
 }
 
@@ -213,24 +219,30 @@ TEST(UsefulDegree, PassesOverADegreeThatDidNotRun) {
   EXPECT_EQ(useful.degree, 4);
   EXPECT_FALSE(useful.stop);
   EXPECT_EQ(useful.sentence,
-            "mlp h=4096 T=128: useful up to TP 4 (efficiency 1.00), the largest degree tried.");
+            "mlp h=4096 T=128: fastest at TP 4 (2.00 s, 4.00 times as fast as TP 1); efficiency at least "
+            "0.50 up to "
+            "TP 4 (1.00), the largest TP tested.");
 }
 
 TEST(UsefulDegree, CannotBeStatedWithoutTheUnshardedCase) {
   const Record sharded = make_ok(make_case("mlp", 2), {.compute = 4});
   const UsefulDegree absent = find_one({sharded});
   EXPECT_FALSE(absent.degree);
-  EXPECT_EQ(absent.sentence, "mlp h=4096 T=128: no useful degree can be stated without a tp_degree 1 case.");
+  EXPECT_EQ(
+      absent.sentence,
+      "mlp h=4096 T=128: fastest at TP 2 (4.00 s); efficiency cannot be stated without a tp_degree 1 case.");
   const UsefulDegree failed =
       find_one({sharded, make_not_ok(make_case("mlp", 1), Status::failed, ReasonCode::error, "x")});
-  EXPECT_EQ(failed.sentence,
-            "mlp h=4096 T=128: no useful degree can be stated without a tp_degree 1 case that is ok (it is "
-            "failed).");
+  EXPECT_EQ(
+      failed.sentence,
+      "mlp h=4096 T=128: fastest at TP 2 (4.00 s); efficiency cannot be stated without a tp_degree 1 case "
+      "that is ok (it is failed).");
 }
 
 TEST(UsefulDegree, ClaimsNothingFromOneDegree) {
-  EXPECT_EQ(find_one({base()}).sentence, "mlp h=4096 T=128: TP 1 is the only degree tried.");
-  EXPECT_EQ(find_one({base()}, 1.5).sentence, "mlp h=4096 T=128: no degree reaches efficiency 1.50.");
+  EXPECT_EQ(find_one({base()}).sentence, "mlp h=4096 T=128: TP 1 is the only degree tested (8.00 s).");
+  EXPECT_EQ(find_one({base()}, 1.5).sentence,
+            "mlp h=4096 T=128: fastest at TP 1 (8.00 s); no TP reaches efficiency 1.50.");
 }
 
 TEST(UsefulDegree, NamesWhatTellsSeriesApart) {
@@ -247,6 +259,101 @@ TEST(UsefulDegree, NamesWhatTellsSeriesApart) {
             "mlp h=4096 T=128 dtype=f32 batch=1 seq=128");
   EXPECT_EQ(all[2].sentence.substr(0, all[2].sentence.find(':')),
             "mlp h=4096 T=128 dtype=f64 batch=2 seq=64");
+}
+
+// TP 4 reaches the floor and is slower all the same.
+TEST(UsefulDegree, FastestIsSaidBeforeWhatIsEfficient) {
+  const UsefulDegree useful = find_one({base(), with_efficiency(2, 0.9), with_efficiency(4, 0.42)}, 0.4);
+  EXPECT_EQ(useful.fastest, 2);
+  EXPECT_EQ(useful.degree, 4);
+  EXPECT_NE(useful.sentence.find(
+                "fastest at TP 2 (4.44 s, 1.80 times as fast as TP 1); efficiency at least 0.40 up "
+                "to TP 4 (0.42, yet slower), the largest TP tested."),
+            std::string::npos)
+      << useful.sentence;
+}
+
+TEST(UsefulDegree, NamesDegreesThatMayBeAsFast) {
+  const UsefulDegree useful =
+      find_one({base(), with_efficiency(2, 0.9, 0.1), with_efficiency(4, 0.44, 0.1)}, 0.2);
+  EXPECT_EQ(useful.fastest, 2);
+  EXPECT_FALSE(useful.is_certain());
+  EXPECT_NE(useful.sentence.find("Not certain: TP 4 with 4.55 s may be as fast."), std::string::npos)
+      << useful.sentence;
+}
+
+// ---- six machines, as their records say it
+
+struct Scenario {
+  const char* code;
+  const char* message;
+  const char* said;  ///< behind "TP 4 (0.29): "
+};
+
+TEST(UsefulDegree, NamesNoCauseWhereTheMachineMayBeIt) {
+  const Scenario scenarios[] = {
+      {"oversubscribed",
+       "4 ranks on 2 cores of n1: times are not those of 4 devices; use as many ranks as cores",
+       "cannot say why: 4 ranks on 2 cores of n1."},
+      {"shared_core", "4 ranks are bound to 1 CPU(s) of n1: start them with --bind-to none",
+       "cannot say why: 4 ranks are bound to 1 CPU(s) of n1."},
+      {"slow_rank",
+       "rank 3 (n1) computed 90 % longer than the other ranks did, over all samples: a slower core, another "
+       "program "
+       "there, or its binding",
+       "cannot say why: rank 3 (n1) computed 90 % longer than the other ranks did, over all samples."},
+      {"throttled_cpu",
+       "the CPU quota of a cgroup stopped the ranks in 9 periods while they were sampled, 2 s in all: "
+       "means and medians are those of the quota",
+       "cannot say why: the CPU quota of a cgroup stopped the ranks in 9 periods while they were sampled, 2 "
+       "s in all."},
+      {"slow_blas", "rank 0 (n1): OpenBLAS multiplies with its kernels for Prescott",
+       "cannot say why: the BLAS kernels are slow ones for this CPU."},
+      {"machine_drift",
+       "the machine changed while the case ran: a fixed product took 1 ms before and 2 ms after",
+       "cannot say why: the machine changed meanwhile."},
+      {nullptr, nullptr, "compute did not shrink with TP: 6.00 s, ideal 2.00 s."},
+  };
+  for (const Scenario& scenario : scenarios) {
+    for (const bool of_baseline : {false, true}) {
+      Record one = base(), four = make_ok(make_case("mlp", 4), {.compute = 6, .communication = 1});
+      if (scenario.code != nullptr) (of_baseline ? one : four).warnings = {{scenario.code, scenario.message}};
+      const UsefulDegree useful =
+          find_one({one, make_ok(make_case("mlp", 2), {.compute = 4, .communication = 0.938}), four});
+      EXPECT_NE(useful.sentence.find(std::string("TP 4 (0.29): ") + scenario.said), std::string::npos)
+          << useful.sentence;
+      EXPECT_EQ(useful.is_certain(), scenario.code == nullptr);
+    }
+  }
+}
+
+TEST(UsefulDegree, TheMachineIsSaidAlsoWhereNothingStops) {
+  Record two = make_ok(make_case("mlp", 2), {.compute = 4.2});
+  two.warnings = {{"oversubscribed", "2 ranks on 1 cores of n1: times are not those of 2 devices"}};
+  const UsefulDegree useful = find_one({base(), two});
+  EXPECT_NE(useful.sentence.find("the largest TP tested. Not certain: 2 ranks on 1 cores of n1."),
+            std::string::npos)
+      << useful.sentence;
+}
+
+TEST(UsefulDegree, ShapesThatAgreeAreOneSentence) {
+  std::vector<Record> records;
+  for (const std::int64_t hidden : {1024, 2048, 4096}) {
+    records.push_back(make_ok(make_case("mlp", 1, hidden), {.compute = 8}));
+    records.push_back(make_ok(make_case("mlp", 2, hidden),
+                              {.compute = 4, .communication = 1e-4 * static_cast<double>(hidden)}));
+  }
+  EXPECT_EQ(verdict_sentences(find(records)),
+            std::vector<std::string>{
+                "All 3 shapes: fastest at TP 2 (1.81 to 1.95 times as fast as TP 1); efficiency at "
+                "least 0.50 up to TP 2 (0.91 to 0.98), the largest TP tested."});
+  records.push_back(make_ok(make_case("gemm", 1), {.compute = 8}));
+  records.push_back(make_ok(make_case("gemm", 2), {.compute = 9}));
+  const auto two = verdict_sentences(find(records));
+  ASSERT_EQ(two.size(), 2U);
+  EXPECT_TRUE(two[0].starts_with("gemm h=4096 T=128: fastest at TP 1 (8.00 s); ")) << two[0];
+  EXPECT_TRUE(two[1].starts_with("mlp h=1024 T=128, mlp h=2048 T=128 and mlp h=4096 T=128: fastest"))
+      << two[1];
 }
 
 TEST(UsefulDegree, SaysNothingOfProbesOfTheFabric) {

@@ -257,13 +257,19 @@ TEST_F(FolderTest, ResumeWantsTheSameSweep) {
   EXPECT_NO_THROW(ResultFolder::resume(root_, same)) << "the order of keys does not count";
 
   const Json other =
-      Json::parse(R"({"name": "a", "tp_degree": [1, 4], "measure": {"epochs": 3}, "seed": 2})");
+      Json::parse(R"({"name": "a", "tp_degree": [1, 4], "measure": {"epochs": 0}, "seed": 2})");
   const auto message = message_of<UsageError>([&] { ResultFolder::resume(root_, other); });
   for (const char* part : {"/tp_degree: [1,2] in the folder, [1,4] now",
-                           "/measure/epochs: 1 in the folder, 3 now", "/seed: 1 in the folder, 2 now"}) {
+                           "/measure/epochs: 1 in the folder, 0 now", "/seed: 1 in the folder, 2 now"}) {
     EXPECT_NE(message.find(part), std::string::npos) << part << "\n" << message;
   }
   EXPECT_EQ(message.find("/name"), std::string::npos) << message;
+
+  // More epochs measure the same cases once more.
+  const Json more = Json::parse(R"({"name": "a", "tp_degree": [1, 2], "measure": {"epochs": 3}})");
+  EXPECT_NO_THROW(ResultFolder::resume(root_, more));
+  EXPECT_NO_THROW(ResultFolder::resume(root_, more)) << "which the folder holds from now on";
+  EXPECT_THROW(ResultFolder::resume(root_, same), UsageError);
 
   write_file_atomically(root_ / "sweep.json", "{");
   EXPECT_THROW(ResultFolder::resume(root_, sweep_), UsageError);
