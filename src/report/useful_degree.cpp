@@ -25,8 +25,7 @@ std::vector<Series> series_of(std::span<const Record* const> records) {
   std::vector<Series> all;
   std::map<std::string, std::size_t> index;
   for (const Record* record : records) {
-    // Stages are no degree: report/best_split.hpp compares them.
-    if (probes_fabric(record->point.workload) || record->point.layout.pp > 1) continue;
+    if (probes_fabric(record->point.workload)) continue;
     const auto [place, is_new] = index.try_emplace(series_id(*record), all.size());
     if (is_new) all.emplace_back();
     all[place->second].push_back(record);
@@ -258,7 +257,9 @@ std::string say_no_baseline(const Series& series) {
 }  // namespace
 
 std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double efficiency_floor) {
-  const std::vector<const Record*> sorted = in_order(records);
+  std::vector<const Record*> sorted = in_order(records);
+  // Stages are no degree: report/best_split.hpp compares them.
+  std::erase_if(sorted, [](const Record* record) { return record->point.layout.pp > 1; });
   const SeriesNames names(cases_of(sorted));
   std::vector<UsefulDegree> results;
   for (const Series& series : series_of(sorted)) {

@@ -163,6 +163,26 @@ const std::vector<Reason>& reasons() {
        [](LaunchOfTwo& l) { l.facts.ranks[1].host = "b"; }},
       {"placement_without_effect", "placement spread",
        [](LaunchOfTwo& l) { l.point.placement = Placement::spread; }},
+      {"placement_not_kept", "ranks that share a layer lie on several hosts (a, b)",
+       [](LaunchOfTwo& l) {
+         l.point.layout = {.tp = 2, .pp = 2};
+         l.point.placement = Placement::tp_inside;
+         l.facts.ranks[1].host = "b";
+         l.facts.machine_of[1] = "another kernel";
+       }},
+      {"placement_not_kept", "stages of one shard lie on several hosts (a, b)",
+       [](LaunchOfTwo& l) {
+         l.point.layout = {.tp = 1, .pp = 2};
+         l.point.placement = Placement::pp_inside;
+         l.facts.ranks[1].host = "b";
+         l.facts.machine_of[1] = "another kernel";
+       }},
+      {"bubble_unexplained", "the bubble is 40 % of the step and 20 % by replay",
+       [](LaunchOfTwo& l) {
+         l.record.pipeline.emplace();
+         l.record.pipeline->bubble = 0.4;
+         l.record.pipeline->replayed_bubble = 0.2;
+       }},
       {"noisy_machine", "20 %", [](LaunchOfTwo& l) { l.facts.worst_noise = 0.2; }},
       // Half the width, as everywhere: the interval is 1.98 to 2.04 ms.
       {"not_converged", "+-1.5 % of its median after 10 samples (measure.target_ci: +-1.0 %)",
