@@ -384,8 +384,11 @@ void keep_median_step(const TracedSteps& traced, Samples& samples) {
   for (std::size_t k = 1; k < traced.steps.size(); ++k)
     nearest = distance(k) < distance(nearest) ? k : nearest;
   const auto spans = traced.spans_of(nearest);
+  // Of layers that stand for more than ran, the step as it ran.
+  const std::vector<double>& ran_s =
+      samples.measured_step_s.empty() ? samples.step_s : samples.measured_step_s;
   samples.kept = {first + nearest,
-                  samples.step_s[first + nearest],
+                  ran_s[first + nearest],
                   traced.steps[nearest].start_ns,
                   traced.events,
                   {spans.begin(), spans.end()}};
