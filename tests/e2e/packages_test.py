@@ -127,7 +127,7 @@ class Packages(E2eTest):
         shutil.copy(self.folder / "sweep.json", root / "tmp")
         done = self.inside(root, "mpirun", "--oversubscribe", "-n", "2", "tpbench", "--config", "/tmp/sweep.json", "--output",
                            "/tmp/out")
-        self.assertIn("Useful degree", done.stdout)
+        self.assertIn("Verdict", done.stdout)
         self.assert_all(self.assert_valid(root / "tmp" / "out", cases=4), "ok")
         self.assertIn("valid, ", self.inside(root, "tpbench", "validate", "/usr/share/tpbench/configs/quickstart.json").stdout)
         run(*dpkg, "--purge", "tpbench")
@@ -138,8 +138,7 @@ class Packages(E2eTest):
     def test_without_what_it_needs_it_is_refused(self):
         root = self.folder / "root"
         self.make_root(root, "libc6", copy=False)
-        done = run("dpkg", f"--root={root}", "--log=/dev/null", "--force-not-root", "--dry-run", "--install", self.program,
-                   status=None)
+        done = run("dpkg", f"--root={root}", "--log=/dev/null", "--install", self.program, status=1)
         self.assertIn("tpbench depends on", done.stdout + done.stderr)
 
     def make_root(self, root, relation, copy=True):

@@ -128,7 +128,14 @@ class FaultyBackend final : public ForwardingBackend {
     trigger_->strike_at(FaultPlace::fill);
     ForwardingBackend::fill(x, key, row, column);
     const bool hit = trigger_->is(is_weight(key) ? FaultKind::wrong_weight : FaultKind::wrong_input);
-    if (hit && x.elements() > 0) change(x.row(x.rows / 2), x.columns / 2, x.dtype, key.scale);
+    // The last token is the one whose logits are wanted; the last row of a weight may be padding.
+    const std::int64_t at = is_weight(key) ? x.rows / 2 : x.rows - 1;
+    if (hit && x.elements() > 0) change(x.row(at), x.columns / 2, x.dtype, key.scale);
+  }
+  // What goes in is a list of tokens, which nothing fills.
+  void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) override {
+    ForwardingBackend::look_up(ids, table, y);
+    if (trigger_->is(FaultKind::wrong_input)) change(y.row(y.rows - 1), y.columns / 2, y.dtype, 1);
   }
 
   void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
