@@ -132,11 +132,6 @@ class FaultyBackend final : public ForwardingBackend {
     const std::int64_t at = is_weight(key) ? x.rows / 2 : x.rows - 1;
     if (hit && x.elements() > 0) change(x.row(at), x.columns / 2, x.dtype, key.scale);
   }
-  // What goes in is a list of tokens, which nothing fills.
-  void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) override {
-    ForwardingBackend::look_up(ids, table, y);
-    if (trigger_->is(FaultKind::wrong_input)) change(y.row(y.rows - 1), y.columns / 2, y.dtype, 1);
-  }
 
   void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     if (trigger_->enter_gemm()) {
@@ -170,8 +165,10 @@ class FaultyBackend final : public ForwardingBackend {
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
     trigger_->stretched([&] { ForwardingBackend::softmax_backward(p, dp, scale); });
   }
+  // What goes in is a list of tokens, which nothing fills.
   void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) override {
     trigger_->stretched([&] { ForwardingBackend::look_up(ids, table, y); });
+    if (trigger_->is(FaultKind::wrong_input)) change(y.row(y.rows - 1), y.columns / 2, y.dtype, 1);
   }
   void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
                         Store store) override {
