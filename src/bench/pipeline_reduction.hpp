@@ -45,7 +45,8 @@ struct StagePart {
     count
   };
 };
-inline constexpr std::size_t kEnds = 2;  // of the first microbatch and of the last, in the last stage's forward
+inline constexpr std::size_t kEnds =
+    2;  // of the first microbatch and of the last, in the last stage's forward
 
 /// Columns of what is reduced, sample after sample.
 struct PipelineColumns {

@@ -34,8 +34,8 @@ std::vector<PageSeries> page_series(std::span<const NamedSet> sets);
 
 /// Charts and numbers of one series.
 Section series_section(const PageSeries& series, std::span<const NamedSet> sets);
-/// Of work that was split over TP and PP: the best split in words, the best step over the ranks for each number
-/// of stages, and as a table with TP across and PP down. Empty where no case has stages.
+/// Of work that was split over TP and PP: the best split in words, the best step over the ranks for each
+/// number of stages, and as a table with TP across and PP down. Empty where no case has stages.
 std::vector<Section> split_sections(std::span<const NamedSet> sets);
 /// Time over message size with its fits, for each collective of which several sizes were timed.
 Section collectives_section(std::span<const NamedSet> sets);

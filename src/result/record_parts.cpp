@@ -440,11 +440,13 @@ Rows<RankResult> rank_result_rows() {
       field("cpus", &RankResult::cpus, {.meaning = "that it may run on", .least = 0}),
       field("compute_s", &RankResult::compute_s,
             {.meaning = "computing, the mean over the samples", .unit = "s", .least = 0}),
-      field("wait_s", &RankResult::wait_s,
-            {.meaning = "at the collectives for the last rank to come, likewise",
-             .unit = "s",
-             .null = "the case has stages, whose waiting is in `pipeline`, or the clocks of the hosts cannot tell",
-             .least = 0}),
+      field(
+          "wait_s", &RankResult::wait_s,
+          {.meaning = "at the collectives for the last rank to come, likewise",
+           .unit = "s",
+           .null =
+               "the case has stages, whose waiting is in `pipeline`, or the clocks of the hosts cannot tell",
+           .least = 0}),
       field("last_arrivals", &RankResult::last_arrivals,
             {.meaning =
                  "how often it was the last to come to each kind of collective; of ranks that came at one "

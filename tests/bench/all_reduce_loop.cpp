@@ -1,4 +1,5 @@
-// Prints what an all-reduce takes the naive way: a loop of calls, divided by their number. MPI alone, nothing of tpbench.
+// Prints what an all-reduce takes the naive way: a loop of calls, divided by their number. MPI alone, nothing
+// of tpbench.
 //   mpirun -n 4 all_reduce_loop BYTES [CALLS [RANKS]]    RANKS: only the first so many take part
 #include <mpi.h>
 

@@ -1,5 +1,5 @@
-// regenerate_docs: writes what of docs/ follows from the table of a record's keys (docs/architecture.md), and the
-// drawings of docs/pipeline.md.
+// regenerate_docs: writes what of docs/ follows from the table of a record's keys (docs/architecture.md), and
+// the drawings of docs/pipeline.md.
 #include <fmt/format.h>
 
 #include <exception>

@@ -22,10 +22,10 @@ std::optional<std::string> idle(const std::vector<Case>& cases, std::size_t rank
 }
 
 TEST(WhyRanksIdle, CountsThoseThatNoCaseUses) {
-  EXPECT_EQ(
-      idle({make_case(1), make_case(8)}, 16),
-      "8 of 16 ranks are idle in every case: the largest tp_degree that runs is 8; start fewer ranks, or use all "
-      "with a larger --set tp_degree=... or --set groups=all");
+  EXPECT_EQ(idle({make_case(1), make_case(8)}, 16),
+            "8 of 16 ranks are idle in every case: the largest tp_degree that runs is 8; start fewer ranks, "
+            "or use all "
+            "with a larger --set tp_degree=... or --set groups=all");
   EXPECT_EQ(idle({make_case(2)}, 3).value().substr(0, 35), "1 of 3 ranks is idle in every case:");
   EXPECT_EQ(idle({make_case(3, Groups::all)}, 8).value().substr(0, 13), "2 of 8 ranks ");
   EXPECT_FALSE(idle({make_case(1), make_case(4)}, 4));
@@ -34,7 +34,8 @@ TEST(WhyRanksIdle, CountsThoseThatNoCaseUses) {
 
 TEST(WhyRanksIdle, LooksOnlyAtCasesThatRun) {
   // A degree that does not divide 48, and one beyond the launch, use nobody.
-  EXPECT_TRUE(idle({make_case(2), make_case(5), make_case(16)}, 5).value().starts_with("3 of 5 ranks are idle "));
+  EXPECT_TRUE(
+      idle({make_case(2), make_case(5), make_case(16)}, 5).value().starts_with("3 of 5 ranks are idle "));
   EXPECT_FALSE(idle({make_case(16)}, 8)) << "the skipped cases say it";
 }
 

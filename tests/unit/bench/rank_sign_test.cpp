@@ -42,9 +42,10 @@ TEST(DescribeStall, WhereAllWaitTheCauseIsElsewhere) {
 TEST(DescribeStall, WhereAMessageIsWaitedForItNamesTheStage) {
   std::vector<RankSign> signs = {sign(0, 'S', Activity::synchronise), sign(1, 'S', Activity::receive)};
   signs[1].stage = 3;
-  EXPECT_EQ(describe_stall(signs, "n1"),
-            "all ranks of n1 wait: a message between stages has not come, or the cause is on another host; "
-            "waiting: rank 0 in synchronise of sampling step 7, rank 1 in receive of sampling step 7 on stage 3");
+  EXPECT_EQ(
+      describe_stall(signs, "n1"),
+      "all ranks of n1 wait: a message between stages has not come, or the cause is on another host; "
+      "waiting: rank 0 in synchronise of sampling step 7, rank 1 in receive of sampling step 7 on stage 3");
 }
 
 TEST(DescribeWaiting, NamesTheFirstFour) {
