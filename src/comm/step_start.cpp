@@ -73,7 +73,8 @@ void StepStart::learn(const Hearing& heard) {
   ++starts_;
   if (!heard.in_time) ++late_starts_;
   widened_ = heard.in_time ? 1 : 2 * widened_;
-  if (starts_ % kSeldom == 0) choose_margin();
+  // One that was heard of too late says more than sixteen that were not.
+  if (!heard.in_time || starts_ % kSeldom == 0) choose_margin();
 }
 
 // The margin with which a sample costs least time, by what the last hearings would have cost with it: each
