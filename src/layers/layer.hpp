@@ -75,7 +75,8 @@ struct LayerContext {
 
  private:
   [[nodiscard]] std::size_t place(std::int64_t layer, std::int64_t of_microbatch, bool of_each) const {
-    if (!of_each) return 0;
+    // What a step of a plan does not touch has no place in it: views of it are made and not used.
+    if (!of_each || of_microbatch < 0) return 0;
     const std::int64_t at = stage == nullptr ? layer : of_microbatch * stage->layers + layer % stage->layers;
     return static_cast<std::size_t>(at);
   }
