@@ -18,7 +18,7 @@ namespace tpbench {
 namespace {
 
 double ranks_of(const Record& record) { return static_cast<double>(record.point.layout.ranks()); }
-double step_of(const Record& record) { return record.time->step.summary.median; }
+double step_s_of(const Record& record) { return record.time->step.summary.median; }
 
 std::vector<const Record*> timed(const PageSeries::InSet& in) {
   std::vector<const Record*> records;
@@ -52,7 +52,7 @@ std::string step_words(const PageSeries& series, std::span<const NamedSet> sets)
     for (const Record* record : timed(series.in[i])) {
       const auto efficiency = record->scaling.efficiency;
       const bool says = efficiency && record->point.layout.ranks() > 1;
-      steps.push_back(fmt::format("{} {}{}", record->point.layout.title(), format_seconds(step_of(*record)),
+      steps.push_back(fmt::format("{} {}{}", record->point.layout.title(), format_seconds(step_s_of(*record)),
                                   says ? fmt::format(" (efficiency {:.2f})", *efficiency) : ""));
     }
     if (!steps.empty()) parts.push_back((sets.size() > 1 ? sets[i].name + ": " : "") + join_words(steps));
@@ -65,7 +65,7 @@ std::vector<Curve> step_curves(const PageSeries& series, std::span<const NamedSe
   for (std::size_t i = 0; i < sets.size(); ++i) {
     Curve curve = {.name = sets[i].name, .look = i};
     for (const Record* record : timed(series.in[i]))
-      curve.marks.push_back({ranks_of(*record), step_of(*record), record->time->step.summary.ci95});
+      curve.marks.push_back({ranks_of(*record), step_s_of(*record), record->time->step.summary.ci95});
     if (!curve.marks.empty()) curves.push_back(std::move(curve));
   }
   return curves;
@@ -76,7 +76,7 @@ Figure step_figure(const PageSeries& series, std::span<const NamedSet> sets) {
   LineChart chart = {.x = {"TP", Kind::plain, true, degrees}, .y = {"step", Kind::seconds, true}};
   if (const Record* baseline = baseline_of(series); baseline != nullptr && degrees.size() > 1) {
     Curve ideal = {"ideal: TP 1 divided by TP", {}, Curve::Line::dashed, false, {}};
-    for (const double degree : degrees) ideal.marks.push_back({degree, step_of(*baseline) / degree});
+    for (const double degree : degrees) ideal.marks.push_back({degree, step_s_of(*baseline) / degree});
     chart.curves.push_back(std::move(ideal));
   }
   for (Curve& curve : step_curves(series, sets)) chart.curves.push_back(std::move(curve));
@@ -102,8 +102,8 @@ std::string parts_words(const PageSeries& series, std::span<const NamedSet> sets
   if (records.empty() || records.back()->point.layout.ranks() == 1) return text;
   const Record& last = *records.back();
   return text + fmt::format(" {}{}: {} against {}.", sets.size() > 1 ? sets[0].name + ", " : "",
-                            last.point.layout.title(), format_seconds(step_of(last) * ranks_of(last)),
-                            format_seconds(step_of(*baseline)));
+                            last.point.layout.title(), format_seconds(step_s_of(last) * ranks_of(last)),
+                            format_seconds(step_s_of(*baseline)));
 }
 
 Figure parts_figure(const PageSeries& series, std::span<const NamedSet> sets) {
@@ -123,7 +123,7 @@ Figure parts_figure(const PageSeries& series, std::span<const NamedSet> sets) {
         bar.parts.push_back(is_known(quantity) ? std::max(0.0, quantity.summary.median * ranks_of(*record))
                                                : 0);
       }
-      if (baseline != nullptr) bar.ideal = step_of(*baseline);
+      if (baseline != nullptr) bar.ideal = step_s_of(*baseline);
       chart.bars.push_back(std::move(bar));
     }
   }
@@ -178,7 +178,7 @@ Section numbers(const PageSeries& series, std::span<const NamedSet> sets) {
         continue;
       }
       const auto& ci95 = record->time->step.summary.ci95;
-      row.cells.emplace_back(step_of(*record), Kind::seconds);
+      row.cells.emplace_back(step_s_of(*record), Kind::seconds);
       row.cells.emplace_back(
           ci95 ? Value(fmt::format("{}..{}", format_seconds((*ci95)[0]), format_seconds((*ci95)[1])))
                : Value());
