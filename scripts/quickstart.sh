@@ -47,11 +47,16 @@ fresh=()
 [[ -f build/release/CMakeCache.txt ]] || fresh=(-D TPBENCH_TESTS=OFF)
 configure release "${fresh[@]}"
 build release tpbench
-# A GPU backend that does not build must not stand between a user and the first result either.
-if has_target release tpbench_cuda; then
+
+# A GPU backend stands between nobody and the first result, unless that is to be on a GPU.
+build_gpu_backend() {
+  has_target release tpbench_cuda || return 0
   say "building the GPU backend, as the CUDA toolkit is here"
   build release tpbench_cuda || say "the GPU backend does not build here: all but --backend cuda works"
-fi
+}
+wants_gpu=false
+[[ "$*" != *cuda* ]] || wants_gpu=true
+[[ $wants_gpu == false ]] || build_gpu_backend
 
 say "mpirun -n $ranks tpbench --config configs/quickstart.json --output $output"
 status=0
@@ -62,6 +67,7 @@ if [[ -d $output/records ]]; then
   printf '   the same as a table:      %s\n   the machine they tell of: %s\n' \
     "$output/summary.csv" "$output/environment.json" >&2
 fi
+[[ $wants_gpu == true ]] || build_gpu_backend
 say "to type tpbench by itself:"
 printf '   export PATH=%q:"%s"\n' "$PWD/build/release" "\$PATH" >&2
 # What this script has set for itself, a shell of root's lacks.

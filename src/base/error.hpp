@@ -6,7 +6,7 @@
 
 namespace tpbench {
 
-/// What the process tells the shell (docs/sweep-file.md, "Exit status").
+/// What the process tells the shell (docs/results.md, "Exit status").
 enum class ExitStatus : int {
   ok = 0,            ///< every case ok or skipped
   case_failed = 1,   ///< at least one case failed

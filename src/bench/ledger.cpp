@@ -151,11 +151,11 @@ void Ledger::hold_files() {
 std::vector<Record> Ledger::in_sweep_order() const {
   std::vector<Record> ordered;
   for (const std::string& id : sweep_order_) {
-    // Of a case that has not ended in this run the folder still has what an earlier one left.
-    const auto ended = id == running_ ? index_.end() : index_.find(id);
+    // Of a case that has no epoch yet in this run the folder still has what an earlier one left.
+    const auto found = index_.find(id);
     const auto earlier = kept_.find(id);
-    if (ended != index_.end())
-      ordered.push_back(records_[ended->second]);
+    if (found != index_.end() && (id != running_ || records_[found->second].epochs_done > 0))
+      ordered.push_back(records_[found->second]);
     else if (earlier != kept_.end())
       ordered.push_back(earlier->second);
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/team.hpp"
+#include "bench/waiting.hpp"
 #include "measure/event.hpp"
 
 namespace tpbench {
@@ -27,8 +28,9 @@ struct RankPart {
     boundary,
     input_wait,
     end_wait,
-    skew,  // at its collectives, of the rank that waits longest
-    skew_mean,
+    wait,  // at its collectives, of the rank that waits longest
+    wait_mean,
+    imbalance,
     count
   };
 };
@@ -95,7 +97,7 @@ class PipelineReduction {
     part_s.assign(count_ * columns_.width(), kNever);
     for (std::size_t k = 0; k < count_; ++k)
       add_step(k, step_s[k], std::span(part_s).subspan(k * columns_.width(), columns_.width()));
-    if (common_time_) add_skew(part_s);
+    if (common_time_) add_waits(part_s);
     team_.group->reduce_max(part_s);
     std::replace(part_s.begin(), part_s.end(), kNever, 0.0);
   }
@@ -130,6 +132,7 @@ class PipelineReduction {
       }
     }
     own_start_s_ = start_s_;
+    own_end_s_ = end_s_;
     for (auto* values : {&start_s_, &end_s_, &duration_s_}) team_.shards->reduce_max(*values);
   }
 
@@ -222,21 +225,25 @@ class PipelineReduction {
   }
 
   // What the ranks that share layers wait for each other.
-  void add_skew(std::vector<double>& part_s) {
-    std::vector<double> largest(count_, 0), sum(count_, 0);
+  void add_waits(std::vector<double>& part_s) {
+    std::vector<double> largest(count_ * 2, 0), sum(count_, 0);
     for (std::size_t k = 0; k < count_; ++k) {
+      Waiting waiting;
       for (std::size_t i = 0; i < events(); ++i) {
+        const std::size_t at = k * events() + i;
         if (is_collective(traced_.events[i]))
-          sum[k] += start_s_[k * events() + i] - own_start_s_[k * events() + i];
+          waiting.add(own_start_s_[at], start_s_[at], own_end_s_[at], end_s_[at]);
       }
-      largest[k] = sum[k];
+      sum[k] = largest[2 * k] = waiting.all_s();
+      largest[2 * k + 1] = waiting.imbalance_s();
     }
     team_.shards->reduce_max(largest);
     team_.shards->reduce_sum(sum);
     for (std::size_t k = 0; k < count_; ++k) {
       double* to = part_s.data() + k * columns_.width();
-      to[columns_.part(own_rank(), RankPart::skew)] = largest[k];
-      to[columns_.part(own_rank(), RankPart::skew_mean)] = sum[k] / team_.shards->size();
+      to[columns_.part(own_rank(), RankPart::wait)] = largest[2 * k];
+      to[columns_.part(own_rank(), RankPart::imbalance)] = largest[2 * k + 1];
+      to[columns_.part(own_rank(), RankPart::wait_mean)] = sum[k] / team_.shards->size();
     }
   }
 
@@ -249,8 +256,8 @@ class PipelineReduction {
   std::size_t first_ = 0, count_ = 0;
   bool common_time_ = true;
   std::vector<std::int64_t> begin_ns_;
-  std::vector<double> own_start_s_, start_s_, end_s_, duration_s_;  // [steps, events]
-  std::vector<double> sent_s_;                                      // [steps, messages]
+  std::vector<double> own_start_s_, own_end_s_, start_s_, end_s_, duration_s_;  // [steps, events]
+  std::vector<double> sent_s_;                                                  // [steps, messages]
 };
 
 }  // namespace tpbench

@@ -96,9 +96,9 @@ void append_busiest(std::span<const double> row, double step_s, const PipelineCo
   samples.communication_s.push_back(part(RankPart::forward_communication) +
                                     part(RankPart::backward_communication));
   samples.other_s.push_back(samples.pipeline.ranks[rank].other_s.back());
-  samples.wait_s.push_back(part(RankPart::skew));
-  samples.imbalance_s.push_back(part(RankPart::skew));
-  samples.wait_mean_s.push_back(part(RankPart::skew_mean));
+  samples.wait_s.push_back(part(RankPart::wait));
+  samples.imbalance_s.push_back(part(RankPart::imbalance));
+  samples.wait_mean_s.push_back(part(RankPart::wait_mean));
   for (std::size_t kind = 0; kind < columns.kinds; ++kind)
     samples.collectives[kind].communication_s.push_back(row[columns.kind(rank, kind)]);
 }

@@ -6,6 +6,7 @@
 
 #include "bench/event_table.hpp"
 #include "bench/pipeline_samples.hpp"
+#include "bench/waiting.hpp"
 #include "measure/statistics.hpp"
 
 namespace tpbench {
@@ -232,23 +233,19 @@ class GroupReduction {
     }
   }
 
-  // A rank waits at a collective for the last one to come. Where it left the collective before earlier than
-  // others did, that much of it is the network's, which let them go one after the other; the rest is that
-  // others are late.
   void add_waits() {
     std::vector<double> largest(count_ * 2, 0.0), sum(count_, 0.0);
     for (std::size_t k = 0; k < count_; ++k) {
-      double head_start_s = 0;
+      Waiting waiting;
       for (std::size_t i = 0; i < spans(k).size(); ++i) {
         const std::size_t place = at(k, table_.column_of(i));
         const EventKey& key = table_.keys()[table_.column_of(i)];
         if (key.is_compute()) continue;
-        const double wait_s = last_start_s_[place] - since_begin_s(k, spans(k)[i].start_ns);
-        sum[k] += times(key) * wait_s;
-        largest[2 * k + 1] += times(key) * std::max(0.0, wait_s - head_start_s);
-        head_start_s = std::max(0.0, last_end_s_[place] - since_begin_s(k, spans(k)[i].end_ns));
+        waiting.add(since_begin_s(k, spans(k)[i].start_ns), last_start_s_[place],
+                    since_begin_s(k, spans(k)[i].end_ns), last_end_s_[place], times(key));
       }
-      largest[2 * k] = sum[k];
+      sum[k] = largest[2 * k] = waiting.all_s();
+      largest[2 * k + 1] = waiting.imbalance_s();
       batch_.own_wait_s += sum[k];
     }
     group_.reduce_max(largest);
@@ -345,9 +342,11 @@ void count_differences(const EventTable& table, const Team& team, Samples& sampl
       const EventKey& key = table.keys()[column];
       const auto same = std::find_if(samples.collectives.begin(), samples.collectives.end(),
                                      [&](const auto& collective) { return collective.kind == kind_of(key); });
-      same->differences += crosses;
-      samples.differences += crosses;
-      samples.differences_by_half[static_cast<std::size_t>(key.direction)] += crosses;
+      // What counts several times is wrong several times.
+      const std::int64_t differences = crosses * std::llround(key.in_layers ? samples.layers_scale : 1);
+      same->differences += differences;
+      samples.differences += differences;
+      samples.differences_by_half[static_cast<std::size_t>(key.direction)] += differences;
     }
   }
 }

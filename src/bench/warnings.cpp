@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -15,6 +14,8 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "bench/clock_warnings.hpp"
+#include "bench/pipeline_warnings.hpp"
+#include "bench/rank_warnings.hpp"
 #include "comm/communicator.hpp"
 #include "environment/core_findings.hpp"
 #include "environment/host.hpp"
@@ -96,32 +97,6 @@ Message placement_without_effect(const WarningInputs& in) {
   for (const RankPlace& place : in.facts.ranks) hosts.insert(place.host);
   if (in.point.placement != Placement::spread || hosts.size() > 1) return std::nullopt;
   return "all ranks are on one host: placement spread is the same as packed";
-}
-
-// Of a pipeline, what was to stay inside hosts: the ranks of each layer, or the stages of each shard.
-Message placement_not_kept(const WarningInputs& in) {
-  const Layout& layout = in.point.layout;
-  if (layout.pp == 1) return std::nullopt;
-  const bool of_layers = in.point.placement == Placement::tp_inside;
-  const std::int64_t wanted = of_layers ? layout.tp : layout.pp;
-  for (const std::vector<int>& group : in.team.groups) {
-    for (std::size_t first = 0; first < group.size(); ++first) {
-      const auto tp = static_cast<std::size_t>(layout.tp);
-      const std::size_t next = of_layers ? first + 1 : first + tp;
-      if (next >= group.size() || (of_layers && next % tp == 0)) continue;
-      const auto host = [&](std::size_t at) {
-        return in.facts.ranks[static_cast<std::size_t>(group[at])].host;
-      };
-      if (host(first) == host(next)) continue;
-      return fmt::format(
-          "{} lie on several hosts ({}, {}), as not every host has a multiple of {} ranks: start as many on "
-          "each "
-          "for placement {}",
-          of_layers ? "ranks that share a layer" : "stages of one shard", host(first), host(next), wanted,
-          name_of(in.point.placement));
-    }
-  }
-  return std::nullopt;
 }
 
 Message noisy_machine(const WarningInputs& in) {
@@ -272,78 +247,6 @@ Message short_step(const WarningInputs& in) {
 }
 
 // By sums over all samples: a rank that is stopped now and then leaves the medians as they are.
-Message slow_rank(const WarningInputs& in) {
-  constexpr double kClearly = 1.25;
-  const auto& slowest = in.outcome.slowest;
-  if (!slowest || slowest->compute_s < kClearly * slowest->others_s) return std::nullopt;
-  return fmt::format(
-      "rank {} ({}) computed {} longer than the other ranks did, over all samples: a slower core, another "
-      "program "
-      "there, or its binding",
-      slowest->world_rank, in.facts.ranks[static_cast<std::size_t>(slowest->world_rank)].host,
-      format_percent(slowest->compute_s / slowest->others_s - 1));
-}
-
-std::string cpus_text(const std::vector<std::int64_t>& cpus) {
-  if (cpus.empty()) return "";
-  if (cpus.size() == 1) return fmt::format(", CPU {}", cpus.front());
-  return fmt::format(", CPUs {} to {}", cpus.front(), cpus.back());
-}
-
-std::int64_t arrivals_of(const RankResult& rank) {
-  std::int64_t sum = 0;
-  for (const auto& [collective, count] : rank.last_arrivals) sum += count;
-  return sum;
-}
-
-double median_compute(std::vector<RankResult> ranks) {
-  std::sort(ranks.begin(), ranks.end(),
-            [](const auto& a, const auto& b) { return a.compute_s < b.compute_s; });
-  return ranks[(ranks.size() - 1) / 2].compute_s;
-}
-
-// The rank that the others wait for most often, and what is different there; empty where none stands out.
-std::string whom_others_wait_for(const WarningInputs& in) {
-  constexpr double kMostOfThem = 0.5, kClearly = 1.05, kShows = 0.01;
-  const std::vector<RankResult>& ranks = in.outcome.ranks;
-  std::int64_t all = 0;
-  const RankResult* last = nullptr;
-  for (const RankResult& rank : ranks) {
-    all += arrivals_of(rank);
-    if (last == nullptr || arrivals_of(rank) > arrivals_of(*last)) last = &rank;
-  }
-  if (last == nullptr || all == 0) return "";
-  const double share = static_cast<double>(arrivals_of(*last)) / static_cast<double>(all);
-  if (share < std::max(kMostOfThem, 1.2 / static_cast<double>(ranks.size()))) return "";
-  const RankPlace& place = in.facts.ranks[static_cast<std::size_t>(last->rank)];
-  std::vector<std::string> different;
-  const double usual = median_compute(ranks), step_s = in.record.time->step.summary.median;
-  const double sampled_s = step_s * static_cast<double>(in.outcome.samples.step_s.size());
-  if (usual > 0 && last->compute_s > kClearly * usual)
-    different.push_back(fmt::format("it computed {} longer than the median rank",
-                                    format_percent(last->compute_s / usual - 1)));
-  if (last->preemptions > 0)
-    different.push_back(fmt::format("its core was taken from it {} times", last->preemptions));
-  if (last->steal_s.value_or(0) > kShows * sampled_s)
-    different.push_back(fmt::format("the hypervisor took {} of its CPUs", format_seconds(*last->steal_s)));
-  if (last->throttled_s.value_or(0) > 0)
-    different.push_back(fmt::format("quotas stopped its host for {}", format_seconds(*last->throttled_s)));
-  return fmt::format("; rank {} ({}{}) came last in {} of them{}", last->rank, place.host,
-                     cpus_text(place.cpus), format_percent(share),
-                     different.empty() ? "" : ": " + join_words(different));
-}
-
-Message imbalance(const WarningInputs& in) {
-  if (in.record.status != Status::ok || !is_known(in.record.time->imbalance)) return std::nullopt;
-  const double wait = in.record.time->imbalance.summary.median, step = in.record.time->step.summary.median;
-  if (wait <= 0.1 * step) return std::nullopt;
-  const std::string whom = whom_others_wait_for(in);
-  return fmt::format(
-      "a rank waits {} of the step at the collectives for ranks that come late{} unequal cores, binding or "
-      "other programs",
-      format_percent(wait / step), whom.empty() ? ":" : whom + "; look for");
-}
-
 Message unexplained(const WarningInputs& in) {
   if (in.record.status != Status::ok) return std::nullopt;
   if (!is_known(in.record.time->other)) return std::nullopt;
@@ -355,18 +258,6 @@ Message unexplained(const WarningInputs& in) {
       "{} of the step is neither compute nor communication (`other`): other programs, or ranks that share "
       "cores",
       format_percent(other / step));
-}
-
-Message bubble_unexplained(const WarningInputs& in) {
-  constexpr double kFar = 0.1;
-  if (in.record.status != Status::ok || !in.record.pipeline) return std::nullopt;
-  const std::optional<double> difference = in.record.pipeline->bubble_difference();
-  if (!difference || std::abs(*difference) <= kFar) return std::nullopt;
-  return fmt::format(
-      "the bubble is {} of the step and {} by replay: steps of one stage differ from each other, or ranks "
-      "share "
-      "cores or a link",
-      format_percent(*in.record.pipeline->bubble), format_percent(*in.record.pipeline->replayed_bubble));
 }
 
 Message mixed_launches(const WarningInputs& in) {

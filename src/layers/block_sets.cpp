@@ -112,12 +112,7 @@ void BlockSets::norm_backward(std::int64_t layer, std::size_t half, const Matrix
 
 void BlockSets::sum_gradients(std::int64_t layer, Trace& trace) {
   for (std::size_t half = kHalves; half-- > 0;) parts_[half]->sum_copied_gradients(layer, trace);
-  if (!shape().splits_rows()) return;
-  // Each rank saw its own rows only.
-  const MatrixView& norms = norm_gradients_[index(layer)].view();
-  trace.begin(Activity::all_reduce, norms.elements() * shape().element_size());
-  context_.communicator.all_reduce_sum(norms.data, norms.elements(), norms.dtype);
-  trace.end();
+  sum_over_rows(context_, norm_gradients_[index(layer)].view(), trace);
 }
 
 void BlockSets::poison(std::int64_t layer, Direction direction) {

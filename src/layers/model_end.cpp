@@ -32,12 +32,7 @@ void ModelEnd::backward(const MatrixView& x, const MatrixView& dx, Trace& trace)
   backend().set_zero(dx);
   backend().norm_backward(shape().norm, x, parameters_.view(), dnormed, dx, parameter_gradients_.view());
   trace.end();
-  if (!shape().splits_rows()) return;
-  // Each rank saw its own rows only.
-  const MatrixView& sums = parameter_gradients_.view();
-  trace.begin(Activity::all_reduce, sums.elements() * shape().element_size());
-  context_.communicator.all_reduce_sum(sums.data, sums.elements(), sums.dtype);
-  trace.end();
+  sum_over_rows(context_, parameter_gradients_.view(), trace);
 }
 
 void ModelEnd::poison(Direction direction) {

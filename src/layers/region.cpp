@@ -16,6 +16,13 @@ void reduce_rows(const LayerContext& context, const MatrixView& partial, const M
   trace.end();
 }
 
+void sum_over_rows(const LayerContext& context, const MatrixView& gradient, Trace& trace) {
+  if (!context.shape.splits_rows()) return;
+  trace.begin(Activity::all_reduce, gradient.elements() * context.shape.element_size());
+  context.communicator.all_reduce_sum(gradient.data, gradient.elements(), gradient.dtype);
+  trace.end();
+}
+
 MatrixView gather_rows(const LayerContext& context, const MatrixView& local, const MatrixView& whole,
                        Trace& trace) {
   if (!context.shape.splits_rows()) return local;

@@ -16,6 +16,10 @@ void reduce_rows(const LayerContext& context, const MatrixView& partial, const M
 MatrixView gather_rows(const LayerContext& context, const MatrixView& local, const MatrixView& whole,
                        Trace& trace);
 
+/// Where rows are split: sums a gradient of parameters that every rank holds, of which each saw its own rows
+/// only. Nothing where they are not.
+void sum_over_rows(const LayerContext& context, const MatrixView& gradient, Trace& trace);
+
 /// The rows of a [T, h] tensor that this rank holds outside of sharded layers.
 Range local_rows(const LayerContext& context);
 

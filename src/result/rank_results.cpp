@@ -7,12 +7,6 @@
 namespace tpbench {
 namespace {
 
-double arrivals_of(const RankResult& rank) {
-  std::int64_t sum = 0;
-  for (const auto& [collective, count] : rank.last_arrivals) sum += count;
-  return static_cast<double>(sum);
-}
-
 RankSpread spread_of(const char* quantity, const std::vector<RankResult>& all,
                      double (*value)(const RankResult&)) {
   std::vector<double> values;
@@ -24,6 +18,12 @@ RankSpread spread_of(const char* quantity, const std::vector<RankResult>& all,
 
 }  // namespace
 
+std::int64_t RankResult::all_last_arrivals() const {
+  std::int64_t sum = 0;
+  for (const auto& [collective, count] : last_arrivals) sum += count;
+  return sum;
+}
+
 RankResults bounded_ranks(std::vector<RankResult> all, std::int64_t samples) {
   RankResults results;
   results.count = static_cast<std::int64_t>(all.size());
@@ -32,7 +32,8 @@ RankResults bounded_ranks(std::vector<RankResult> all, std::int64_t samples) {
   results.spread = {
       spread_of("compute_s", all, [](const RankResult& r) { return r.compute_s; }),
       spread_of("wait_s", all, [](const RankResult& r) { return r.wait_s.value_or(0); }),
-      spread_of("last_arrivals", all, arrivals_of),
+      spread_of("last_arrivals", all,
+                [](const RankResult& r) { return static_cast<double>(r.all_last_arrivals()); }),
       spread_of("preemptions", all, [](const RankResult& r) { return static_cast<double>(r.preemptions); })};
   if (all.size() > kMostRanks) {
     std::stable_sort(all.begin(), all.end(),

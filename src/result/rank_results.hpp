@@ -21,6 +21,9 @@ struct RankResult {
   std::int64_t preemptions = 0;            ///< its core was taken from it
   std::optional<double> steal_s = {};      ///< the hypervisor took its CPUs, summed over those it may run on
   std::optional<double> throttled_s = {};  ///< quotas stopped processes of its host
+
+  /// How often it was the last, over all collectives.
+  [[nodiscard]] std::int64_t all_last_arrivals() const;
 };
 
 /// What a quantity is over all ranks.

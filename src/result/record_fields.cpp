@@ -2,16 +2,12 @@
 
 #include <stdexcept>
 
-#include "base/fields.hpp"
-#include "result/record_tables.hpp"
+#include "result/record_rows.hpp"
 
 // The record, key by key: docs/architecture.md, "How to add a key of the record". Its parts:
-// record_parts.cpp.
+// record_parts.cpp, record_ranks.cpp, record_pipeline.cpp.
 namespace tpbench {
 namespace {
-
-template <typename Owner>
-using Rows = std::vector<Field<Owner>>;
 
 // Quantities as they are summed up, or sample by sample. Those that not every case has may be null.
 template <typename Write, typename Read>

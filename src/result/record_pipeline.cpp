@@ -1,11 +1,10 @@
-#include "base/fields.hpp"
-#include "result/record_tables.hpp"
+#include "result/record_rows.hpp"
 
 // What a record says of the stages of a pipeline: docs/pipeline.md.
 namespace tpbench {
 namespace {
 
-std::vector<Field<PipelineRankResult>> pipeline_rank_rows() {
+Rows<PipelineRankResult> pipeline_rank_rows() {
   using R = PipelineRankResult;
   const auto seconds = [](std::string_view meaning) {
     return FieldText{.meaning = meaning, .unit = "s", .null = kNotAligned};
@@ -47,7 +46,7 @@ std::vector<Field<PipelineRankResult>> pipeline_rank_rows() {
   };
 }
 
-std::vector<Field<PipelineResult>> pipeline_rows() {
+Rows<PipelineResult> pipeline_rows() {
   using R = PipelineResult;
   return {
       field("busiest", &R::busiest,
@@ -112,16 +111,7 @@ std::vector<Field<PipelineResult>> pipeline_rows() {
 
 }  // namespace
 
-template <>
-std::span<const Field<PipelineRankResult>> fields_of<PipelineRankResult>() {
-  static const std::vector<Field<PipelineRankResult>> kRows = pipeline_rank_rows();
-  return kRows;
-}
-
-template <>
-std::span<const Field<PipelineResult>> fields_of<PipelineResult>() {
-  static const std::vector<Field<PipelineResult>> kRows = pipeline_rows();
-  return kRows;
-}
+TPBENCH_ROWS(PipelineRankResult, pipeline_rank_rows())
+TPBENCH_ROWS(PipelineResult, pipeline_rows())
 
 }  // namespace tpbench

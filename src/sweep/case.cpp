@@ -36,7 +36,7 @@ CaseField layout_row(std::string_view key, std::string_view title, std::int64_t 
   return axis(within(&Case::layout, field(key, degree, text)), title);
 }
 
-// What came when older cases had one stage and one microbatch.
+// An axis that came later, and what older cases had in its place: it stays out of the id.
 CaseField later(CaseField row, Json (*implicit)(const Case&)) {
   row.implicit = implicit;
   return row;
@@ -64,27 +64,14 @@ Json usual_head_dim(const Case& point) {
   return heads == 0 || point.hidden_size % heads != 0 ? Json(nullptr) : Json(point.hidden_size / heads);
 }
 
-// Of an axis that workloads before it did not look at.
-Json nothing(const Case&) { return nullptr; }
-
-template <typename T>
-CaseField new_row(std::string_view key, std::string_view title, T Case::*member, FieldText text,
-                  bool (*applies)(const UsedFields&)) {
-  text.since = 2;
-  CaseField added = row(key, title, member, text, applies);
-  added.implicit = nothing;
-  return added;
-}
-
 CaseField head_dim_row() {
-  CaseField head_dim = row("head_dim", "d", &Case::head_dim,
-                           {.meaning = "elements of a head's queries, keys and values",
-                            .null = "all but `attention` and `block`",
-                            .least = 1,
-                            .since = 2},
-                           when<&UsedFields::num_heads>);
-  head_dim.implicit = usual_head_dim;
-  return head_dim;
+  return later(row("head_dim", "d", &Case::head_dim,
+                   {.meaning = "elements of a head's queries, keys and values",
+                    .null = "all but `attention` and `block`",
+                    .least = 1,
+                    .since = 2},
+                   when<&UsedFields::num_heads>),
+               usual_head_dim);
 }
 
 std::vector<CaseField> make_rows() {
@@ -115,24 +102,32 @@ std::vector<CaseField> make_rows() {
       row("num_layers", "layers", &Case::num_layers,
           {.meaning = "distinct weight sets in a step", .null = "the workload has no weights", .least = 1},
           when<&UsedFields::num_layers>),
-      new_row("scaled_from_layers", "from layers", &Case::scaled_from_layers,
-              {.meaning = "layers that ran; the results are composed for `num_layers`",
-               .null = "all of them ran",
-               .least = 1},
-              when<&UsedFields::whole_model>),
-      new_row("vocab_size", "V", &Case::vocab_size,
-              {.meaning = "V, ids of the vocabulary",
-               .null = "all but `embedding`, `lm_head` and `model`",
-               .least = 1},
-              when<&UsedFields::vocabulary>),
-      new_row("logits", "logits", &Case::logits,
-              {.meaning = "whose logits a step made: the last token's of each sequence, or all",
-               .null = "all but a forward pass of `lm_head` and `model`"},
-              when<&UsedFields::logits>),
-      new_row(
-          "tie_embeddings", "tied", &Case::tie_embeddings,
-          {.meaning = "whether the output head had the weights of the embedding", .null = "all but `model`"},
-          when<&UsedFields::whole_model>),
+      later(row("scaled_from_layers", "from layers", &Case::scaled_from_layers,
+                {.meaning = "layers that ran; the results are composed for `num_layers`",
+                 .null = "all of them ran",
+                 .least = 1,
+                 .since = 2},
+                when<&UsedFields::whole_model>),
+            none),
+      later(row("vocab_size", "V", &Case::vocab_size,
+                {.meaning = "V, ids of the vocabulary",
+                 .null = "all but `embedding`, `lm_head` and `model`",
+                 .least = 1,
+                 .since = 2},
+                when<&UsedFields::vocabulary>),
+            none),
+      later(row("logits", "logits", &Case::logits,
+                {.meaning = "whose logits a step made: the last token's of each sequence, or all",
+                 .null = "all but a forward pass of `lm_head` and `model`",
+                 .since = 2},
+                when<&UsedFields::logits>),
+            none),
+      later(row("tie_embeddings", "tied", &Case::tie_embeddings,
+                {.meaning = "whether the output head had the weights of the embedding",
+                 .null = "all but `model`",
+                 .since = 2},
+                when<&UsedFields::whole_model>),
+            none),
       row("batch_size", "batch", &Case::batch_size,
           {.meaning = "sequences of a step, the same total at every degree", .least = 1}),
       row("sequence_length", "seq", &Case::sequence_length,

@@ -154,6 +154,27 @@ TEST(ReduceSteps, MatchesEventsByTheirKeys) {
   EXPECT_EQ(samples.collectives.size(), 1U);
 }
 
+// Two stages of two ranks each. A rank that leaves a collective before the other has a head start to the
+// next, which is no fault of the other.
+TEST(ReduceSteps, TellsTheNetworkFromLateRanksOnStagesToo) {
+  if (world().size() != 4) GTEST_SKIP() << "needs two stages of two ranks";
+  Team team = everyone();
+  team.share_layers({.tp = 2, .pp = 2});
+  EventKey reduce = kReduce;
+  reduce.stage = team.pp_rank();
+  Steps steps({reduce, reduce});
+  if (rank() % 2 == 0)
+    steps.add({{0, 7}, {12, 20}}, 21);
+  else
+    steps.add({{0, 10}, {17, 20}}, 21);
+  Samples samples;
+  reduce_steps(steps.traced(), team, samples);
+  expect_us(samples.communication_s, 10 + 3);
+  expect_us(samples.wait_s, 5);
+  expect_us(samples.wait_mean_s, 2.5);
+  expect_us(samples.imbalance_s, 5 - 3);
+}
+
 // Two pairs do the same side by side: what the slower pair takes.
 TEST(ReduceSteps, TakesTheLongestOfPartsSideBySide) {
   if (world().size() != 4) GTEST_SKIP() << "needs two pairs";
@@ -233,6 +254,23 @@ TEST(ReduceSteps, CountsDifferencesBetweenClocks) {
   EXPECT_EQ(samples.differences_by_half[0], 2 * crosses);
   EXPECT_EQ(samples.differences_by_half[1], crosses);
   EXPECT_EQ(samples.collectives[0].differences, 2 * crosses);
+}
+
+// The transfers of a model's layers stand for those of all layers, and their errors too.
+TEST(ReduceSteps, CountsDifferencesOfLayersAsOftenAsTheirTimes) {
+  if (world().size() < 3) GTEST_SKIP();
+  Team team = everyone();
+  team.share_a_clock("host " + std::to_string(rank() / 2));
+  team.clock->restart();
+  EventKey in_layers = kReduce;
+  in_layers.in_layers = true;
+  Steps steps({kReduce, in_layers});
+  steps.add({{0, 5}, {10, 15}}, 20);
+  Samples samples;
+  samples.layers_scale = 16;
+  reduce_steps(steps.traced(), team, samples);
+  EXPECT_EQ(samples.differences, 1 + 16);
+  EXPECT_EQ(samples.collectives[0].differences, 1 + 16);
 }
 
 TEST(Samples, AreAboveTheErrorOfTheirClocksOrNoNumbers) {

@@ -1,12 +1,14 @@
 // Rank 0's books of a sweep, without ranks: what stands in the result folder after each entry.
 #include "bench/ledger.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "base/json.hpp"
 
@@ -87,7 +89,11 @@ class LedgerTest : public testing::Test {
     run_->folder = &*folder_;
     run_->environment_file = environment;
     run_->resume = resume;
-    run_->summarise = [](const std::vector<Record>&) { return std::string(); };
+    run_->summarise = [](const std::vector<Record>& records) {
+      std::string text;
+      for (const Record& record : records) text += fmt::format("{} {}\n", record.id, record.epochs_done);
+      return text;
+    };
     ledger_.emplace(*run_, facts_);
   }
 
@@ -106,6 +112,10 @@ class LedgerTest : public testing::Test {
   }
   Record on_disk(std::int64_t degree) const {
     return read_record(root_ / "records" / (case_id(case_of(degree)) + ".json"));
+  }
+  [[nodiscard]] std::string summary() const {
+    std::ifstream file(root_ / "summary.csv");
+    return {std::istreambuf_iterator<char>(file), {}};
   }
   static std::vector<std::string> codes(const Record& record) {
     std::vector<std::string> codes;
@@ -135,6 +145,24 @@ TEST_F(LedgerTest, WritesEachRecordAsSoonAsItsCaseEnds) {
   run(4, 2e-3);
   EXPECT_EQ(on_disk(4).epochs_done, 2);
   EXPECT_EQ(on_disk(4).time->step.samples_s.size(), 20U);
+}
+
+// A signal comes while a case runs: the summary is that of the records that are there.
+TEST_F(LedgerTest, TheSummaryOfAnInterruptedRunHasWhatTheFolderHas) {
+  open(false);
+  run(1, 1e-3);
+  run(4, 1e-3);
+  const auto start = [&] {
+    const Case point = case_of(4);
+    ledger_->open(case_id(point), point);
+    ledger_->start(case_id(point), team_of(4));
+    ledger_->hold_files();
+    return summary();
+  };
+  const std::string one = case_id(case_of(1)), four = case_id(case_of(4));
+  EXPECT_EQ(start(), one + " 1\n" + four + " 1\n") << "its first epoch stays";
+  open(true);
+  EXPECT_EQ(start(), one + " 1\n" + four + " 1\n") << "that of the earlier run stays";
 }
 
 TEST_F(LedgerTest, ASkippedCaseHasAReasonAndNoTimes) {
