@@ -88,14 +88,12 @@ const Workload block_workload = {
     .summary =
         "norm, attention, residual, norm, mlp, residual: a transformer layer, two all-reduces of [T, h]",
     .kind = WorkloadKind::layer,
-    .uses = {.num_layers = true,
-             .ffn_hidden_size = true,
-             .num_heads = true,
-             .activation = true,
-             .norm = true,
-             .algorithm = true,
-             .overlap = true,
-             .stages = true},
+    .uses =
+        [] {
+          UsedFields uses = kOfLayers;
+          uses.stages = true;
+          return uses;
+        }(),
     .split =
         [](const Shape& s) {
           return with_rows(s, {{"num_heads", s.num_heads},

@@ -25,16 +25,12 @@ const Workload model_workload = {
     .name = "model",
     .summary = "embedding, num_layers blocks, norm and output head: a whole transformer",
     .kind = WorkloadKind::layer,
-    .uses = {.num_layers = true,
-             .ffn_hidden_size = true,
-             .num_heads = true,
-             .activation = true,
-             .norm = true,
-             .algorithm = true,
-             .overlap = true,
-             .vocabulary = true,
-             .logits = true,
-             .whole_model = true},
+    .uses =
+        [] {
+          UsedFields uses = kOfLayers;
+          uses.vocabulary = uses.logits = uses.whole_model = true;
+          return uses;
+        }(),
     .split = [](const Shape& s) { return block_workload.split(s); },
     .cost = model_cost,
 };

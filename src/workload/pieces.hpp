@@ -9,6 +9,15 @@ namespace tpbench {
 /// Counts are whole, and what is made of them by formula need not be.
 inline double as_double(std::int64_t value) { return static_cast<double>(value); }
 
+/// What transformer layers look at, alone and in a model.
+inline constexpr UsedFields kOfLayers = {.num_layers = true,
+                                         .ffn_hidden_size = true,
+                                         .num_heads = true,
+                                         .activation = true,
+                                         .norm = true,
+                                         .algorithm = true,
+                                         .overlap = true};
+
 /// What the pieces of a layer cost one rank. A workload is a sum of pieces; each adds its FLOP, collectives,
 /// bytes and reduction length to `cost`. Buffers that weight sets share are counted once, the rest for each
 /// of `num_layers`.

@@ -7,6 +7,7 @@
 #include "base/json.hpp"
 #include "bench/case_cost.hpp"
 #include "bench/case_machine.hpp"
+#include "forwarding_point_to_point.hpp"
 #include "layers/layer.hpp"
 #include "run_case.hpp"
 #include "workload/pipeline_plan.hpp"
@@ -258,27 +259,18 @@ TEST(Pipeline, IsVerifiedBySamples) {
 // -- faults
 
 // Messages of which one that arrives, in each step, is not what was sent.
-class WrongMessages final : public PointToPoint {
+class WrongMessages final : public ForwardingPointToPoint {
  public:
   enum class Fault { corrupted, swapped };
-  WrongMessages(std::unique_ptr<PointToPoint> inner, Fault fault) : inner_(std::move(inner)), fault_(fault) {}
+  WrongMessages(std::unique_ptr<PointToPoint> inner, Fault fault)
+      : ForwardingPointToPoint(std::move(inner)), fault_(fault) {}
 
-  int rank() const override { return inner_->rank(); }
-  Matrix make_landing(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
-                      std::int64_t columns) override {
-    return inner_->make_landing(memory, category, dtype, rows, columns);
-  }
-  void progress() override { inner_->progress(); }
   void start_receive(std::size_t ticket, int from, int tag, std::span<std::byte> data) override {
     data_[ticket] = data;
-    inner_->start_receive(ticket, from, fault_ == Fault::swapped ? swapped(tag) : tag, data);
+    ForwardingPointToPoint::start_receive(ticket, from, fault_ == Fault::swapped ? swapped(tag) : tag, data);
   }
-  void start_send(std::size_t ticket, int to, int tag, std::span<const std::byte> data) override {
-    inner_->start_send(ticket, to, tag, data);
-  }
-  bool is_done(std::size_t ticket) override { return inner_->is_done(ticket); }
   void wait(std::size_t ticket) override {
-    inner_->wait(ticket);
+    ForwardingPointToPoint::wait(ticket);
     const auto found = data_.find(ticket);
     if (fault_ != Fault::corrupted || found == data_.end() || ++waits_ != 2) return;
     reinterpret_cast<float*>(found->second.data())[found->second.size() / sizeof(float) / 2] += 1.0F;
@@ -293,7 +285,6 @@ class WrongMessages final : public PointToPoint {
     return tag + (microbatch == 0 ? kDirections : -kDirections);
   }
 
-  std::unique_ptr<PointToPoint> inner_;
   Fault fault_;
   std::map<std::size_t, std::span<std::byte>> data_;
   int waits_ = 0;

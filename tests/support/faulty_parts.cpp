@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "comm/forwarding_communicator.hpp"
 #include "compute/forwarding_backend.hpp"
+#include "forwarding_point_to_point.hpp"
 #include "layers/tensors.hpp"
 #include "measure/clock.hpp"
 
@@ -242,30 +243,18 @@ class FaultyCommunicator final : public ForwardingCommunicator {
   std::shared_ptr<Trigger> trigger_;
 };
 
-class FaultyPointToPoint final : public PointToPoint {
+class FaultyPointToPoint final : public ForwardingPointToPoint {
  public:
   FaultyPointToPoint(std::unique_ptr<PointToPoint> inner, std::shared_ptr<Trigger> trigger)
-      : inner_(std::move(inner)), trigger_(std::move(trigger)) {}
+      : ForwardingPointToPoint(std::move(inner)), trigger_(std::move(trigger)) {}
 
-  int rank() const override { return inner_->rank(); }
-  Matrix make_landing(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
-                      std::int64_t columns) override {
-    return inner_->make_landing(memory, category, dtype, rows, columns);
-  }
-  void progress() override { inner_->progress(); }
-  void start_receive(std::size_t ticket, int from, int tag, std::span<std::byte> data) override {
-    inner_->start_receive(ticket, from, tag, data);
-  }
   void start_send(std::size_t ticket, int to, int tag, std::span<const std::byte> data) override {
     const bool due = trigger_->enter_message();
     if (due && trigger_->is(FaultKind::no_message)) return;
-    inner_->start_send(ticket, to, tag, data);
+    ForwardingPointToPoint::start_send(ticket, to, tag, data);
   }
-  bool is_done(std::size_t ticket) override { return inner_->is_done(ticket); }
-  void wait(std::size_t ticket) override { inner_->wait(ticket); }
 
  private:
-  std::unique_ptr<PointToPoint> inner_;
   std::shared_ptr<Trigger> trigger_;
 };
 
