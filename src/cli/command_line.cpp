@@ -256,6 +256,7 @@ void check_sides_of_compare(const CommandLine& line) {
 // Rules that CLI11 cannot know.
 void check_together(const CommandLine& line) {
   if (line.command == Command::compare) check_sides_of_compare(line);
+  if (line.command == Command::predict) check_predict_options(line.predict);
   if (line.command == Command::run) {
     if (line.config.empty() && line.resume.empty() && line.continued.empty())
       throw CLI::RequiredError("--config FILE (or --resume DIR)");
@@ -387,6 +388,9 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_export_options(*export_results, line);
   CLI::App* report = app.add_subcommand("report", "Write one page of charts, tables and verdicts (HTML)");
   add_report_options(*report, line);
+  CLI::App* predict = app.add_subcommand(
+      "predict", "Predict what was not measured from what was, with its error: degrees, shapes, networks");
+  add_predict_options(*predict, line.predict);
   std::optional<Description> form;
   CLI::App* description = app.add_subcommand("describe", "Write the manual page, or completion for a shell");
   description
@@ -409,6 +413,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (compare->parsed()) line.command = Command::compare;
     if (export_results->parsed()) line.command = Command::export_results;
     if (report->parsed()) line.command = Command::report;
+    if (predict->parsed()) line.command = Command::predict;
     for (const CLI::App* command : app.get_subcommands()) check_sides(app, *command);
     if (form) line.description = describe(app, *form);
     if (form) line.command = Command::describe;

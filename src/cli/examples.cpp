@@ -73,6 +73,15 @@ Examples:
 Examples:
   tpbench report results/eth-1g --output report.html
   tpbench report results/eth-1g results/eth-10g --output fabrics.html)"},
+    {"predict", R"(
+Examples:
+  tpbench predict results/eth-10g --degree 16,32 --ranks-per-host 8
+  tpbench predict results/eth-10g probe.json --degree 8 --ranks-per-host 1 --fabric alpha=5us,bandwidth=25GB/s
+  tpbench predict results/eth-10g --shape workload=block,model=llama3-8b,batch_size=1 --degree 4,8
+  tpbench predict results/eth-10g results/again --check
+  tpbench predict results/eth-10g --save-calibration eth-10g.calibration.json
+
+Exit status: 0 predicted, 2 command line wrong, or what was measured does not tell.)"},
     {"describe", R"(
 Examples:
   tpbench describe man | man -l -
@@ -100,7 +109,7 @@ std::string examples_of(const std::string& command) {
 }
 
 std::string choices_of(const std::string& command, const std::string& option) {
-  if (option == "--format") return command == "compare" ? names_of<CompareFormat>() : names_of<Format>();
+  if (option == "--format") return command == "compare" || command == "predict" ? names_of<CompareFormat>() : names_of<Format>();
   if (option == "--to") return names_of<ExportFormat>();
   if (option == "--inconclusive") return "pass fail";
   if (option == "form") return names_of<Description>();
