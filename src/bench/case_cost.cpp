@@ -1,8 +1,13 @@
 #include "bench/case_cost.hpp"
 
-#include "compute/backend.hpp"
-
 namespace tpbench {
+
+BackendNeeds backend_needs(const Case& point, std::int64_t threads) {
+  BackendNeeds needs{.backend = point.backend, .threads = static_cast<int>(threads)};
+  needs.library = point.library.value_or(needs.library);
+  needs.packs_weights = point.weight_layout == WeightLayout::packed;
+  return needs;
+}
 
 Shape shape_of(const Case& point) {
   Shape shape = point.shape();
@@ -19,6 +24,11 @@ Cost on_backend(const Case& point, Shape shape, const Layout& layout, std::int64
   Cost cost = point.workload_row().cost(shape);
   if (const BackendEntry* backend = find_backend(point.backend))
     cost.memory[Category::workspace] += backend->workspace_bytes;
+  if (point.weight_layout == WeightLayout::packed) {
+    // Beside the rows that they were packed from.
+    for (const Category category : {Category::weights, Category::replicated_weights})
+      cost.memory[category] += cost.memory[category] - cost.unmultiplied[category];
+  }
   return cost;
 }
 

@@ -1,8 +1,12 @@
 #pragma once
 
+#include "compute/backend.hpp"
 #include "sweep/case.hpp"
 
 namespace tpbench {
+
+/// What the case wants of its backend, on so many threads.
+BackendNeeds backend_needs(const Case& point, std::int64_t threads);
 
 /// The shape of a case on its backend: with what the backend's row says of tiles.
 Shape shape_of(const Case& point);

@@ -73,6 +73,7 @@ class CaseRun {
         outcome_.device_after = device_state();
         if (before) outcome_.reference = {*before, *look()};
       }
+      note_products();
       count_memory();
     } catch (const MemoryShort& shortage) {
       fail(Status::skipped, ReasonCode::memory, shortage.what());
@@ -167,6 +168,14 @@ class CaseRun {
     if (device == nullptr) return std::nullopt;
     const DeviceSide::Memory memory = device->memory_now();
     return memory.total - memory.free;
+  }
+
+  // Weights are packed at the first product, which is in verification; that is setting up.
+  void note_products() {
+    outcome_.products = machine_->backend().product_facts();
+    if (outcome_.products.packing_s <= 0) return;
+    outcome_.phases_s["setup"] += outcome_.products.packing_s;
+    outcome_.phases_s["verification"] -= outcome_.products.packing_s;
   }
 
   void verify() {

@@ -15,10 +15,13 @@ namespace tpbench {
 namespace {
 
 // The whole environment holds secrets; these prefixes name what steers a measurement.
-constexpr std::array<std::string_view, 19> kAllowedPrefixes = {"OMPI_MCA_",
+constexpr std::array<std::string_view, 22> kAllowedPrefixes = {"OMPI_MCA_",
                                                                "UCX_",
                                                                "NCCL_",
                                                                "OMP_",
+                                                               "GOMP_",
+                                                               "DNNL_",
+                                                               "ONEDNN_",
                                                                "OPENBLAS_",
                                                                "SLURM_",
                                                                "PMIX_MCA_",
@@ -146,6 +149,7 @@ Json describe_environment(const EnvironmentInputs& inputs) {
           {"launcher", {{"name", inputs.launcher}, {"size", json_or_null(inputs.launcher_size)}}},
           {"mpi", inputs.mpi},
           {"blas", of_backend("blas")},
+          {"onednn", of_backend("onednn")},
           {"gpu", of_backend("gpu")},
           {"hosts", hosts},
           {"ranks", ranks},

@@ -102,8 +102,8 @@ TEST_P(NarrowProducts, ThatAreWrongAreFound) {
       for (const std::int64_t number : {1, 2, 3, 5, 9, 14}) {
         bool strikes = false;
         Parts parts = narrow_parts();
-        parts.make_backend = [&](const std::string&, int threads) {
-          return std::make_unique<WrongProduct>(make_narrow_backend(threads), fault, number, strikes);
+        parts.make_backend = [&](const BackendNeeds& needs) {
+          return std::make_unique<WrongProduct>(make_narrow_backend(needs.threads), fault, number, strikes);
         };
         const VerificationResult result = verify(point, parts, mode);
         EXPECT_EQ(result.passed, !strikes)

@@ -124,6 +124,8 @@ const std::vector<Reason>& reasons() {
        [](LaunchOfTwo& l) {
          l.facts.compute_of = {{}, {"", std::nullopt, CoreRates{{20, 118}, {50, 59}}}};
        }},
+      {"emulated_dtype", "this CPU has no instructions for products in f32: kernel gemm:jit",
+       [](LaunchOfTwo& l) { l.outcome.products.kernels = {{"gemm:jit", 1e9, true}}; }},
       {"slow_rank", "rank 1",
        [](LaunchOfTwo& l) {
          l.outcome.slowest = SlowestRank{1, 2.0, 1.0};
