@@ -21,19 +21,6 @@ enum class ProductFault {
 constexpr ProductFault kFaults[] = {ProductFault::wrong_entry, ProductFault::missing_term,
                                     ProductFault::stale_factor};
 
-double entry(const MatrixView& x, std::int64_t row, std::int64_t column) {
-  return dispatch(x.dtype, [&](auto zero) {
-    return static_cast<double>(static_cast<const decltype(zero)*>(x.row(row))[column]);
-  });
-}
-
-void set_entry(const MatrixView& x, std::int64_t row, std::int64_t column, double value) {
-  dispatch(x.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    static_cast<T*>(x.row(row))[column] = T(static_cast<float>(value));
-  });
-}
-
 using Entries = std::vector<double>;
 
 Entries entries_of(const MatrixView& x) {

@@ -57,18 +57,6 @@ TEST_P(OnednnLayers, EqualTheirReferences) {
   }
 }
 
-double entry(const MatrixView& x, std::int64_t row, std::int64_t column) {
-  return dispatch(x.dtype, [&](auto zero) {
-    return static_cast<double>(static_cast<const decltype(zero)*>(x.row(row))[column]);
-  });
-}
-void set_entry(const MatrixView& x, std::int64_t row, std::int64_t column, double value) {
-  dispatch(x.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    static_cast<T*>(x.row(row))[column] = T(static_cast<float>(value));
-  });
-}
-
 bool is_weight(Backend& backend, const MatrixView& x) {
   const auto category = backend.memory().category_of(x.data);
   return category == Category::weights || category == Category::replicated_weights;
