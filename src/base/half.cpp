@@ -1,6 +1,7 @@
 #include "base/half.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "base/vectorise.hpp"
 
@@ -25,7 +26,7 @@ TPBENCH_VECTORISE void add_rows(const float* a, const float* b, float* sum, std:
 
 // Both operands in f32 beside them, a piece at a time that stays in the first-level cache.
 template <typename T>
-void add_in_pieces(const T* a, const T* b, T* sum, std::int64_t count) {
+void add_in_pieces(const T* a, const T* b, T* sum, T* copy, std::int64_t count) {
   constexpr std::int64_t kPiece = 1024;
   alignas(64) float left[kPiece], right[kPiece];
   for (std::int64_t first = 0; first < count; first += kPiece) {
@@ -34,6 +35,7 @@ void add_in_pieces(const T* a, const T* b, T* sum, std::int64_t count) {
     convert(b + first, right, size);
     add_rows(left, right, left, size);
     convert(left, sum + first, size);
+    if (copy != sum) convert(left, copy + first, size);
   }
 }
 
@@ -71,28 +73,41 @@ TPBENCH_F16C std::int64_t convert_vectors(const float* from, Float16* to, std::i
   for (; i + kVector <= count; i += kVector) store(_mm256_loadu_ps(from + i), to + i);
   return i;
 }
-TPBENCH_F16C std::int64_t add_vectors(const Float16* a, const Float16* b, Float16* sum, std::int64_t count) {
+TPBENCH_F16C std::int64_t add_vectors(const Float16* a, const Float16* b, Float16* sum, Float16* copy,
+                                      std::int64_t count) {
   std::int64_t i = 0;
-  for (; i + kVector <= count; i += kVector) store(_mm256_add_ps(load(a + i), load(b + i)), sum + i);
+  for (; i + kVector <= count; i += kVector) {
+    const __m128i sums = _mm256_cvtps_ph(_mm256_add_ps(load(a + i), load(b + i)), kNearest);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sum + i), sums);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(copy + i), sums);
+  }
   return i;
 }
 
 #define TPBENCH_AVX512_BF16 [[gnu::target("avx512f,avx512bw,avx512vl,avx512bf16")]]
-// With masks of all elements: g++ 12 warns of what the plain forms leave undefined.
-TPBENCH_AVX512_BF16 inline __m512 load(const BFloat16* from) {
-  constexpr __mmask16 kAll = 0xffff;
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, _mm512_maskz_cvtepu16_epi32(kAll, bits), 16));
-}
-TPBENCH_AVX512_BF16 std::int64_t add_vectors(const BFloat16* a, const BFloat16* b, BFloat16* sum,
+// 32 at a time: those with even and those with odd places are the halves of 16 words, and become floats by one
+// instruction each; a permutation puts the rounded sums back in order.
+TPBENCH_AVX512_BF16 std::int64_t add_vectors(const BFloat16* a, const BFloat16* b, BFloat16* sum, BFloat16* copy,
                                              std::int64_t count) {
-  constexpr std::int64_t kHalf = 16;
+  constexpr std::int64_t kPlaces = 32;
+  constexpr __mmask16 kAll = 0xffff;  // g++ 12 warns of what the forms without a mask leave undefined
+  alignas(64) static const auto kOrder = [] {
+    std::array<std::uint16_t, kPlaces> order{};
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint16_t>(i / 2 + (i % 2) * 16);
+    return order;
+  }();
+  const __m512i order = _mm512_load_si512(kOrder.data()), upper = _mm512_set1_epi32(-0x10000);
   std::int64_t i = 0;
-  for (; i + 2 * kHalf <= count; i += 2 * kHalf) {
-    const __m512 low = _mm512_add_ps(load(a + i), load(b + i));
-    const __m512 high = _mm512_add_ps(load(a + i + kHalf), load(b + i + kHalf));
-    const __m512bh both = _mm512_cvtne2ps_pbh(high, low);
-    __builtin_memcpy(static_cast<void*>(sum + i), &both, sizeof both);
+  for (; i + kPlaces <= count; i += kPlaces) {
+    const __m512i x = _mm512_loadu_si512(a + i), y = _mm512_loadu_si512(b + i);
+    const __m512 even = _mm512_add_ps(_mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, x, 16)),
+                                      _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, y, 16)));
+    const __m512 odd = _mm512_add_ps(_mm512_castsi512_ps(_mm512_and_si512(x, upper)),
+                                     _mm512_castsi512_ps(_mm512_and_si512(y, upper)));
+    const auto both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even));
+    const __m512i sums = _mm512_maskz_permutexvar_epi16(0xffffffffU, order, both);
+    _mm512_storeu_si512(static_cast<void*>(sum + i), sums);
+    _mm512_storeu_si512(static_cast<void*>(copy + i), sums);
   }
   return i;
 }
@@ -119,19 +134,19 @@ TPBENCH_VECTORISE void convert(const BFloat16* from, float* to, std::int64_t cou
   for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
 }
 
-void add(const Float16* a, const Float16* b, Float16* sum, std::int64_t count) {
+void add(const Float16* a, const Float16* b, Float16* sum, Float16* copy, std::int64_t count) {
   std::int64_t done = 0;
 #ifdef TPBENCH_HALF_INSTRUCTIONS
-  if (converts_float16()) done = add_vectors(a, b, sum, count);
+  if (converts_float16()) done = add_vectors(a, b, sum, copy, count);
 #endif
-  add_in_pieces(a + done, b + done, sum + done, count - done);
+  add_in_pieces(a + done, b + done, sum + done, copy + done, count - done);
 }
-void add(const BFloat16* a, const BFloat16* b, BFloat16* sum, std::int64_t count) {
+void add(const BFloat16* a, const BFloat16* b, BFloat16* sum, BFloat16* copy, std::int64_t count) {
   std::int64_t done = 0;
 #ifdef TPBENCH_HALF_INSTRUCTIONS
-  if (converts_bfloat16()) done = add_vectors(a, b, sum, count);
+  if (converts_bfloat16()) done = add_vectors(a, b, sum, copy, count);
 #endif
-  add_in_pieces(a + done, b + done, sum + done, count - done);
+  add_in_pieces(a + done, b + done, sum + done, copy + done, count - done);
 }
 
 TPBENCH_VECTORISE void round_to_float16(float* values, std::int64_t count) {

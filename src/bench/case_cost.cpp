@@ -24,11 +24,6 @@ Cost on_backend(const Case& point, Shape shape, const Layout& layout, std::int64
   Cost cost = point.workload_row().cost(shape);
   if (const BackendEntry* backend = find_backend(point.backend))
     cost.memory[Category::workspace] += backend->workspace_bytes;
-  if (point.weight_layout == WeightLayout::packed) {
-    // Beside the rows that they were packed from.
-    for (const Category category : {Category::weights, Category::replicated_weights})
-      cost.memory[category] += cost.memory[category] - cost.unmultiplied[category];
-  }
   return cost;
 }
 
@@ -49,6 +44,14 @@ Cost cost_of(const Case& point, const Layout& layout) {
 
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank) {
   return on_backend(point, shape_of(point), layout, pp_rank);
+}
+
+std::int64_t most_packed_bytes(const Case& point, const Cost& cost) {
+  if (point.weight_layout != WeightLayout::packed) return 0;
+  std::int64_t bytes = 0;
+  for (const Category category : {Category::weights, Category::replicated_weights})
+    bytes += cost.memory[category] - cost.unmultiplied[category];
+  return bytes;
 }
 
 Cost whole_cost_of(const Case& point, const Layout& layout) {

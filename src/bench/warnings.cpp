@@ -13,7 +13,6 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
-#include "bench/case_cost.hpp"
 #include "bench/clock_warnings.hpp"
 #include "bench/pipeline_warnings.hpp"
 #include "bench/rank_warnings.hpp"
@@ -379,16 +378,9 @@ Message cold_cache_impossible(const WarningInputs& in) {
 Message prediction_differs(const WarningInputs& in) {
   if (!in.outcome.memory) return std::nullopt;
   const bool composed = in.point.scaled_from_layers.has_value();
-  std::optional<std::int64_t> counted = composed ? in.record.memory->peak : in.outcome.memory->total();
-  std::optional<std::int64_t> predicted = in.record.memory->predicted_peak;
-  if (in.point.weight_layout == WeightLayout::packed) {
-    // Which weights are packed, and how large they become, is the library's: known when it has been done.
-    Case plain = in.point;
-    plain.weight_layout = WeightLayout::plain;
-    counted = in.outcome.memory->total() - in.outcome.products.packed_bytes;
-    predicted = cost_of(plain).memory.total();
-  }
-  if (counted == predicted) return std::nullopt;
+  const std::int64_t packed = in.outcome.products.packed_bytes;  // known when it has been done
+  const std::int64_t counted = (composed ? in.record.memory->peak.value_or(0) : in.outcome.memory->total()) - packed;
+  if (counted == in.record.memory->predicted_peak) return std::nullopt;
   return "counted memory differs from the formula: please report this";
 }
 

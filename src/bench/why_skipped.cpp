@@ -97,7 +97,7 @@ std::optional<Skip> why_not_packed(const Case& point, const LibraryEntry& librar
 
 std::optional<Skip> why_not_multiplied(const Case& point) {
   const LibraryEntry* library = find_library(point.library.value_or(""));
-  if (library == nullptr) return std::nullopt;  // it multiplies nothing, or on a device
+  if (library == nullptr || point.backend != host_backend()) return std::nullopt;  // or it multiplies nothing
   std::optional<std::string> reason = library->why_not(point.dtype);
   if (!reason) return why_not_packed(point, *library);
   for (const LibraryEntry& other : all_libraries()) {

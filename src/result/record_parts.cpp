@@ -86,7 +86,8 @@ Rows<MemoryResult> memory_rows() {
              .column = "*_bytes",
              .least = 0}),
       field("predicted_peak", &MemoryResult::predicted_peak,
-            {.meaning = "the same by formula; where the two differ there is a warning `prediction_differs`",
+            {.meaning = "the same by formula, without packed weights (`compute.packing`); where the two differ "
+                        "there is a warning `prediction_differs`",
              .unit = "bytes",
              .null = "the degree does not divide the layer",
              .column = "*_bytes",
