@@ -47,7 +47,8 @@ bool converts_float16() {
   return kHas;
 }
 bool converts_bfloat16() {
-  static const bool kHas = __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+  static const bool kHas =
+      __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vl") != 0;
   return kHas;
 }
 
@@ -85,15 +86,16 @@ TPBENCH_F16C std::int64_t add_vectors(const Float16* a, const Float16* b, Float1
 }
 
 #define TPBENCH_AVX512_BF16 [[gnu::target("avx512f,avx512bw,avx512vl,avx512bf16")]]
-// 32 at a time: those with even and those with odd places are the halves of 16 words, and become floats by one
-// instruction each; a permutation puts the rounded sums back in order.
-TPBENCH_AVX512_BF16 std::int64_t add_vectors(const BFloat16* a, const BFloat16* b, BFloat16* sum, BFloat16* copy,
-                                             std::int64_t count) {
+// 32 at a time: those with even and those with odd places are the halves of 16 words, and become floats by
+// one instruction each; a permutation puts the rounded sums back in order.
+TPBENCH_AVX512_BF16 std::int64_t add_vectors(const BFloat16* a, const BFloat16* b, BFloat16* sum,
+                                             BFloat16* copy, std::int64_t count) {
   constexpr std::int64_t kPlaces = 32;
   constexpr __mmask16 kAll = 0xffff;  // g++ 12 warns of what the forms without a mask leave undefined
   alignas(64) static const auto kOrder = [] {
     std::array<std::uint16_t, kPlaces> order{};
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint16_t>(i / 2 + (i % 2) * 16);
+    for (std::size_t i = 0; i < order.size(); ++i)
+      order[i] = static_cast<std::uint16_t>(i / 2 + (i % 2) * 16);
     return order;
   }();
   const __m512i order = _mm512_load_si512(kOrder.data()), upper = _mm512_set1_epi32(-0x10000);

@@ -67,8 +67,9 @@ void convert(const float* from, BFloat16* to, std::int64_t count);
 void convert(const Float16* from, float* to, std::int64_t count);
 void convert(const BFloat16* from, float* to, std::int64_t count);
 
-/// sum[i] = copy[i] = a[i] + b[i], added in float and rounded; each result is elsewhere, or exactly one of the
-/// operands. Where the processor rounds to BFloat16 by itself, sums below the smallest normal number become 0.
+/// sum[i] = copy[i] = a[i] + b[i], added in float and rounded; each result is elsewhere, or exactly one of
+/// the operands. Where the processor rounds to BFloat16 by itself, sums below the smallest normal number
+/// become 0.
 void add(const Float16* a, const Float16* b, Float16* sum, Float16* copy, std::int64_t count);
 void add(const BFloat16* a, const BFloat16* b, BFloat16* sum, BFloat16* copy, std::int64_t count);
 template <typename Narrow>

@@ -18,8 +18,8 @@ Cost cost_of(const Case& point, const Layout& layout);
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank);
 inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
 
-/// What packed weights take beside the rows that they were packed from, at the most but for rounding up: which
-/// are packed is the library's choice, known when it has been made. Not in the costs above.
+/// What packed weights take beside the rows that they were packed from, at the most but for rounding up:
+/// which are packed is the library's choice, known when it has been made. Not in the costs above.
 std::int64_t most_packed_bytes(const Case& point, const Cost& cost);
 
 /// The same of what its results are of: of a model that is scaled from fewer layers, all layers.

@@ -114,8 +114,8 @@ class CaseRun {
     DeviceSide* device = machine_->backend().device();
     const std::int64_t ranks = device == nullptr ? beside_.on_host : beside_.on_device;
     // The workspace was taken when the backend was made.
-    const std::int64_t to_come =
-        cost_.memory.total() + most_packed_bytes(point_, cost_) - find_backend(point_.backend)->workspace_bytes;
+    const std::int64_t to_come = cost_.memory.total() + most_packed_bytes(point_, cost_) -
+                                 find_backend(point_.backend)->workspace_bytes;
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);

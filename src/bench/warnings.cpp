@@ -83,7 +83,8 @@ Message emulated_dtype(const WarningInputs& in) {
   for (const KernelUse& kernel : in.outcome.products.kernels) {
     if (!kernel.emulates || kernel.flop <= 0) continue;
     return fmt::format(
-        "this CPU has no instructions for products in {}: kernel {} of library {} takes several times as long "
+        "this CPU has no instructions for products in {}: kernel {} of library {} takes several times as "
+        "long "
         "as one that has; a CPU with avx512_bf16 or AMX multiplies it at full speed, and this one f32",
         name_of(in.point.dtype), kernel.name, in.point.library.value_or(""));
   }
@@ -384,7 +385,8 @@ Message prediction_differs(const WarningInputs& in) {
   if (!in.outcome.memory) return std::nullopt;
   const bool composed = in.point.scaled_from_layers.has_value();
   const std::int64_t packed = in.outcome.products.packed_bytes;  // known when it has been done
-  const std::int64_t counted = (composed ? in.record.memory->peak.value_or(0) : in.outcome.memory->total()) - packed;
+  const std::int64_t counted =
+      (composed ? in.record.memory->peak.value_or(0) : in.outcome.memory->total()) - packed;
   if (counted == in.record.memory->predicted_peak) return std::nullopt;
   return "counted memory differs from the formula: please report this";
 }

@@ -82,15 +82,17 @@ std::optional<std::string> why_never_carried(const Case& point) {
 std::optional<Skip> why_not_packed(const Case& point, const LibraryEntry& library) {
   if (point.weight_layout != WeightLayout::packed) return std::nullopt;
   if (!library.packs) {
-    return Skip{ReasonCode::combination,
-                fmt::format("library {} multiplies weights as they lie; weight_layout plain runs, and library "
-                            "onednn packs",
-                            library.name)};
+    return Skip{
+        ReasonCode::combination,
+        fmt::format("library {} multiplies weights as they lie; weight_layout plain runs, and library "
+                    "onednn packs",
+                    library.name)};
   }
   if (point.pass == Pass::forward) return std::nullopt;
-  return Skip{ReasonCode::combination,
-              "weight_layout packed is for pass forward: training changes the weights in every step, and they "
-              "would be packed each time; weight_layout plain runs"};
+  return Skip{
+      ReasonCode::combination,
+      "weight_layout packed is for pass forward: training changes the weights in every step, and they "
+      "would be packed each time; weight_layout plain runs"};
 }
 
 }  // namespace

@@ -97,7 +97,8 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
   open_backends({name}, session);
   ReferenceWork reference = take_reference_work(session);
   const LaunchFacts facts = gather_launch_facts(session, reference);
-  const auto backend = find_backend(name)->make({.backend = name, .threads = static_cast<int>(facts.threads_per_rank)});
+  const auto backend =
+      find_backend(name)->make({.backend = name, .threads = static_cast<int>(facts.threads_per_rank)});
   const SelfCheck check = run_selfcheck(session, facts, *backend);
   if (session.world().rank() == 0) {
     print_results(line.json ? selfcheck_to_json(check, session.world().size()).dump(2) + '\n'

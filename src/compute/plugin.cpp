@@ -20,9 +20,9 @@ std::filesystem::path find_file(const PluginFile& file) {
     if (std::filesystem::exists(folder / file.name, ignored)) return folder / file.name;
     places += (places.empty() ? "" : " and ") + folder.string();
   }
-  throw EnvironmentError(fmt::format(
-      "the plug-in {} is missing (looked for in {}): {}; TPBENCH_PLUGIN_DIR names another folder", file.name,
-      places, file.how_to_get_it));
+  throw EnvironmentError(
+      fmt::format("the plug-in {} is missing (looked for in {}): {}; TPBENCH_PLUGIN_DIR names another folder",
+                  file.name, places, file.how_to_get_it));
 }
 
 const void* open_file(const std::filesystem::path& path, const char* symbol) {

@@ -68,9 +68,9 @@ dnnl::memory::desc desc_of_b(const Geometry& g) {
 }
 
 dnnl::matmul::primitive_desc describe_product(const Geometry& g) {
-  const dnnl::memory::desc b = g.packs ? dnnl::memory::desc({g.k, g.n}, type_of(g.dtype).value(),
-                                                            dnnl::memory::format_tag::any)
-                                       : desc_of_b(g);
+  const dnnl::memory::desc b =
+      g.packs ? dnnl::memory::desc({g.k, g.n}, type_of(g.dtype).value(), dnnl::memory::format_tag::any)
+              : desc_of_b(g);
   dnnl::primitive_attr attributes;
   if (g.store == Store::add) {
     dnnl::post_ops adds;
@@ -141,9 +141,9 @@ class OnednnProducts final : public Products {
     // Kernels for packed weights write no rows with gaps in between.
     const bool is_copied = weight && has_gaps && store == Store::overwrite;
     const MatrixView c = is_copied ? dense_place(target) : target;
-    Product& product = product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix),
-                                    stride_of(b.matrix), stride_of(c), a.transposed, b.transposed, store,
-                                    weight.has_value()});
+    Product& product =
+        product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix), stride_of(b.matrix),
+                     stride_of(c), a.transposed, b.transposed, store, weight.has_value()});
     product.operands.at(DNNL_ARG_SRC).set_data_handle(a.matrix.data);
     if (weight && product.packs)
       product.operands.at(DNNL_ARG_WEIGHTS) = packed(b, product.b, *weight);
@@ -184,14 +184,13 @@ class OnednnProducts final : public Products {
     KernelUse& use = kernels_[name];
     use.name = name;
     use.emulates = is_narrow(geometry.dtype) && (!has_bf16_instructions() || name.starts_with("ref"));
-    Product product{
-        dnnl::matmul(description),
-        description.weights_desc(),
-        description.weights_desc() != desc_of_b(geometry),
-        {},
-        &use,
-        2.0 * static_cast<double>(geometry.m) * static_cast<double>(geometry.n) *
-            static_cast<double>(geometry.k)};
+    Product product{dnnl::matmul(description),
+                    description.weights_desc(),
+                    description.weights_desc() != desc_of_b(geometry),
+                    {},
+                    &use,
+                    2.0 * static_cast<double>(geometry.m) * static_cast<double>(geometry.n) *
+                        static_cast<double>(geometry.k)};
     product.operands.emplace(DNNL_ARG_SRC, dnnl::memory(description.src_desc(), engine(), nullptr));
     product.operands.emplace(DNNL_ARG_WEIGHTS, dnnl::memory(description.weights_desc(), engine(), nullptr));
     product.operands.emplace(DNNL_ARG_DST, dnnl::memory(description.dst_desc(), engine(), nullptr));
@@ -207,8 +206,8 @@ class OnednnProducts final : public Products {
   }
 
   const dnnl::memory& packed(const Factor& b, const dnnl::memory::desc& wanted, Category category) {
-    const dnnl::memory::desc plain = desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride,
-                                             b.transposed);
+    const dnnl::memory::desc plain =
+        desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed);
     const auto [first, last] = packed_.equal_range(b.matrix.data);
     for (auto entry = first; entry != last; ++entry) {
       if (entry->second.plain == plain && entry->second.packed == wanted) return entry->second.memory;
@@ -229,7 +228,7 @@ class OnednnProducts final : public Products {
   dnnl::stream stream_{engine()};
   TrackedMemory* packs_into_;
   std::map<Geometry, Product> products_;
-  std::map<std::string, KernelUse> kernels_;  // products point into it
+  std::map<std::string, KernelUse> kernels_;         // products point into it
   std::multimap<const void*, PackedWeight> packed_;  // by where the plain weight lies
   Allocation dense_;
   std::int64_t dense_bytes_ = 0;
@@ -271,7 +270,8 @@ std::optional<std::string> why_not(DType dtype) {
   constexpr std::int64_t kSize = 64;
   if (type_of(dtype)) {
     try {
-      describe_product({dtype, kSize, kSize, kSize, kSize, kSize, kSize, false, false, Store::overwrite, false});
+      describe_product(
+          {dtype, kSize, kSize, kSize, kSize, kSize, kSize, false, false, Store::overwrite, false});
       return std::nullopt;
     } catch (const dnnl::error&) {
       // said below

@@ -1,6 +1,7 @@
 // What libtpbench_onednn.so exports.
-#include "base/json.hpp"
 #include "compute/plugin.hpp"
+
+#include "base/json.hpp"
 #include "onednn/onednn_products.hpp"
 
 extern "C" [[gnu::visibility("default")]] const tpbench::LibraryPlugin* tpbench_library_plugin() {

@@ -282,8 +282,8 @@ struct Record {
   std::optional<ModelMemory> model_memory;
   std::optional<double> flop_per_rank;  ///< by formula, of one step; empty where tp_degree does not divide
   std::optional<double> gflops_per_rank;
-  std::vector<KernelResult> kernels = {};        ///< empty where the library does not tell
-  std::optional<PackingResult> packing = {};     ///< of an ok case with packed weights
+  std::vector<KernelResult> kernels = {};     ///< empty where the library does not tell
+  std::optional<PackingResult> packing = {};  ///< of an ok case with packed weights
   std::vector<CollectiveResult> collectives;
   std::optional<std::string>
       data_path;  ///< "host", "staged", "device"; empty without collectives or when not run

@@ -85,13 +85,14 @@ Rows<MemoryResult> memory_rows() {
              .null = kNotMeasured,
              .column = "*_bytes",
              .least = 0}),
-      field("predicted_peak", &MemoryResult::predicted_peak,
-            {.meaning = "the same by formula, without packed weights (`compute.packing`); where the two differ "
-                        "there is a warning `prediction_differs`",
-             .unit = "bytes",
-             .null = "the degree does not divide the layer",
-             .column = "*_bytes",
-             .least = 0}),
+      field(
+          "predicted_peak", &MemoryResult::predicted_peak,
+          {.meaning = "the same by formula, without packed weights (`compute.packing`); where the two differ "
+                      "there is a warning `prediction_differs`",
+           .unit = "bytes",
+           .null = "the degree does not divide the layer",
+           .column = "*_bytes",
+           .least = 0}),
       field("unsharded_peak", &MemoryResult::unsharded_peak,
             {.meaning = "by formula, what one rank would hold at `tp_degree` 1",
              .unit = "bytes",

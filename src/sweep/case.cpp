@@ -44,7 +44,9 @@ CaseField later(CaseField row, Json (*implicit)(const Case&)) {
 // Of axes that only the host's backend has.
 bool is_on_host(const Case& point) { return point.backend == "cpu"; }
 Json openblas(const Case& point) { return is_on_host(point) ? Json("openblas") : Json(nullptr); }
-Json plain(const Case& point) { return is_on_host(point) ? Json(name_of(WeightLayout::plain)) : Json(nullptr); }
+Json plain(const Case& point) {
+  return is_on_host(point) ? Json(name_of(WeightLayout::plain)) : Json(nullptr);
+}
 Json one(const Case&) { return 1; }
 Json none(const Case&) { return nullptr; }
 
@@ -85,13 +87,11 @@ std::vector<CaseField> make_rows() {
       row("pass", "pass", &Case::pass, {.meaning = "what one step is"}),
       row("backend", "backend", &Case::backend,
           {.meaning = "where tensors lie and compute runs", .least = 1}),
-      later(row("library", "library", &Case::library,
-                {.meaning = "what multiplied matrices on the CPU",
-                 .null = kNoProducts,
-                 .least = 1,
-                 .since = 2},
-                when<&UsedFields::products>),
-            openblas),
+      later(
+          row("library", "library", &Case::library,
+              {.meaning = "what multiplied matrices on the CPU", .null = kNoProducts, .least = 1, .since = 2},
+              when<&UsedFields::products>),
+          openblas),
       later(row("weight_layout", "weights", &Case::weight_layout,
                 {.meaning = "how weights lay that were multiplied: in rows, or packed by the library once, "
                             "before the clock ran, the rows beside it",

@@ -28,7 +28,7 @@ struct Case {
   std::string workload = "row_linear";
   Pass pass = Pass::forward;
   std::string backend = "cpu";
-  std::optional<std::string> library = "openblas";              ///< who multiplies, on backend cpu
+  std::optional<std::string> library = "openblas";                  ///< who multiplies, on backend cpu
   std::optional<WeightLayout> weight_layout = WeightLayout::plain;  ///< likewise
   DType dtype = DType::f32;
   std::optional<std::string> model;                ///< sets `model_fields`

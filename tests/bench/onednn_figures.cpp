@@ -1,5 +1,6 @@
 // Prints what library onednn brings, each pair in turns in one launch, medians.
-//   onednn_figures [rounds]              on one rank: the gemm workload against a plain oneDNN loop of the same
+//   onednn_figures [rounds]              on one rank: the gemm workload against a plain oneDNN loop of the
+//   same
 //                                        shape; and what a bf16 block spends outside of its products
 //   mpirun -n 2 onednn_figures [rounds]  an all-reduce by shm of as many elements in bf16 and in f32
 #include <fmt/format.h>
@@ -101,9 +102,10 @@ void compare_gemm(Session& session, std::int64_t tokens, std::int64_t h, DType d
   }
   const double ours = summarise(tool_s).median, theirs = summarise(plain_s).median;
   const double flop = 2.0 * static_cast<double>(tokens) * static_cast<double>(h) * static_cast<double>(h);
-  fmt::print("  {} {:<6} h {:>5}  T {:>5}   tpbench {:>10} ({:>4.0f} GFLOP/s)   plain loop {:>10}   ratio {:.4f}\n",
-             name_of(dtype), packed ? "packed" : "plain", h, tokens, format_seconds(ours), flop / ours / 1e9,
-             format_seconds(theirs), ours / theirs);
+  fmt::print(
+      "  {} {:<6} h {:>5}  T {:>5}   tpbench {:>10} ({:>4.0f} GFLOP/s)   plain loop {:>10}   ratio {:.4f}\n",
+      name_of(dtype), packed ? "packed" : "plain", h, tokens, format_seconds(ours), flop / ours / 1e9,
+      format_seconds(theirs), ours / theirs);
   std::fflush(stdout);
 }
 
@@ -175,9 +177,9 @@ void split_block(Session& session, DType dtype, Activation activation, bool pack
   }
   const double products_s = seconds["products with weights"] + seconds["products of attention"];
   const double flop = cost_of(point).flop() * static_cast<double>(rounds);
-  fmt::print("  block {} {} {}, h 4096, T 512: {:.0f} GFLOP/s, its products alone {:.0f}: {:.1f} %\n", name_of(dtype),
-             packed ? "packed" : "plain", name_of(activation), flop / step_s / 1e9, flop / products_s / 1e9,
-             100 * products_s / step_s);
+  fmt::print("  block {} {} {}, h 4096, T 512: {:.0f} GFLOP/s, its products alone {:.0f}: {:.1f} %\n",
+             name_of(dtype), packed ? "packed" : "plain", name_of(activation), flop / step_s / 1e9,
+             flop / products_s / 1e9, 100 * products_s / step_s);
   for (const auto& [name, spent] : seconds) fmt::print("    {:<24}{:>6.1f} %\n", name, 100 * spent / step_s);
   std::fflush(stdout);
 }
@@ -191,7 +193,8 @@ void compare_sums(Session& session, std::int64_t elements, std::size_t rounds) {
   const DType kTypes[] = {DType::f32, DType::bf16, DType::f16};
   for (const DType dtype : kTypes) {
     arrays[dtype] = communicator->make_matrix(memory, Category::communication, dtype, 1, elements);
-    std::memset(arrays[dtype].view().data, 0, static_cast<std::size_t>(elements * size_of(dtype)));  // sums stay small
+    std::memset(arrays[dtype].view().data, 0,
+                static_cast<std::size_t>(elements * size_of(dtype)));  // sums stay small
   }
   for (std::size_t round = 0; round < rounds; ++round) {
     for (const DType dtype : kTypes) {
@@ -206,10 +209,11 @@ void compare_sums(Session& session, std::int64_t elements, std::size_t rounds) {
   }
   if (session.world().rank() != 0) return;
   const auto median = [&](DType dtype) { return summarise(seconds[dtype]).median; };
-  fmt::print("  {:>8} elements ({:>9} in f32): f32 {:>9}, bf16 {:>9} ({:.2f} times as fast), f16 {:>9} ({:.2f})\n", elements,
-             format_bytes(static_cast<double>(4 * elements)), format_seconds(median(DType::f32)),
-             format_seconds(median(DType::bf16)), median(DType::f32) / median(DType::bf16),
-             format_seconds(median(DType::f16)), median(DType::f32) / median(DType::f16));
+  fmt::print(
+      "  {:>8} elements ({:>9} in f32): f32 {:>9}, bf16 {:>9} ({:.2f} times as fast), f16 {:>9} ({:.2f})\n",
+      elements, format_bytes(static_cast<double>(4 * elements)), format_seconds(median(DType::f32)),
+      format_seconds(median(DType::bf16)), median(DType::f32) / median(DType::bf16),
+      format_seconds(median(DType::f16)), median(DType::f32) / median(DType::f16));
   std::fflush(stdout);
 }
 
@@ -222,10 +226,13 @@ int main(int argc, char** argv) {
   Session session(std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr);
   if (session.world().size() > 1) {
     if (session.world().rank() == 0)
-      fmt::print("all-reduce by shm on {} ranks, bf16 against f32 of as many elements (target: 1.4 at 64 KiB, 1.6 from 1 to "
-                 "16 MiB)\n",
-                 session.world().size());
-    for (const std::int64_t kib : {16, 64, 256, 1024, 4096, 16384}) compare_sums(session, kib * 256, 5 * rounds);
+      fmt::print(
+          "all-reduce by shm on {} ranks, bf16 against f32 of as many elements (target: 1.4 at 64 KiB, 1.6 "
+          "from 1 to "
+          "16 MiB)\n",
+          session.world().size());
+    for (const std::int64_t kib : {16, 64, 256, 1024, 4096, 16384})
+      compare_sums(session, kib * 256, 5 * rounds);
     return 0;
   }
   omp_set_num_threads(1);

@@ -48,8 +48,8 @@ TEST_P(OnednnLayers, EqualTheirReferences) {
   for (const std::int64_t chunks : {1, 3}) {
     Case overlapped = point();
     overlapped.overlap_chunks = chunks;
-    if (chunks > 1 && (!point().workload_row().uses.overlap ||
-                       why_impossible(point().workload_row(), overlapped.shape())))
+    if (chunks > 1 &&
+        (!point().workload_row().uses.overlap || why_impossible(point().workload_row(), overlapped.shape())))
       continue;
     for (const VerifyMode mode : {VerifyMode::full, VerifyMode::sampled}) {
       const VerificationResult result = verify(overlapped, built_in_parts(), mode);
@@ -75,7 +75,8 @@ class UnpackingBackend final : public ForwardingBackend {
     ForwardingBackend::multiply(a, b, c, store);
     if (!is_weight(*this, b.matrix) || store == Store::add) return;
     const auto buffer = [](const MatrixView& like) {
-      return std::vector<std::byte>(static_cast<std::size_t>(like.rows * like.row_stride * size_of(like.dtype)));
+      return std::vector<std::byte>(
+          static_cast<std::size_t>(like.rows * like.row_stride * size_of(like.dtype)));
     };
     std::vector<std::byte> ones = buffer(a.matrix), rows = buffer(c.first);
     MatrixView identity = a.matrix, unpacked = c.first;

@@ -134,7 +134,8 @@ TEST(WhySkipped, ALibraryHasItsElementTypes) {
     const auto skip = why_skipped(point, {one_host, {}});
     ASSERT_TRUE(skip);
     EXPECT_EQ(skip->code, ReasonCode::combination);
-    const std::string reason = fmt::format("library openblas does not multiply matrices in {}", name_of(dtype));
+    const std::string reason =
+        fmt::format("library openblas does not multiply matrices in {}", name_of(dtype));
     EXPECT_TRUE(skip->reason.starts_with(reason)) << skip->reason;
     const bool other = !find_library("onednn")->why_not(dtype);
     EXPECT_EQ(skip->reason.ends_with("; library onednn does"), other) << skip->reason;
@@ -152,12 +153,14 @@ TEST(WhySkipped, OnlyALibraryThatPacksPacksAndOnlyForInference) {
   const Hosts one_host = {0, 0};
   Case point = linear("mpi", 2);
   point.weight_layout = WeightLayout::packed;
-  EXPECT_TRUE(why_skipped(point, {one_host, {}})->reason.starts_with("library openblas multiplies weights as"));
+  EXPECT_TRUE(
+      why_skipped(point, {one_host, {}})->reason.starts_with("library openblas multiplies weights as"));
   if (find_library("onednn")->why_not(DType::f32)) GTEST_SKIP() << "no oneDNN";
   point.library = "onednn";
   EXPECT_FALSE(why_skipped(point, {one_host, {}}));
   point.pass = Pass::forward_backward;
-  EXPECT_TRUE(why_skipped(point, {one_host, {}})->reason.starts_with("weight_layout packed is for pass forward"));
+  EXPECT_TRUE(
+      why_skipped(point, {one_host, {}})->reason.starts_with("weight_layout packed is for pass forward"));
 }
 
 TEST(WhySkipped, ABackendHasItsElementTypes) {

@@ -20,7 +20,9 @@ class Twin {
       wide_[i] = float(narrow_[i]);
     }
   }
-  [[nodiscard]] MatrixView narrow() { return {narrow_.data(), kDTypeOf<T>, rows_, columns_, columns_ + kGap}; }
+  [[nodiscard]] MatrixView narrow() {
+    return {narrow_.data(), kDTypeOf<T>, rows_, columns_, columns_ + kGap};
+  }
   [[nodiscard]] MatrixView wide() { return {wide_.data(), DType::f32, rows_, columns_, columns_ + kGap}; }
 
   /// Each entry is the one in f32, rounded once.
@@ -71,24 +73,34 @@ TYPED_TEST(NarrowOperations, AreThoseOfF32RoundedOnce) {
     };
     Twin<T> x = twin(1), y = twin(2), dx = twin(3), pair = twin(4, 2), dpair = twin(5, 2);
     using View = const MatrixView&;
-    this->check("gelu", [](Backend& b, View in, View out) { b.gelu(in, out); }, x, y);
-    this->check("swiglu", [](Backend& b, View in, View out) { b.swiglu(in, out); }, pair, y);
-    this->check("gelu'", [](Backend& b, View in, View dy, View out) { b.gelu_backward(in, dy, out); }, x, y, dx);
-    this->check("swiglu'", [](Backend& b, View in, View dy, View out) { b.swiglu_backward(in, dy, out); }, pair,
-                y, dpair);
-    this->check("add", [](Backend& b, View l, View r, View sum) { b.add(l, r, sum); }, x, y, dx);
-    this->check("copy", [](Backend& b, View from, View to) { b.copy(from, to); }, x, y);
+    this->check(
+        "gelu", [](Backend& b, View in, View out) { b.gelu(in, out); }, x, y);
+    this->check(
+        "swiglu", [](Backend& b, View in, View out) { b.swiglu(in, out); }, pair, y);
+    this->check(
+        "gelu'", [](Backend& b, View in, View dy, View out) { b.gelu_backward(in, dy, out); }, x, y, dx);
+    this->check(
+        "swiglu'", [](Backend& b, View in, View dy, View out) { b.swiglu_backward(in, dy, out); }, pair, y,
+        dpair);
+    this->check(
+        "add", [](Backend& b, View l, View r, View sum) { b.add(l, r, sum); }, x, y, dx);
+    this->check(
+        "copy", [](Backend& b, View from, View to) { b.copy(from, to); }, x, y);
     for (const Norm kind : {Norm::rms_norm, Norm::layer_norm}) {
-      Twin<T> parameters(2, columns, 1, 6), dparameters(2, columns, 1, 7), input = twin(8), gradient = twin(9);
+      Twin<T> parameters(2, columns, 1, 6), dparameters(2, columns, 1, 7), input = twin(8),
+                                                                           gradient = twin(9);
       if (columns > 1) {  // one entry less its mean is noise
-        this->check("norm", [&](Backend& b, View in, View p, View out) { b.norm(kind, in, p, out); }, input,
-                    parameters, y);
+        this->check(
+            "norm", [&](Backend& b, View in, View p, View out) { b.norm(kind, in, p, out); }, input,
+            parameters, y);
       }
     }
     Twin<T> scores = twin(10), weights = twin(11);
     const Visible visible{.first = columns, .step = 0};
-    this->check("softmax", [&](Backend& b, View s) { b.softmax(s, visible, 0.5); }, scores);
-    this->check("softmax'", [&](Backend& b, View p, View dp) { b.softmax_backward(p, dp, 0.5); }, scores, weights);
+    this->check(
+        "softmax", [&](Backend& b, View s) { b.softmax(s, visible, 0.5); }, scores);
+    this->check(
+        "softmax'", [&](Backend& b, View p, View dp) { b.softmax_backward(p, dp, 0.5); }, scores, weights);
   }
 }
 

@@ -243,8 +243,8 @@ TEST(CaseId, EveryFieldCounts) {
   point.ffn_hidden_size = 14336;
   point.threads_per_rank = 1;
   std::set<std::string> ids = {case_id(point)};
-  const Json other =
-      Json::parse(R"({"workload": "gemm", "pass": "forward_backward", "backend": "cuda", "dtype": "f64", "library": "onednn",
+  const Json other = Json::parse(
+      R"({"workload": "gemm", "pass": "forward_backward", "backend": "cuda", "dtype": "f64", "library": "onednn",
     "weight_layout": "packed",
     "model": "llama3-8b", "context_length": 7, "norm": "rms_norm", "hidden_size": 8, "ffn_hidden_size": 8, "num_heads": 1, "num_kv_heads": 1, "head_dim": 96, "num_layers": 2, "batch_size": 1,
     "scaled_from_layers": 1, "vocab_size": 7, "logits": "all", "tie_embeddings": true,
