@@ -131,20 +131,39 @@ double seconds_named(const std::string& text) {
 }
 
 // "1048576", "64KiB" or "16 MB".
-std::int64_t message_size_named(const std::string& text) {
-  constexpr std::int64_t kLeast = 64, kMost = std::int64_t{1} << 30;
-  std::optional<std::int64_t> bytes;
+std::optional<std::int64_t> size_from(const std::string& text) {
   try {
     std::string plain = text;
-    if (CLI::AsSizeValue(/*kb_is_1000=*/true)(plain).empty()) bytes = number_from<std::int64_t>(plain);
+    if (CLI::AsSizeValue(/*kb_is_1000=*/true)(plain).empty()) return number_from<std::int64_t>(plain);
   } catch (const CLI::ValidationError&) {
-    // Its words are about types of the program, ours follow.
+    // Its words are about types of the program, those of the caller follow.
   }
+  return std::nullopt;
+}
+
+std::int64_t message_size_named(const std::string& text) {
+  constexpr std::int64_t kLeast = 64, kMost = std::int64_t{1} << 30;
+  const std::optional<std::int64_t> bytes = size_from(text);
   if (!bytes || *bytes < kLeast || *bytes > kMost) {
     throw CLI::ValidationError(
         "--max-bytes", text + ": must be a whole number of bytes from 64 to 1GiB, such as 1048576 or 64KiB");
   }
   return *bytes;
+}
+
+void add_memory_option(CLI::App& app, CommandLine& line, const char* what) {
+  app.add_option_function<std::string>(
+         "--memory-per-rank",
+         [&line](const std::string& text) {
+           const std::optional<std::int64_t> bytes = size_from(text);
+           if (!bytes || *bytes < 1)
+             throw CLI::ValidationError(
+                 "--memory-per-rank",
+                 text + ": must be a whole number of bytes above 0, such as 24GB, 80GiB or 500MB");
+           line.memory_per_rank = bytes;
+         },
+         what)
+      ->type_name("SIZE");
 }
 
 void add_watchdog_option(CLI::App& app, CommandLine& line, const char* what) {
@@ -215,6 +234,7 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
                "Same as --set verify=off; cannot be combined with --set verify");
   add_kernel_option(app, line);
   app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
+  add_memory_option(app, line, "With --dry-run: mark what fits in this memory of a rank: 24GB or 80GiB");
   add_watchdog_option(
       app, line,
       "End the job when nothing has moved for this many seconds, beyond what the case's size explains [60]");
@@ -265,6 +285,7 @@ void check_together(const CommandLine& line) {
       if (!line.resume.empty()) throw CLI::ExcludesError("--resume", "--continue");
       if (line.config.empty()) throw CLI::RequiredError("--config FILE with --continue");
     }
+    if (line.memory_per_rank && !line.dry_run) throw CLI::RequiredError("--memory-per-rank: --dry-run");
     if (line.quiet && line.verbose) throw CLI::ExcludesError("--quiet", "--verbose");
   }
   if (line.command == Command::run || line.command == Command::probe) {

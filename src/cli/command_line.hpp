@@ -41,6 +41,7 @@ struct CommandLine {
       overrides;  ///< --set in order; --backend, --seed and --no-verify are spelled out as such
   Format format = Format::table;
   bool dry_run = false;
+  std::optional<std::int64_t> memory_per_rank;  ///< --dry-run, plan: bytes
   bool quiet = false;
   bool verbose = false;
   bool json = false;               ///< models, info, selfcheck and probe

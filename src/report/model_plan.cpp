@@ -1,0 +1,309 @@
+#include "report/model_plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "advisor/next_sweep.hpp"
+#include "base/text.hpp"
+#include "base/units.hpp"
+#include "report/plan_rows.hpp"
+
+namespace tpbench {
+namespace {
+
+constexpr std::size_t kMostShown = 12, kMostTooLarge = 6;
+
+std::string bytes_text(std::int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
+
+std::string rate_text(double tokens) {
+  return tokens < 10 ? fmt::format("{:.2g} tokens/s", tokens) : fmt::format("{:.0f} tokens/s", tokens);
+}
+
+// Both ends and the middle in one unit: "41.2 ms (36.0 to 47.1)".
+std::string time_text(const PredictedTime& time, const std::string& of) {
+  const std::string low = format_seconds(time.low_s), high = format_seconds(time.high_s);
+  return fmt::format("{}{} ({} to {})", format_seconds(time.median_s), of, low, high);
+}
+
+bool by_token(const PlanQuestion& question) { return !question.task.trains; }
+
+std::string main_figure(const PlanQuestion& question, const SplitPlan& split) {
+  if (question.task.trains) return time_text(split.step, " per step");
+  if (question.goal == Goal::latency) return time_text(*split.token, " per token");
+  return fmt::format("{} ({:.0f} to {:.0f})", rate_text(split.tokens_per_s.median), split.tokens_per_s.low,
+                     split.tokens_per_s.high);
+}
+
+std::string microbatch_words(const PlanQuestion& question, const SplitPlan& split) {
+  const ModelSplit& how = split.split;
+  std::vector<std::string> words;
+  if (how.microbatches > 1 || how.layout.pp > 1)
+    words.push_back(how.microbatches == 1 ? "1 microbatch" : fmt::format("{} microbatches", how.microbatches));
+  if (question.task.trains && how.layout.pp > 1) {
+    words.push_back(std::string(name_of(how.schedule)));
+    if (how.virtual_stages > 1) words.push_back(fmt::format("{} stages a rank", how.virtual_stages));
+  }
+  if (split.placement == Placement::pp_inside) words.push_back("stages inside hosts");
+  return words.empty() ? "" : " with " + fmt::format("{}", fmt::join(words, ", "));
+}
+
+// What keeps a split behind, or is most of the best.
+std::string why_text(const SplitPlan& split) {
+  if (split.dominant == Dominant::communication && split.tp_hosts > 1) return "its collectives cross hosts";
+  if (split.dominant == Dominant::communication) return "most of it is collectives";
+  if (split.dominant == Dominant::waiting) return "most of it is waiting between stages";
+  if (split.dominant == Dominant::gradients) return "most of it is sums of gradients over copies";
+  if (split.dominant == Dominant::optimizer) return "most of it is the optimizer";
+  if (split.tp_hosts > 1) return "most of it is compute; its collectives cross hosts";
+  return "most of it is compute";
+}
+
+std::string composed_text(const ModelPlan& plan) {
+  if (plan.measured_cases == 0) return "composed from the description of a machine";
+  return fmt::format("composed from {} measured {}", plan.measured_cases,
+                     plan.measured_cases == 1 ? "case" : "cases");
+}
+
+// Places in `fitting` of the best split of each TP x PP, best first.
+std::vector<std::size_t> best_of_degrees(const ModelPlan& plan) {
+  std::set<std::pair<std::int64_t, std::int64_t>> seen;
+  std::vector<std::size_t> best;
+  for (std::size_t i = 0; i < plan.fitting.size(); ++i) {
+    const Layout& layout = plan.fitting[i].split.layout;
+    if (seen.insert({layout.tp, layout.pp}).second) best.push_back(i);
+  }
+  return best;
+}
+
+std::string memory_text(const ModelPlan& plan, const SplitPlan& split) {
+  const std::string of = plan.question.memory_per_rank
+                             ? fmt::format(" of {}", bytes_text(*plan.question.memory_per_rank))
+                             : "";
+  const std::string where =
+      split.split.layout.pp == 1
+          ? ""
+          : fmt::format(" on stage {} of {}", split.largest_stage, split.split.layout.pp);
+  std::vector<std::string> parts = {fmt::format("weights {}", bytes_text(split.memory.weights))};
+  const auto add = [&](const char* name, std::int64_t bytes) {
+    if (bytes > 0) parts.push_back(fmt::format("{} {}", name, bytes_text(bytes)));
+  };
+  add("gradients", split.memory.gradients);
+  add("optimizer", split.memory.optimizer);
+  add("KV cache", split.memory.kv_cache);
+  add("activations", split.memory.activations);
+  add("buffers", split.memory.buffers);
+  return fmt::format("A rank holds up to {}{}{}: {}.", bytes_text(split.memory.total()), of, where,
+                     join_words(parts));
+}
+
+std::string idle_text(const ModelPlan& plan, const SplitPlan& split) {
+  const std::int64_t idle = plan.question.ranks - split.ranks();
+  if (idle == 0) return "";
+  return fmt::format(
+      " It uses {} of {} ranks: no number of copies of {} ranks that divides batch {} takes more.",
+      split.ranks(), plan.question.ranks, split.split.layout.tp * split.split.layout.pp,
+      plan.question.task.batch_size);
+}
+
+std::string best_text(const ModelPlan& plan) {
+  const SplitPlan& best = plan.fitting.front();
+  std::string text =
+      fmt::format("{}{}: {}, {}; {}.", layout_words(best.split.layout),
+                  microbatch_words(plan.question, best), main_figure(plan.question, best),
+                  composed_text(plan), why_text(best));
+  if (by_token(plan.question)) {
+    text += fmt::format(" First token after {}", time_text(best.step, ""));
+    if (plan.question.goal == Goal::latency)
+      text += fmt::format(", {}.", rate_text(best.tokens_per_s.median));
+    else
+      text += fmt::format(", then {}.", time_text(*best.token, " per token"));
+  } else {
+    text += fmt::format(" {}.", rate_text(best.tokens_per_s.median));
+  }
+  return text + idle_text(plan, best);
+}
+
+std::string rivals_text(const ModelPlan& plan) {
+  std::vector<std::string> rivals;
+  const std::vector<std::size_t> best = best_of_degrees(plan);
+  for (std::size_t i = 1; i < best.size() && rivals.size() < 2; ++i) {
+    const SplitPlan& rival = plan.fitting[best[i]];
+    rivals.push_back(fmt::format("{}{}: {}, {}.", layout_words(rival.split.layout),
+                                 microbatch_words(plan.question, rival), main_figure(plan.question, rival),
+                                 why_text(rival)));
+  }
+  return fmt::format("{}", fmt::join(rivals, " "));
+}
+
+std::string ties_text(const ModelPlan& plan) {
+  std::vector<std::string> names;
+  for (std::size_t i = 1; i < plan.contenders.size() && i < kMostMeasured; ++i)
+    names.push_back(layout_words(plan.fitting[plan.contenders[i]].split.layout));
+  if (names.empty()) return "";
+  const std::size_t more = plan.contenders.size() - 1 - names.size();
+  if (more > 0) names.push_back(fmt::format("{} more", more));
+  return fmt::format("It cannot be told from {}: their ranges reach into its own.", join_words(names));
+}
+
+std::string extrapolated_text(const SplitPlan& best) {
+  if (!best.extrapolated()) return "";
+  std::vector<std::string> words;
+  for (const Beyond& beyond : best.beyond) words.push_back(beyond.text());
+  return fmt::format("Extrapolated: {}.", fmt::join(words, "; "));
+}
+
+std::string next_text(const PlanReport& report) {
+  if (report.next_sweep.empty())
+    return "Measure next: --write-sweep FILE writes the sweep that would tell them apart.";
+  return fmt::format("Measure next: mpirun -n {} tpbench --config {}, and give its folder to this command too.",
+                     ranks_to_measure(*report.plan), shell_quoted(report.next_sweep));
+}
+
+std::string nothing_fits_text(const ModelPlan& plan) {
+  const SplitPlan& smallest = plan.too_large.front();
+  return fmt::format(
+      "Nothing fits in {} per rank: {}{} comes nearest, at {}, {} too much. {}",
+      bytes_text(*plan.question.memory_per_rank), layout_words(smallest.split.layout),
+      microbatch_words(plan.question, smallest), bytes_text(smallest.memory.total()),
+      bytes_text(smallest.over_bytes), memory_text(plan, smallest));
+}
+
+Section splits_section(const ModelPlan& plan) {
+  const bool trains = plan.question.task.trains;
+  Section table = {.title = fmt::format("Splits of {} that fit, the best of each TP x PP{}", plan.question.task.model.name,
+                                        best_of_degrees(plan).size() > kMostShown ? ", the first 12" : "")};
+  table.columns = {{"TP", Align::right}, {"PP", Align::right}, {"copies", Align::right},
+                   {"m", Align::right},  {"schedule"},         {"mem/rank", Align::right},
+                   {trains ? "step" : "per token", Align::right}, {"low", Align::right}, {"high", Align::right}};
+  if (!trains) table.columns.push_back({"first token", Align::right});
+  table.columns.push_back({"tokens/s", Align::right});
+  table.columns.push_back({"compute", Align::right});
+  table.columns.push_back({"collectives", Align::right});
+  table.columns.push_back({"waiting", Align::right});
+  table.columns.push_back({""});
+  for (const std::size_t at : best_of_degrees(plan)) {
+    if (table.rows.size() == kMostShown) break;
+    const SplitPlan& split = plan.fitting[at];
+    const ModelSplit& how = split.split;
+    const PredictedTime& time = trains ? split.step : *split.token;
+    const bool is_tied = std::find(plan.contenders.begin(), plan.contenders.end(), at) != plan.contenders.end();
+    std::string schedule = trains && how.layout.pp > 1 ? std::string(name_of(how.schedule)) : "";
+    if (how.virtual_stages > 1) schedule += fmt::format(" v {}", how.virtual_stages);
+    Section::Row row = {{Value(how.layout.tp), Value(how.layout.pp), Value(how.layout.dp),
+                         Value(how.microbatches), schedule.empty() ? Value() : Value(schedule),
+                         Value(split.memory.total(), Kind::bytes), Value(time.median_s, Kind::seconds),
+                         Value(time.low_s, Kind::seconds), Value(time.high_s, Kind::seconds)}};
+    if (!trains) row.cells.emplace_back(split.step.median_s, Kind::seconds);
+    row.cells.emplace_back(split.tokens_per_s.median, Kind::three_digits);
+    for (const double part_s : {split.compute_s, split.communication_s, split.waiting_s})
+      row.cells.emplace_back(part_s / time.median_s, Kind::share);
+    std::vector<std::string> marks;
+    if (is_tied) marks.push_back("=");
+    if (split.extrapolated()) marks.push_back("x");
+    if (split.tp_hosts > 1) marks.push_back("h");
+    row.cells.push_back(marks.empty() ? Value("") : Value(fmt::format("{}", fmt::join(marks, " "))));
+    table.rows.push_back(std::move(row));
+  }
+  table.notes = {
+      "=: cannot be told from the best; x: extrapolated, more than 4 times beyond what was measured; h: its "
+      "collectives cross hosts. Shares are of the stage that has most to do. All times are composed: layers "
+      "times a layer, embedding and head, the schedule replayed. low and high hold 9 of 10."};
+  return table;
+}
+
+Section too_large_section(const ModelPlan& plan) {
+  Section table = {.title = "Too large, the smallest of each TP x PP"};
+  table.columns = {{"TP", Align::right},       {"PP", Align::right},   {"copies", Align::right},
+                   {"m", Align::right},        {"mem/rank", Align::right}, {"over", Align::right},
+                   {"weights", Align::right},  {plan.question.task.trains ? "gradients, optimizer" : "KV cache", Align::right},
+                   {"activations", Align::right}};
+  for (const SplitPlan& split : plan.too_large) {
+    if (table.rows.size() == kMostTooLarge) break;
+    const StageMemory& memory = split.memory;
+    table.rows.push_back(
+        {{Value(split.split.layout.tp), Value(split.split.layout.pp), Value(split.split.layout.dp),
+          Value(split.split.microbatches), Value(memory.total(), Kind::bytes), Value(split.over_bytes, Kind::bytes),
+          Value(memory.weights, Kind::bytes),
+          Value(memory.gradients + memory.optimizer + memory.kv_cache, Kind::bytes),
+          Value(memory.activations, Kind::bytes)}});
+  }
+  if (plan.too_large.size() > kMostTooLarge)
+    table.notes.push_back(fmt::format("and {} more", plan.too_large.size() - kMostTooLarge));
+  return table;
+}
+
+Section all_rows(const ModelPlan& plan) {
+  Section table;
+  for (const auto& field : fields_of<PlanRow>())
+    table.columns.push_back({.heading = std::string(field.key), .key = std::string(field.key)});
+  for (const PlanRow& row : plan_rows(plan)) {
+    Section::Row cells;
+    for (const auto& field : fields_of<PlanRow>()) {
+      const Json value = field.get(row);
+      if (!value.is_array()) {
+        cells.cells.emplace_back(value);
+        continue;
+      }
+      std::vector<std::string> words;
+      for (const Json& word : value) words.push_back(word.get<std::string>());
+      cells.cells.emplace_back(fmt::format("{}", fmt::join(words, "; ")));
+    }
+    table.rows.push_back(std::move(cells));
+  }
+  return table;
+}
+
+std::vector<Section> sections_of(const PlanReport& report) {
+  const ModelPlan& plan = *report.plan;
+  std::vector<Section> sections = {{.sentences = plan_answer(report)}};
+  if (!plan.fitting.empty()) sections.push_back(splits_section(plan));
+  if (!plan.too_large.empty()) sections.push_back(too_large_section(plan));
+  if (!plan.question.task.model.not_run.empty())
+    sections.push_back({.title = "Not counted of this model", .sentences = plan.question.task.model.not_run});
+  return sections;
+}
+
+}  // namespace
+
+std::string layout_words(const Layout& layout) {
+  std::string words = fmt::format("TP {}", layout.tp);
+  if (layout.pp > 1) words += fmt::format(" x PP {}", layout.pp);
+  if (layout.dp > 1) words += fmt::format(" x {} copies", layout.dp);
+  return words;
+}
+
+std::vector<std::string> plan_answer(const PlanReport& report) {
+  const ModelPlan& plan = *report.plan;
+  if (plan.fitting.empty()) return {nothing_fits_text(plan)};
+  std::vector<std::string> answer;
+  for (std::string sentence :
+       {best_text(plan), rivals_text(plan), ties_text(plan), memory_text(plan, plan.fitting.front()),
+        extrapolated_text(plan.fitting.front()), next_text(report)}) {
+    if (!sentence.empty()) answer.push_back(std::move(sentence));
+  }
+  return answer;
+}
+
+std::string render_model_plan(Format format, const PlanReport& report) {
+  switch (format) {
+    case Format::table:
+      return to_text(sections_of(report));
+    case Format::markdown:
+      return to_markdown(sections_of(report));
+    case Format::json:
+      return plan_document(*report.plan, plan_answer(report)).dump(2, ' ', false, Json::error_handler_t::replace) +
+             '\n';
+    case Format::csv:
+      return to_csv(all_rows(*report.plan));
+    case Format::jsonl:
+      return to_jsonl(all_rows(*report.plan));
+    case Format::none:
+      return "";
+  }
+  throw std::logic_error("render_model_plan: unknown format");
+}
+
+}  // namespace tpbench
