@@ -73,6 +73,13 @@ void add_output_head(Cost& cost, const Shape& shape, bool has_weights);
 /// `norms` normalisations over h for each weight set, of the rows that this rank holds.
 void add_norms(Cost& cost, const Shape& shape, std::int64_t norms);
 
+/// Counts work of one weight set; its calls, FLOP and bytes are multiplied by `num_layers` and repeats.
+void add_work(Cost& cost, const Shape& shape, Work of_one_set);
+
+/// `passes` over a matrix [rows, columns] in `calls` calls, each of which reads or writes it once.
+void add_passes(Cost& cost, const Shape& shape, WorkKind kind, Direction direction, std::int64_t rows,
+                std::int64_t columns, std::int64_t passes, std::int64_t calls = 1);
+
 /// A linear layer's product with a weight [in, out] on T rows, and in training the two products of its
 /// backward.
 void add_product(Cost& cost, const Shape& shape, std::int64_t in, std::int64_t out);
