@@ -101,12 +101,12 @@ PieceTimes ModelTimer::of_cost(const Cost& once, const Cost& twice, std::int64_t
   return times;
 }
 
-const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& split, Phase phase,
+const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& split, ModelPhase phase,
                                     std::int64_t tp_hosts) {
   Shape shape = model_shape(task, split, phase);
   const std::int64_t sequences = shape.batch_size() / shape.microbatches;
-  const auto [found, is_new] = known_.try_emplace({phase, split.layout.tp, sequences, tp_hosts});
-  if (!is_new) return found->second;
+  const auto key = std::tuple(phase, split.layout.tp, sequences, tp_hosts);
+  if (const auto found = known_.find(key); found != known_.end()) return found->second;
   // One microbatch, and two of them: what both have is not for each.
   shape.layout.pp = shape.virtual_stages = 1;
   shape.tokens = sequences * shape.sequence_length;
@@ -117,9 +117,9 @@ const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& spl
   const auto piece = [&](Cost (*cost)(const Shape&), Recompute recompute) {
     return of_cost(cost(shape), cost(twice), tp_hosts, recompute);
   };
-  found->second = {piece(one_layer_cost, split.recompute), piece(embedding_cost_of, Recompute::none),
-                   piece(head_cost_of, Recompute::none)};
-  return found->second;
+  const ModelTimes times = {piece(one_layer_cost, split.recompute), piece(embedding_cost_of, Recompute::none),
+                            piece(head_cost_of, Recompute::none)};
+  return known_.emplace(key, times).first->second;
 }
 
 PieceTime ModelTimer::optimizer(double parameters) const {

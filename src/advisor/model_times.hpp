@@ -51,7 +51,7 @@ class ModelTimer {
   /// `tp_hosts`: on which the ranks of a layer are. What backward computes again is in `input_gradient`: its
   /// scores are what backward of tpbench's own layers makes again, where `selective` and `full` run the whole
   /// attention core, or layer, once more, and `none` nothing.
-  const ModelTimes& times(const ModelTask& task, const ModelSplit& split, Phase phase, std::int64_t tp_hosts);
+  const ModelTimes& times(const ModelTask& task, const ModelSplit& split, ModelPhase phase, std::int64_t tp_hosts);
 
   /// What a rank's optimizer takes, by the bytes that it goes over (kOptimizerBytes...).
   [[nodiscard]] PieceTime optimizer(double parameters) const;
@@ -67,7 +67,7 @@ class ModelTimer {
   const Calibration& calibration_;
   PlanMachine machine_;
   const ComputeFit& fit_;
-  std::map<std::tuple<Phase, std::int64_t, std::int64_t, std::int64_t>, ModelTimes> known_;
+  std::map<std::tuple<ModelPhase, std::int64_t, std::int64_t, std::int64_t>, ModelTimes> known_;
 };
 
 /// Bytes of each parameter that an optimizer step goes over, Adam with gradients clipped by their norm. Of

@@ -6,10 +6,10 @@ namespace tpbench {
 namespace {
 
 // What both a sweep and one of its points may say.
-Json point_of(const ModelPlan& plan, const SplitPlan& split, Phase phase) {
+Json point_of(const ModelPlan& plan, const SplitPlan& split, ModelPhase phase) {
   const ModelTask& task = plan.question.task;
   const ModelSplit& how = split.split;
-  const bool decodes = phase == Phase::decode;
+  const bool decodes = phase == ModelPhase::decode;
   const std::int64_t pp = how.layout.pp;
   // A round of the pipeline takes as long as the next once it is full; memory and time are for what is seen.
   const std::int64_t enough = pp == 1 ? 1 : 4 * pp;
@@ -50,10 +50,10 @@ Json next_sweep(const ModelPlan& plan, const std::string& model) {
   std::vector<Json> points;
   for (const SplitPlan* split : measured_splits(plan)) {
     if (plan.question.task.trains) {
-      points.push_back(point_of(plan, *split, Phase::training));
+      points.push_back(point_of(plan, *split, ModelPhase::training));
     } else {
-      points.push_back(point_of(plan, *split, Phase::decode));
-      points.push_back(point_of(plan, *split, Phase::prefill));
+      points.push_back(point_of(plan, *split, ModelPhase::decode));
+      points.push_back(point_of(plan, *split, ModelPhase::prefill));
     }
   }
   Json sweep = {{"name", "next-of-plan"},

@@ -39,6 +39,7 @@ class Planner {
       }
     }
     if (plan_.tried == 0) refuse();
+    if (plan_.fitting.empty() && !plan_.untold.empty()) throw AdvisorError(plan_.untold.front().why);
     plan_.question = question_;
     rank();
     return std::move(plan_);
@@ -133,8 +134,24 @@ class Planner {
       if (!is_new && plan.over_bytes < smallest->second.over_bytes) smallest->second = plan;
       return;
     }
-    time_split(plan, question_, timer_);
+    try {
+      time_split(plan, question_, timer_);
+    } catch (const AdvisorError& error) {
+      return note_untold(error.what());
+    }
     plan_.fitting.push_back(plan);
+  }
+
+  // What is missing stands before the first colon; what to type for it may differ by the ranks that it takes.
+  void note_untold(const std::string& why) {
+    const auto missing = [](const std::string& text) { return text.substr(0, text.find(':')); };
+    const auto known = std::find_if(plan_.untold.begin(), plan_.untold.end(), [&](const Untold& other) {
+      return missing(other.why) == missing(why);
+    });
+    if (known == plan_.untold.end())
+      plan_.untold.push_back({why, 1});
+    else
+      ++known->splits;
   }
 
   void rank() {

@@ -58,10 +58,17 @@ struct SplitPlan {
   [[nodiscard]] bool extrapolated() const { return !beyond.empty(); }
 };
 
+/// Why the times of some splits cannot be told: what would have to be measured.
+struct Untold {
+  std::string why;
+  std::size_t splits = 0;
+};
+
 struct ModelPlan {
   PlanQuestion question;
   std::vector<SplitPlan> fitting;    ///< best first
   std::vector<SplitPlan> too_large;  ///< of each TP x PP of which nothing fits, the smallest; smallest first
+  std::vector<Untold> untold;        ///< that fit, and of which nothing like it was measured
   std::size_t tried = 0;             ///< splits that the model can have
   std::size_t measured_cases = 0;    ///< that the calibration comes from
   /// Of `fitting`, the best of each TP x PP whose range reaches into that of the best: `fitting.front()` and
@@ -76,7 +83,7 @@ struct Merit {
 };
 Merit merit_of(const PlanQuestion& question, const SplitPlan& plan);
 
-/// Throws AdvisorError when what was measured does not tell, or the model has no split.
+/// Throws AdvisorError when what was measured tells of none that fits, or the model has no split.
 ModelPlan plan_model(const Calibration& calibration, const PlanQuestion& question);
 
 }  // namespace tpbench

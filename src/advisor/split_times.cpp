@@ -8,10 +8,6 @@
 namespace tpbench {
 namespace {
 
-double sum_of_messages(const PieceTime& message, std::int64_t count) {
-  return message.seconds * static_cast<double>(count);
-}
-
 // What one phase of a split takes.
 struct PhaseTime {
   double step_s = 0;
@@ -33,7 +29,7 @@ class SplitTimer {
   }
 
  private:
-  [[nodiscard]] Shape shape(Phase phase) const { return model_shape(question_.task, split_, phase); }
+  [[nodiscard]] Shape shape(ModelPhase phase) const { return model_shape(question_.task, split_, phase); }
 
   // What stage `stage` of p v does for one microbatch.
   [[nodiscard]] PieceTimes stage_pieces(const ModelTimes& times, const Shape& model, std::int64_t stage) const {
@@ -47,13 +43,13 @@ class SplitTimer {
   // Of what goes from stage to stage, whole or in parts that are gathered: whichever is faster.
   PieceTime boundary(const Shape& model) {
     if (model.layout.pp == 1) return {};
-    Shape whole = model;
     const PieceTime as_whole =
-        timer_.message(whole.boundary_elements() * whole.element_size(), plan_.stage_reach);
-    whole.boundary = Boundary::scattered;
+        timer_.message(model.boundary_elements() * model.element_size(), plan_.stage_reach);
+    Shape parts = model;
+    parts.boundary = Boundary::scattered;
     const std::int64_t rows = model.tokens / model.microbatches;
-    if (!whole.scatters_boundary() || rows % model.layout.tp != 0) return as_whole;
-    PieceTime in_parts = timer_.message(whole.boundary_elements() * whole.element_size(), plan_.stage_reach);
+    if (!parts.scatters_boundary() || rows % model.layout.tp != 0) return as_whole;
+    PieceTime in_parts = timer_.message(parts.boundary_elements() * parts.element_size(), plan_.stage_reach);
     in_parts.add(timer_.collective(CollectiveOp::all_gather,
                                    rows * model.hidden_size * model.element_size(),
                                    {model.layout.tp, plan_.tp_hosts}));
@@ -62,7 +58,7 @@ class SplitTimer {
     return scatters ? in_parts : as_whole;
   }
 
-  PhaseTime time_phase(Phase phase) {
+  PhaseTime time_phase(ModelPhase phase) {
     const Shape model = shape(phase);
     const PipelineShape pipe = model.pipeline();
     const ModelTimes& times = timer_.times(question_.task, split_, phase, plan_.tp_hosts);
@@ -87,7 +83,7 @@ class SplitTimer {
       phase_time.compute.add(pieces.compute(), microbatches);
       phase_time.communication.add(pieces.communication(), microbatches);
     }
-    phase_time.step_s = phase == Phase::decode ? token_s(stages, pipe, phase_time.message.seconds)
+    phase_time.step_s = phase == ModelPhase::decode ? token_s(stages, pipe, phase_time.message.seconds)
                                                : pipeline_step_s(pipe, stages, phase_time.message.seconds);
     phase_time.waiting_s = std::max(
         0.0, phase_time.step_s - microbatches * busy_s[static_cast<std::size_t>(busiest)]);
@@ -169,7 +165,7 @@ class SplitTimer {
       sums.add(timer_.collective(CollectiveOp::all_reduce,
                                  static_cast<std::int64_t>(parameters) * size, copies));
     }
-    const Shape model = shape(Phase::training);
+    const Shape model = shape(ModelPhase::training);
     if (model.ties_embeddings && layout.pp > 1) {
       const Group ends = {2, plan_.stage_reach == Reach::between_hosts ? 2 : 1};
       sums.add(timer_.collective(CollectiveOp::all_reduce,
@@ -179,12 +175,12 @@ class SplitTimer {
   }
 
   void train() {
-    const PhaseTime phase = time_phase(Phase::training);
+    const PhaseTime phase = time_phase(ModelPhase::training);
     const double parameters = most_parameters();
     const PieceTime optimizer = timer_.optimizer(parameters);
     PieceTime gradients = gradient_sums(parameters);
-    const ModelTimes& times = timer_.times(question_.task, split_, Phase::training, plan_.tp_hosts);
-    const Shape model = shape(Phase::training);
+    const ModelTimes& times = timer_.times(question_.task, split_, ModelPhase::training, plan_.tp_hosts);
+    const Shape model = shape(ModelPhase::training);
     gradients.add(times.layer.once.communication, static_cast<double>(model.num_layers / model.layout.pp));
     plan_.optimizer_s = optimizer.seconds;
     plan_.gradients_s = gradients.seconds;
@@ -195,9 +191,9 @@ class SplitTimer {
   }
 
   void infer() {
-    const PhaseTime prefill = time_phase(Phase::prefill);
+    const PhaseTime prefill = time_phase(ModelPhase::prefill);
     plan_.step = range(prefill, {}, {});
-    const PhaseTime decode = time_phase(Phase::decode);
+    const PhaseTime decode = time_phase(ModelPhase::decode);
     plan_.token = range(decode, {}, {});
     set_rate(static_cast<double>(question_.task.batch_size), *plan_.token);
     take_parts(decode);

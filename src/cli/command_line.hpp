@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/enum_names.hpp"
+#include "cli/plan_options.hpp"
 #include "report/compare_render.hpp"
 #include "report/render.hpp"
 
@@ -21,6 +22,7 @@ enum class Command {
   compare,
   export_results,
   report,
+  plan,
   describe
 };
 
@@ -41,7 +43,7 @@ struct CommandLine {
       overrides;  ///< --set in order; --backend, --seed and --no-verify are spelled out as such
   Format format = Format::table;
   bool dry_run = false;
-  std::optional<std::int64_t> memory_per_rank;  ///< --dry-run, plan: bytes
+  std::optional<std::int64_t> memory_per_rank;  ///< --dry-run: bytes
   bool quiet = false;
   bool verbose = false;
   bool json = false;               ///< models, info, selfcheck and probe
@@ -58,6 +60,7 @@ struct CommandLine {
   std::optional<GateOutcome>
       inconclusive;  ///< compare: what an inconclusive gate counts as; empty: exit status 4
   ExportFormat export_format = ExportFormat::csv;
+  PlanLine plan;
   std::string description;  ///< describe: what it writes
 };
 

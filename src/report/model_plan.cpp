@@ -155,9 +155,36 @@ std::string extrapolated_text(const SplitPlan& best) {
   return fmt::format("Extrapolated: {}.", fmt::join(words, "; "));
 }
 
+std::string untold_text(const ModelPlan& plan) {
+  std::vector<std::string> reasons;
+  for (const Untold& untold : plan.untold)
+    reasons.push_back(fmt::format("{} cannot be told: {}.", counted(untold.splits, "split"), untold.why));
+  return fmt::format("{}", fmt::join(reasons, " "));
+}
+
+// "llama3-70b, inference: 1 sequence, prompts of 2048 tokens, then 2048 to look back at, bf16; 64 ranks ..."
+std::string question_text(const PlanQuestion& question) {
+  const ModelTask& task = question.task;
+  const std::string sequences = counted(static_cast<std::size_t>(task.batch_size), "sequence");
+  const std::string work =
+      task.trains ? fmt::format("training on {} of {} tokens, recompute {}", sequences, task.sequence_length,
+                                name_of(question.recompute))
+                  : fmt::format("inference of {}: prompts of {} tokens, then {} to look back at", sequences,
+                                task.sequence_length, task.context_length);
+  const std::int64_t per_host = question.machine.machine.ranks_per_host;
+  return fmt::format("{}, {}, {}{}; {}, {}{}.", task.model.name, work, name_of(task.dtype),
+                     question.sequence_parallel ? ", sequence parallel" : "",
+                     counted(static_cast<std::size_t>(question.ranks), "rank"),
+                     per_host == 0 ? "all on one host" : fmt::format("{} a host", per_host),
+                     question.memory_per_rank ? fmt::format(", {} each", bytes_text(*question.memory_per_rank))
+                                              : "");
+}
+
 std::string next_text(const PlanReport& report) {
   if (report.next_sweep.empty())
-    return "Measure next: --write-sweep FILE writes the sweep that would tell them apart.";
+    return report.plan->contenders.size() > 1
+               ? "Measure next: --write-sweep FILE writes the sweep that would tell them apart."
+               : "Measure next: --write-sweep FILE writes the sweep that would check it.";
   return fmt::format("Measure next: mpirun -n {} tpbench --config {}, and give its folder to this command too.",
                      ranks_to_measure(*report.plan), shell_quoted(report.next_sweep));
 }
@@ -258,7 +285,8 @@ Section all_rows(const ModelPlan& plan) {
 
 std::vector<Section> sections_of(const PlanReport& report) {
   const ModelPlan& plan = *report.plan;
-  std::vector<Section> sections = {{.sentences = plan_answer(report)}};
+  std::vector<Section> sections = {{.sentences = plan_answer(report)},
+                                   {.sentences = {question_text(plan.question)}}};
   if (!plan.fitting.empty()) sections.push_back(splits_section(plan));
   if (!plan.too_large.empty()) sections.push_back(too_large_section(plan));
   if (!plan.question.task.model.not_run.empty())
@@ -281,7 +309,7 @@ std::vector<std::string> plan_answer(const PlanReport& report) {
   std::vector<std::string> answer;
   for (std::string sentence :
        {best_text(plan), rivals_text(plan), ties_text(plan), memory_text(plan, plan.fitting.front()),
-        extrapolated_text(plan.fitting.front()), next_text(report)}) {
+        extrapolated_text(plan.fitting.front()), untold_text(plan), next_text(report)}) {
     if (!sentence.empty()) answer.push_back(std::move(sentence));
   }
   return answer;

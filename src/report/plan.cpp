@@ -178,13 +178,17 @@ Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> c
   for (const CaseField& field : case_fields())
     table.columns.push_back({.key = std::string(field.key), .group = "case", .is_shown = false});
   table.columns.push_back({.key = "skip_reason", .is_shown = false});
+  table.rest_from = table.columns.size();
   for (const PlanColumn& column : kMemoryColumns) add_column(table, plan, column);
   if (limit) {
     table.columns.push_back({.heading = "fits", .align = Align::right});
     table.columns.push_back({.key = "fits", .is_shown = false});
     table.columns.push_back({.key = "over_bytes", .is_shown = false});
   }
-  table.rest_from = table.columns.size();
+  // What a case would hold is shown beside why a backend cannot run it.
+  if (std::any_of(plan.begin(), plan.end(),
+                  [](const PlannedCase& planned) { return planned.skip_reason && planned.predicted_peak; }))
+    table.rest_from = table.columns.size();
   for (const PlanColumn& column : kPlanColumns) add_column(table, plan, column);
   for (const PlannedCase& planned : plan) {
     Section::Row row = {{planned.id}, planned.skip_reason ? "skipped: " + *planned.skip_reason : ""};

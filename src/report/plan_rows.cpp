@@ -157,11 +157,14 @@ Json plan_document(const ModelPlan& plan, const std::vector<std::string>& answer
   const bool trains = task.trains;
   Json rows = Json::array();
   for (const PlanRow& row : plan_rows(plan)) rows.push_back(write_object(fields_of<PlanRow>(), row));
+  Json untold = Json::array();
+  for (const Untold& some : plan.untold) untold.push_back({{"why", some.why}, {"splits", some.splits}});
   return {{"schema", "tpbench.plan/1"},
           {"answer", answer},
           {"composed", true},
           {"measured_cases", plan.measured_cases},
           {"splits_tried", plan.tried},
+          {"untold", std::move(untold)},
           {"question",
            {{"model", task.model.name},
             {"training", trains},
@@ -215,6 +218,12 @@ Json plan_schema() {
       {"composed", {{"const", true}, {"description", "put together from parts, not measured as a whole"}}},
       {"measured_cases", number("that the calibration comes from; 0: it is a description")},
       {"splits_tried", number("that the model can have on these ranks")},
+      {"untold",
+       {{"type", "array"},
+        {"items",
+         {{"type", "object"},
+          {"required", {"why", "splits"}},
+          {"properties", {{"why", word("what to measure")}, {"splits", number("that fit and have no times")}}}}}}},
       {"question", std::move(question)},
       {"splits",
        {{"type", "array"},

@@ -19,14 +19,6 @@ Shape of_microbatch(const Shape& model, std::int64_t layers) {
   return s;
 }
 
-void add_layers(Cost& cost, const Shape& s) {
-  add_region_entry(cost, s, kRegions);
-  add_norms(cost, s, kRegions);
-  add_attention(cost, s);
-  add_mlp(cost, s);
-  add_region_exit(cost, s, kRegions);
-}
-
 std::int64_t local_bytes(const Shape& s) { return matrix_bytes(s, s.local_tokens(), s.hidden_size); }
 
 bool is_first(std::int64_t pp_rank) { return pp_rank == 0; }
@@ -45,7 +37,7 @@ Cost layers_held(const Shape& model, Recompute recompute, std::int64_t pp_rank) 
   Shape s = of_microbatch(model, model.num_layers / model.layout.pp);
   Cost cost;
   if (!model.trains()) {
-    add_layers(cost, s);
+    add_halves(cost, s);
     // What goes in, what goes through the layers and what comes out of their norms; where it is sent on, the
     // next is computed meanwhile.
     cost.memory[Category::activations] += (model.layout.pp > 1 ? 4 : 3) * local_bytes(s);
@@ -56,7 +48,7 @@ Cost layers_held(const Shape& model, Recompute recompute, std::int64_t pp_rank) 
   const KeptSets all = {microbatches.activations * layers, microbatches.inputs * layers,
                         microbatches.gradients * layers};
   s.kept = recompute == Recompute::full ? KeptSets{1, 1, 0} : all;
-  add_layers(cost, s);
+  add_halves(cost, s);
   const std::int64_t inputs =
       recompute == Recompute::full ? all.activations : 0;  // beside those of the layer in work
   cost.memory[Category::activations] +=
@@ -118,12 +110,12 @@ std::int64_t message_bytes(const Shape& model) {
 
 }  // namespace
 
-Shape model_shape(const ModelTask& task, const ModelSplit& split, Phase phase) {
+Shape model_shape(const ModelTask& task, const ModelSplit& split, ModelPhase phase) {
   const Model& model = task.model;
   Shape s;
   const std::int64_t sequences = task.batch_size / split.layout.dp;
-  s.sequence_length = phase == Phase::decode ? 1 : task.sequence_length;
-  s.context_length = phase == Phase::decode ? task.context_length : 0;
+  s.sequence_length = phase == ModelPhase::decode ? 1 : task.sequence_length;
+  s.context_length = phase == ModelPhase::decode ? task.context_length : 0;
   s.tokens = sequences * s.sequence_length;
   s.hidden_size = model.hidden_size;
   s.ffn_hidden_size = model.ffn_hidden_size;
@@ -135,8 +127,8 @@ Shape model_shape(const ModelTask& task, const ModelSplit& split, Phase phase) {
   s.dtype = task.dtype;
   s.activation = model.activation;
   s.norm = model.norm;
-  s.pass = phase == Phase::training ? Pass::forward_backward : Pass::forward;
-  s.sequence_parallel = split.sequence_parallel && phase != Phase::decode;
+  s.pass = phase == ModelPhase::training ? Pass::forward_backward : Pass::forward;
+  s.sequence_parallel = split.sequence_parallel && phase != ModelPhase::decode;
   s.microbatches = split.microbatches;
   s.virtual_stages = split.virtual_stages;
   s.schedule = split.schedule;
@@ -149,7 +141,7 @@ std::optional<std::string> why_no_split(const ModelTask& task, const ModelSplit&
   if (task.batch_size % split.layout.dp != 0)
     return fmt::format("batch {} is not divisible by {} copies of the model", task.batch_size,
                        split.layout.dp);
-  const Shape shape = model_shape(task, split, task.trains ? Phase::training : Phase::prefill);
+  const Shape shape = model_shape(task, split, task.trains ? ModelPhase::training : ModelPhase::prefill);
   if (auto reason = why_impossible(block_workload, shape)) return reason;
   return why_not_divisible(block_workload, shape);
 }
@@ -174,14 +166,14 @@ KeptSets microbatches_kept(const PipelineShape& shape, std::int64_t rank) {
 
 StageMemory stage_memory(const ModelTask& task, const ModelSplit& split, std::int64_t pp_rank) {
   if (task.trains) {
-    const Shape model = model_shape(task, split, Phase::training);
+    const Shape model = model_shape(task, split, ModelPhase::training);
     StageMemory memory = trained(model, split.recompute, pp_rank);
     memory.buffers += message_bytes(model);
     return memory;
   }
-  const Shape prefill = model_shape(task, split, Phase::prefill);
+  const Shape prefill = model_shape(task, split, ModelPhase::prefill);
   const Cost first = held(prefill, split.recompute, pp_rank);
-  const Cost next = held(model_shape(task, split, Phase::decode), split.recompute, pp_rank);
+  const Cost next = held(model_shape(task, split, ModelPhase::decode), split.recompute, pp_rank);
   const auto buffers = [](const Cost& cost) {
     return cost.memory[Category::communication] + cost.memory[Category::workspace];
   };
@@ -197,7 +189,7 @@ StageMemory stage_memory(const ModelTask& task, const ModelSplit& split, std::in
 Cost one_layer_cost(const Shape& of_model) {
   const Shape s = of_microbatch(of_model, 1);
   Cost cost;
-  add_layers(cost, s);
+  add_halves(cost, s);
   return cost;
 }
 
@@ -217,7 +209,7 @@ Cost head_cost_of(const Shape& of_model) {
 }
 
 double stage_parameters(const ModelTask& task, const ModelSplit& split, std::int64_t pp_rank) {
-  const Shape model = model_shape(task, split, task.trains ? Phase::training : Phase::prefill);
+  const Shape model = model_shape(task, split, task.trains ? ModelPhase::training : ModelPhase::prefill);
   return as_double(weights_of(held(model, split.recompute, pp_rank).memory)) /
          as_double(model.element_size());
 }

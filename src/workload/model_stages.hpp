@@ -17,7 +17,7 @@ namespace tpbench {
 ///   training  forward and backward of every microbatch
 ///   prefill   forward of whole sequences, which leaves their keys and values
 ///   decode    forward of one token more for each sequence
-enum class Phase { training, prefill, decode };
+enum class ModelPhase { training, prefill, decode };
 
 /// What of a layer is computed a second time in the backward pass and not kept (arXiv 2205.05198).
 ///   none       everything is kept, the scores of attention too
@@ -59,7 +59,7 @@ struct StageMemory {
 };
 
 /// The shape of one copy of the model in a phase: all of its layers and of its batch.
-Shape model_shape(const ModelTask& task, const ModelSplit& split, Phase phase);
+Shape model_shape(const ModelTask& task, const ModelSplit& split, ModelPhase phase);
 
 /// Why a model cannot be split so, with the nearest that would do; empty when it can.
 std::optional<std::string> why_no_split(const ModelTask& task, const ModelSplit& split);
