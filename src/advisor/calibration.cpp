@@ -32,6 +32,13 @@ TPBENCH_CALIBRATION_ROWS(
     field("width", &WorkRate::width, {.meaning = "sides of a rank's weights, or columns, likewise"}),
     field("points", &WorkRate::points, {.meaning = "measured times that it is a part of", .least = 0}))
 
+TPBENCH_CALIBRATION_ROWS(Crowding,
+                         field("ranks_per_host", &Crowding::ranks_per_host,
+                               {.meaning = "that computed beside each other", .least = 1}),
+                         field("factor", &Crowding::factor,
+                               {.meaning = "of the times, over the fewest ranks that were measured",
+                                .least = 0}))
+
 TPBENCH_CALIBRATION_ROWS(
     ComputeFit, field("backend", &ComputeFit::backend, {.meaning = "of the cases", .least = 1}),
     field("library", &ComputeFit::library, {.meaning = "that multiplies matrices", .least = 1}),
@@ -39,6 +46,7 @@ TPBENCH_CALIBRATION_ROWS(
     field("threads_per_rank", &ComputeFit::threads, {.meaning = "of the cases", .least = 1}),
     field("cache", &ComputeFit::cache, {.meaning = "of the cases"}),
     field("rates", &ComputeFit::rates, {.meaning = "one for each kind of work"}),
+    field("crowding", &ComputeFit::crowding, {.meaning = "of ranks on one host, ascending"}),
     field("points", &ComputeFit::points,
           {.meaning = "measured times: the compute of one half of a pass each", .least = 0}),
     field("median_deviation", &ComputeFit::median_deviation,
@@ -80,7 +88,9 @@ TPBENCH_CALIBRATION_ROWS(
     field("communication", &Spread::communication, {.meaning = "likewise", .least = 0}),
     field("launches", &Spread::launches, {.meaning = "of a launch as a whole, beside both", .least = 0}),
     field("launches_measured", &Spread::launches_measured,
-          {.meaning = "false: an assumption, as there was one launch of each case"}))
+          {.meaning = "false: an assumption, as there was one launch of each case"}),
+    field("other_degrees", &Spread::other_degrees,
+          {.meaning = "beside all, on as many ranks as no case was measured on", .least = 0}))
 
 TPBENCH_CALIBRATION_ROWS(
     PredictionError,
@@ -112,6 +122,8 @@ TPBENCH_CALIBRATION_ROWS(
     field("compute", &Calibration::compute, {.meaning = "rates of work"}),
     field("collectives", &Calibration::collectives, {.meaning = "times of collectives"}),
     field("boundaries", &Calibration::boundaries, {.meaning = "times of messages between stages"}),
+    field("degrees", &Calibration::degrees,
+          {.meaning = "ranks of the measured cases, ascending", .least = 1}),
     field("other_s_per_step", &Calibration::other_s_per_step,
           {.meaning = "of a step, beside compute and collectives", .unit = "s", .least = 0}),
     field("spread", &Calibration::spread, {.meaning = "how far times may lie from what is predicted"}),

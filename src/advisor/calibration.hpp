@@ -50,6 +50,12 @@ struct WorkRate {
   }
 };
 
+/// How much longer work takes where so many ranks compute beside each other on a host.
+struct Crowding {
+  std::int64_t ranks_per_host = 1;
+  double factor = 1;  ///< over the least that was measured
+};
+
 /// Rates of one library at one dtype and number of threads. A point is the compute of one half of a record's
 /// pass; a deviation is |model - measured| / measured.
 struct ComputeFit {
@@ -58,7 +64,8 @@ struct ComputeFit {
   DType dtype = DType::f32;
   std::int64_t threads = 1;  ///< per rank
   CacheState cache = CacheState::warm;
-  std::vector<WorkRate> rates;  ///< one for each kind that was measured
+  std::vector<WorkRate> rates;     ///< one for each kind that was measured
+  std::vector<Crowding> crowding;  ///< in ascending order of ranks
   std::size_t points = 0;
   double median_deviation = 0;
   double max_deviation = 0;
@@ -95,6 +102,7 @@ struct Spread {
   double communication = 0.1;      ///< likewise; also of messages between stages
   double launches = 0.1;           ///< of a launch as a whole, beside both
   bool launches_measured = false;  ///< false: an assumption, as there was one launch of each case
+  double other_degrees = 0.1;      ///< beside all, of a step on as many ranks as none was measured on
 };
 
 /// The error of predictions of one quantity of what was measured.
@@ -132,7 +140,8 @@ struct Calibration {
   std::vector<ComputeFit> compute;
   std::vector<CollectiveRate> collectives;
   std::vector<BoundaryRate> boundaries;
-  double other_s_per_step = 0;  ///< of a step, beside compute and collectives; the median
+  std::vector<std::int64_t> degrees;  ///< ranks of the cases, ascending
+  double other_s_per_step = 0;        ///< of a step, beside compute and collectives; the median
   Spread spread;
   std::vector<PredictionError> errors;
   std::vector<LeftOut> left_out;

@@ -30,6 +30,16 @@ class PlacedRanks {
     for (std::int64_t rank = 0; rank < ranks; ++rank) hosts.insert(host_of(rank, stage));
     return {ranks, static_cast<std::int64_t>(hosts.size())};
   }
+  /// Ranks that compute on one host, the most.
+  [[nodiscard]] std::int64_t busy_ranks() const {
+    std::map<std::int64_t, std::int64_t> ranks;
+    std::int64_t most = 1;
+    for (std::int64_t stage = 0; stage < point_.layout.pp; ++stage) {
+      for (std::int64_t rank = 0; rank < point_.layout.tp; ++rank)
+        most = std::max(most, ++ranks[host_of(rank, stage)]);
+    }
+    return most;
+  }
   /// Of the messages that come to a stage from the one before: between hosts where one of them is.
   [[nodiscard]] Reach reach_into(std::int64_t stage) const {
     const std::int64_t before = (stage + point_.layout.pp - 1) % point_.layout.pp;
@@ -75,7 +85,7 @@ class CasePredictor {
         PieceTime& part = work.kind == WorkKind::product_weight_gradient ? time.weight_gradients
                           : work.direction == Direction::forward         ? time.forward_compute
                                                                          : time.backward_compute;
-        part.add(work_seconds(fit, {&work, 1}));
+        part.add(work_seconds(fit, {&work, 1}, placed_.busy_ranks()));
       }
     }
     for (const CollectiveCost& collective : cost.collectives) {
@@ -110,7 +120,11 @@ class CasePredictor {
     const double whole_s = step_s + other_s;
     const double uncertain_s = std::hypot(of_compute * (compute.seconds + waiting_s),
                                           of_communication * communication.seconds, of_boundary * boundary_s);
-    result.step = with_range(whole_s, whole_s > 0 ? std::hypot(uncertain_s / whole_s, spread.launches) : 0);
+    const std::vector<std::int64_t>& degrees = calibration_.degrees;
+    const bool is_measured_degree =
+        degrees.empty() || std::find(degrees.begin(), degrees.end(), point_.layout.ranks()) != degrees.end();
+    const double of_all = std::hypot(spread.launches, is_measured_degree ? 0 : spread.other_degrees);
+    result.step = with_range(whole_s, whole_s > 0 ? std::hypot(uncertain_s / whole_s, of_all) : 0);
     PieceTime all = compute;
     all.add(communication).add(boundary);
     result.beyond = all.beyond;

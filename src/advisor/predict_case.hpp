@@ -60,8 +60,12 @@ struct Group {
 /// threads that was measured. Throws AdvisorError when there are none.
 const ComputeFit& compute_fit_of(const Calibration& calibration, const Case& point);
 
-/// What the work takes. Throws AdvisorError for a kind that was not measured.
-PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work);
+/// What the work takes where `busy_ranks` compute on a host; 0: as many as were measured at most. Throws
+/// AdvisorError for a kind that was not measured.
+PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks = 0);
+
+/// By the measured numbers of ranks around it, along their logarithm; 1 without any.
+double crowding_factor(const ComputeFit& fit, std::int64_t busy_ranks);
 
 /// What one call takes; 0 on one rank. By the measured number of ranks that is nearest, its alpha scaled by
 /// the steps of a tree, its beta by the bus factor. Throws AdvisorError when nothing like it was measured.

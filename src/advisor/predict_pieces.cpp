@@ -203,7 +203,24 @@ const ComputeFit& compute_fit_of(const Calibration& calibration, const Case& poi
       point.backend, name_of(point.dtype)));
 }
 
-PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work) {
+double crowding_factor(const ComputeFit& fit, std::int64_t busy_ranks) {
+  if (fit.crowding.empty()) return 1;
+  const Crowding* below = &fit.crowding.front();
+  if (busy_ranks != 0 && busy_ranks <= below->ranks_per_host) return below->factor;
+  for (const Crowding& above : fit.crowding) {
+    if (busy_ranks != 0 && above.ranks_per_host >= busy_ranks) {
+      const auto log_of = [](std::int64_t ranks) { return std::log2(static_cast<double>(ranks)); };
+      const double share = (log_of(busy_ranks) - log_of(below->ranks_per_host)) /
+                           (log_of(above.ranks_per_host) - log_of(below->ranks_per_host));
+      return below->factor + share * (above.factor - below->factor);
+    }
+    below = &above;
+  }
+  return below->factor;
+}
+
+PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks) {
+  const double crowding = crowding_factor(fit, busy_ranks);
   PieceTime sum;
   for (const Work& part : work) {
     const auto rate = std::find_if(fit.rates.begin(), fit.rates.end(),
@@ -214,7 +231,7 @@ PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work) {
           name_of(part.kind), fit.library, name_of(fit.dtype),
           part.direction == Direction::backward ? " with pass forward_backward" : ""));
     PieceTime time;
-    time.seconds = rate->seconds(part);
+    time.seconds = crowding * rate->seconds(part);
     note(time, BeyondWhat::tokens, static_cast<double>(part.tokens), rate->tokens);
     note(time, BeyondWhat::width, static_cast<double>(part.in), rate->width);
     note(time, BeyondWhat::width, static_cast<double>(part.out), rate->width);
