@@ -69,12 +69,12 @@ PieceTime ModelTimer::message(std::int64_t bytes, Reach reach) const {
   return boundary_seconds(calibration_, machine_.machine, bytes, reach);
 }
 
-PieceTimes ModelTimer::of_cost(const Cost& once, const Cost& twice, std::int64_t tp_hosts,
+PieceTimes ModelTimer::of_cost(const Cost& once, const Cost& twice, const SplitPlace& place,
                                Recompute recompute) const {
   PieceTimes times;
   PieceTime scores;  // forward
   for (const Work& work : once.work) {
-    const PieceTime one = work_seconds(fit_, {&work, 1});
+    const PieceTime one = work_seconds(fit_, {&work, 1}, place.busy_ranks);
     const bool is_backward = work.direction == Direction::backward;
     if (work.kind == WorkKind::attention) scores.add(one);
     if (work.kind == WorkKind::product_weight_gradient)
@@ -89,7 +89,7 @@ PieceTimes ModelTimer::of_cost(const Cost& once, const Cost& twice, std::int64_t
   for (const CollectiveCost& collective : twice.collectives) {
     if (collective.calls_per_step == 0) continue;
     const Calls calls = calls_of(collective, once);
-    const PieceTime one = this->collective(collective.op, collective.bytes, {collective.ranks, tp_hosts});
+    const PieceTime one = this->collective(collective.op, collective.bytes, {collective.ranks, place.tp_hosts});
     const bool is_forward = collective.direction == Direction::forward;
     (is_forward ? times.forward : times.input_gradient).communication.add(one, calls.each);
     times.once.communication.add(one, calls.once);
@@ -102,10 +102,10 @@ PieceTimes ModelTimer::of_cost(const Cost& once, const Cost& twice, std::int64_t
 }
 
 const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& split, ModelPhase phase,
-                                    std::int64_t tp_hosts) {
+                                    const SplitPlace& place) {
   Shape shape = model_shape(task, split, phase);
   const std::int64_t sequences = shape.batch_size() / shape.microbatches;
-  const auto key = std::tuple(phase, split.layout.tp, sequences, tp_hosts);
+  const auto key = std::tuple(phase, split.layout.tp, sequences, place.tp_hosts, place.busy_ranks);
   if (const auto found = known_.find(key); found != known_.end()) return found->second;
   // One microbatch, and two of them: what both have is not for each.
   shape.layout.pp = shape.virtual_stages = 1;
@@ -115,14 +115,14 @@ const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& spl
   twice.tokens *= 2;
   twice.microbatches = 2;
   const auto piece = [&](Cost (*cost)(const Shape&), Recompute recompute) {
-    return of_cost(cost(shape), cost(twice), tp_hosts, recompute);
+    return of_cost(cost(shape), cost(twice), place, recompute);
   };
   const ModelTimes times = {piece(one_layer_cost, split.recompute), piece(embedding_cost_of, Recompute::none),
                             piece(head_cost_of, Recompute::none)};
   return known_.emplace(key, times).first->second;
 }
 
-PieceTime ModelTimer::optimizer(double parameters) const {
+PieceTime ModelTimer::optimizer(double parameters, std::int64_t busy_ranks) const {
   const auto size = static_cast<double>(size_of(machine_.dtype));
   const double bytes = size < 4 ? kOptimizerBytes16Bit : kOptimizerBytes32Bit * size / 4;
   // Its rows are as wide as anybody likes: they are of no size that was or was not measured.
@@ -131,7 +131,7 @@ PieceTime ModelTimer::optimizer(double parameters) const {
   const Work passes = {.kind = WorkKind::elementwise, .bytes = parameters * bytes};
   if (rate == fit_.rates.end()) return work_seconds(fit_, {&passes, 1});  // says what to measure
   PieceTime time;
-  time.seconds = rate->seconds(passes);
+  time.seconds = rate->seconds(passes) * crowding_factor(fit_, busy_ranks);
   return time;
 }
 

@@ -34,6 +34,12 @@ struct ModelTimes {
   PieceTimes layer, embedding, head;
 };
 
+/// Where the ranks of a split are.
+struct SplitPlace {
+  std::int64_t tp_hosts = 1;    ///< that the ranks of a layer are on
+  std::int64_t busy_ranks = 0;  ///< that compute on each host; 0: as many as were measured at most
+};
+
 /// Whose rates are taken, and where the ranks are.
 struct PlanMachine {
   PredictedMachine machine;
@@ -48,26 +54,26 @@ class ModelTimer {
  public:
   ModelTimer(const Calibration& calibration, const PlanMachine& machine);
 
-  /// `tp_hosts`: on which the ranks of a layer are. What backward computes again is in `input_gradient`: its
-  /// scores are what backward of tpbench's own layers makes again, where `selective` and `full` run the whole
-  /// attention core, or layer, once more, and `none` nothing.
-  const ModelTimes& times(const ModelTask& task, const ModelSplit& split, ModelPhase phase, std::int64_t tp_hosts);
+  /// What backward computes again is in `input_gradient`: backward of tpbench's own layers makes the scores
+  /// again; `selective` and `full` run the whole attention core, or layer, once more, and `none` nothing.
+  const ModelTimes& times(const ModelTask& task, const ModelSplit& split, ModelPhase phase,
+                          const SplitPlace& place);
 
   /// What a rank's optimizer takes, by the bytes that it goes over (kOptimizerBytes...).
-  [[nodiscard]] PieceTime optimizer(double parameters) const;
+  [[nodiscard]] PieceTime optimizer(double parameters, std::int64_t busy_ranks) const;
 
   [[nodiscard]] PieceTime collective(CollectiveOp op, std::int64_t bytes, const Group& group) const;
   [[nodiscard]] PieceTime message(std::int64_t bytes, Reach reach) const;
   [[nodiscard]] const Calibration& calibration() const { return calibration_; }
 
  private:
-  [[nodiscard]] PieceTimes of_cost(const Cost& once, const Cost& twice, std::int64_t tp_hosts,
+  [[nodiscard]] PieceTimes of_cost(const Cost& once, const Cost& twice, const SplitPlace& place,
                                    Recompute recompute) const;
 
   const Calibration& calibration_;
   PlanMachine machine_;
   const ComputeFit& fit_;
-  std::map<std::tuple<ModelPhase, std::int64_t, std::int64_t, std::int64_t>, ModelTimes> known_;
+  std::map<std::tuple<ModelPhase, std::int64_t, std::int64_t, std::int64_t, std::int64_t>, ModelTimes> known_;
 };
 
 /// Bytes of each parameter that an optimizer step goes over, Adam with gradients clipped by their norm. Of

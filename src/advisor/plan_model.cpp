@@ -24,7 +24,7 @@ std::vector<std::int64_t> divisors_of(std::int64_t number) {
 
 // TP x PP, for messages and maps.
 using Degrees = std::pair<std::int64_t, std::int64_t>;
-Degrees degrees_of(const SplitPlan& plan) { return {plan.split.layout.tp, plan.split.layout.pp}; }
+Degrees tp_and_pp(const SplitPlan& plan) { return {plan.split.layout.tp, plan.split.layout.pp}; }
 
 class Planner {
  public:
@@ -130,7 +130,7 @@ class Planner {
   void add(SplitPlan& plan) {
     ++plan_.tried;
     if (plan.over_bytes > 0) {
-      const auto [smallest, is_new] = too_large_.try_emplace(degrees_of(plan), plan);
+      const auto [smallest, is_new] = too_large_.try_emplace(tp_and_pp(plan), plan);
       if (!is_new && plan.over_bytes < smallest->second.over_bytes) smallest->second = plan;
       return;
     }
@@ -167,7 +167,7 @@ class Planner {
       const Merit best = merit_of(question_, plan_.fitting.front());
       const Merit own = merit_of(question_, plan_.fitting[i]);
       const bool reaches = best.less_is_better ? own.best < best.worst : own.best > best.worst;
-      if (seen.insert(degrees_of(plan_.fitting[i])).second && reaches) plan_.contenders.push_back(i);
+      if (seen.insert(tp_and_pp(plan_.fitting[i])).second && reaches) plan_.contenders.push_back(i);
     }
     for (auto& [degrees, plan] : too_large_) {
       if (!seen.contains(degrees)) plan_.too_large.push_back(std::move(plan));

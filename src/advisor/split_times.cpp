@@ -61,7 +61,7 @@ class SplitTimer {
   PhaseTime time_phase(ModelPhase phase) {
     const Shape model = shape(phase);
     const PipelineShape pipe = model.pipeline();
-    const ModelTimes& times = timer_.times(question_.task, split_, phase, plan_.tp_hosts);
+    const ModelTimes& times = timer_.times(question_.task, split_, phase, {plan_.tp_hosts, busy_ranks()});
     PhaseTime phase_time;
     phase_time.message = boundary(model);
     // All stages are alike but for the first and the last.
@@ -101,6 +101,12 @@ class SplitTimer {
     return std::max(around_s, static_cast<double>(pipe.microbatches) * slowest_s);
   }
 
+  // Ranks that compute on one host, of all copies.
+  [[nodiscard]] std::int64_t busy_ranks() const {
+    const std::int64_t per_host = question_.machine.machine.ranks_per_host;
+    return per_host == 0 ? plan_.ranks() : std::min(per_host, plan_.ranks());
+  }
+
   [[nodiscard]] double relative(double known, const PieceTime& piece) const {
     return known * (1 + std::log(piece.far) / std::log(kFarBeyond));
   }
@@ -124,7 +130,11 @@ class SplitTimer {
       if (std::find(plan_.beyond.begin(), plan_.beyond.end(), beyond) == plan_.beyond.end())
         plan_.beyond.push_back(beyond);
     }
-    return with_range(step_s, std::hypot(std::hypot(compute_s, communication_s) / step_s, spread.launches));
+    const std::vector<std::int64_t>& degrees = timer_.calibration().degrees;
+    const bool is_measured_degree =
+        degrees.empty() || std::find(degrees.begin(), degrees.end(), plan_.ranks()) != degrees.end();
+    const double of_all = std::hypot(spread.launches, is_measured_degree ? 0 : spread.other_degrees);
+    return with_range(step_s, std::hypot(std::hypot(compute_s, communication_s) / step_s, of_all));
   }
 
   void take_parts(const PhaseTime& phase) {
@@ -177,9 +187,9 @@ class SplitTimer {
   void train() {
     const PhaseTime phase = time_phase(ModelPhase::training);
     const double parameters = most_parameters();
-    const PieceTime optimizer = timer_.optimizer(parameters);
+    const PieceTime optimizer = timer_.optimizer(parameters, busy_ranks());
     PieceTime gradients = gradient_sums(parameters);
-    const ModelTimes& times = timer_.times(question_.task, split_, ModelPhase::training, plan_.tp_hosts);
+    const ModelTimes& times = timer_.times(question_.task, split_, ModelPhase::training, {plan_.tp_hosts, busy_ranks()});
     const Shape model = shape(ModelPhase::training);
     gradients.add(times.layer.once.communication, static_cast<double>(model.num_layers / model.layout.pp));
     plan_.optimizer_s = optimizer.seconds;

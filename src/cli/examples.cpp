@@ -78,7 +78,6 @@ Examples:
   tpbench plan results/eth-10g --model llama3-70b --ranks 64 --ranks-per-host 8 --memory-per-rank 24GB
   tpbench plan results/eth-10g probe.json --model llama3-8b --ranks 8 --goal throughput --batch 32 --context 8192
   tpbench plan results/eth-10g --model config.json --ranks 64 --training --batch 512 --write-sweep next.json
-  tpbench plan results/eth-10g --model llama3-70b --ranks 64 --fabric between:alpha=5us,bandwidth=25GB/s
 
 Exit status: 0 planned, also where nothing fits; 2 command line wrong, or what was measured does not tell.)"},
     {"describe", R"(

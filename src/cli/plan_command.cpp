@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <set>
 
+#include "advisor/fit.hpp"
 #include "advisor/next_sweep.hpp"
 #include "advisor/plan_model.hpp"
 #include "base/text.hpp"
@@ -70,16 +71,22 @@ std::int64_t ranks_per_host_of(const Calibration& calibration) {
   return most;
 }
 
-// TODO
-Calibration calibration_of(const std::vector<std::string>& paths) {
-  const std::string& path = paths.front();
+bool is_calibration(const std::string& path) {
+  if (!std::filesystem::is_regular_file(path)) return false;
+  const Json document = Json::parse(read_text(path), nullptr, false);
+  return document.is_object() && document.value("schema", Json()).is_string() &&
+         document["schema"].get<std::string>().starts_with("tpbench.calibration/");
+}
+
+// A calibration as it stands in its file, or a fit of what was measured.
+Calibration calibrate(const std::vector<std::string>& paths) {
+  if (paths.size() != 1 || !is_calibration(paths[0])) return fit_calibration(read_evidence(paths));
   try {
-    return calibration_from_json(Json::parse(read_text(path)));
+    return calibration_from_json(Json::parse(read_text(paths[0])));
   } catch (const FieldFault& fault) {
-    throw UsageError({Fault{path, fault.pointer, "", fault.rule}});
+    throw UsageError({Fault{paths[0], fault.pointer, "", fault.rule}});
   }
 }
-Fabric fabric_of(const std::vector<std::string>&) { return {}; }
 
 PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
   PlanQuestion question;
@@ -99,7 +106,6 @@ PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
   machine.algorithm = algorithm_of(calibration, line.algorithm);
   machine.threads_per_rank = line.threads_per_rank;
   machine.machine.ranks_per_host = line.ranks_per_host.value_or(ranks_per_host_of(calibration));
-  machine.machine.fabric = fabric_of(line.fabrics);
   question.ranks = line.ranks;
   question.memory_per_rank = line.memory_per_rank;
   question.goal = line.goal.value_or(Goal::latency);
@@ -121,7 +127,7 @@ void write_next_sweep(const PlanLine& line, const ModelPlan& plan) {
 
 ExitStatus plan_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
-  const Calibration calibration = calibration_of(line.plan.measured);
+  const Calibration calibration = calibrate(line.plan.measured);
   const ModelPlan plan = plan_model(calibration, question_of(line.plan, calibration));
   PlanReport report = {&plan, ""};
   if (!line.plan.next_sweep.empty() && !plan.fitting.empty()) {
