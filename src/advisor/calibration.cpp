@@ -111,7 +111,9 @@ TPBENCH_CALIBRATION_ROWS(
     field("compute_library", &CalibrationSource::compute_library, {.meaning = "version and kernels"}),
     field("mpi", &CalibrationSource::mpi, {.meaning = "implementation and version"}),
     field("ranks_per_host", &CalibrationSource::ranks_per_host,
-          {.meaning = "the most; 0 when unknown", .least = 0}))
+          {.meaning = "the most; 0 when unknown", .least = 0}),
+    field("cores_per_host", &CalibrationSource::cores_per_host,
+          {.meaning = "of the first host; 0 when unknown", .least = 0}))
 
 TPBENCH_CALIBRATION_ROWS(LeftOut, field("file", &LeftOut::file, {.meaning = "that was read"}),
                          field("key", &LeftOut::key, {.meaning = "of it; empty: all of it"}),

@@ -125,6 +125,7 @@ struct CalibrationSource {
   std::string compute_library;      ///< with version and kernels: "OpenBLAS 0.3.21 SkylakeX"
   std::string mpi;                  ///< with version
   std::int64_t ranks_per_host = 0;  ///< the most; 0 when unknown
+  std::int64_t cores_per_host = 0;  ///< of the first host; 0 when unknown
 };
 
 /// What was read and not used.

@@ -39,6 +39,9 @@ void describe_environment(const Json& environment, CalibrationSource& source) {
   };
   set(source.cpu, text_at(environment, "/hosts/0/cpu_model"));
   set(source.compute_library, compute_library_of(environment));
+  const Json::json_pointer cores("/hosts/0/cores");
+  if (source.cores_per_host == 0 && environment.contains(cores) && environment.at(cores).is_number_integer())
+    source.cores_per_host = environment.at(cores).get<std::int64_t>();
   const std::string mpi = text_at(environment, "/mpi/implementation");
   set(source.mpi, mpi.empty() ? "" : mpi + ' ' + text_at(environment, "/mpi/version"));
   const auto hosts = environment.find("hosts");

@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <set>
+
+#include "base/field.hpp"
+#include "result/read_text.hpp"
 
 namespace tpbench {
 namespace {
@@ -62,6 +66,8 @@ struct QuantityErrors {
       if (!one.predicted) continue;
       const TimeResult& time = *one.measured->record.time;
       const PredictedCase& predicted = *one.predicted;
+      // On one rank a probe of the fabric does nothing, and takes what is not modelled.
+      if (predicted.compute.median_s + predicted.communication.median_s == 0) continue;
       if (is_known(time.compute)) compute.add(predicted.compute.median_s, time.compute.summary.median);
       if (is_known(time.communication) && one.measured->tells_communication)
         communication.add(predicted.communication.median_s, time.communication.summary.median);
@@ -148,7 +154,7 @@ std::vector<CheckedCase> check_cases(const Calibration& calibration,
   return checked;
 }
 
-std::vector<CheckedCase> check_shapes(const Evidence& evidence) {
+std::vector<CheckedCase> check_shapes(const Evidence& evidence, const Spread& spread) {
   constexpr std::size_t kMostParts = 10;
   const Cases cases = all_cases(evidence);
   std::map<std::string, std::size_t> shapes;
@@ -161,7 +167,9 @@ std::vector<CheckedCase> check_shapes(const Evidence& evidence) {
     const Cases kept = without(
         cases, [&](const MeasuredCase& measured) { return shapes.at(shape_key(measured)) == part; }, out);
     if (kept.empty()) continue;
-    for (CheckedCase& one : check_cases(fit_cases(evidence, kept), out)) checked.push_back(std::move(one));
+    Calibration of_kept = fit_cases(evidence, kept);
+    of_kept.spread = spread;
+    for (CheckedCase& one : check_cases(of_kept, out)) checked.push_back(std::move(one));
   }
   return checked;
 }
@@ -177,6 +185,33 @@ Calibration fit_cases(const Evidence& evidence, std::span<const MeasuredCase* co
   calibration.degrees = degrees_of(used);
   calibration.other_s_per_step = median_other(used);
   return calibration;
+}
+
+bool is_calibration(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  const Json document = Json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  if (!document.is_object() || !document.contains("schema") || !document.at("schema").is_string())
+    return false;
+  return document.at("schema").get_ref<const std::string&>().starts_with("tpbench.calibration/");
+}
+
+Calibration read_calibration(const std::string& file) {
+  const Json document = Json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded()) throw UsageError({Fault{file, "", "", "is not valid JSON"}});
+  try {
+    return calibration_from_json(document);
+  } catch (const FieldFault& fault) {
+    throw UsageError({Fault{file, fault.pointer, "", fault.rule}});
+  }
+}
+
+Calibration calibrate(std::span<const std::string> paths) {
+  const auto found = std::find_if(paths.begin(), paths.end(), is_calibration);
+  if (found == paths.end()) return fit_calibration(read_evidence(paths));
+  if (paths.size() > 1)
+    throw UsageError({Fault{*found, "", "", "is a calibration, which stands for itself: give it alone"}});
+  return read_calibration(*found);
 }
 
 Calibration fit_calibration(const Evidence& evidence) {

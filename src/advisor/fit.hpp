@@ -42,12 +42,21 @@ struct CheckedCase {
 std::vector<CheckedCase> check_cases(const Calibration& calibration,
                                      std::span<const MeasuredCase* const> cases);
 
-/// Each case by a fit of those of all other shapes: the shapes in at most ten parts.
-std::vector<CheckedCase> check_shapes(const Evidence& evidence);
+/// Each case by a fit of those of all other shapes: the shapes in at most ten parts. Ranges are those of
+/// `spread`.
+std::vector<CheckedCase> check_shapes(const Evidence& evidence, const Spread& spread = {});
 
 /// The fit of all of it, its errors (on what was fitted, without a shape, without each degree) and the spread
 /// that they show. Throws AdvisorError where there is too little to fit anything.
 Calibration fit_calibration(const Evidence& evidence);
+
+/// What these paths say: one calibration as it stands there, or a fit of result folders and probes. Throws
+/// UsageError.
+Calibration calibrate(std::span<const std::string> paths);
+
+/// A calibration from its file. Throws UsageError naming file and key.
+Calibration read_calibration(const std::string& file);
+bool is_calibration(const std::string& path);
 
 /// The fit of some cases of it, without errors.
 Calibration fit_cases(const Evidence& evidence, std::span<const MeasuredCase* const> cases);

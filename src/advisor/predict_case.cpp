@@ -217,6 +217,16 @@ PredictedTime with_range(double median_s, double relative) {
   return {median_s, median_s / (1 + relative), median_s * (1 + relative)};
 }
 
+bool uses_reach(const Case& point, const PredictedMachine& machine, Reach reach) {
+  const PlacedRanks placed(point, machine.ranks_per_host);
+  for (std::int64_t stage = 0; stage < point.layout.pp; ++stage) {
+    if (point.layout.pp > 1 && placed.reach_into(stage) == reach) return true;
+    const bool crosses = placed.group(point.layout.tp, stage).hosts > 1;
+    if (point.layout.tp > 1 && crosses == (reach == Reach::between_hosts)) return true;
+  }
+  return false;
+}
+
 PredictedCase predict_case(const Calibration& calibration, const Case& point,
                            const PredictedMachine& machine) {
   check_predictable(point);

@@ -99,6 +99,9 @@ struct PredictedCase {
   bool crosses_hosts = false;  ///< its collectives do
 };
 
+/// Whether collectives or messages of the case go that way there.
+bool uses_reach(const Case& point, const PredictedMachine& machine, Reach reach);
+
 /// One case on a machine. Throws AdvisorError when what was measured does not tell, and for what is not
 /// predicted: a case that cannot run, overlap_chunks above 1.
 PredictedCase predict_case(const Calibration& calibration, const Case& point,

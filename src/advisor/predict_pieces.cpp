@@ -136,7 +136,7 @@ PieceTime on_network(const Calibration& calibration, const Network& network, Col
   const Reach reach = group.hosts > 1 ? Reach::between_hosts : Reach::inside_host;
   const auto measured = by_rates(calibration.collectives, op, algorithm, bytes, group);
   const std::vector<CostPiece>* messages = messages_of(calibration, reach);
-  if (!measured || messages == nullptr) return time;
+  if (!measured || messages == nullptr) return time.add({0, kFarBeyond, {{BeyondWhat::operation, 0, {}}}});
   const double ring_s = ring_time(*messages, op, bytes, group.ranks).seconds;
   if (ring_s > 0) time.seconds *= measured->seconds / ring_s;
   time.far = std::max(time.far, measured->far);
@@ -158,7 +158,8 @@ std::vector<std::string> measured_of(const Calibration& calibration) {
 }  // namespace
 
 std::string Beyond::text() const {
-  if (what == BeyondWhat::operation) return "a collective that was not measured, from another one";
+  if (what == BeyondWhat::operation)
+    return "a collective that was not measured, from others or from messages";
   return fmt::format("{} {}, measured {} to {}", name_of(what), value_text(what, value),
                      value_text(what, measured.low), value_text(what, measured.high));
 }

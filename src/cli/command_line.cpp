@@ -233,6 +233,7 @@ void check_sides_of_compare(const CommandLine& line) {
 // Rules that CLI11 cannot know.
 void check_together(const CommandLine& line) {
   if (line.command == Command::compare) check_sides_of_compare(line);
+  if (line.command == Command::predict) check_predict_options(line.predict);
   if (line.command == Command::plan) check_plan_options(line.plan);
   if (line.command == Command::run) {
     if (line.config.empty() && line.resume.empty() && line.continued.empty())
@@ -366,6 +367,9 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_export_options(*export_results, line);
   CLI::App* report = app.add_subcommand("report", "Write one page of charts, tables and verdicts (HTML)");
   add_report_options(*report, line);
+  CLI::App* predict = app.add_subcommand(
+      "predict", "Predict what was not measured from what was, with its error: degrees, shapes, networks");
+  add_predict_options(*predict, line.predict);
   CLI::App* plan = app.add_subcommand(
       "plan", "Which splits of a whole model fit, and what they would take, from what was measured");
   add_plan_options(*plan, line.plan);
@@ -391,6 +395,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (compare->parsed()) line.command = Command::compare;
     if (export_results->parsed()) line.command = Command::export_results;
     if (report->parsed()) line.command = Command::report;
+    if (predict->parsed()) line.command = Command::predict;
     if (plan->parsed()) line.command = Command::plan;
     for (const CLI::App* command : app.get_subcommands()) check_sides(app, *command);
     if (form) line.description = describe(app, *form);

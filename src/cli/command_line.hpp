@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/enum_names.hpp"
+#include "cli/predict_options.hpp"
 #include "cli/plan_options.hpp"
 #include "report/compare_render.hpp"
 #include "report/render.hpp"
@@ -22,6 +23,7 @@ enum class Command {
   compare,
   export_results,
   report,
+  predict,
   plan,
   describe
 };
@@ -60,6 +62,7 @@ struct CommandLine {
   std::optional<GateOutcome>
       inconclusive;  ///< compare: what an inconclusive gate counts as; empty: exit status 4
   ExportFormat export_format = ExportFormat::csv;
+  PredictLine predict;
   PlanLine plan;
   std::string description;  ///< describe: what it writes
 };

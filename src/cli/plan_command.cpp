@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <set>
 
+#include "advisor/fabric.hpp"
 #include "advisor/fit.hpp"
 #include "advisor/next_sweep.hpp"
 #include "advisor/plan_model.hpp"
@@ -11,7 +12,6 @@
 #include "cli/plan_options.hpp"
 #include "report/model_plan.hpp"
 #include "result/atomic_file.hpp"
-#include "result/read_text.hpp"
 #include "sweep/sweep.hpp"
 
 namespace tpbench {
@@ -71,21 +71,16 @@ std::int64_t ranks_per_host_of(const Calibration& calibration) {
   return most;
 }
 
-bool is_calibration(const std::string& path) {
-  if (!std::filesystem::is_regular_file(path)) return false;
-  const Json document = Json::parse(read_text(path), nullptr, false);
-  return document.is_object() && document.value("schema", Json()).is_string() &&
-         document["schema"].get<std::string>().starts_with("tpbench.calibration/");
-}
-
-// A calibration as it stands in its file, or a fit of what was measured.
-Calibration calibrate(const std::vector<std::string>& paths) {
-  if (paths.size() != 1 || !is_calibration(paths[0])) return fit_calibration(read_evidence(paths));
-  try {
-    return calibration_from_json(Json::parse(read_text(paths[0])));
-  } catch (const FieldFault& fault) {
-    throw UsageError({Fault{paths[0], fault.pointer, "", fault.rule}});
-  }
+// A network that no split can use would change nothing, and nobody would see it.
+void check_networks_are_used(const PlanLine& line, const PredictedMachine& machine) {
+  const std::int64_t per_host = machine.ranks_per_host;
+  const std::string typed = fmt::format("--fabric {}", fmt::join(line.fabrics, " --fabric "));
+  if (machine.fabric.between && (per_host == 0 || per_host >= line.ranks))
+    throw UsageError({fault_of(typed,
+                               "is a network between hosts, and all ranks are on one: --ranks-per-host K says "
+                               "how many are, inside:... means inside")});
+  if (machine.fabric.inside && per_host == 1)
+    throw UsageError({fault_of(typed, "is a network inside hosts, and no two ranks are on one")});
 }
 
 PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
@@ -106,6 +101,8 @@ PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
   machine.algorithm = algorithm_of(calibration, line.algorithm);
   machine.threads_per_rank = line.threads_per_rank;
   machine.machine.ranks_per_host = line.ranks_per_host.value_or(ranks_per_host_of(calibration));
+  for (const std::string& fabric : line.fabrics) set_fabric(machine.machine.fabric, fabric);
+  check_networks_are_used(line, machine.machine);
   question.ranks = line.ranks;
   question.memory_per_rank = line.memory_per_rank;
   question.goal = line.goal.value_or(Goal::latency);

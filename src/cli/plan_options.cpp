@@ -60,6 +60,11 @@ void add_machine_options(CLI::App& app, PlanLine& line) {
   add_number(app, "--ranks-per-host", line.ranks_per_host, kMostRanks,
              "Ranks of one host [as measured, or all]");
   add_memory_option(app, line.memory_per_rank, "Memory of a rank, 24GB or 80GiB: what is larger is left out");
+  app.add_option("--fabric", line.fabrics,
+                 "Another network than was measured, between hosts: a probe's file or "
+                 "alpha=20us,bandwidth=12.5GB/s; inside:... for one inside hosts")
+      ->type_name("FABRIC")
+      ->allow_extra_args(false);
   add_word(app, "--dtype", line.dtype, "DTYPE", "Of weights and activations [the one that was measured]");
   app.add_option("--backend", line.backend, "Whose rates count [the one that was measured]")->type_name("NAME");
   app.add_option("--algorithm", line.algorithm, "Of the collectives [the one that was measured, or mpi]")

@@ -26,6 +26,7 @@ struct PlanLine {
   std::optional<std::int64_t> batch_size, sequence_length, context_length;
   std::optional<Recompute> recompute;
   bool sequence_parallel = false;
+  std::vector<std::string> fabrics;
   std::optional<DType> dtype;  ///< empty: the one that was measured
   std::string backend, algorithm;  ///< likewise
   std::optional<std::int64_t> threads_per_rank;

@@ -42,6 +42,8 @@ ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& p
       return export_command(line, launch);
     case Command::report:
       return report_command(line, launch);
+    case Command::predict:
+      return predict_command(line, launch);
     case Command::plan:
       return plan_command(line, launch);
     case Command::describe:
