@@ -5,19 +5,24 @@
 namespace tpbench {
 namespace {
 
+// A sweep runs stages from host memory alone; of others it has the layers.
+bool runs_stages(const ModelPlan& plan) { return plan.question.machine.backend == "cpu"; }
+
 // What both a sweep and one of its points may say.
 Json point_of(const ModelPlan& plan, const SplitPlan& split, ModelPhase phase) {
   const ModelTask& task = plan.question.task;
   const ModelSplit& how = split.split;
   const bool decodes = phase == ModelPhase::decode;
-  const std::int64_t pp = how.layout.pp;
+  const bool has_stages = how.layout.pp > 1 && runs_stages(plan);
+  const std::int64_t pp = has_stages ? how.layout.pp : 1;
   // A round of the pipeline takes as long as the next once it is full; memory and time are for what is seen.
   const std::int64_t enough = pp == 1 ? 1 : 4 * pp;
   const std::int64_t each = task.batch_size / how.layout.dp / how.microbatches;
   std::int64_t microbatches = task.trains ? std::min(how.microbatches, enough) : how.microbatches;
-  if (how.schedule == Schedule::interleaved) microbatches -= microbatches % pp;
+  if (!has_stages) microbatches = 1;
+  const bool interleaves = has_stages && how.schedule == Schedule::interleaved;
   Json point = {{"pass", task.trains ? "forward_backward" : "forward"},
-                {"num_layers", pp * how.virtual_stages},
+                {"num_layers", interleaves ? pp * how.virtual_stages : pp},
                 {"batch_size", each * microbatches},
                 {"sequence_length", decodes ? 1 : task.sequence_length},
                 {"context_length", decodes ? task.context_length : 0},
@@ -28,9 +33,9 @@ Json point_of(const ModelPlan& plan, const SplitPlan& split, ModelPhase phase) {
   if (pp > 1) {
     point["placement"] = std::string(name_of(split.placement));
     if (task.trains) point["schedule"] = std::string(name_of(how.schedule));
-    if (how.schedule == Schedule::interleaved) point["virtual_stages"] = how.virtual_stages;
+    if (interleaves) point["virtual_stages"] = how.virtual_stages;
   }
-  if (split.boundary) point["boundary"] = std::string(name_of(*split.boundary));
+  if (has_stages && split.boundary) point["boundary"] = std::string(name_of(*split.boundary));
   return point;
 }
 
@@ -48,12 +53,15 @@ std::vector<const SplitPlan*> measured_splits(const ModelPlan& plan) {
 Json next_sweep(const ModelPlan& plan, const std::string& model) {
   const PlanMachine& machine = plan.question.machine;
   std::vector<Json> points;
+  const auto add_point = [&](Json point) {
+    if (std::find(points.begin(), points.end(), point) == points.end()) points.push_back(std::move(point));
+  };
   for (const SplitPlan* split : measured_splits(plan)) {
     if (plan.question.task.trains) {
-      points.push_back(point_of(plan, *split, ModelPhase::training));
+      add_point(point_of(plan, *split, ModelPhase::training));
     } else {
-      points.push_back(point_of(plan, *split, ModelPhase::decode));
-      points.push_back(point_of(plan, *split, ModelPhase::prefill));
+      add_point(point_of(plan, *split, ModelPhase::decode));
+      add_point(point_of(plan, *split, ModelPhase::prefill));
     }
   }
   Json sweep = {{"name", "next-of-plan"},
@@ -83,7 +91,7 @@ Json next_sweep(const ModelPlan& plan, const std::string& model) {
 std::int64_t ranks_to_measure(const ModelPlan& plan) {
   std::int64_t ranks = 0;
   for (const SplitPlan* split : measured_splits(plan))
-    ranks = std::max(ranks, split->split.layout.tp * split->split.layout.pp);
+    ranks = std::max(ranks, split->split.layout.tp * (runs_stages(plan) ? split->split.layout.pp : 1));
   return ranks;
 }
 

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -64,8 +65,12 @@ std::string algorithm_of(const Calibration& calibration, const std::string& aske
   return asked;
 }
 
-// The most ranks that a host had when it was measured; 0 where that is not known.
+// The most ranks that a host had when several were measured; 0, all on one, where none were.
 std::int64_t ranks_per_host_of(const Calibration& calibration) {
+  const auto is_between = [](const auto& rate) { return rate.reach == Reach::between_hosts; };
+  if (std::none_of(calibration.collectives.begin(), calibration.collectives.end(), is_between) &&
+      std::none_of(calibration.boundaries.begin(), calibration.boundaries.end(), is_between))
+    return 0;
   std::int64_t most = 0;
   for (const CalibrationSource& source : calibration.sources) most = std::max(most, source.ranks_per_host);
   return most;
@@ -126,7 +131,7 @@ ExitStatus plan_command(const CommandLine& line, const Launch& launch) {
   if (launch.rank.value_or(0) != 0) return ExitStatus::ok;
   const Calibration calibration = calibrate(line.plan.measured);
   const ModelPlan plan = plan_model(calibration, question_of(line.plan, calibration));
-  PlanReport report = {&plan, ""};
+  PlanReport report = {&plan, &calibration, ""};
   if (!line.plan.next_sweep.empty() && !plan.fitting.empty()) {
     write_next_sweep(line.plan, plan);
     report.next_sweep = line.plan.next_sweep;

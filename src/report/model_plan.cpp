@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/plan_rows.hpp"
+#include "report/prediction.hpp"
 
 namespace tpbench {
 namespace {
@@ -283,10 +284,25 @@ Section all_rows(const ModelPlan& plan) {
   return table;
 }
 
+// What the numbers are worth, and what they do not come from.
+Section trust_section(const PlanReport& report) {
+  if (report.plan->measured_cases == 0) {
+    const Spread& spread = report.calibration->spread;
+    return {.sentences = {fmt::format("Ranges are what the description says of itself: {:.3g} % of compute, {:.3g} "
+                                      "% of communication.",
+                                      spread.compute * 100, spread.communication * 100)}};
+  }
+  Section section = {.sentences = trust_sentences(*report.calibration)};
+  for (const std::string& sentence : left_out_sentences(*report.calibration))
+    section.sentences.push_back("left out: " + sentence);
+  return section;
+}
+
 std::vector<Section> sections_of(const PlanReport& report) {
   const ModelPlan& plan = *report.plan;
   std::vector<Section> sections = {{.sentences = plan_answer(report)},
                                    {.sentences = {question_text(plan.question)}}};
+  sections.push_back(trust_section(report));
   if (!plan.fitting.empty()) sections.push_back(splits_section(plan));
   if (!plan.too_large.empty()) sections.push_back(too_large_section(plan));
   if (!plan.question.task.model.not_run.empty())
@@ -322,7 +338,7 @@ std::string render_model_plan(Format format, const PlanReport& report) {
     case Format::markdown:
       return to_markdown(sections_of(report));
     case Format::json:
-      return plan_document(*report.plan, plan_answer(report)).dump(2, ' ', false, Json::error_handler_t::replace) +
+      return plan_document(*report.plan, *report.calibration, plan_answer(report)).dump(2, ' ', false, Json::error_handler_t::replace) +
              '\n';
     case Format::csv:
       return to_csv(all_rows(*report.plan));

@@ -9,10 +9,11 @@
 
 namespace tpbench {
 
-/// What `tpbench plan` says of a plan. `next_sweep`: the sweep file that was written to tell the best apart;
-/// empty when none was.
+/// What `tpbench plan` says of a plan, made by `calibration`. `next_sweep`: the sweep file that was written to
+/// tell the best apart; empty when none was.
 struct PlanReport {
   const ModelPlan* plan = nullptr;
+  const Calibration* calibration = nullptr;
   std::string next_sweep;
 };
 

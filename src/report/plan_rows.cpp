@@ -151,7 +151,8 @@ std::vector<PlanRow> plan_rows(const ModelPlan& plan) {
   return rows;
 }
 
-Json plan_document(const ModelPlan& plan, const std::vector<std::string>& answer) {
+Json plan_document(const ModelPlan& plan, const Calibration& calibration,
+                   const std::vector<std::string>& answer) {
   const PlanQuestion& question = plan.question;
   const ModelTask& task = question.task;
   const bool trains = task.trains;
@@ -165,6 +166,8 @@ Json plan_document(const ModelPlan& plan, const std::vector<std::string>& answer
           {"measured_cases", plan.measured_cases},
           {"splits_tried", plan.tried},
           {"untold", std::move(untold)},
+          {"errors", calibration_to_json(calibration).at("errors")},
+          {"left_out", calibration_to_json(calibration).at("left_out")},
           {"question",
            {{"model", task.model.name},
             {"training", trains},
@@ -218,6 +221,8 @@ Json plan_schema() {
       {"composed", {{"const", true}, {"description", "put together from parts, not measured as a whole"}}},
       {"measured_cases", number("that the calibration comes from; 0: it is a description")},
       {"splits_tried", number("that the model can have on these ranks")},
+      {"errors", calibration_schema().at("properties").at("errors")},
+      {"left_out", calibration_schema().at("properties").at("left_out")},
       {"untold",
        {{"type", "array"},
         {"items",

@@ -40,7 +40,8 @@ struct PlanRow {
 std::vector<PlanRow> plan_rows(const ModelPlan& plan);
 
 /// The document of docs/plan.schema.json.
-Json plan_document(const ModelPlan& plan, const std::vector<std::string>& answer);
+Json plan_document(const ModelPlan& plan, const Calibration& calibration,
+                   const std::vector<std::string>& answer);
 
 template <>
 std::span<const Field<PlanRow>> fields_of();
