@@ -157,8 +157,8 @@ void check_compute(const std::vector<ComputeFit>& compute) {
     for (std::size_t j = 0; j < compute[i].rates.size(); ++j) {
       const WorkRate& rate = compute[i].rates[j];
       const std::string where = fmt::format("/compute/{}/rates/{}", i, j);
-      if (rate.call_s == 0 && rate.s_per_flop == 0 && rate.s_per_byte == 0)
-        throw FieldFault("is 0 throughout: no work takes no time", where);
+      if (rate.call_s == 0 && rate.s_per_flop == 0 && rate.s_per_byte == 0 && rate.points == 0)
+        throw FieldFault("is 0 throughout and was not measured: no work takes no time", where);
       for (std::size_t before = 0; before < j; ++before) {
         if (compute[i].rates[before].kind == rate.kind)
           throw FieldFault(fmt::format("is a second rate of {}", name_of(rate.kind)), where + "/kind");

@@ -80,16 +80,16 @@ PieceTimes ModelTimer::of_cost(const Cost& once, const Cost& twice, const SplitP
     if (work.kind == WorkKind::product_weight_gradient)
       times.weight_gradient.compute.add(one);
     else if (is_backward)
-      times.input_gradient.compute.add(one, work.kind == WorkKind::attention_backward
-                                                ? (kProductsOfScores - 1) / kProductsOfScores
-                                                : 1);
+      times.input_gradient.compute.add(
+          one, work.kind == WorkKind::attention_backward ? (kProductsOfScores - 1) / kProductsOfScores : 1);
     else
       times.forward.compute.add(one);
   }
   for (const CollectiveCost& collective : twice.collectives) {
     if (collective.calls_per_step == 0) continue;
     const Calls calls = calls_of(collective, once);
-    const PieceTime one = this->collective(collective.op, collective.bytes, {collective.ranks, place.tp_hosts});
+    const PieceTime one =
+        this->collective(collective.op, collective.bytes, {collective.ranks, place.tp_hosts});
     const bool is_forward = collective.direction == Direction::forward;
     (is_forward ? times.forward : times.input_gradient).communication.add(one, calls.each);
     times.once.communication.add(one, calls.once);
@@ -125,13 +125,19 @@ const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& spl
 PieceTime ModelTimer::optimizer(double parameters, std::int64_t busy_ranks) const {
   const auto size = static_cast<double>(size_of(machine_.dtype));
   const double bytes = size < 4 ? kOptimizerBytes16Bit : kOptimizerBytes32Bit * size / 4;
-  // Its rows are as wide as anybody likes: they are of no size that was or was not measured.
-  const auto rate = std::find_if(fit_.rates.begin(), fit_.rates.end(),
-                                 [](const WorkRate& other) { return other.kind == WorkKind::elementwise; });
-  const Work passes = {.kind = WorkKind::elementwise, .bytes = parameters * bytes};
-  if (rate == fit_.rates.end()) return work_seconds(fit_, {&passes, 1});  // says what to measure
+  // Where element-wise work was not told from others, theirs is the rate of memory.
+  double s_per_byte = 0;
+  for (const WorkKind kind : {WorkKind::elementwise, WorkKind::activation, WorkKind::product}) {
+    for (const WorkRate& rate : fit_.rates) {
+      if (s_per_byte == 0 && rate.kind == kind) s_per_byte = rate.s_per_byte;
+    }
+  }
+  if (s_per_byte == 0)
+    throw AdvisorError(
+        "what was measured does not tell how fast memory is, which an optimizer goes by: measure workload "
+        "embedding with pass forward_backward, at two sizes or more");
   PieceTime time;
-  time.seconds = rate->seconds(passes) * crowding_factor(fit_, busy_ranks);
+  time.seconds = parameters * bytes * s_per_byte * crowding_factor(fit_, busy_ranks);
   return time;
 }
 

@@ -145,9 +145,8 @@ class Planner {
   // What is missing stands before the first colon; what to type for it may differ by the ranks that it takes.
   void note_untold(const std::string& why) {
     const auto missing = [](const std::string& text) { return text.substr(0, text.find(':')); };
-    const auto known = std::find_if(plan_.untold.begin(), plan_.untold.end(), [&](const Untold& other) {
-      return missing(other.why) == missing(why);
-    });
+    const auto known = std::find_if(plan_.untold.begin(), plan_.untold.end(),
+                                    [&](const Untold& other) { return missing(other.why) == missing(why); });
     if (known == plan_.untold.end())
       plan_.untold.push_back({why, 1});
     else
@@ -163,11 +162,12 @@ class Planner {
     };
     std::stable_sort(plan_.fitting.begin(), plan_.fitting.end(), better);
     std::set<Degrees> seen;
-    for (std::size_t i = 0; i < plan_.fitting.size(); ++i) {
+    for (const std::size_t i : best_of_each(plan_)) {
       const Merit best = merit_of(question_, plan_.fitting.front());
       const Merit own = merit_of(question_, plan_.fitting[i]);
-      const bool reaches = best.less_is_better ? own.best < best.worst : own.best > best.worst;
-      if (seen.insert(tp_and_pp(plan_.fitting[i])).second && reaches) plan_.contenders.push_back(i);
+      seen.insert(tp_and_pp(plan_.fitting[i]));
+      if (i == 0 || (best.less_is_better ? own.best < best.worst : own.best > best.worst))
+        plan_.contenders.push_back(i);
     }
     for (auto& [degrees, plan] : too_large_) {
       if (!seen.contains(degrees)) plan_.too_large.push_back(std::move(plan));
@@ -197,6 +197,15 @@ Merit merit_of(const PlanQuestion& question, const SplitPlan& plan) {
     return {plan.tokens_per_s.median, plan.tokens_per_s.high, plan.tokens_per_s.low, false};
   const PredictedTime token = plan.token.value_or(plan.step);
   return {token.median_s, token.low_s, token.high_s, true};
+}
+
+std::vector<std::size_t> best_of_each(const ModelPlan& plan) {
+  std::set<Degrees> seen;
+  std::vector<std::size_t> best;
+  for (std::size_t i = 0; i < plan.fitting.size(); ++i) {
+    if (seen.insert(tp_and_pp(plan.fitting[i])).second) best.push_back(i);
+  }
+  return best;
 }
 
 ModelPlan plan_model(const Calibration& calibration, const PlanQuestion& question) {

@@ -36,13 +36,13 @@ struct PredictedRate {
 /// One way to split. What does not fit has no times.
 struct SplitPlan {
   ModelSplit split;
-  Placement placement = Placement::packed;     ///< of pp_degree 1; else tp_inside or pp_inside
-  std::optional<Boundary> boundary;            ///< the faster one, where there are two
-  std::int64_t tp_hosts = 1;                   ///< that the ranks of a layer are on
-  Reach stage_reach = Reach::inside_host;      ///< of messages between stages
-  std::int64_t largest_stage = 0;              ///< that holds most
-  StageMemory memory;                          ///< of a rank of it
-  std::int64_t over_bytes = 0;                 ///< 0: it fits
+  Placement placement = Placement::packed;  ///< of pp_degree 1; else tp_inside or pp_inside
+  std::optional<Boundary> boundary;         ///< the faster one, where there are two
+  std::int64_t tp_hosts = 1;                ///< that the ranks of a layer are on
+  Reach stage_reach = Reach::inside_host;   ///< of messages between stages
+  std::int64_t largest_stage = 0;           ///< that holds most
+  StageMemory memory;                       ///< of a rank of it
+  std::int64_t over_bytes = 0;              ///< 0: it fits
 
   PredictedTime step;                  ///< training: a step; inference: prefill, the time to first token
   std::optional<PredictedTime> token;  ///< inference: one token more for each sequence
@@ -83,12 +83,17 @@ struct Merit {
 };
 Merit merit_of(const PlanQuestion& question, const SplitPlan& plan);
 
+/// Places in `fitting` of the best split of each TP x PP, best first.
+std::vector<std::size_t> best_of_each(const ModelPlan& plan);
+
 /// Throws AdvisorError when what was measured tells of none that fits, or the model has no split.
 ModelPlan plan_model(const Calibration& calibration, const PlanQuestion& question);
 
 }  // namespace tpbench
 
-TPBENCH_ENUM_NAMES(tpbench::Goal, {tpbench::Goal::latency, "latency"}, {tpbench::Goal::throughput, "throughput"});
+TPBENCH_ENUM_NAMES(tpbench::Goal, {tpbench::Goal::latency, "latency"},
+                   {tpbench::Goal::throughput, "throughput"});
 TPBENCH_ENUM_NAMES(tpbench::Dominant, {tpbench::Dominant::compute, "compute"},
-                   {tpbench::Dominant::communication, "communication"}, {tpbench::Dominant::waiting, "waiting"},
-                   {tpbench::Dominant::optimizer, "optimizer"}, {tpbench::Dominant::gradients, "gradients"});
+                   {tpbench::Dominant::communication, "communication"},
+                   {tpbench::Dominant::waiting, "waiting"}, {tpbench::Dominant::optimizer, "optimizer"},
+                   {tpbench::Dominant::gradients, "gradients"});

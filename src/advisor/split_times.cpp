@@ -32,7 +32,8 @@ class SplitTimer {
   [[nodiscard]] Shape shape(ModelPhase phase) const { return model_shape(question_.task, split_, phase); }
 
   // What stage `stage` of p v does for one microbatch.
-  [[nodiscard]] PieceTimes stage_pieces(const ModelTimes& times, const Shape& model, std::int64_t stage) const {
+  [[nodiscard]] PieceTimes stage_pieces(const ModelTimes& times, const Shape& model,
+                                        std::int64_t stage) const {
     PieceTimes pieces;
     pieces.add(times.layer, static_cast<double>(model.stage_layers()));
     if (stage == 0) pieces.add(times.embedding);
@@ -50,8 +51,7 @@ class SplitTimer {
     const std::int64_t rows = model.tokens / model.microbatches;
     if (!parts.scatters_boundary() || rows % model.layout.tp != 0) return as_whole;
     PieceTime in_parts = timer_.message(parts.boundary_elements() * parts.element_size(), plan_.stage_reach);
-    in_parts.add(timer_.collective(CollectiveOp::all_gather,
-                                   rows * model.hidden_size * model.element_size(),
+    in_parts.add(timer_.collective(CollectiveOp::all_gather, rows * model.hidden_size * model.element_size(),
                                    {model.layout.tp, plan_.tp_hosts}));
     const bool scatters = in_parts.seconds < as_whole.seconds;
     plan_.boundary = scatters ? Boundary::scattered : Boundary::whole;
@@ -83,10 +83,11 @@ class SplitTimer {
       phase_time.compute.add(pieces.compute(), microbatches);
       phase_time.communication.add(pieces.communication(), microbatches);
     }
-    phase_time.step_s = phase == ModelPhase::decode ? token_s(stages, pipe, phase_time.message.seconds)
-                                               : pipeline_step_s(pipe, stages, phase_time.message.seconds);
-    phase_time.waiting_s = std::max(
-        0.0, phase_time.step_s - microbatches * busy_s[static_cast<std::size_t>(busiest)]);
+    phase_time.step_s = phase == ModelPhase::decode
+                            ? token_s(stages, pipe, phase_time.message.seconds)
+                            : pipeline_step_s(pipe, stages, phase_time.message.seconds);
+    phase_time.waiting_s =
+        std::max(0.0, phase_time.step_s - microbatches * busy_s[static_cast<std::size_t>(busiest)]);
     return phase_time;
   }
 
@@ -122,7 +123,8 @@ class SplitTimer {
                              (phase.compute.seconds + phase.waiting_s + extra_compute.seconds);
     PieceTime communication = phase.communication;
     communication.add(extra_communication).add(phase.message, static_cast<double>(split_.microbatches));
-    if (split_.layout.pp == 1) communication.seconds = phase.communication.seconds + extra_communication.seconds;
+    if (split_.layout.pp == 1)
+      communication.seconds = phase.communication.seconds + extra_communication.seconds;
     const double communication_s = relative(spread.communication, communication) * communication.seconds;
     PieceTime all = phase.compute;
     all.add(communication, 0);
@@ -172,14 +174,14 @@ class SplitTimer {
     if (layout.dp > 1) {
       const std::int64_t on_each = per_host == 0 ? layout.dp : std::max<std::int64_t>(1, per_host / apart);
       const Group copies = {layout.dp, (layout.dp + on_each - 1) / on_each};
-      sums.add(timer_.collective(CollectiveOp::all_reduce,
-                                 static_cast<std::int64_t>(parameters) * size, copies));
+      sums.add(
+          timer_.collective(CollectiveOp::all_reduce, static_cast<std::int64_t>(parameters) * size, copies));
     }
     const Shape model = shape(ModelPhase::training);
     if (model.ties_embeddings && layout.pp > 1) {
       const Group ends = {2, plan_.stage_reach == Reach::between_hosts ? 2 : 1};
-      sums.add(timer_.collective(CollectiveOp::all_reduce,
-                                 model.vocabulary_rows() * model.hidden_size * size, ends));
+      sums.add(timer_.collective(CollectiveOp::all_reduce, model.vocabulary_rows() * model.hidden_size * size,
+                                 ends));
     }
     return sums;
   }
@@ -189,7 +191,8 @@ class SplitTimer {
     const double parameters = most_parameters();
     const PieceTime optimizer = timer_.optimizer(parameters, busy_ranks());
     PieceTime gradients = gradient_sums(parameters);
-    const ModelTimes& times = timer_.times(question_.task, split_, ModelPhase::training, {plan_.tp_hosts, busy_ranks()});
+    const ModelTimes& times =
+        timer_.times(question_.task, split_, ModelPhase::training, {plan_.tp_hosts, busy_ranks()});
     const Shape model = shape(ModelPhase::training);
     gradients.add(times.layer.once.communication, static_cast<double>(model.num_layers / model.layout.pp));
     plan_.optimizer_s = optimizer.seconds;

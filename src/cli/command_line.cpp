@@ -191,7 +191,8 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
                "Same as --set verify=off; cannot be combined with --set verify");
   add_kernel_option(app, line);
   app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
-  add_memory_option(app, line.memory_per_rank, "With --dry-run: mark what fits in this memory of a rank: 24GB or 80GiB");
+  add_memory_option(app, line.memory_per_rank,
+                    "With --dry-run: mark what fits in this memory of a rank: 24GB or 80GiB");
   add_watchdog_option(
       app, line,
       "End the job when nothing has moved for this many seconds, beyond what the case's size explains [60]");

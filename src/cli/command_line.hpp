@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/enum_names.hpp"
-#include "cli/predict_options.hpp"
 #include "cli/plan_options.hpp"
+#include "cli/predict_options.hpp"
 #include "report/compare_render.hpp"
 #include "report/render.hpp"
 

@@ -58,10 +58,9 @@ std::string algorithm_of(const Calibration& calibration, const std::string& aske
   for (const CollectiveRate& rate : calibration.collectives) measured.insert(rate.algorithm);
   if (asked.empty()) return measured.size() == 1 ? *measured.begin() : "mpi";
   if (!measured.empty() && !measured.contains(asked))
-    throw UsageError({fault_of("--algorithm " + asked,
-                               fmt::format("was not measured; measured {} {}",
-                                           measured.size() == 1 ? "was" : "were",
-                                           fmt::join(measured, ", ")))});
+    throw UsageError({fault_of("--algorithm " + asked, fmt::format("was not measured; measured {} {}",
+                                                                   measured.size() == 1 ? "was" : "were",
+                                                                   fmt::join(measured, ", ")))});
   return asked;
 }
 
@@ -81,9 +80,10 @@ void check_networks_are_used(const PlanLine& line, const PredictedMachine& machi
   const std::int64_t per_host = machine.ranks_per_host;
   const std::string typed = fmt::format("--fabric {}", fmt::join(line.fabrics, " --fabric "));
   if (machine.fabric.between && (per_host == 0 || per_host >= line.ranks))
-    throw UsageError({fault_of(typed,
-                               "is a network between hosts, and all ranks are on one: --ranks-per-host K says "
-                               "how many are, inside:... means inside")});
+    throw UsageError(
+        {fault_of(typed,
+                  "is a network between hosts, and all ranks are on one: --ranks-per-host K says "
+                  "how many are, inside:... means inside")});
   if (machine.fabric.inside && per_host == 1)
     throw UsageError({fault_of(typed, "is a network inside hosts, and no two ranks are on one")});
 }
@@ -99,8 +99,8 @@ PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
   PlanMachine& machine = question.machine;
   const std::optional<std::string> backend =
       line.backend.empty() ? std::nullopt : std::optional(line.backend);
-  machine.backend =
-      only_one<std::string>(calibration, backend, "--backend", [](const ComputeFit& fit) { return fit.backend; });
+  machine.backend = only_one<std::string>(calibration, backend, "--backend",
+                                          [](const ComputeFit& fit) { return fit.backend; });
   machine.dtype = task.dtype =
       only_one<DType>(calibration, line.dtype, "--dtype", [](const ComputeFit& fit) { return fit.dtype; });
   machine.algorithm = algorithm_of(calibration, line.algorithm);
@@ -120,8 +120,9 @@ void write_next_sweep(const PlanLine& line, const ModelPlan& plan) {
   if (std::filesystem::is_directory(line.next_sweep))
     throw UsageError({fault_of("--write-sweep " + line.next_sweep, "is a folder; name a file")});
   // A sweep looks for models from where it lies itself.
-  const std::string model =
-      is_model_file(line.model) ? std::filesystem::absolute(line.model).lexically_normal().string() : line.model;
+  const std::string model = is_model_file(line.model)
+                                ? std::filesystem::absolute(line.model).lexically_normal().string()
+                                : line.model;
   write_file_atomically(line.next_sweep, next_sweep(plan, model).dump(2) + '\n');
 }
 

@@ -22,7 +22,8 @@ CLI::Option* add_number(CLI::App& app, const std::string& option, Number& number
                         const char* what) {
   return app
       .add_option_function<std::string>(
-          option, [&number, option, most](const std::string& text) { number = whole_number(text, option, most); },
+          option,
+          [&number, option, most](const std::string& text) { number = whole_number(text, option, most); },
           what)
       ->type_name("N");
 }
@@ -66,7 +67,8 @@ void add_machine_options(CLI::App& app, PlanLine& line) {
       ->type_name("FABRIC")
       ->allow_extra_args(false);
   add_word(app, "--dtype", line.dtype, "DTYPE", "Of weights and activations [the one that was measured]");
-  app.add_option("--backend", line.backend, "Whose rates count [the one that was measured]")->type_name("NAME");
+  app.add_option("--backend", line.backend, "Whose rates count [the one that was measured]")
+      ->type_name("NAME");
   app.add_option("--algorithm", line.algorithm, "Of the collectives [the one that was measured, or mpi]")
       ->type_name("NAME");
   add_number(app, "--threads-per-rank", line.threads_per_rank, 4096,
@@ -119,16 +121,18 @@ void add_plan_options(CLI::App& app, PlanLine& line) {
 void check_plan_options(const PlanLine& line) {
   if (line.trains) {
     if (line.goal)
-      throw CLI::ValidationError("--goal", fmt::format("{}: is for inference; training is for tokens a second",
-                                                       name_of(*line.goal)));
+      throw CLI::ValidationError(
+          "--goal",
+          fmt::format("{}: is for inference; training is for tokens a second", name_of(*line.goal)));
     if (line.context_length)
       throw CLI::ValidationError(
-          "--context", fmt::format("{}: is for inference; training has no earlier tokens", *line.context_length));
+          "--context",
+          fmt::format("{}: is for inference; training has no earlier tokens", *line.context_length));
     if (!line.batch_size) throw CLI::RequiredError("plan --training: --batch N");
   } else if (line.recompute) {
-    throw CLI::ValidationError("--recompute",
-                               fmt::format("{}: is for --training; inference keeps nothing for backward",
-                                           name_of(*line.recompute)));
+    throw CLI::ValidationError(
+        "--recompute",
+        fmt::format("{}: is for --training; inference keeps nothing for backward", name_of(*line.recompute)));
   }
   const std::int64_t prompt = line.sequence_length.value_or(2048);
   if (line.context_length && *line.context_length < prompt)
@@ -136,8 +140,8 @@ void check_plan_options(const PlanLine& line) {
         "--context", fmt::format("{}: must be at least --sequence {}: a token looks back at its prompt",
                                  *line.context_length, prompt));
   const std::int64_t sequences = line.batch_size.value_or(1);
-  for (const auto& [option, tokens] : {std::pair("--sequence", prompt),
-                                       std::pair("--context", line.context_length.value_or(1))}) {
+  for (const auto& [option, tokens] :
+       {std::pair("--sequence", prompt), std::pair("--context", line.context_length.value_or(1))}) {
     if (sequences * tokens > kMostTogether)
       throw CLI::ValidationError(
           option, fmt::format("{}: times --batch {} is beyond 2^31 tokens", tokens, sequences));

@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <stdexcept>
 
-#include "advisor/next_sweep.hpp"
 #include "base/text.hpp"
-#include "base/units.hpp"
 #include "report/plan_rows.hpp"
 #include "report/prediction.hpp"
 
@@ -17,244 +14,108 @@ namespace {
 
 constexpr std::size_t kMostShown = 12, kMostTooLarge = 6;
 
-std::string bytes_text(std::int64_t bytes) { return format_bytes(static_cast<double>(bytes)); }
+bool is_training(const ModelPlan& plan) { return plan.question.task.trains; }
+bool is_inference(const ModelPlan& plan) { return !is_training(plan); }
+bool of_both(const ModelPlan&) { return true; }
 
-std::string rate_text(double tokens) {
-  return tokens < 10 ? fmt::format("{:.2g} tokens/s", tokens) : fmt::format("{:.0f} tokens/s", tokens);
+// What the row is ranked by but for throughput: a step, or a token.
+const PredictedTime& main_time(const SplitPlan& split) { return split.token ? *split.token : split.step; }
+
+Value part_of(double part_s, const SplitPlan& split) {
+  return {part_s / main_time(split).median_s, Kind::share};
 }
 
-// Both ends and the middle in one unit: "41.2 ms (36.0 to 47.1)".
-std::string time_text(const PredictedTime& time, const std::string& of) {
-  const std::string low = format_seconds(time.low_s), high = format_seconds(time.high_s);
-  return fmt::format("{}{} ({} to {})", format_seconds(time.median_s), of, low, high);
+Value schedule_of(const SplitPlan& split) {
+  if (split.split.layout.pp == 1) return {};
+  std::string schedule(name_of(split.split.schedule));
+  if (split.split.virtual_stages > 1) schedule += fmt::format(" v {}", split.split.virtual_stages);
+  return {schedule};
 }
 
-bool by_token(const PlanQuestion& question) { return !question.task.trains; }
-
-std::string main_figure(const PlanQuestion& question, const SplitPlan& split) {
-  if (question.task.trains) return time_text(split.step, " per step");
-  if (question.goal == Goal::latency) return time_text(*split.token, " per token");
-  return fmt::format("{} ({:.0f} to {:.0f})", rate_text(split.tokens_per_s.median), split.tokens_per_s.low,
-                     split.tokens_per_s.high);
+std::string marks_of(const ModelPlan& plan, const SplitPlan& split) {
+  std::vector<std::string> marks;
+  const auto is_split = [&](std::size_t at) { return &plan.fitting[at] == &split; };
+  if (std::any_of(plan.contenders.begin(), plan.contenders.end(), is_split)) marks.push_back("=");
+  if (split.extrapolated()) marks.push_back("x");
+  if (split.tp_hosts > 1) marks.push_back("h");
+  return fmt::format("{}", fmt::join(marks, " "));
 }
 
-std::string microbatch_words(const PlanQuestion& question, const SplitPlan& split) {
-  const ModelSplit& how = split.split;
-  std::vector<std::string> words;
-  if (how.microbatches > 1 || how.layout.pp > 1)
-    words.push_back(how.microbatches == 1 ? "1 microbatch" : fmt::format("{} microbatches", how.microbatches));
-  if (question.task.trains && how.layout.pp > 1) {
-    words.push_back(std::string(name_of(how.schedule)));
-    if (how.virtual_stages > 1) words.push_back(fmt::format("{} stages a rank", how.virtual_stages));
-  }
-  if (split.placement == Placement::pp_inside) words.push_back("stages inside hosts");
-  return words.empty() ? "" : " with " + fmt::format("{}", fmt::join(words, ", "));
-}
+// Adding a column is a row here.
+struct ShownColumn {
+  const char* heading;
+  Value (*get)(const ModelPlan&, const SplitPlan&);
+  bool (*is_shown)(const ModelPlan&) = of_both;
+};
 
-// What keeps a split behind, or is most of the best.
-std::string why_text(const SplitPlan& split) {
-  if (split.dominant == Dominant::communication && split.tp_hosts > 1) return "its collectives cross hosts";
-  if (split.dominant == Dominant::communication) return "most of it is collectives";
-  if (split.dominant == Dominant::waiting) return "most of it is waiting between stages";
-  if (split.dominant == Dominant::gradients) return "most of it is sums of gradients over copies";
-  if (split.dominant == Dominant::optimizer) return "most of it is the optimizer";
-  if (split.tp_hosts > 1) return "most of it is compute; its collectives cross hosts";
-  return "most of it is compute";
-}
-
-std::string composed_text(const ModelPlan& plan) {
-  if (plan.measured_cases == 0) return "composed from the description of a machine";
-  return fmt::format("composed from {} measured {}", plan.measured_cases,
-                     plan.measured_cases == 1 ? "case" : "cases");
-}
-
-// Places in `fitting` of the best split of each TP x PP, best first.
-std::vector<std::size_t> best_of_degrees(const ModelPlan& plan) {
-  std::set<std::pair<std::int64_t, std::int64_t>> seen;
-  std::vector<std::size_t> best;
-  for (std::size_t i = 0; i < plan.fitting.size(); ++i) {
-    const Layout& layout = plan.fitting[i].split.layout;
-    if (seen.insert({layout.tp, layout.pp}).second) best.push_back(i);
-  }
-  return best;
-}
-
-std::string memory_text(const ModelPlan& plan, const SplitPlan& split) {
-  const std::string of = plan.question.memory_per_rank
-                             ? fmt::format(" of {}", bytes_text(*plan.question.memory_per_rank))
-                             : "";
-  const std::string where =
-      split.split.layout.pp == 1
-          ? ""
-          : fmt::format(" on stage {} of {}", split.largest_stage, split.split.layout.pp);
-  std::vector<std::string> parts = {fmt::format("weights {}", bytes_text(split.memory.weights))};
-  const auto add = [&](const char* name, std::int64_t bytes) {
-    if (bytes > 0) parts.push_back(fmt::format("{} {}", name, bytes_text(bytes)));
-  };
-  add("gradients", split.memory.gradients);
-  add("optimizer", split.memory.optimizer);
-  add("KV cache", split.memory.kv_cache);
-  add("activations", split.memory.activations);
-  add("buffers", split.memory.buffers);
-  return fmt::format("A rank holds up to {}{}{}: {}.", bytes_text(split.memory.total()), of, where,
-                     join_words(parts));
-}
-
-std::string idle_text(const ModelPlan& plan, const SplitPlan& split) {
-  const std::int64_t idle = plan.question.ranks - split.ranks();
-  if (idle == 0) return "";
-  return fmt::format(
-      " It uses {} of {} ranks: no number of copies of {} ranks that divides batch {} takes more.",
-      split.ranks(), plan.question.ranks, split.split.layout.tp * split.split.layout.pp,
-      plan.question.task.batch_size);
-}
-
-std::string best_text(const ModelPlan& plan) {
-  const SplitPlan& best = plan.fitting.front();
-  std::string text =
-      fmt::format("{}{}: {}, {}; {}.", layout_words(best.split.layout),
-                  microbatch_words(plan.question, best), main_figure(plan.question, best),
-                  composed_text(plan), why_text(best));
-  if (by_token(plan.question)) {
-    text += fmt::format(" First token after {}", time_text(best.step, ""));
-    if (plan.question.goal == Goal::latency)
-      text += fmt::format(", {}.", rate_text(best.tokens_per_s.median));
-    else
-      text += fmt::format(", then {}.", time_text(*best.token, " per token"));
-  } else {
-    text += fmt::format(" {}.", rate_text(best.tokens_per_s.median));
-  }
-  return text + idle_text(plan, best);
-}
-
-std::string rivals_text(const ModelPlan& plan) {
-  std::vector<std::string> rivals;
-  const std::vector<std::size_t> best = best_of_degrees(plan);
-  for (std::size_t i = 1; i < best.size() && rivals.size() < 2; ++i) {
-    const SplitPlan& rival = plan.fitting[best[i]];
-    rivals.push_back(fmt::format("{}{}: {}, {}.", layout_words(rival.split.layout),
-                                 microbatch_words(plan.question, rival), main_figure(plan.question, rival),
-                                 why_text(rival)));
-  }
-  return fmt::format("{}", fmt::join(rivals, " "));
-}
-
-std::string ties_text(const ModelPlan& plan) {
-  std::vector<std::string> names;
-  for (std::size_t i = 1; i < plan.contenders.size() && i < kMostMeasured; ++i)
-    names.push_back(layout_words(plan.fitting[plan.contenders[i]].split.layout));
-  if (names.empty()) return "";
-  const std::size_t more = plan.contenders.size() - 1 - names.size();
-  if (more > 0) names.push_back(fmt::format("{} more", more));
-  return fmt::format("It cannot be told from {}: their ranges reach into its own.", join_words(names));
-}
-
-std::string extrapolated_text(const SplitPlan& best) {
-  if (!best.extrapolated()) return "";
-  std::vector<std::string> words;
-  for (const Beyond& beyond : best.beyond) words.push_back(beyond.text());
-  return fmt::format("Extrapolated: {}.", fmt::join(words, "; "));
-}
-
-std::string untold_text(const ModelPlan& plan) {
-  std::vector<std::string> reasons;
-  for (const Untold& untold : plan.untold)
-    reasons.push_back(fmt::format("{} cannot be told: {}.", counted(untold.splits, "split"), untold.why));
-  return fmt::format("{}", fmt::join(reasons, " "));
-}
-
-// "llama3-70b, inference: 1 sequence, prompts of 2048 tokens, then 2048 to look back at, bf16; 64 ranks ..."
-std::string question_text(const PlanQuestion& question) {
-  const ModelTask& task = question.task;
-  const std::string sequences = counted(static_cast<std::size_t>(task.batch_size), "sequence");
-  const std::string work =
-      task.trains ? fmt::format("training on {} of {} tokens, recompute {}", sequences, task.sequence_length,
-                                name_of(question.recompute))
-                  : fmt::format("inference of {}: prompts of {} tokens, then {} to look back at", sequences,
-                                task.sequence_length, task.context_length);
-  const std::int64_t per_host = question.machine.machine.ranks_per_host;
-  return fmt::format("{}, {}, {}{}; {}, {}{}.", task.model.name, work, name_of(task.dtype),
-                     question.sequence_parallel ? ", sequence parallel" : "",
-                     counted(static_cast<std::size_t>(question.ranks), "rank"),
-                     per_host == 0 ? "all on one host" : fmt::format("{} a host", per_host),
-                     question.memory_per_rank ? fmt::format(", {} each", bytes_text(*question.memory_per_rank))
-                                              : "");
-}
-
-std::string next_text(const PlanReport& report) {
-  if (report.next_sweep.empty())
-    return report.plan->contenders.size() > 1
-               ? "Measure next: --write-sweep FILE writes the sweep that would tell them apart."
-               : "Measure next: --write-sweep FILE writes the sweep that would check it.";
-  return fmt::format("Measure next: mpirun -n {} tpbench --config {}, and give its folder to this command too.",
-                     ranks_to_measure(*report.plan), shell_quoted(report.next_sweep));
-}
-
-std::string nothing_fits_text(const ModelPlan& plan) {
-  const SplitPlan& smallest = plan.too_large.front();
-  return fmt::format(
-      "Nothing fits in {} per rank: {}{} comes nearest, at {}, {} too much. {}",
-      bytes_text(*plan.question.memory_per_rank), layout_words(smallest.split.layout),
-      microbatch_words(plan.question, smallest), bytes_text(smallest.memory.total()),
-      bytes_text(smallest.over_bytes), memory_text(plan, smallest));
-}
+constexpr ShownColumn kShownColumns[] = {
+    {"TP", [](const ModelPlan&, const SplitPlan& s) { return Value(s.split.layout.tp); }},
+    {"PP", [](const ModelPlan&, const SplitPlan& s) { return Value(s.split.layout.pp); }},
+    {"copies", [](const ModelPlan&, const SplitPlan& s) { return Value(s.split.layout.dp); }},
+    {"m", [](const ModelPlan&, const SplitPlan& s) { return Value(s.split.microbatches); }},
+    {"schedule", [](const ModelPlan&, const SplitPlan& s) { return schedule_of(s); }, is_training},
+    {"mem/rank", [](const ModelPlan&, const SplitPlan& s) { return Value(s.memory.total(), Kind::bytes); }},
+    {"step", [](const ModelPlan&, const SplitPlan& s) { return Value(s.step.median_s, Kind::seconds); },
+     is_training},
+    {"per token",
+     [](const ModelPlan&, const SplitPlan& s) { return Value(main_time(s).median_s, Kind::seconds); },
+     is_inference},
+    {"low", [](const ModelPlan&, const SplitPlan& s) { return Value(main_time(s).low_s, Kind::seconds); }},
+    {"high", [](const ModelPlan&, const SplitPlan& s) { return Value(main_time(s).high_s, Kind::seconds); }},
+    {"first token",
+     [](const ModelPlan&, const SplitPlan& s) { return Value(s.step.median_s, Kind::seconds); },
+     is_inference},
+    {"tokens/s",
+     [](const ModelPlan&, const SplitPlan& s) { return Value(s.tokens_per_s.median, Kind::three_digits); }},
+    {"compute", [](const ModelPlan&, const SplitPlan& s) { return part_of(s.compute_s, s); }},
+    {"collectives", [](const ModelPlan&, const SplitPlan& s) { return part_of(s.communication_s, s); }},
+    {"waiting", [](const ModelPlan&, const SplitPlan& s) { return part_of(s.waiting_s, s); }},
+    {"", [](const ModelPlan& plan, const SplitPlan& s) { return Value(marks_of(plan, s)); }},
+};
 
 Section splits_section(const ModelPlan& plan) {
-  const bool trains = plan.question.task.trains;
-  Section table = {.title = fmt::format("Splits of {} that fit, the best of each TP x PP{}", plan.question.task.model.name,
-                                        best_of_degrees(plan).size() > kMostShown ? ", the first 12" : "")};
-  table.columns = {{"TP", Align::right}, {"PP", Align::right}, {"copies", Align::right},
-                   {"m", Align::right},  {"schedule"},         {"mem/rank", Align::right},
-                   {trains ? "step" : "per token", Align::right}, {"low", Align::right}, {"high", Align::right}};
-  if (!trains) table.columns.push_back({"first token", Align::right});
-  table.columns.push_back({"tokens/s", Align::right});
-  table.columns.push_back({"compute", Align::right});
-  table.columns.push_back({"collectives", Align::right});
-  table.columns.push_back({"waiting", Align::right});
-  table.columns.push_back({""});
-  for (const std::size_t at : best_of_degrees(plan)) {
-    if (table.rows.size() == kMostShown) break;
-    const SplitPlan& split = plan.fitting[at];
-    const ModelSplit& how = split.split;
-    const PredictedTime& time = trains ? split.step : *split.token;
-    const bool is_tied = std::find(plan.contenders.begin(), plan.contenders.end(), at) != plan.contenders.end();
-    std::string schedule = trains && how.layout.pp > 1 ? std::string(name_of(how.schedule)) : "";
-    if (how.virtual_stages > 1) schedule += fmt::format(" v {}", how.virtual_stages);
-    Section::Row row = {{Value(how.layout.tp), Value(how.layout.pp), Value(how.layout.dp),
-                         Value(how.microbatches), schedule.empty() ? Value() : Value(schedule),
-                         Value(split.memory.total(), Kind::bytes), Value(time.median_s, Kind::seconds),
-                         Value(time.low_s, Kind::seconds), Value(time.high_s, Kind::seconds)}};
-    if (!trains) row.cells.emplace_back(split.step.median_s, Kind::seconds);
-    row.cells.emplace_back(split.tokens_per_s.median, Kind::three_digits);
-    for (const double part_s : {split.compute_s, split.communication_s, split.waiting_s})
-      row.cells.emplace_back(part_s / time.median_s, Kind::share);
-    std::vector<std::string> marks;
-    if (is_tied) marks.push_back("=");
-    if (split.extrapolated()) marks.push_back("x");
-    if (split.tp_hosts > 1) marks.push_back("h");
-    row.cells.push_back(marks.empty() ? Value("") : Value(fmt::format("{}", fmt::join(marks, " "))));
+  const std::vector<std::size_t> best = best_of_each(plan);
+  Section table = {.title = fmt::format("Splits of {} that fit, the best of each TP x PP{}",
+                                        plan.question.task.model.name,
+                                        best.size() > kMostShown ? ", the first 12" : "")};
+  for (const ShownColumn& column : kShownColumns) {
+    const Align align = *column.heading == 0 ? Align::left : Align::right;
+    if (column.is_shown(plan)) table.columns.push_back({column.heading, align});
+  }
+  for (std::size_t i = 0; i < std::min(best.size(), kMostShown); ++i) {
+    Section::Row row;
+    for (const ShownColumn& column : kShownColumns) {
+      if (column.is_shown(plan)) row.cells.push_back(column.get(plan, plan.fitting[best[i]]));
+    }
     table.rows.push_back(std::move(row));
   }
   table.notes = {
-      "=: cannot be told from the best; x: extrapolated, more than 4 times beyond what was measured; h: its "
-      "collectives cross hosts. Shares are of the stage that has most to do. All times are composed: layers "
-      "times a layer, embedding and head, the schedule replayed. low and high hold 9 of 10."};
+      "m: microbatches of a copy; =: cannot be told from the best; x: extrapolated, more than 4 times beyond "
+      "what was measured; h: its collectives cross hosts. Shares are of the stage that has most to do. All "
+      "times are composed: layers times a layer, embedding and head, the schedule replayed; 9 of 10 are to "
+      "lie "
+      "between low and high."};
   return table;
 }
 
 Section too_large_section(const ModelPlan& plan) {
   Section table = {.title = "Too large, the smallest of each TP x PP"};
-  table.columns = {{"TP", Align::right},       {"PP", Align::right},   {"copies", Align::right},
-                   {"m", Align::right},        {"mem/rank", Align::right}, {"over", Align::right},
-                   {"weights", Align::right},  {plan.question.task.trains ? "gradients, optimizer" : "KV cache", Align::right},
+  table.columns = {{"TP", Align::right},
+                   {"PP", Align::right},
+                   {"copies", Align::right},
+                   {"m", Align::right},
+                   {"mem/rank", Align::right},
+                   {"over", Align::right},
+                   {"weights", Align::right},
+                   {plan.question.task.trains ? "gradients, optimizer" : "KV cache", Align::right},
                    {"activations", Align::right}};
   for (const SplitPlan& split : plan.too_large) {
     if (table.rows.size() == kMostTooLarge) break;
     const StageMemory& memory = split.memory;
     table.rows.push_back(
         {{Value(split.split.layout.tp), Value(split.split.layout.pp), Value(split.split.layout.dp),
-          Value(split.split.microbatches), Value(memory.total(), Kind::bytes), Value(split.over_bytes, Kind::bytes),
-          Value(memory.weights, Kind::bytes),
+          Value(split.split.microbatches), Value(memory.total(), Kind::bytes),
+          Value(split.over_bytes, Kind::bytes), Value(memory.weights, Kind::bytes),
           Value(memory.gradients + memory.optimizer + memory.kv_cache, Kind::bytes),
           Value(memory.activations, Kind::bytes)}});
   }
@@ -288,9 +149,10 @@ Section all_rows(const ModelPlan& plan) {
 Section trust_section(const PlanReport& report) {
   if (report.plan->measured_cases == 0) {
     const Spread& spread = report.calibration->spread;
-    return {.sentences = {fmt::format("Ranges are what the description says of itself: {:.3g} % of compute, {:.3g} "
-                                      "% of communication.",
-                                      spread.compute * 100, spread.communication * 100)}};
+    return {.sentences = {
+                fmt::format("Ranges are what the description says of itself: {:.3g} % of compute, {:.3g} "
+                            "% of communication.",
+                            spread.compute * 100, spread.communication * 100)}};
   }
   Section section = {.sentences = trust_sentences(*report.calibration)};
   for (const std::string& sentence : left_out_sentences(*report.calibration))
@@ -301,7 +163,7 @@ Section trust_section(const PlanReport& report) {
 std::vector<Section> sections_of(const PlanReport& report) {
   const ModelPlan& plan = *report.plan;
   std::vector<Section> sections = {{.sentences = plan_answer(report)},
-                                   {.sentences = {question_text(plan.question)}}};
+                                   {.sentences = {plan_question(plan.question)}}};
   sections.push_back(trust_section(report));
   if (!plan.fitting.empty()) sections.push_back(splits_section(plan));
   if (!plan.too_large.empty()) sections.push_back(too_large_section(plan));
@@ -312,25 +174,6 @@ std::vector<Section> sections_of(const PlanReport& report) {
 
 }  // namespace
 
-std::string layout_words(const Layout& layout) {
-  std::string words = fmt::format("TP {}", layout.tp);
-  if (layout.pp > 1) words += fmt::format(" x PP {}", layout.pp);
-  if (layout.dp > 1) words += fmt::format(" x {} copies", layout.dp);
-  return words;
-}
-
-std::vector<std::string> plan_answer(const PlanReport& report) {
-  const ModelPlan& plan = *report.plan;
-  if (plan.fitting.empty()) return {nothing_fits_text(plan)};
-  std::vector<std::string> answer;
-  for (std::string sentence :
-       {best_text(plan), rivals_text(plan), ties_text(plan), memory_text(plan, plan.fitting.front()),
-        extrapolated_text(plan.fitting.front()), untold_text(plan), next_text(report)}) {
-    if (!sentence.empty()) answer.push_back(std::move(sentence));
-  }
-  return answer;
-}
-
 std::string render_model_plan(Format format, const PlanReport& report) {
   switch (format) {
     case Format::table:
@@ -338,7 +181,8 @@ std::string render_model_plan(Format format, const PlanReport& report) {
     case Format::markdown:
       return to_markdown(sections_of(report));
     case Format::json:
-      return plan_document(*report.plan, *report.calibration, plan_answer(report)).dump(2, ' ', false, Json::error_handler_t::replace) +
+      return plan_document(*report.plan, *report.calibration, plan_answer(report))
+                 .dump(2, ' ', false, Json::error_handler_t::replace) +
              '\n';
     case Format::csv:
       return to_csv(all_rows(*report.plan));

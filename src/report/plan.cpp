@@ -68,8 +68,10 @@ bool is_too_large(const PlannedCase& planned, const Limit& limit) {
 // "; 3 of 8 do not fit in 24.0 GB per rank"
 std::string fit_text(const std::vector<PlannedCase>& plan, const Limit& limit) {
   if (!limit) return "";
-  const auto known = static_cast<std::size_t>(std::count_if(
-      plan.begin(), plan.end(), [](const PlannedCase& planned) { return planned.predicted_peak.has_value(); }));
+  const auto known =
+      static_cast<std::size_t>(std::count_if(plan.begin(), plan.end(), [](const PlannedCase& planned) {
+        return planned.predicted_peak.has_value();
+      }));
   const auto large = static_cast<std::size_t>(std::count_if(
       plan.begin(), plan.end(), [&](const PlannedCase& planned) { return is_too_large(planned, limit); }));
   const std::string memory = format_bytes(static_cast<double>(*limit));
@@ -232,9 +234,12 @@ std::string render_plan(Format format, std::span<const Case> cases, const Measur
                       plan_table(plan, cases, memory_per_rank),
                       {.sentences = totals(plan, measure, memory_per_rank)}});
     case Format::markdown:
-      return to_markdown({{.sentences = totals(plan, measure, memory_per_rank)}, plan_table(plan, cases, memory_per_rank)});
+      return to_markdown(
+          {{.sentences = totals(plan, measure, memory_per_rank)}, plan_table(plan, cases, memory_per_rank)});
     case Format::json:
-      return to_json(plan_table(plan, cases, memory_per_rank)).dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+      return to_json(plan_table(plan, cases, memory_per_rank))
+                 .dump(2, ' ', false, Json::error_handler_t::replace) +
+             '\n';
     case Format::csv:
       return to_csv(plan_table(plan, cases, memory_per_rank));
     case Format::jsonl:

@@ -54,9 +54,8 @@ Cost layers_held(const Shape& model, Recompute recompute, std::int64_t pp_rank) 
   cost.memory[Category::activations] +=
       local_bytes(s) * (kRegions * (s.kept->activations + s.kept->inputs) + inputs);
   if (recompute == Recompute::none) {
-    const TrainingSetup setup = {.sequence_length = s.sequence_length,
-                                 .microbatch = s.batch_size(),
-                                 .tp_degree = s.layout.tp};
+    const TrainingSetup setup = {
+        .sequence_length = s.sequence_length, .microbatch = s.batch_size(), .tp_degree = s.layout.tp};
     cost.memory[Category::activations] += static_cast<std::int64_t>(
         score_bytes_per_layer(transformer_of(s), setup) * as_double(all.activations));
   }
@@ -93,8 +92,7 @@ StageMemory trained(const Shape& model, Recompute recompute, std::int64_t pp_ran
   StageMemory memory;
   memory.weights = weights_of(cost.memory);
   memory.gradients = parameters * std::max<std::int64_t>(4, model.element_size());
-  memory.optimizer =
-      parameters * (is_short ? kTrainingBytesPerParameter - 2 - 4 : 2 * model.element_size());
+  memory.optimizer = parameters * (is_short ? kTrainingBytesPerParameter - 2 - 4 : 2 * model.element_size());
   // The pieces count the gradients of weights in the element type of these.
   memory.activations =
       cost.memory[Category::activations] + cost.memory[Category::gradients] - weights_of(cost.memory);

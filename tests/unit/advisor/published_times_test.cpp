@@ -66,10 +66,10 @@ TEST(PublishedTimes, OfTrainingWithLessRecomputation) {
   const Calibration machine = description("a100-80gb-selene.json");
   double sum = 0;
   int count = 0;
-  for (const Row& row : {Row{gpt(6144, 64, 48), 1, 1, 4, 4, 1.42, 1.10},
-                         Row{gpt(12288, 96, 96), 8, 3, 64, 1, 18.13, 13.75},
-                         Row{gpt(20480, 128, 105), 35, 3, 280, 1, 49.05, 37.83},
-                         Row{gpt(25600, 160, 128), 64, 1, 512, 1, 94.42, 71.49}}) {
+  for (const Row& row :
+       {Row{gpt(6144, 64, 48), 1, 1, 4, 4, 1.42, 1.10}, Row{gpt(12288, 96, 96), 8, 3, 64, 1, 18.13, 13.75},
+        Row{gpt(20480, 128, 105), 35, 3, 280, 1, 49.05, 37.83},
+        Row{gpt(25600, 160, 128), 64, 1, 512, 1, 94.42, 71.49}}) {
     ModelSplit split;
     split.layout = {8, row.pp, 1};
     split.microbatches = row.batch / row.microbatch;

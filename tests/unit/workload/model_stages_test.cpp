@@ -30,10 +30,9 @@ TEST(ModelStages, HoldAllParametersOnce) {
         for (std::int64_t rank = 0; rank < pp; ++rank) parameters += stage_parameters(task, split, rank);
         const std::int64_t of_norm = (model.norm == Norm::layer_norm ? 2 : 1) * model.hidden_size;
         const std::int64_t tables = model.ties_embeddings && pp == 1 ? 1 : 2;  // apart, each has a copy
-        const std::int64_t expected =
-            model.num_layers * parameters_per_layer(transformer_of(model), tp) +
-            (2 * model.num_layers + 1) * of_norm +  // whole on every rank
-            tables * padded(model.vocabulary, tp) / tp * model.hidden_size;
+        const std::int64_t expected = model.num_layers * parameters_per_layer(transformer_of(model), tp) +
+                                      (2 * model.num_layers + 1) * of_norm +  // whole on every rank
+                                      tables * padded(model.vocabulary, tp) / tp * model.hidden_size;
         EXPECT_EQ(parameters, static_cast<double>(expected)) << name << ' ' << tp << ' ' << pp;
       }
     }
