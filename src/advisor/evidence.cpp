@@ -64,9 +64,9 @@ std::vector<Machine> machine_of(const Json& environment, const std::string& back
 }
 
 // Times of these cases are not those of the machine as it is meant.
-constexpr std::string_view kUnusable[] = {"oversubscribed", "shared_core",     "debug_build",
-                                          "mixed_kernels",  "thread_mismatch", "throttled_cpu",
-                                          "throttled",      "shared_gpu",      "cold_cache_impossible"};
+constexpr std::string_view kUnusable[] = {
+    "oversubscribed", "shared_core", "debug_build", "mixed_kernels",         "thread_mismatch",
+    "throttled_cpu",  "throttled",   "shared_gpu",  "cold_cache_impossible", "mixed_launches"};
 
 std::optional<LeftOut> why_unusable(const Record& record, const std::string& file) {
   if (record.status != Status::ok)
@@ -124,6 +124,7 @@ class Reader {
       measured.tells_communication = !why;
       if (why) evidence_.left_out.push_back(*why);
     }
+    leave_out_cold_collectives();
     for (const MeasuredCase& measured : evidence_.cases) {
       CalibrationSource& source = evidence_.sources[measured.source];
       ++source.cases;
@@ -210,6 +211,23 @@ class Reader {
     }
     std::size_t i = 0;
     std::erase_if(evidence_.cases, [&](const MeasuredCase&) { return !keep[i++]; });
+  }
+
+  // What lay in no cache takes longer to send: one curve is of one state.
+  void leave_out_cold_collectives() {
+    const auto moves = [](const MeasuredCase& measured) {
+      return measured.tells_communication && measured.record.point.layout.ranks() > 1;
+    };
+    const auto is_warm = [&](const MeasuredCase& measured) {
+      return moves(measured) && measured.record.point.cache == CacheState::warm;
+    };
+    if (std::none_of(evidence_.cases.begin(), evidence_.cases.end(), is_warm)) return;
+    for (MeasuredCase& measured : evidence_.cases) {
+      if (!moves(measured) || is_warm(measured)) continue;
+      measured.tells_communication = false;
+      evidence_.left_out.push_back(
+          {measured.file, "/case/cache", "collectives with cold caches, as others have warm ones"});
+    }
   }
 
   // Labels name fabrics: what one carried is not told from what another did.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <string_view>
 
@@ -30,7 +31,7 @@ template <std::size_t n>
 std::optional<double> quantity(std::string_view text, const Unit (&units)[n]) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || !(number > 0)) return std::nullopt;
+  if (error != std::errc() || !(number > 0) || !std::isfinite(number)) return std::nullopt;
   std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   while (unit.starts_with(' ')) unit.remove_prefix(1);
   for (const Unit& known : units) {

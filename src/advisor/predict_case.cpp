@@ -197,7 +197,7 @@ class CasePredictor {
   PlacedRanks placed_;
 };
 
-void check_predictable(const Case& point) {
+void check_predictable(const Case& point, std::int64_t hosts) {
   const Workload& workload = point.workload_row();
   const Shape shape = point.whole_shape();
   if (auto reason = why_impossible(workload, shape)) throw AdvisorError(*reason);
@@ -207,6 +207,10 @@ void check_predictable(const Case& point) {
         "overlap_chunks {}: how much of a sum hides behind compute is not predicted; --shape "
         "overlap_chunks=1 is, and overlap can save the shorter of its compute and communication at most",
         point.overlap_chunks));
+  if (point.algorithm == "shm" && hosts > 1)
+    throw AdvisorError(fmt::format(
+        "algorithm shm is for ranks on one host, and these are on {}: --shape algorithm=mpi is predicted",
+        hosts));
   if (point.groups == Groups::all)
     throw AdvisorError("groups all: what groups cost each other is not predicted; --shape groups=one is");
 }
@@ -229,7 +233,8 @@ bool uses_reach(const Case& point, const PredictedMachine& machine, Reach reach)
 
 PredictedCase predict_case(const Calibration& calibration, const Case& point,
                            const PredictedMachine& machine) {
-  check_predictable(point);
+  const PlacedRanks placed(point, machine.ranks_per_host);
+  check_predictable(point, placed.group(point.layout.tp, 0).hosts);
   return CasePredictor(calibration, point, machine).predict();
 }
 

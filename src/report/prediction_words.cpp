@@ -71,9 +71,14 @@ void add_series(const Prediction& prediction, std::vector<std::string>& sentence
     if (!series.contains(shape)) order.push_back(shape);
     series[shape].push_back(&row);
   }
+  // Layers are what is asked for; probes of the fabric speak where there is nothing else.
+  const bool has_layers =
+      std::any_of(prediction.rows.begin(), prediction.rows.end(),
+                  [](const AnswerRow& row) { return !probes_fabric(row.point.workload); });
   std::size_t said = 0, more = 0;
   for (const std::string& shape : order) {
     const Series& of_shape = series[shape];
+    if (has_layers && probes_fabric(of_shape.front()->point.workload)) continue;
     if (std::none_of(of_shape.begin(), of_shape.end(), [](const AnswerRow* row) { return row->predicted; }))
       continue;
     if (said++ < kMostSeries)
@@ -81,7 +86,7 @@ void add_series(const Prediction& prediction, std::vector<std::string>& sentence
     else
       ++more;
   }
-  if (more > 0) sentences.push_back(fmt::format("{} more in the table.", counted(more, "series of cases")));
+  if (more > 0) sentences.push_back(fmt::format("{} more in the table.", counted(more, "layer")));
   std::map<std::string, std::size_t> refused;
   for (const AnswerRow& row : prediction.rows) {
     if (!row.why_not.empty()) ++refused[row.why_not];
@@ -171,6 +176,42 @@ void add_assumptions(const Prediction& prediction, std::vector<std::string>& sen
         counted(static_cast<std::size_t>(*crowds.rbegin()), "rank"), on_host));
 }
 
+// The one measurement that would tell most: of what lies furthest beyond, else another launch.
+void add_next(const Prediction& prediction, std::vector<std::string>& sentences) {
+  const Beyond* furthest = nullptr;
+  const AnswerRow* of_row = nullptr;
+  bool asks_degree = false;
+  const std::vector<std::int64_t>& degrees = prediction.calibration.degrees;
+  for (const AnswerRow& row : prediction.rows) {
+    if (!row.predicted) continue;
+    const std::int64_t ranks = row.point.layout.ranks();
+    if (of_row == nullptr || of_row->point.layout.ranks() < ranks) of_row = &row;
+    asks_degree = asks_degree || std::find(degrees.begin(), degrees.end(), ranks) == degrees.end();
+    for (const Beyond& beyond : row.predicted->beyond) {
+      if (furthest == nullptr ||
+          furthest->measured.beyond(furthest->value) < beyond.measured.beyond(beyond.value))
+        furthest = &beyond;
+    }
+  }
+  if (of_row == nullptr) return;
+  const Case& point = of_row->point;
+  std::string what;
+  if (furthest != nullptr && furthest->what == BeyondWhat::bytes)
+    what = fmt::format("tpbench probe --max-bytes {}", static_cast<std::int64_t>(furthest->value));
+  else if (furthest != nullptr && furthest->what == BeyondWhat::tokens)
+    what = fmt::format("a case of {:.0f} tokens, at TP 1 and 2", furthest->value);
+  else if (furthest != nullptr && furthest->what == BeyondWhat::width)
+    what = fmt::format("a case whose weights are {:.0f} wide on a rank, at TP 1 and 2", furthest->value);
+  else if (furthest != nullptr && furthest->what == BeyondWhat::operation)
+    what = "the collectives of these cases themselves, at one degree";
+  else if (asks_degree)
+    what = fmt::format("workload all_reduce at as many ranks as there are, {} or nearest to it",
+                       point.layout.tp);
+  else if (!prediction.calibration.spread.launches_measured)
+    what = "the same sweep once more, into another folder";
+  if (!what.empty()) sentences.push_back(fmt::format("Measure next: {}.", what));
+}
+
 }  // namespace
 
 std::vector<std::string> prediction_sentences(const Prediction& prediction) {
@@ -179,6 +220,7 @@ std::vector<std::string> prediction_sentences(const Prediction& prediction) {
   add_series(prediction, sentences);
   add_trust(prediction.calibration, sentences);
   add_assumptions(prediction, sentences);
+  add_next(prediction, sentences);
   return sentences;
 }
 
