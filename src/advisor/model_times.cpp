@@ -11,6 +11,7 @@ Case of_rates(const PlanMachine& machine) {
   point.backend = machine.backend;
   point.dtype = machine.dtype;
   point.threads_per_rank = machine.threads_per_rank;
+  point.cache = machine.cache;
   return point;
 }
 

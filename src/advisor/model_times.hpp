@@ -47,6 +47,7 @@ struct PlanMachine {
   std::string algorithm = "mpi";
   DType dtype = DType::f32;
   std::optional<std::int64_t> threads_per_rank;
+  CacheState cache = CacheState::warm;  ///< of the measured cases; a whole model finds its weights cold
 };
 
 /// Puts the pieces of one model together from a calibration, and remembers them.

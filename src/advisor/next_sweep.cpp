@@ -71,6 +71,7 @@ Json next_sweep(const ModelPlan& plan, const std::string& model) {
                 {"model", model},
                 {"algorithm", machine.algorithm}};
   if (machine.threads_per_rank) sweep["threads_per_rank"] = *machine.threads_per_rank;
+  if (machine.cache == CacheState::cold) sweep["measure"] = {{"cache", "cold"}};
   sweep.update(points.front());
   Json others = Json::array();
   for (std::size_t i = 1; i < points.size(); ++i) {

@@ -53,6 +53,16 @@ T only_one(const Calibration& calibration, const std::optional<T>& asked, const 
   throw UsageError({fault_of(option, fmt::format("is needed: measured were {}", join_words(names)))});
 }
 
+// A layer comes again when all others have been through the caches: cold ones tell more where they were
+// measured.
+CacheState cache_of(const Calibration& calibration, const PlanMachine& machine) {
+  for (const ComputeFit& fit : calibration.compute) {
+    if (fit.backend == machine.backend && fit.dtype == machine.dtype && fit.cache == CacheState::cold)
+      return CacheState::cold;
+  }
+  return CacheState::warm;
+}
+
 std::string algorithm_of(const Calibration& calibration, const std::string& asked) {
   std::set<std::string> measured;
   for (const CollectiveRate& rate : calibration.collectives) measured.insert(rate.algorithm);
@@ -105,6 +115,7 @@ PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
       only_one<DType>(calibration, line.dtype, "--dtype", [](const ComputeFit& fit) { return fit.dtype; });
   machine.algorithm = algorithm_of(calibration, line.algorithm);
   machine.threads_per_rank = line.threads_per_rank;
+  machine.cache = cache_of(calibration, machine);
   machine.machine.ranks_per_host = line.ranks_per_host.value_or(ranks_per_host_of(calibration));
   for (const std::string& fabric : line.fabrics) set_fabric(machine.machine.fabric, fabric);
   check_networks_are_used(line, machine.machine);

@@ -155,6 +155,11 @@ Section trust_section(const PlanReport& report) {
                             spread.compute * 100, spread.communication * 100)}};
   }
   Section section = {.sentences = trust_sentences(*report.calibration)};
+  if (report.plan->question.machine.cache == CacheState::warm)
+    section.sentences.emplace_back(
+        "Measured with warm caches, which the weights of a whole model do not find, least of all when a "
+        "token "
+        "is made: --set cache=cold measures what a plan wants.");
   for (const std::string& sentence : left_out_sentences(*report.calibration))
     section.sentences.push_back("left out: " + sentence);
   return section;

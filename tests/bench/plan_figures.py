@@ -19,8 +19,8 @@ MEASURE = {"min_samples": 20, "max_samples": 200, "max_seconds": 0.4}
 
 
 def sweeps():
-    common = {"hidden_size": [256, 384, 768], "activation": "swiglu", "tp_degree": [1, 2], "measure": MEASURE,
-              "batch_size": [2, 8]}
+    common = {"hidden_size": [256, 384, 768], "activation": "swiglu", "tp_degree": [1, 2], "batch_size": [2, 8],
+              "measure": MEASURE | {"cache": "cold"}}
     yield "layers", common | {"name": "layers", "workload": "block", "num_heads": 8, "num_kv_heads": 4,
                               "sequence_length": [1, 64, 192], "context_length": [0, 160]}
     yield "ends", common | {"name": "ends", "workload": ["embedding", "lm_head"], "vocab_size": [4000, 16000],

@@ -210,6 +210,7 @@ TEST(ModelPlans, WriteASweepThatIsOne) {
   for (const bool trains : {false, true}) {
     PlanQuestion question = trains ? training_of("llama3.2-1b", 8) : question_of("llama3.2-1b", 8);
     question.machine.threads_per_rank = 1;
+    unsure.compute.front().cache = question.machine.cache = trains ? CacheState::cold : CacheState::warm;
     const ModelPlan plan = plan_model(unsure, question);
     const Json sweep = next_sweep(plan, "llama3.2-1b");
     const Sweep read = parse_sweep(sweep.dump(), "next.json", {}, all);
@@ -220,6 +221,7 @@ TEST(ModelPlans, WriteASweepThatIsOne) {
       EXPECT_FALSE(why_impossible(point.workload_row(), point.shape()));
       EXPECT_FALSE(why_not_divisible(point.workload_row(), point.shape()));
       EXPECT_EQ(point.model, "llama3.2-1b");
+      EXPECT_EQ(point.cache, question.machine.cache);
       ranks = std::max(ranks, point.layout.ranks());
     }
     EXPECT_EQ(ranks_to_measure(plan), ranks);
