@@ -169,7 +169,24 @@ void check_compute(const std::vector<ComputeFit>& compute) {
 
 }  // namespace
 
-std::string library_of(const Case& point) { return point.backend == "cpu" ? "openblas" : "cublas"; }
+namespace {
+constexpr std::string_view kPacked = "_packed";
+}
+
+std::string library_of(const Case& point) {
+  if (point.backend != "cpu") return "cublas";
+  std::string library = point.library.value_or("openblas");
+  if (point.weight_layout == WeightLayout::packed) library += kPacked;
+  return library;
+}
+
+void set_library(Case& point, std::string_view library) {
+  const bool packs = library.ends_with(kPacked);
+  if (packs) library.remove_suffix(kPacked.size());
+  if (point.backend != "cpu") return;
+  point.library = library;
+  point.weight_layout = packs ? WeightLayout::packed : WeightLayout::plain;
+}
 
 Json calibration_to_json(const Calibration& calibration) {
   Json document = {{"schema", kCalibrationSchema}};
