@@ -25,6 +25,9 @@ std::string render_prediction(CompareFormat format, const Prediction& prediction
 /// The answer as sentences.
 std::vector<std::string> prediction_sentences(const Prediction& prediction);
 
+/// What a fit is worth, from what was left out of it, and what its ranges are.
+std::vector<std::string> trust_sentences(const Calibration& calibration);
+
 /// The files that were left out, by reason: "24 records: status (skipped: ...)". A sentence each.
 std::vector<std::string> left_out_sentences(const Calibration& calibration);
 

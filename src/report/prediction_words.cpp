@@ -224,6 +224,12 @@ std::vector<std::string> prediction_sentences(const Prediction& prediction) {
   return sentences;
 }
 
+std::vector<std::string> trust_sentences(const Calibration& calibration) {
+  std::vector<std::string> sentences;
+  add_trust(calibration, sentences);
+  return sentences;
+}
+
 std::vector<std::string> left_out_sentences(const Calibration& calibration) {
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> files;  // by key and reason
   for (const LeftOut& left_out : calibration.left_out)

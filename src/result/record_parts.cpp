@@ -85,12 +85,14 @@ Rows<MemoryResult> memory_rows() {
              .null = kNotMeasured,
              .column = "*_bytes",
              .least = 0}),
-      field("predicted_peak", &MemoryResult::predicted_peak,
-            {.meaning = "the same by formula; where the two differ there is a warning `prediction_differs`",
-             .unit = "bytes",
-             .null = "the degree does not divide the layer",
-             .column = "*_bytes",
-             .least = 0}),
+      field(
+          "predicted_peak", &MemoryResult::predicted_peak,
+          {.meaning = "the same by formula, without packed weights (`compute.packing`); where the two differ "
+                      "there is a warning `prediction_differs`",
+           .unit = "bytes",
+           .null = "the degree does not divide the layer",
+           .column = "*_bytes",
+           .least = 0}),
       field("unsharded_peak", &MemoryResult::unsharded_peak,
             {.meaning = "by formula, what one rank would hold at `tp_degree` 1",
              .unit = "bytes",
@@ -426,6 +428,12 @@ Rows<ReferenceTimes> reference_rows() {
             {.meaning = "one copy of 12 MiB, likewise", .unit = "s", .least = 0}),
       field("copy_slowest_s", &ReferenceTimes::copy_slowest_s,
             {.meaning = "the same of the slowest rank", .unit = "s", .least = 0}),
+      field("core_latency_s", &ReferenceTimes::core_latency_s,
+            {.meaning = "what a cache line takes from one rank to its neighbour on the same host, of the "
+                        "slowest such pair: it changes when the cores under the ranks do",
+             .unit = "s",
+             .null = "no two ranks of the case share a host's memory with a CPU for each",
+             .least = 0}),
   };
 }
 

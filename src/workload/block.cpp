@@ -7,17 +7,6 @@ namespace {
 
 constexpr std::int64_t kHalves = 2;  // attention and mlp, which use the same buffers one after the other
 
-void add_halves(Cost& cost, const Shape& s) {
-  add_region_entry(cost, s, kHalves);
-  add_norms(cost, s, kHalves);
-  add_attention(cost, s);
-  add_mlp(cost, s);
-  add_region_exit(cost, s, kHalves);
-  // The residuals; backward they are in what the norms do.
-  add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.local_tokens(), s.hidden_size, 3 * kHalves,
-             kHalves);
-}
-
 // R = X + attention(norm(X)), Y = R + mlp(norm(R)); the Y of one weight set is the X of the next.
 Cost whole_block_cost(const Shape& s) {
   Cost cost;
@@ -78,6 +67,17 @@ Cost staged_block_cost(const Shape& whole) {
 Cost block_cost(const Shape& s) { return s.has_microbatches() ? staged_block_cost(s) : whole_block_cost(s); }
 
 }  // namespace
+
+void add_halves(Cost& cost, const Shape& s) {
+  add_region_entry(cost, s, kHalves);
+  add_norms(cost, s, kHalves);
+  add_attention(cost, s);
+  add_mlp(cost, s);
+  add_region_exit(cost, s, kHalves);
+  // The residuals; backward they are in what the norms do.
+  add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.local_tokens(), s.hidden_size, 3 * kHalves,
+             kHalves);
+}
 
 void add_blocks(Cost& cost, const Shape& s) {
   const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);

@@ -10,7 +10,8 @@ namespace tpbench {
 inline double as_double(std::int64_t value) { return static_cast<double>(value); }
 
 /// What transformer layers look at, alone and in a model.
-inline constexpr UsedFields kOfLayers = {.num_layers = true,
+inline constexpr UsedFields kOfLayers = {.products = true,
+                                         .num_layers = true,
                                          .ffn_hidden_size = true,
                                          .num_heads = true,
                                          .activation = true,
@@ -58,6 +59,10 @@ void add_attention(Cost& cost, const Shape& shape);
 
 /// One region by itself: X, entry, what `add_part` adds, exit.
 Cost region_cost(const Shape& shape, void (*add_part)(Cost&, const Shape&));
+
+/// Both halves of each layer, attention and mlp: entry, norm, what they compute, exit, residual. Not what goes
+/// through them.
+void add_halves(Cost& cost, const Shape& shape);
 
 /// Layers of a block one after the other, with X, what goes through them and, in training, its gradient.
 void add_blocks(Cost& cost, const Shape& shape);

@@ -7,6 +7,7 @@
 #include "advisor/calibration.hpp"
 #include "pipeline_docs.hpp"
 #include "record_docs.hpp"
+#include "report/model_plan.hpp"
 
 int main() {
   using namespace tpbench;
@@ -17,6 +18,7 @@ int main() {
     std::ofstream(docs + "record.schema.json") << record_docs::pretty(schema) << '\n';
     std::ofstream(docs + "record.md") << page;
     std::ofstream(docs + "calibration.schema.json") << record_docs::pretty(calibration_schema()) << '\n';
+    std::ofstream(docs + "plan.schema.json") << record_docs::pretty(plan_schema()) << '\n';
     const std::string pipeline = pipeline_docs::page(record_docs::read_file(docs + "pipeline.md"));
     std::ofstream(docs + "pipeline.md") << pipeline;
   } catch (const std::exception& error) {
