@@ -246,7 +246,7 @@ class ComputeFitter {
         }
         rate.points += is_part ? 1 : 0;
       }
-      // Where everything else explains the times nothing is left for this kind: it is in the others, and 0.
+
       if (rate.points > 0) result.rates.push_back(rate);
     }
   }
