@@ -327,7 +327,8 @@ ExitStatus run_command(const CommandLine& line, const Launch& launch, const Part
       const Selected selected = read_files(line).selected;
       print_results(
           render_plan(line.format, selected.cases, selected.sweep.measure, why_never_run,
-                      [](const Case& point, const Layout& layout) { return cost_of(point, layout); }),
+                      [](const Case& point, const Layout& layout) { return cost_of(point, layout); },
+                      line.memory_per_rank),
           "");
     }
     return ExitStatus::ok;

@@ -22,6 +22,11 @@ Cost column_cost(const Shape& s) {
   add_collective(cost, s, gathers ? CollectiveOp::all_gather : CollectiveOp::all_reduce, output, 1,
                  Direction::forward, s.layout.tp);
   add_region_entry(cost, s);
+  if (s.layout.tp > 1 && (s.tokens > 1 || !gathers)) {
+    // Gathered shards are copied to their columns; the others' columns are set to 0.
+    add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.tokens, gathers ? h : h - columns,
+               gathers ? 2 : 1, gathers ? s.layout.tp : 2);
+  }
   cost.reduction_length = h;
   if (s.trains()) {
     // Backward needs this rank's columns of the output gradient only: assembling Y costs nothing there.

@@ -35,6 +35,7 @@ void add_embedding(Cost& cost, const Shape& s) {
   cost.memory[Category::weights] += table;
   cost.unmultiplied[Category::weights] += table;
   cost.memory[Category::activations] += ids_bytes(s);
+  add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.tokens, s.hidden_size, 2);
   if (s.splits_rows()) {
     cost.memory[Category::communication] += whole;  // the partial sums; backward, the gathered gradient
     add_collective(cost, s, CollectiveOp::reduce_scatter, whole, 1, Direction::forward, s.layout.tp);
@@ -44,6 +45,9 @@ void add_embedding(Cost& cost, const Shape& s) {
   if (!s.trains()) return;
   cost.memory[Category::gradients] += table;
   cost.reduction_length += s.tokens;
+  // All of the table is written, and the rows that tokens have once more.
+  add_passes(cost, s, WorkKind::elementwise, Direction::backward, s.vocabulary_rows(), s.hidden_size, 1);
+  add_passes(cost, s, WorkKind::elementwise, Direction::backward, s.tokens, s.hidden_size, 3, 0);
   if (s.splits_rows())
     add_collective(cost, s, CollectiveOp::all_gather, whole, 1, Direction::backward, s.layout.tp);
 }
@@ -70,12 +74,17 @@ void add_output_head(Cost& cost, const Shape& s, bool has_weights) {
     cost.memory[Category::activations] += output - shard;
     cost.memory[Category::communication] += shard + (rows > 1 ? output : 0);
     add_collective(cost, s, CollectiveOp::all_gather, output, 1, Direction::forward, s.layout.tp);
+    if (rows > 1)
+      add_passes(cost, s, WorkKind::elementwise, Direction::forward, rows, s.padded_vocabulary(), 2,
+                 s.layout.tp);
     return;
   }
   if (has_weights) cost.memory[Category::gradients] += table;
   // Of each row the largest logit, the sum of exponentials and the logit of the target, each reduced over the
   // ranks, and the loss; and the target itself.
   const std::int64_t numbers = rows * size_of(s.number_dtype());
+  add_passes(cost, s, WorkKind::activation, Direction::forward, rows, columns, 3, 2);
+  add_passes(cost, s, WorkKind::elementwise, Direction::backward, rows, columns, 2);
   cost.memory[Category::activations] += 4 * numbers + ids_bytes(s);
   add_collective(cost, s, CollectiveOp::all_reduce, numbers, 3, Direction::forward, s.layout.tp);
   cost.reduction_length += 2 * s.vocabulary + s.tokens;
