@@ -34,19 +34,22 @@ struct MeasuredRange {
   }
 };
 
-/// What one kind of work takes: t = calls * call_s + FLOP * s_per_flop + bytes * s_per_byte. None is
-/// negative.
+/// What one kind of work takes: t = calls * call_s + FLOP * s_per_flop + bytes * (s_per_byte + the share that
+/// no cache holds * s_per_byte_beyond). None is negative.
 struct WorkRate {
   WorkKind kind = WorkKind::product;
   double call_s = 0;
   double s_per_flop = 0;
   double s_per_byte = 0;
-  MeasuredRange tokens;    ///< Work::tokens
-  MeasuredRange width;     ///< Work::in and Work::out
-  std::size_t points = 0;  ///< measured times that it is a part of
+  double s_per_byte_beyond = 0;  ///< more, of bytes that come from memory
+  MeasuredRange tokens;          ///< Work::tokens
+  MeasuredRange width;           ///< Work::in and Work::out
+  std::size_t points = 0;        ///< measured times that it is a part of
 
-  [[nodiscard]] double seconds(const Work& work) const {
-    return work.calls * call_s + work.flop * s_per_flop + work.bytes * s_per_byte;
+  /// `beyond`: the share of its bytes that no cache holds.
+  [[nodiscard]] double seconds(const Work& work, double beyond) const {
+    return work.calls * call_s + work.flop * s_per_flop +
+           work.bytes * (s_per_byte + beyond * s_per_byte_beyond);
   }
 };
 
@@ -65,10 +68,16 @@ struct ComputeFit {
   std::int64_t threads = 1;  ///< per rank
   CacheState cache = CacheState::warm;
   std::vector<WorkRate> rates;     ///< one for each kind that was measured
+  double cache_bytes = 0;          ///< that a rank finds again in the next step; 0: one rate for all bytes
   std::vector<Crowding> crowding;  ///< in ascending order of ranks
   std::size_t points = 0;
   double median_deviation = 0;
   double max_deviation = 0;
+
+  /// Of steps whose operands are so many bytes, the share that no cache holds.
+  [[nodiscard]] double beyond_caches(double step_bytes) const {
+    return step_bytes > cache_bytes && cache_bytes > 0 ? 1 - cache_bytes / step_bytes : 0;
+  }
 };
 
 /// Who takes part in a collective, or in a message between stages.
@@ -95,19 +104,23 @@ struct BoundaryRate {
   std::vector<CostPiece> pieces;  ///< not empty, in ascending order
 };
 
+inline constexpr std::int64_t kSmallMessage = 65536;
+
 /// How far times may lie from what is predicted, relative: 9 of 10 within `median / (1 + s)` to
 /// `median * (1 + s)`.
 struct Spread {
-  double compute = 0.1;            ///< of the fit, seen on what had been left out of it
-  double communication = 0.1;      ///< likewise; also of messages between stages
-  double launches = 0.1;           ///< of a launch as a whole, beside both
+  double compute = 0.1;        ///< of the fit, seen on what had been left out of it
+  double communication = 0.1;  ///< likewise; also of messages between stages
+  double small_messages =
+      0.1;                ///< likewise of collectives of less than kSmallMessage bytes, where latency counts
+  double launches = 0.1;  ///< of a launch as a whole, beside both
   bool launches_measured = false;  ///< false: an assumption, as there was one launch of each case
   double other_degrees = 0.1;      ///< beside all, of a step on as many ranks as none was measured on
 };
 
 /// The error of predictions of one quantity of what was measured.
 struct PredictionError {
-  std::string quantity;  ///< "compute", "communication", "step"
+  std::string quantity;  ///< "compute", "communication", "small messages", "step"
   std::string left_out;  ///< "nothing", "shape", "degree 2": of the fit that predicted
   std::size_t cases = 0;
   double median = 0;

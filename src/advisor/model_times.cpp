@@ -1,6 +1,7 @@
 #include "advisor/model_times.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace tpbench {
 namespace {
@@ -76,7 +77,9 @@ PieceTimes ModelTimer::of_cost(const Cost& once, const Cost& twice, const SplitP
   PieceTimes times;
   PieceTime scores;  // forward
   for (const Work& work : once.work) {
-    const PieceTime one = work_seconds(fit_, {&work, 1}, place.busy_ranks);
+    // All other layers have been through the caches since.
+    constexpr double kWholeModel = std::numeric_limits<double>::infinity();
+    const PieceTime one = work_seconds(fit_, {&work, 1}, place.busy_ranks, kWholeModel);
     const bool is_backward = work.direction == Direction::backward;
     if (work.kind == WorkKind::attention) scores.add(one);
     if (work.kind == WorkKind::product_weight_gradient)
@@ -131,7 +134,7 @@ PieceTime ModelTimer::optimizer(double parameters, std::int64_t busy_ranks) cons
   double s_per_byte = 0;
   for (const WorkKind kind : {WorkKind::elementwise, WorkKind::activation, WorkKind::product}) {
     for (const WorkRate& rate : fit_.rates) {
-      if (s_per_byte == 0 && rate.kind == kind) s_per_byte = rate.s_per_byte;
+      if (s_per_byte == 0 && rate.kind == kind) s_per_byte = rate.s_per_byte + rate.s_per_byte_beyond;
     }
   }
   if (s_per_byte == 0)

@@ -60,9 +60,11 @@ struct Group {
 /// threads that was measured. Throws AdvisorError when there are none.
 const ComputeFit& compute_fit_of(const Calibration& calibration, const Case& point);
 
-/// What the work takes where `busy_ranks` compute on a host; 0: as many as were measured at most. Throws
+/// What the work takes where `busy_ranks` compute on a host; 0: as many as were measured at most. It is part
+/// of a step that goes through `step_bytes` before it begins anew; 0: through those of the work. Throws
 /// AdvisorError for a kind that was not measured.
-PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks = 0);
+PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks = 0,
+                       double step_bytes = 0);
 
 /// By the measured numbers of ranks around it, along their logarithm; 1 without any.
 double crowding_factor(const ComputeFit& fit, std::int64_t busy_ranks);
@@ -91,6 +93,7 @@ PredictedTime with_range(double median_s, double relative);
 struct PredictedCase {
   PredictedTime step, compute, communication;
   PredictedTime boundary, waiting;  ///< of a pipeline: messages, and waiting for input and for the end
+  double small_messages_s = 0;      ///< of communication, in collectives of less than kSmallMessage bytes
   double other_s = 0;
   double bubble = 0;  ///< (step - busiest stage's work) / step
   bool extrapolated = false;

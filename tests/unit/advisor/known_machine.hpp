@@ -10,7 +10,7 @@ inline Calibration known_machine() {
   Calibration known;
   ComputeFit fit;
   for (const auto& [kind, name] : EnumNames<WorkKind>::table)
-    fit.rates.push_back({kind, 2e-6, 1 / 50e9, 1 / 10e9, {16, 4096}, {256, 16384}, 8});
+    fit.rates.push_back({kind, 2e-6, 1 / 50e9, 1 / 10e9, 0, {16, 4096}, {256, 16384}, 8});
   fit.points = 8;
   known.compute.push_back(fit);
   const auto piece = [](double alpha_s, double bandwidth) {
@@ -28,7 +28,7 @@ inline Calibration known_machine() {
   known.boundaries = {{Reach::inside_host, RateSource::probe, {piece(2e-6, 5e9)}},
                       {Reach::between_hosts, RateSource::probe, {piece(30e-6, 0.11e9)}}};
   known.other_s_per_step = 1e-6;
-  known.spread = {0.05, 0.1, 0.02, true, 0.1};
+  known.spread = {0.05, 0.1, 0.1, 0.02, true, 0.1};
   known.compute[0].crowding = {{1, 1}};
   known.degrees = {1, 2, 4, 8};
   known.errors = {{"step", "degree 2", 4, 0.03, 0.08}};
