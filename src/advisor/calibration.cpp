@@ -28,6 +28,8 @@ TPBENCH_CALIBRATION_ROWS(
     field("call_s", &WorkRate::call_s, {.meaning = "c, of each call", .unit = "s", .least = 0}),
     field("s_per_flop", &WorkRate::s_per_flop, {.meaning = "1/R", .unit = "s", .least = 0}),
     field("s_per_byte", &WorkRate::s_per_byte, {.meaning = "1/W", .unit = "s", .least = 0}),
+    field("s_per_byte_beyond", &WorkRate::s_per_byte_beyond,
+          {.meaning = "more, of bytes that no cache holds", .unit = "s", .least = 0}),
     field("tokens", &WorkRate::tokens, {.meaning = "rows that were measured"}),
     field("width", &WorkRate::width, {.meaning = "sides of a rank's weights, or columns, likewise"}),
     field("points", &WorkRate::points, {.meaning = "measured times that it is a part of", .least = 0}))
@@ -46,6 +48,10 @@ TPBENCH_CALIBRATION_ROWS(
     field("threads_per_rank", &ComputeFit::threads, {.meaning = "of the cases", .least = 1}),
     field("cache", &ComputeFit::cache, {.meaning = "of the cases"}),
     field("rates", &ComputeFit::rates, {.meaning = "one for each kind of work"}),
+    field("cache_bytes", &ComputeFit::cache_bytes,
+          {.meaning = "that a rank finds again in the next step; 0: one rate for all bytes",
+           .unit = "bytes",
+           .least = 0}),
     field("crowding", &ComputeFit::crowding, {.meaning = "of ranks on one host, ascending"}),
     field("points", &ComputeFit::points,
           {.meaning = "measured times: the compute of one half of a pass each", .least = 0}),
@@ -157,8 +163,6 @@ void check_compute(const std::vector<ComputeFit>& compute) {
     for (std::size_t j = 0; j < compute[i].rates.size(); ++j) {
       const WorkRate& rate = compute[i].rates[j];
       const std::string where = fmt::format("/compute/{}/rates/{}", i, j);
-      if (rate.call_s == 0 && rate.s_per_flop == 0 && rate.s_per_byte == 0 && rate.points == 0)
-        throw FieldFault("is 0 throughout and was not measured: no work takes no time", where);
       for (std::size_t before = 0; before < j; ++before) {
         if (compute[i].rates[before].kind == rate.kind)
           throw FieldFault(fmt::format("is a second rate of {}", name_of(rate.kind)), where + "/kind");

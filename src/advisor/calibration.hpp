@@ -34,19 +34,22 @@ struct MeasuredRange {
   }
 };
 
-/// What one kind of work takes: t = calls * call_s + FLOP * s_per_flop + bytes * s_per_byte. None is
-/// negative.
+/// What one kind of work takes: t = calls * call_s + FLOP * s_per_flop + bytes * (s_per_byte + the share that
+/// no cache holds * s_per_byte_beyond). None is negative.
 struct WorkRate {
   WorkKind kind = WorkKind::product;
   double call_s = 0;
   double s_per_flop = 0;
   double s_per_byte = 0;
-  MeasuredRange tokens;    ///< Work::tokens
-  MeasuredRange width;     ///< Work::in and Work::out
-  std::size_t points = 0;  ///< measured times that it is a part of
+  double s_per_byte_beyond = 0;  ///< more, of bytes that come from memory
+  MeasuredRange tokens;          ///< Work::tokens
+  MeasuredRange width;           ///< Work::in and Work::out
+  std::size_t points = 0;        ///< measured times that it is a part of
 
-  [[nodiscard]] double seconds(const Work& work) const {
-    return work.calls * call_s + work.flop * s_per_flop + work.bytes * s_per_byte;
+  /// `beyond`: the share of its bytes that no cache holds.
+  [[nodiscard]] double seconds(const Work& work, double beyond) const {
+    return work.calls * call_s + work.flop * s_per_flop +
+           work.bytes * (s_per_byte + beyond * s_per_byte_beyond);
   }
 };
 
@@ -65,10 +68,16 @@ struct ComputeFit {
   std::int64_t threads = 1;  ///< per rank
   CacheState cache = CacheState::warm;
   std::vector<WorkRate> rates;     ///< one for each kind that was measured
+  double cache_bytes = 0;          ///< that a rank finds again in the next step; 0: one rate for all bytes
   std::vector<Crowding> crowding;  ///< in ascending order of ranks
   std::size_t points = 0;
   double median_deviation = 0;
   double max_deviation = 0;
+
+  /// Of steps whose operands are so many bytes, the share that no cache holds.
+  [[nodiscard]] double beyond_caches(double step_bytes) const {
+    return step_bytes > cache_bytes && cache_bytes > 0 ? 1 - cache_bytes / step_bytes : 0;
+  }
 };
 
 /// Who takes part in a collective, or in a message between stages.

@@ -14,6 +14,7 @@ namespace tpbench {
 struct WorkPoint {
   const MeasuredCase* measured = nullptr;
   std::vector<Work> work;
+  double step_bytes = 0;  ///< of the whole step that it is a part of, once through
   double seconds = 0;
   double half_width = 0;  ///< of its 95 % interval, relative
 };

@@ -1,8 +1,8 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -32,9 +32,11 @@ std::vector<Work> half_of(const std::vector<Work>& work, Direction direction) {
 }
 
 void add_point(std::vector<WorkPoint>& points, const MeasuredCase& measured, std::vector<Work> work,
-               double seconds, double half_width) {
+               double step_bytes, double seconds, double half_width) {
   if (work.empty() || !(seconds > 0)) return;
-  points.push_back({&measured, std::move(work), seconds, half_width});
+  // Microbatches go through the same weights one after the other.
+  const double once = step_bytes / static_cast<double>(measured.record.point.microbatches);
+  points.push_back({&measured, std::move(work), once, seconds, half_width});
 }
 
 void add_pipeline_points(std::vector<WorkPoint>& points, const MeasuredCase& measured) {
@@ -43,37 +45,40 @@ void add_pipeline_points(std::vector<WorkPoint>& points, const MeasuredCase& mea
   if (!record.pipeline || record.pipeline->ranks.size() != static_cast<std::size_t>(shape.layout.pp)) return;
   for (shape.pp_rank = 0; shape.pp_rank < shape.layout.pp; ++shape.pp_rank) {
     const double seconds = record.pipeline->ranks[static_cast<std::size_t>(shape.pp_rank)].compute_s;
-    add_point(points, measured, record.point.workload_row().cost(shape).work, seconds,
-              half_width_of(record.time->compute));
+    const std::vector<Work> work = record.point.workload_row().cost(shape).work;
+    add_point(points, measured, work, bytes_of(work), seconds, half_width_of(record.time->compute));
   }
 }
 
-// c, 1/R and 1/W of each kind, side by side.
-constexpr std::size_t kUnknownsOfKind = 3;
+// c, 1/R, 1/W in caches and what bytes beyond them take more: of each kind, side by side.
+constexpr std::size_t kUnknownsOfKind = 4;
+constexpr std::size_t kFlopOfKind = 1;
+
+// What a fit with one size of caches came to.
+struct Solution {
+  double cache_bytes = 0;
+  std::vector<double> x;
+  std::map<std::int64_t, double> busy;  // ranks on a host: factor
+  double criterion = 0;
+};
 
 class ComputeFitter {
  public:
   explicit ComputeFitter(std::vector<const WorkPoint*> points) : points_(std::move(points)) {
     choose_kinds();
-    for (const WorkPoint* point : points_) busy_[point->measured->busy_ranks()] = 1;
+    for (const WorkPoint* point : points_) now_.busy[point->measured->busy_ranks()] = 1;
   }
 
   ComputeFit fit(std::vector<LeftOut>& left_out) {
     ComputeFit result;
     std::tie(result.backend, result.library, result.dtype, result.threads, result.cache) =
         key_of(points_.front()->measured->record.point);
-    for (const auto& [kind, why] : refused_)
-      left_out.push_back({points_.front()->measured->file, std::string(name_of(kind)), why});
+    for (const WorkKind kind : refused_)
+      left_out.push_back({points_.front()->measured->file, std::string(name_of(kind)),
+                          "was measured at one size alone, which does not tell its rates"});
     std::erase_if(points_, [&](const WorkPoint* point) { return !is_known(*point); });
     if (points_.empty()) return result;
-    // Rates and crowding in turn, each with the other as it is.
-    constexpr int kRounds = 20;
-    for (int round = 0; round < kRounds; ++round) {
-      solve();
-      if (busy_.size() == 1) break;
-      measure_crowding();
-    }
-    solve();
+    choose_caches();
     put(result);
     return result;
   }
@@ -92,10 +97,7 @@ class ComputeFitter {
         }
         if (bytes > 0) sizes.insert({flop, bytes});
       }
-      if (sizes.size() > 1)
-        kinds_.push_back(kind);
-      else if (sizes.size() == 1)
-        refused_.emplace_back(kind, "was measured at one size alone, which does not tell its rates");
+      if (!sizes.empty()) (sizes.size() > 1 ? kinds_ : refused_).push_back(kind);
     }
   }
 
@@ -106,76 +108,133 @@ class ComputeFitter {
     return std::all_of(point.work.begin(), point.work.end(),
                        [&](const Work& work) { return place_of(work.kind) < kinds_.size(); });
   }
-
-  [[nodiscard]] double modelled(const WorkPoint& point) const {
-    double seconds = 0;
-    for (const Work& work : point.work) {
-      const std::size_t at = place_of(work.kind) * kUnknownsOfKind;
-      seconds += work.calls * x_[at] + work.flop * x_[at + 1] + work.bytes * x_[at + 2];
-    }
-    return seconds;
+  [[nodiscard]] double crowding_of(const WorkPoint& point) const {
+    return now_.busy.at(point.measured->busy_ranks());
   }
 
-  // Relative deviations, less of those that are hardly known. What the times do not tell apart is given to
-  // FLOP, or where there are none to bytes: each other part counts as much against the fit as a deviation of
-  // kUntold of it.
+  // What multiplies each unknown in the time of a point.
+  [[nodiscard]] std::vector<double> factors_of(const WorkPoint& point) const {
+    ComputeFit caches;
+    caches.cache_bytes = now_.cache_bytes;
+    const double beyond = caches.beyond_caches(point.step_bytes);
+    std::vector<double> factors(kinds_.size() * kUnknownsOfKind, 0);
+    for (const Work& work : point.work) {
+      const std::size_t at = place_of(work.kind) * kUnknownsOfKind;
+      const double parts[] = {work.calls, work.flop, work.bytes, work.bytes * beyond};
+      for (std::size_t i = 0; i < kUnknownsOfKind; ++i) factors[at + i] += parts[i];
+    }
+    return factors;
+  }
+  [[nodiscard]] double modelled(const WorkPoint& point) const {
+    const std::vector<double> factors = factors_of(point);
+    return crowding_of(point) * std::inner_product(factors.begin(), factors.end(), now_.x.begin(), 0.0);
+  }
+  // log(modelled / measured) of each point; 0 before anything is modelled.
+  [[nodiscard]] std::vector<double> deviations() const {
+    std::vector<double> logs;
+    for (const WorkPoint* point : points_) {
+      const double expected = now_.x.empty() ? 0 : modelled(*point);
+      logs.push_back(expected > 0 ? std::log(expected / point->seconds) : 0);
+    }
+    return logs;
+  }
+
+  // The caches with which the times are described best, where that is worth further unknowns (G. Schwarz,
+  // 1978, as in alpha_beta.hpp).
+  void choose_caches() {
+    constexpr double kSmallest = 1 << 18, kLargest = 1 << 29, kNoise = 0.02;
+    std::optional<Solution> best;
+    for (double bytes = 0; bytes <= kLargest; bytes = bytes == 0 ? kSmallest : bytes * 2) {
+      solve_with(bytes);
+      double squared = 0;
+      for (const double log : deviations()) squared += std::min(log * log, 1.0);
+      const auto n = static_cast<double>(points_.size());
+      const auto unknowns = static_cast<double>(
+          std::count_if(now_.x.begin(), now_.x.end(), [](double x) { return x > 0; }) + (bytes > 0 ? 1 : 0));
+      now_.criterion = n * std::log(squared / n + kNoise * kNoise) + unknowns * std::log(n);
+      if (!best || now_.criterion < best->criterion) best = now_;
+    }
+    now_ = *best;
+  }
+
+  // Rates, crowding and weights in turn, each with the others as they are.
+  void solve_with(double cache_bytes) {
+    constexpr int kRounds = 8;
+    now_.cache_bytes = cache_bytes;
+    for (auto& [ranks, factor] : now_.busy) factor = 1;
+    now_.x.clear();
+    for (int round = 0; round < kRounds; ++round) {
+      solve();
+      if (now_.busy.size() > 1) measure_crowding();
+    }
+    solve();
+  }
+
+  // Deviations relative to the geometric mean of both times, so that half as long counts as much as twice as
+  // long. What is hardly known, or lies far from the others, counts less. What the times do not tell apart is
+  // given to FLOP, or where there are none to bytes: each other part counts as much against the fit as a
+  // deviation of kUntold of it.
   void solve() {
-    constexpr double kUntold = 0.01, kUsualWidth = 0.02;
+    constexpr double kUntold = 0.01, kUsualWidth = 0.02, kFar = 3;
     const std::size_t unknowns = kinds_.size() * kUnknownsOfKind;
+    const std::vector<double> logs = deviations();
+    std::vector<double> sorted;
+    for (const double log : logs) sorted.push_back(std::abs(log));
+    std::sort(sorted.begin(), sorted.end());
+    const double usual = std::max(kUsualWidth, quantile_of_sorted(sorted, 0.5));
     std::vector<Equation> equations;
     std::vector<double> shares(unknowns, 0);
-    for (const WorkPoint* point : points_) {
-      const double weight = kUsualWidth / std::hypot(kUsualWidth, point->half_width);
-      const double seconds = point->seconds / busy_.at(point->measured->busy_ranks());
-      Equation equation = {std::vector<double>(unknowns, 0), weight};
-      for (const Work& work : point->work) {
-        const std::size_t at = place_of(work.kind) * kUnknownsOfKind;
-        const double parts[] = {work.calls, work.flop, work.bytes};
-        for (std::size_t i = 0; i < kUnknownsOfKind; ++i)
-          equation.factors[at + i] += weight * parts[i] / seconds;
+    for (std::size_t i = 0; i < points_.size(); ++i) {
+      const WorkPoint& point = *points_[i];
+      const double certain = kUsualWidth / std::hypot(kUsualWidth, point.half_width);
+      const double near = std::sqrt(std::min(1.0, kFar * usual / std::max(std::abs(logs[i]), 1e-9)));
+      const double mean_s = point.seconds * std::exp(std::clamp(logs[i], -2.0, 2.0) / 2);
+      const double weight = certain * near / mean_s;
+      Equation equation = {factors_of(point), weight * point.seconds};
+      for (std::size_t k = 0; k < unknowns; ++k) {
+        equation.factors[k] *= weight * crowding_of(point);
+        shares[k] += equation.factors[k] / static_cast<double>(points_.size());
       }
-      for (std::size_t i = 0; i < unknowns; ++i)
-        shares[i] += equation.factors[i] / static_cast<double>(points_.size());
       equations.push_back(std::move(equation));
     }
     for (std::size_t i = 0; i < unknowns; ++i) {
-      const std::size_t flop = i / kUnknownsOfKind * kUnknownsOfKind + 1;
+      const std::size_t flop = i / kUnknownsOfKind * kUnknownsOfKind + kFlopOfKind;
       const bool is_preferred = shares[flop] > 0 ? i == flop : i == flop + 1;
       if (is_preferred || shares[i] == 0) continue;
       Equation prior = {std::vector<double>(unknowns, 0), 0};
       prior.factors[i] = kUntold * shares[i];
       equations.push_back(std::move(prior));
     }
-    x_ = solve_non_negative(equations);
+    now_.x = solve_non_negative(equations);
   }
 
   void measure_crowding() {
     std::map<std::int64_t, std::vector<double>> logs;
     for (const WorkPoint* point : points_)
-      logs[point->measured->busy_ranks()].push_back(std::log(point->seconds / modelled(*point)));
+      logs[point->measured->busy_ranks()].push_back(
+          std::log(point->seconds / modelled(*point) * crowding_of(*point)));
     double first = 0;
-    for (const auto& [busy, of_busy] : logs) {
-      double mean = 0;
-      for (const double log : of_busy) mean += log / static_cast<double>(of_busy.size());
-      if (busy == logs.begin()->first) first = mean;
-      busy_[busy] = std::exp(mean - first);
+    for (auto& [ranks, of_ranks] : logs) {
+      std::sort(of_ranks.begin(), of_ranks.end());
+      const double middle = quantile_of_sorted(of_ranks, 0.5);
+      if (ranks == logs.begin()->first) first = middle;
+      now_.busy[ranks] = std::exp(middle - first);
     }
   }
 
   void put(ComputeFit& result) const {
-    std::vector<double> deviations;
-    for (const WorkPoint* point : points_) {
-      const double expected = modelled(*point) * busy_.at(point->measured->busy_ranks());
-      deviations.push_back(std::abs(expected - point->seconds) / point->seconds);
-    }
-    std::sort(deviations.begin(), deviations.end());
+    std::vector<double> relative;
+    for (const WorkPoint* point : points_)
+      relative.push_back(std::abs(modelled(*point) - point->seconds) / point->seconds);
+    std::sort(relative.begin(), relative.end());
     result.points = points_.size();
-    result.median_deviation = quantile_of_sorted(deviations, 0.5);
-    result.max_deviation = deviations.back();
-    for (const auto& [busy, factor] : busy_) result.crowding.push_back({busy, factor});
+    result.median_deviation = quantile_of_sorted(relative, 0.5);
+    result.max_deviation = relative.back();
+    result.cache_bytes = now_.cache_bytes;
+    for (const auto& [ranks, factor] : now_.busy) result.crowding.push_back({ranks, factor});
     for (const WorkKind kind : kinds_) {
-      const std::size_t at = place_of(kind) * kUnknownsOfKind;
-      WorkRate rate = {kind, x_[at], x_[at + 1], x_[at + 2], {}, {}, 0};
+      const double* x = &now_.x[place_of(kind) * kUnknownsOfKind];
+      WorkRate rate = {kind, x[0], x[1], x[2], x[3], {}, {}, 0};
       for (const WorkPoint* point : points_) {
         bool is_part = false;
         for (const Work& work : point->work) {
@@ -187,16 +246,13 @@ class ComputeFitter {
         }
         rate.points += is_part ? 1 : 0;
       }
-      // Where everything else explains the times nothing is left for this kind: it is in the others, and 0.
       if (rate.points > 0) result.rates.push_back(rate);
     }
   }
 
   std::vector<const WorkPoint*> points_;
-  std::vector<WorkKind> kinds_;
-  std::vector<std::pair<WorkKind, std::string>> refused_;
-  std::map<std::int64_t, double> busy_;  // ranks on a host: factor
-  std::vector<double> x_;
+  std::vector<WorkKind> kinds_, refused_;
+  Solution now_;
 };
 
 }  // namespace
@@ -210,14 +266,16 @@ std::vector<WorkPoint> work_points(std::span<const MeasuredCase* const> cases) {
       continue;
     }
     const std::vector<Work> work = record.point.workload_row().cost(record.point.shape()).work;
+    const double step_bytes = bytes_of(work);
     const TimeResult& time = *record.time;
     if (is_known(time.forward_compute) && is_known(time.backward_compute)) {
-      add_point(points, *measured, half_of(work, Direction::forward), time.forward_compute.summary.median,
-                half_width_of(time.forward_compute));
-      add_point(points, *measured, half_of(work, Direction::backward), time.backward_compute.summary.median,
-                half_width_of(time.backward_compute));
+      add_point(points, *measured, half_of(work, Direction::forward), step_bytes,
+                time.forward_compute.summary.median, half_width_of(time.forward_compute));
+      add_point(points, *measured, half_of(work, Direction::backward), step_bytes,
+                time.backward_compute.summary.median, half_width_of(time.backward_compute));
     } else if (is_known(time.compute)) {
-      add_point(points, *measured, work, time.compute.summary.median, half_width_of(time.compute));
+      add_point(points, *measured, work, step_bytes, time.compute.summary.median,
+                half_width_of(time.compute));
     }
   }
   return points;

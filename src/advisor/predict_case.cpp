@@ -81,11 +81,13 @@ class CasePredictor {
     RankTime time;
     if (!cost.work.empty()) {
       const ComputeFit& fit = compute_fit_of(calibration_, point_);
+      // Microbatches go through the same weights one after the other.
+      const double step_bytes = bytes_of(cost.work) / static_cast<double>(point_.microbatches);
       for (const Work& work : cost.work) {
         PieceTime& part = work.kind == WorkKind::product_weight_gradient ? time.weight_gradients
                           : work.direction == Direction::forward         ? time.forward_compute
                                                                          : time.backward_compute;
-        part.add(work_seconds(fit, {&work, 1}, placed_.busy_ranks()));
+        part.add(work_seconds(fit, {&work, 1}, placed_.busy_ranks(), step_bytes));
       }
     }
     for (const CollectiveCost& collective : cost.collectives) {

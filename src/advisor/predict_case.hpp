@@ -60,9 +60,11 @@ struct Group {
 /// threads that was measured. Throws AdvisorError when there are none.
 const ComputeFit& compute_fit_of(const Calibration& calibration, const Case& point);
 
-/// What the work takes where `busy_ranks` compute on a host; 0: as many as were measured at most. Throws
+/// What the work takes where `busy_ranks` compute on a host; 0: as many as were measured at most. It is part
+/// of a step that goes through `step_bytes` before it begins anew; 0: through those of the work. Throws
 /// AdvisorError for a kind that was not measured.
-PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks = 0);
+PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks = 0,
+                       double step_bytes = 0);
 
 /// By the measured numbers of ranks around it, along their logarithm; 1 without any.
 double crowding_factor(const ComputeFit& fit, std::int64_t busy_ranks);

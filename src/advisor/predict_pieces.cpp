@@ -220,7 +220,9 @@ double crowding_factor(const ComputeFit& fit, std::int64_t busy_ranks) {
   return below->factor;
 }
 
-PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks) {
+PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks,
+                       double step_bytes) {
+  const double beyond = fit.beyond_caches(step_bytes > 0 ? step_bytes : bytes_of(work));
   const double crowding = crowding_factor(fit, busy_ranks);
   PieceTime sum;
   for (const Work& part : work) {
@@ -232,7 +234,7 @@ PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::i
           name_of(part.kind), fit.library, name_of(fit.dtype),
           part.direction == Direction::backward ? " with pass forward_backward" : ""));
     PieceTime time;
-    time.seconds = crowding * rate->seconds(part);
+    time.seconds = crowding * rate->seconds(part, beyond);
     note(time, BeyondWhat::tokens, static_cast<double>(part.tokens), rate->tokens);
     note(time, BeyondWhat::width, static_cast<double>(part.in), rate->width);
     note(time, BeyondWhat::width, static_cast<double>(part.out), rate->width);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/direction.hpp"
 #include "base/enum_names.hpp"
@@ -37,6 +38,13 @@ struct Work {
   double flop = 0;          ///< 2mnk of each product; 0 where there is none
   double bytes = 0;         ///< of every operand, read or written once; those of weights are of each call
 };
+
+/// Bytes of all operands: what a step goes through.
+inline double bytes_of(std::span<const Work> work) {
+  double bytes = 0;
+  for (const Work& part : work) bytes += part.bytes;
+  return bytes;
+}
 
 }  // namespace tpbench
 

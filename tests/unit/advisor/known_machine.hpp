@@ -10,7 +10,7 @@ inline Calibration known_machine() {
   Calibration known;
   ComputeFit fit;
   for (const auto& [kind, name] : EnumNames<WorkKind>::table)
-    fit.rates.push_back({kind, 2e-6, 1 / 50e9, 1 / 10e9, {16, 4096}, {256, 16384}, 8});
+    fit.rates.push_back({kind, 2e-6, 1 / 50e9, 1 / 10e9, 0, {16, 4096}, {256, 16384}, 8});
   fit.points = 8;
   known.compute.push_back(fit);
   const auto piece = [](double alpha_s, double bandwidth) {
