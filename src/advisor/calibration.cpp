@@ -163,6 +163,9 @@ void check_compute(const std::vector<ComputeFit>& compute) {
     for (std::size_t j = 0; j < compute[i].rates.size(); ++j) {
       const WorkRate& rate = compute[i].rates[j];
       const std::string where = fmt::format("/compute/{}/rates/{}", i, j);
+      if (rate.call_s == 0 && rate.s_per_flop == 0 && rate.s_per_byte == 0 && rate.s_per_byte_beyond == 0 &&
+          rate.points == 0)
+        throw FieldFault("is 0 throughout and was not measured: no work takes no time", where);
       for (std::size_t before = 0; before < j; ++before) {
         if (compute[i].rates[before].kind == rate.kind)
           throw FieldFault(fmt::format("is a second rate of {}", name_of(rate.kind)), where + "/kind");
@@ -173,7 +176,24 @@ void check_compute(const std::vector<ComputeFit>& compute) {
 
 }  // namespace
 
-std::string library_of(const Case& point) { return point.backend == "cpu" ? "openblas" : "cublas"; }
+namespace {
+constexpr std::string_view kPacked = "_packed";
+}
+
+std::string library_of(const Case& point) {
+  if (point.backend != "cpu") return "cublas";
+  std::string library = point.library.value_or("openblas");
+  if (point.weight_layout == WeightLayout::packed) library += kPacked;
+  return library;
+}
+
+void set_library(Case& point, std::string_view library) {
+  const bool packs = library.ends_with(kPacked);
+  if (packs) library.remove_suffix(kPacked.size());
+  if (point.backend != "cpu") return;
+  point.library = library;
+  point.weight_layout = packs ? WeightLayout::packed : WeightLayout::plain;
+}
 
 Json calibration_to_json(const Calibration& calibration) {
   Json document = {{"schema", kCalibrationSchema}};

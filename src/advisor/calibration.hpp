@@ -157,8 +157,11 @@ struct Calibration {
   std::vector<LeftOut> left_out;
 };
 
-/// The compute library of a case, as calibrations name it: "openblas" on cpu, "cublas" on cuda.
+/// The compute library of a case, as calibrations name it: "openblas", "onednn" or, with weights that it has
+/// packed, "onednn_packed" on cpu, "cublas" on cuda.
 std::string library_of(const Case& point);
+/// Has a case computed by a library of that name.
+void set_library(Case& point, std::string_view library);
 
 /// A document of docs/calibration.schema.json.
 Json calibration_to_json(const Calibration& calibration);

@@ -246,6 +246,7 @@ class ComputeFitter {
         }
         rate.points += is_part ? 1 : 0;
       }
+
       if (rate.points > 0) result.rates.push_back(rate);
     }
   }

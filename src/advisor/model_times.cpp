@@ -9,6 +9,7 @@ Case of_rates(const PlanMachine& machine) {
   Case point;
   point.workload = "block";
   point.backend = machine.backend;
+  set_library(point, machine.library);
   point.dtype = machine.dtype;
   point.threads_per_rank = machine.threads_per_rank;
   point.cache = machine.cache;

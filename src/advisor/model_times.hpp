@@ -46,6 +46,7 @@ struct PlanMachine {
   PredictedMachine machine;
   std::string backend = "cpu";
   std::string algorithm = "mpi";
+  std::string library = "openblas";  ///< library_of
   DType dtype = DType::f32;
   std::optional<std::int64_t> threads_per_rank;
   CacheState cache = CacheState::warm;  ///< of the measured cases; a whole model finds its weights cold

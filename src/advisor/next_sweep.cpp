@@ -70,6 +70,13 @@ Json next_sweep(const ModelPlan& plan, const std::string& model) {
                 {"workload", "block"},
                 {"model", model},
                 {"algorithm", machine.algorithm}};
+  Case of_library;
+  of_library.backend = machine.backend;
+  set_library(of_library, machine.library);
+  if (machine.backend == "cpu" && machine.library != "openblas") {
+    sweep["library"] = *of_library.library;
+    sweep["weight_layout"] = std::string(name_of(*of_library.weight_layout));
+  }
   if (machine.threads_per_rank) sweep["threads_per_rank"] = *machine.threads_per_rank;
   if (machine.cache == CacheState::cold) sweep["measure"] = {{"cache", "cold"}};
   sweep.update(points.front());

@@ -8,6 +8,7 @@
 
 #include "base/fields.hpp"
 #include "base/text.hpp"
+#include "result/scaling.hpp"
 #include "sweep/sweep.hpp"
 
 namespace tpbench {
@@ -62,6 +63,12 @@ MeasuredTimes times_of(const std::vector<const MeasuredCase*>& launches) {
   return {median(of(&TimeResult::step)).value_or(0), median(of(&TimeResult::compute)).value_or(0),
           median(of(&TimeResult::communication)), launches.size()};
 }
+
+// A measured shape as it was asked for, and the number of threads that it ran with.
+struct Base {
+  Case asked;
+  std::optional<std::int64_t> threads_per_rank;
+};
 
 void foretell(AnswerRow& row, const Calibration& calibration, const PredictedMachine& machine) {
   try {
@@ -126,27 +133,25 @@ void set_shape(Case& point, const std::string& shape) {
 std::vector<AnswerRow> answer(const Calibration& calibration, std::span<const MeasuredCase> measured,
                               const Question& question) {
   std::map<std::string, std::vector<const MeasuredCase*>> launches;
-  for (const MeasuredCase& one : measured) launches[case_id(one.record.point)].push_back(&one);
+  for (const MeasuredCase& one : measured) launches[one.record.id].push_back(&one);
   std::vector<AnswerRow> rows;
-  std::vector<Case> bases;
+  std::vector<Base> bases;
   std::set<std::string> seen;
   const bool asks_machine = question.machine.fabric.inside || question.machine.fabric.between;
   for (const auto& [id, of_case] : launches) {
     const Case& point = of_case.front()->record.point;
-    rows.push_back({point, times_of(of_case), std::nullopt, ""});
+    rows.push_back({id, point, times_of(of_case), std::nullopt, ""});
     if (asks_machine) foretell(rows.back(), calibration, question.machine);
-    Case base = point;
-    base.layout.tp = 1;
-    // Without the collectives of one rank two ways to carry them are one case.
-    if (seen.insert(case_id(base) + point.algorithm.value_or("")).second) bases.push_back(point);
+    const Base base = {asked_case(of_case.front()->record), point.threads_per_rank};
+    if (seen.insert(case_id_in(base.asked, {1, point.layout.pp, 1})).second) bases.push_back(base);
   }
   if (question.degrees.empty() && question.shapes.empty()) return rows;
   if (bases.empty()) bases.emplace_back();
   std::set<std::string> asked;
   const std::vector<std::string> as_it_is = {""};
-  for (const Case& base : bases) {
+  for (const Base& base : bases) {
     for (const std::string& shape : question.shapes.empty() ? as_it_is : question.shapes) {
-      Case changed = base;
+      Case changed = base.asked;
       if (!shape.empty()) set_shape(changed, shape);
       const std::vector<std::int64_t> own = {changed.layout.tp};
       for (const std::int64_t degree : question.degrees.empty() ? own : question.degrees) {
@@ -155,7 +160,8 @@ std::vector<AnswerRow> answer(const Calibration& calibration, std::span<const Me
         normalise_case(point);
         const std::string id = case_id(point);
         if (launches.contains(id) || !asked.insert(id).second) continue;
-        AnswerRow row = {point, std::nullopt, std::nullopt, ""};
+        if (!point.threads_per_rank) point.threads_per_rank = base.threads_per_rank;
+        AnswerRow row = {id, point, std::nullopt, std::nullopt, ""};
         foretell(row, calibration, question.machine);
         rows.push_back(std::move(row));
       }

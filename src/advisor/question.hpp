@@ -27,6 +27,7 @@ struct MeasuredTimes {
 
 /// One case: as it was measured, as it is to be expected, or both.
 struct AnswerRow {
+  std::string id;  ///< as a sweep names it
   Case point;
   std::optional<MeasuredTimes> measured;
   std::optional<PredictedCase> predicted;

@@ -50,6 +50,7 @@ struct CaseOutcome {
   std::optional<SlowestRank> slowest;  ///< of a case that computes, on two ranks or more
   DataPath data_path = DataPath::host;
   VerificationResult verification;
+  ProductFacts products;  ///< on this rank
   std::int64_t backend_threads = 0;
   bool cache_flushed = true;  ///< false: cold caches were asked for and cannot be made here
   std::map<std::string, double> phases_s;

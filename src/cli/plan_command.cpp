@@ -35,20 +35,24 @@ Model model_named(const std::string& name) {
                                          did_you_mean(name, names)))});
 }
 
-// The only value that was measured, or the one that was asked for.
+template <typename T>
+std::string word_of(const T& value) {
+  if constexpr (std::is_enum_v<T>)
+    return std::string(name_of(value));
+  else
+    return value;
+}
+
+// The only value among `fits`, or the one that was asked for.
 template <typename T, typename Of>
-T only_one(const Calibration& calibration, const std::optional<T>& asked, const char* option, const Of& of) {
+T only_one(const std::vector<const ComputeFit*>& fits, const std::optional<T>& asked, const char* option,
+           const Of& of) {
   if (asked) return *asked;
   std::set<T> values;
-  for (const ComputeFit& fit : calibration.compute) values.insert(of(fit));
+  for (const ComputeFit* fit : fits) values.insert(of(*fit));
   if (values.size() == 1) return *values.begin();
   std::vector<std::string> names;
-  for (const T& value : values) {
-    if constexpr (std::is_enum_v<T>)
-      names.emplace_back(name_of(value));
-    else
-      names.push_back(value);
-  }
+  for (const T& value : values) names.push_back(word_of(value));
   if (names.empty()) throw AdvisorError("nothing was measured that computes: measure workload block");
   throw UsageError({fault_of(option, fmt::format("is needed: measured were {}", join_words(names)))});
 }
@@ -57,7 +61,8 @@ T only_one(const Calibration& calibration, const std::optional<T>& asked, const 
 // measured.
 CacheState cache_of(const Calibration& calibration, const PlanMachine& machine) {
   for (const ComputeFit& fit : calibration.compute) {
-    if (fit.backend == machine.backend && fit.dtype == machine.dtype && fit.cache == CacheState::cold)
+    if (fit.backend == machine.backend && fit.library == machine.library && fit.dtype == machine.dtype &&
+        fit.cache == CacheState::cold)
       return CacheState::cold;
   }
   return CacheState::warm;
@@ -98,6 +103,25 @@ void check_networks_are_used(const PlanLine& line, const PredictedMachine& machi
     throw UsageError({fault_of(typed, "is a network inside hosts, and no two ranks are on one")});
 }
 
+// Each choice leaves the rates that it goes with; what is left when only one is, needs no words.
+void set_rates(PlanMachine& machine, const PlanLine& line, const Calibration& calibration) {
+  const auto asked = [](const std::string& word) {
+    return word.empty() ? std::nullopt : std::optional(word);
+  };
+  std::vector<const ComputeFit*> fits;
+  for (const ComputeFit& fit : calibration.compute) fits.push_back(&fit);
+  const auto settle = [&](auto& value, const auto& wanted, const char* option, auto ComputeFit::*member) {
+    value = only_one(fits, wanted, option, [&](const ComputeFit& fit) { return fit.*member; });
+    std::erase_if(fits, [&](const ComputeFit* fit) { return (*fit).*member != value; });
+    if (fits.empty() && !calibration.compute.empty())
+      throw UsageError({fault_of(fmt::format("{} {}", option, word_of(value)),
+                                 "was not measured on what else is asked for")});
+  };
+  settle(machine.backend, asked(line.backend), "--backend", &ComputeFit::backend);
+  settle(machine.dtype, line.dtype, "--dtype", &ComputeFit::dtype);
+  settle(machine.library, asked(line.library), "--library", &ComputeFit::library);
+}
+
 PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
   PlanQuestion question;
   ModelTask& task = question.task;
@@ -107,12 +131,8 @@ PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
   task.sequence_length = line.sequence_length.value_or(2048);
   task.context_length = line.context_length.value_or(task.sequence_length);
   PlanMachine& machine = question.machine;
-  const std::optional<std::string> backend =
-      line.backend.empty() ? std::nullopt : std::optional(line.backend);
-  machine.backend = only_one<std::string>(calibration, backend, "--backend",
-                                          [](const ComputeFit& fit) { return fit.backend; });
-  machine.dtype = task.dtype =
-      only_one<DType>(calibration, line.dtype, "--dtype", [](const ComputeFit& fit) { return fit.dtype; });
+  set_rates(machine, line, calibration);
+  task.dtype = machine.dtype;
   machine.algorithm = algorithm_of(calibration, line.algorithm);
   machine.threads_per_rank = line.threads_per_rank;
   machine.cache = cache_of(calibration, machine);

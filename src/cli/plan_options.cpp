@@ -69,6 +69,10 @@ void add_machine_options(CLI::App& app, PlanLine& line) {
   add_word(app, "--dtype", line.dtype, "DTYPE", "Of weights and activations [the one that was measured]");
   app.add_option("--backend", line.backend, "Whose rates count [the one that was measured]")
       ->type_name("NAME");
+  app.add_option(
+         "--library", line.library,
+         "That multiplies matrices on cpu: openblas, onednn or onednn_packed [the one that was measured]")
+      ->type_name("NAME");
   app.add_option("--algorithm", line.algorithm, "Of the collectives [the one that was measured, or mpi]")
       ->type_name("NAME");
   add_number(app, "--threads-per-rank", line.threads_per_rank, 4096,

@@ -16,6 +16,7 @@ namespace {
 
 // What a row of the table is of, whatever was asked.
 struct ShownCase {
+  std::string id;
   const Case* point = nullptr;
   std::optional<MeasuredTimes> measured;
   const PredictedCase* predicted = nullptr;
@@ -25,13 +26,14 @@ struct ShownCase {
 std::vector<ShownCase> shown_cases(const Prediction& prediction) {
   std::vector<ShownCase> shown;
   for (const AnswerRow& row : prediction.rows)
-    shown.push_back({&row.point, row.measured, row.predicted ? &*row.predicted : nullptr, row.why_not});
+    shown.push_back(
+        {row.id, &row.point, row.measured, row.predicted ? &*row.predicted : nullptr, row.why_not});
   for (const CheckedCase& one : prediction.checked) {
     const TimeResult& time = *one.measured->record.time;
     MeasuredTimes measured = {time.step.summary.median, time.compute.summary.median, std::nullopt, 1};
     if (is_known(time.communication)) measured.communication_s = time.communication.summary.median;
-    shown.push_back(
-        {&one.measured->record.point, measured, one.predicted ? &*one.predicted : nullptr, one.why_not});
+    shown.push_back({one.measured->record.id, &one.measured->record.point, measured,
+                     one.predicted ? &*one.predicted : nullptr, one.why_not});
   }
   std::stable_sort(shown.begin(), shown.end(),
                    [](const ShownCase& a, const ShownCase& b) { return comes_before(*a.point, *b.point); });
@@ -184,7 +186,7 @@ Section prediction_table(const std::vector<ShownCase>& shown) {
         {.heading = column.heading, .align = column.align, .key = column.key, .is_shown = is_shown});
   }
   for (const ShownCase& one : shown) {
-    Section::Row row = {{case_id(*one.point)}, one.predicted == nullptr ? one.why_not : ""};
+    Section::Row row = {{one.id}, one.predicted == nullptr ? one.why_not : ""};
     for (const CaseField* axis : axes) row.cells.push_back(axis_value(*axis, *one.point));
     for (const CaseField& field : case_fields()) row.cells.push_back(axis_value(field, *one.point));
     for (const PredictionColumn& column : kPredictionColumns) row.cells.push_back(column.get(one));

@@ -62,7 +62,7 @@ const Workload column_linear_workload = {
     .name = "column_linear",
     .summary = "Y_i = X W_i, W_i [h, h/t]; the full Y is assembled by an all-gather or an all-reduce",
     .kind = WorkloadKind::layer,
-    .uses = {.num_layers = true, .combine = true, .algorithm = true},
+    .uses = {.products = true, .num_layers = true, .combine = true, .algorithm = true},
     .split = hidden,
     .cost = column_cost,
 };
@@ -71,7 +71,7 @@ const Workload row_linear_workload = {
     .name = "row_linear",
     .summary = "Y = sum of X_i W_i, X_i [T, h/t], W_i [h/t, h]: one all-reduce of [T, h]",
     .kind = WorkloadKind::layer,
-    .uses = {.num_layers = true, .algorithm = true, .overlap = true},
+    .uses = {.products = true, .num_layers = true, .algorithm = true, .overlap = true},
     .split = hidden,
     .cost = row_cost,
 };

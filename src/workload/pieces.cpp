@@ -259,6 +259,7 @@ void add_norms(Cost& cost, const Shape& s, std::int64_t norms) {
   const std::int64_t rows = norms * (s.norm == Norm::layer_norm ? 2 : 1);
   const std::int64_t parameters = matrix_bytes(s, rows, s.hidden_size);
   cost.memory[Category::replicated_weights] += s.num_layers * parameters;
+  cost.unmultiplied[Category::replicated_weights] += s.num_layers * parameters;
   cost.reduction_length += norms * s.hidden_size;
   add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.local_tokens(), s.hidden_size, 2 * norms,
              norms);

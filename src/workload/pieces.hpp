@@ -10,7 +10,8 @@ namespace tpbench {
 inline double as_double(std::int64_t value) { return static_cast<double>(value); }
 
 /// What transformer layers look at, alone and in a model.
-inline constexpr UsedFields kOfLayers = {.num_layers = true,
+inline constexpr UsedFields kOfLayers = {.products = true,
+                                         .num_layers = true,
                                          .ffn_hidden_size = true,
                                          .num_heads = true,
                                          .activation = true,

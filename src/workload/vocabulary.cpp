@@ -33,6 +33,7 @@ void add_embedding(Cost& cost, const Shape& s) {
   const std::int64_t whole = matrix_bytes(s, s.tokens, s.hidden_size);
   const std::int64_t table = matrix_bytes(s, s.vocabulary_rows(), s.hidden_size);
   cost.memory[Category::weights] += table;
+  cost.unmultiplied[Category::weights] += table;
   cost.memory[Category::activations] += ids_bytes(s);
   add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.tokens, s.hidden_size, 2);
   if (s.splits_rows()) {
@@ -58,7 +59,11 @@ void add_output_head(Cost& cost, const Shape& s, bool has_weights) {
   of_rows.tokens = rows;
   add_product(cost, of_rows, h, columns);
   add_region_entry(cost, s);
-  if (has_weights) cost.memory[Category::weights] += table;
+  // Without weights of its own it multiplies with those of the embedding.
+  if (has_weights)
+    cost.memory[Category::weights] += table;
+  else
+    cost.unmultiplied[Category::weights] -= table;
   cost.memory[Category::activations] += shard;
   cost.reduction_length += h;
   if (!s.trains()) {
@@ -99,7 +104,7 @@ const Workload lm_head_workload = {
     .summary =
         "logits X W_i^T, W_i [V/t, h], gathered; trained, their cross-entropy: three all-reduces of [T]",
     .kind = WorkloadKind::layer,
-    .uses = {.algorithm = true, .vocabulary = true, .logits = true},
+    .uses = {.products = true, .algorithm = true, .vocabulary = true, .logits = true},
     .split = rows_alone,
     .cost = lm_head_cost,
 };
