@@ -1,7 +1,6 @@
 #include "advisor/model_times.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace tpbench {
 namespace {
@@ -77,9 +76,7 @@ PieceTimes ModelTimer::of_cost(const Cost& once, const Cost& twice, const SplitP
   PieceTimes times;
   PieceTime scores;  // forward
   for (const Work& work : once.work) {
-    // All other layers have been through the caches since.
-    constexpr double kWholeModel = std::numeric_limits<double>::infinity();
-    const PieceTime one = work_seconds(fit_, {&work, 1}, place.busy_ranks, kWholeModel);
+    const PieceTime one = work_seconds(fit_, {&work, 1}, place.busy_ranks, place.step_bytes);
     const bool is_backward = work.direction == Direction::backward;
     if (work.kind == WorkKind::attention) scores.add(one);
     if (work.kind == WorkKind::product_weight_gradient)
@@ -110,7 +107,9 @@ const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& spl
                                     const SplitPlace& place) {
   Shape shape = model_shape(task, split, phase);
   const std::int64_t sequences = shape.batch_size() / shape.microbatches;
-  const auto key = std::tuple(phase, split.layout.tp, sequences, place.tp_hosts, place.busy_ranks);
+  // What a stage goes through before it begins anew is more or less of the model.
+  const auto key =
+      std::tuple(phase, split.layout.tp, split.layout.pp, sequences, place.tp_hosts, place.busy_ranks);
   if (const auto found = known_.find(key); found != known_.end()) return found->second;
   // One microbatch, and two of them: what both have is not for each.
   shape.layout.pp = shape.virtual_stages = 1;
@@ -119,11 +118,13 @@ const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& spl
   Shape twice = shape;
   twice.tokens *= 2;
   twice.microbatches = 2;
-  const auto piece = [&](Cost (*cost)(const Shape&), Recompute recompute) {
-    return of_cost(cost(shape), cost(twice), place, recompute);
-  };
-  const ModelTimes times = {piece(one_layer_cost, split.recompute), piece(embedding_cost_of, Recompute::none),
-                            piece(head_cost_of, Recompute::none)};
+  const Cost layer = one_layer_cost(shape), embedding = embedding_cost_of(shape), head = head_cost_of(shape);
+  SplitPlace own = place;
+  own.step_bytes = bytes_of(layer.work) * static_cast<double>(shape.num_layers / split.layout.pp);
+  if (split.layout.pp == 1) own.step_bytes += bytes_of(embedding.work) + bytes_of(head.work);
+  const ModelTimes times = {of_cost(layer, one_layer_cost(twice), own, split.recompute),
+                            of_cost(embedding, embedding_cost_of(twice), own, Recompute::none),
+                            of_cost(head, head_cost_of(twice), own, Recompute::none)};
   return known_.emplace(key, times).first->second;
 }
 

@@ -38,6 +38,7 @@ struct ModelTimes {
 struct SplitPlace {
   std::int64_t tp_hosts = 1;    ///< that the ranks of a layer are on
   std::int64_t busy_ranks = 0;  ///< that compute on each host; 0: as many as were measured at most
+  double step_bytes = 0;        ///< that a rank goes through before it begins anew; set by ModelTimer
 };
 
 /// Whose rates are taken, and where the ranks are.
@@ -75,7 +76,8 @@ class ModelTimer {
   const Calibration& calibration_;
   PlanMachine machine_;
   const ComputeFit& fit_;
-  std::map<std::tuple<ModelPhase, std::int64_t, std::int64_t, std::int64_t, std::int64_t>, ModelTimes> known_;
+  using Key = std::tuple<ModelPhase, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
+  std::map<Key, ModelTimes> known_;
 };
 
 /// Bytes of each parameter that an optimizer step goes over, Adam with gradients clipped by their norm. Of

@@ -30,6 +30,7 @@ def sweeps():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tpbench", type=pathlib.Path)
+    parser.add_argument("--folder", type=pathlib.Path, help="for the results; else they are not kept")
     arguments = parser.parse_args()
     tpbench = str(arguments.tpbench.resolve())
     variables = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
@@ -38,7 +39,8 @@ def main():
         return subprocess.run(list(map(str, command)), cwd=folder, env=variables, check=True, capture_output=True, text=True).stdout
 
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+        folder = pathlib.Path(arguments.folder or name)
+        folder.mkdir(exist_ok=True)
         (folder / "config.json").write_text(json.dumps(MODEL))
         launch = ["mpirun", "-n", 2, tpbench, "--quiet", "--format", "none", "--config"]
         for sweep, content in sweeps():
