@@ -96,9 +96,10 @@ double nine_of_ten(std::vector<double> apart, double assumed) {
 
 // How far the launches of one case lie apart, over all cases that several folders hold: nine of ten.
 std::optional<double> spread_of_launches(const Cases& cases) {
-  std::map<std::string, std::map<std::size_t, double>> steps;  // case, folder: log of the median
+  std::map<std::string, std::map<std::size_t, double>> steps;  // case on a fabric, folder: log of the median
   for (const MeasuredCase* measured : cases)
-    steps[measured->record.id][measured->source] = std::log(measured->record.time->step.summary.median);
+    steps[measured->record.id + measured->record.label][measured->source] =
+        std::log(measured->record.time->step.summary.median);
   double squares = 0, freedoms = 0;
   for (const auto& [id, of_case] : steps) {
     double mean = 0;
