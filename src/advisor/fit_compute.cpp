@@ -131,11 +131,10 @@ class ComputeFitter {
   }
   // log(modelled / measured) of each point; 0 before anything is modelled.
   [[nodiscard]] std::vector<double> deviations() const {
-    std::vector<double> logs;
-    for (std::size_t i = 0; i < points_.size(); ++i) {
-      const double expected = now_.x.empty() ? 0 : modelled(i);
-      logs.push_back(expected > 0 ? std::log(expected / points_[i]->seconds) : 0);
-    }
+    constexpr double kLeast = 1e-6;
+    std::vector<double> logs(points_.size(), 0);
+    for (std::size_t i = 0; i < points_.size() && !now_.x.empty(); ++i)
+      logs[i] = std::log(std::max(kLeast, modelled(i) / points_[i]->seconds));
     return logs;
   }
   void take_caches(double cache_bytes) {
