@@ -202,6 +202,8 @@ Json plan_document(const ModelPlan& plan, const Calibration& calibration,
             {"context_length", trains ? Json(nullptr) : Json(task.context_length)},
             {"recompute", trains ? Json(std::string(name_of(question.recompute))) : Json(nullptr)},
             {"backend", question.machine.backend},
+            {"library", question.machine.library},
+            {"cache", std::string(name_of(question.machine.cache))},
             {"dtype", std::string(name_of(task.dtype))},
             {"algorithm", question.machine.algorithm}}},
           {"splits", std::move(rows)}};
@@ -231,6 +233,8 @@ Json plan_schema() {
                      {"context_length", number("earlier tokens when one more is made; null: training", true)},
                      {"recompute", null_or({"none", "selective", "full"}, "null: inference")},
                      {"backend", word("of the rates")},
+                     {"library", word("of the rates")},
+                     {"cache", word("of the rates: warm or cold")},
                      {"dtype", word("of weights and activations")},
                      {"algorithm", word("of the collectives")}}}};
   question["required"] = Json::array();
