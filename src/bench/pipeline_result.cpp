@@ -143,6 +143,7 @@ PipelineResult pipeline_result_of(const Record& record, const CaseOutcome& outco
   result.bytes_per_step = result.messages_per_step * result.message_bytes;
   result.messages_sent = samples.messages;
   result.bytes_sent = samples.bytes;
+  result.progress = outcome.network_progress;
   for (std::int64_t rank = 0; rank < shape.layout.pp; ++rank)
     result.ranks.push_back(rank_result(record, outcome, rank));
   return result;

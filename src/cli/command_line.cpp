@@ -214,7 +214,9 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
   app.add_flag("--no-verify", shorthands.no_verify,
                "Same as --set verify=off; cannot be combined with --set verify");
   add_kernel_option(app, line);
-  app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
+  app.add_flag("--dry-run", line.dry_run,
+               "Show the cases and what they would take; run nothing. With a folder of earlier results in "
+               "--output or --resume also what its times foretell of pipelines");
   add_watchdog_option(
       app, line,
       "End the job when nothing has moved for this many seconds, beyond what the case's size explains [60]");

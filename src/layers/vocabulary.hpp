@@ -6,11 +6,12 @@
 
 namespace tpbench {
 
-/// The ids of all tokens, where tensors lie: every rank has them all.
+/// The ids of all tokens of the batch, where tensors lie: every rank has them all.
 class TokenIdList {
  public:
   TokenIdList(const LayerContext& context, TensorName name);
   void fill();
+  /// Of the microbatch that is under way.
   [[nodiscard]] TokenIds ids() const;
 
  private:

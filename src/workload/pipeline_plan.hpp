@@ -36,7 +36,9 @@ RankPlan plan_rank(const PipelineShape& shape, std::int64_t rank);
 /// outputs.
 inline KeptSets kept_sets_of(const Shape& shape, const RankPlan& plan) {
   const std::int64_t layers = shape.trains() ? shape.stage_layers() : 1;
-  return {plan.activations * layers, shape.trains() ? plan.inputs * layers : 1, plan.gradients * layers};
+  const PipelineShape pipeline = shape.pipeline();
+  return {plan.activations * layers, shape.trains() ? plan.inputs * layers : 1, plan.gradients * layers,
+          shape.trains() ? most_in_flight_on_stage(pipeline, pipeline.stages() - 1) : 1};
 }
 
 /// Messages that all ranks together send in a step, for each rank that shares a layer: 2 m (p v - 1), half of

@@ -25,6 +25,7 @@ struct KeptSets {
   std::int64_t activations = 1;  ///< from forward to the gradient of the input
   std::int64_t inputs = 1;       ///< of products with weights: until the gradient of the weights
   std::int64_t gradients = 0;  ///< of their outputs, where gradients of weights come later; 0: of one, shared
+  std::int64_t logits = 1;     ///< microbatches whose logits are kept, behind the last stage of a model
 };
 /// Whose logits a forward pass is for: those of the last token of each sequence, or of all.
 enum class Logits { last, all };
