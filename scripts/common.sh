@@ -19,6 +19,9 @@ build_jobs() {
   printf '%d\n' $((by_memory < processors ? by_memory : processors))
 }
 
+# What ccache keeps is for every clone of the repository, wherever it lies.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+
 # configure PRESET [CMAKE-ARGUMENT...]: keeps an existing folder, uses ccache where there is one.
 configure() {
   local preset="$1" launcher=()

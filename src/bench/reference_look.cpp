@@ -16,6 +16,7 @@ constexpr std::size_t kLooks = 5;
 constexpr std::size_t kCasesToKnow = 4;  // before a launch has a usual
 constexpr double kDrift = 0.10;          // of the product: what a comparison would take for a change
 constexpr double kNeighbour = 0.30;      // of the copy, which moves more by itself
+constexpr double kMoved = 0.50;          // of the core latency: threads of a core, cores of a cache, others
 constexpr double kOneRank = 0.30;        // of the slowest rank against the median one
 
 double middle_value(std::vector<double> values) {
@@ -35,6 +36,12 @@ double middle(double a, double b) { return std::sqrt(a * b); }
 
 std::string more_or_less(double ratio) {
   return ratio >= 1 ? format_percent(ratio - 1) + " more" : format_percent(1 - ratio) + " less";
+}
+
+// In the middle of both looks; empty unless both have one.
+std::optional<double> core_latency_of(const ReferenceResult& look) {
+  if (!look.before.core_latency_s || !look.after.core_latency_s) return std::nullopt;
+  return middle(*look.before.core_latency_s, *look.after.core_latency_s);
 }
 
 // The largest of the four ratios of the slowest rank's time to the median rank's.
@@ -57,14 +64,16 @@ ReferenceTimes look_at_machine(ReferenceWork& work, const Team& team) {
   const auto gemm_s = everybodys(middle_value({products.begin(), products.end()}), ranks);
   const auto copy_s = everybodys(middle_value({copies.begin(), copies.end()}), ranks);
   return {middle_value(gemm_s), *std::max_element(gemm_s.begin(), gemm_s.end()), middle_value(copy_s),
-          *std::max_element(copy_s.begin(), copy_s.end())};
+          *std::max_element(copy_s.begin(), copy_s.end()),
+          team.cores ? team.cores->slowest_s() : std::nullopt};
 }
 
 void MachineHistory::add(std::size_t ranks, const ReferenceResult& look) {
   looks_[ranks].push_back({middle(look.before.gemm_s, look.after.gemm_s),
                            middle(look.before.gemm_slowest_s, look.after.gemm_slowest_s),
                            std::min(look.before.copy_s, look.after.copy_s),
-                           std::min(look.before.copy_slowest_s, look.after.copy_slowest_s)});
+                           std::min(look.before.copy_slowest_s, look.after.copy_slowest_s),
+                           core_latency_of(look)});
 }
 
 std::optional<double> MachineHistory::usual_gemm_s(std::size_t ranks) const {
@@ -81,6 +90,16 @@ std::optional<double> MachineHistory::best_copy_s(std::size_t ranks) const {
   return std::min_element(found->second.begin(), found->second.end(),
                           [](const auto& a, const auto& b) { return a.copy_s < b.copy_s; })
       ->copy_s;
+}
+
+std::optional<double> MachineHistory::usual_core_latency_s(std::size_t ranks) const {
+  std::vector<double> values;
+  const auto found = looks_.find(ranks);
+  if (found == looks_.end()) return std::nullopt;
+  for (const ReferenceTimes& times : found->second) {
+    if (times.core_latency_s) values.push_back(*times.core_latency_s);
+  }
+  return values.size() < kCasesToKnow ? std::nullopt : std::optional(middle_value(values));
 }
 
 std::optional<std::string> drift(const ReferenceResult& look, const MachineHistory& earlier,
@@ -102,6 +121,26 @@ std::optional<std::string> drift(const ReferenceResult& look, const MachineHisto
       "before it "
       "({}); repeat with measure.epochs of 6 or more",
       format_seconds(here_s), format_seconds(*usual_s), more_or_less(across));
+}
+
+std::optional<std::string> moved_cores(const ReferenceResult& look, const MachineHistory& earlier,
+                                       std::size_t ranks) {
+  constexpr const char* kRemedy =
+      "other cores run the ranks, as where a virtual machine's CPUs are not pinned, and messages inside a "
+      "host "
+      "take as much more or less; pin them, or repeat with measure.epochs of 6 or more";
+  const auto here_s = core_latency_of(look);
+  if (!here_s) return std::nullopt;
+  const double before_s = *look.before.core_latency_s, after_s = *look.after.core_latency_s;
+  if (std::abs(std::log(after_s / before_s)) > std::log1p(kMoved)) {
+    return fmt::format("a cache line took {} from one rank to the next before the samples and {} after: {}",
+                       format_seconds(before_s), format_seconds(after_s), kRemedy);
+  }
+  const auto usual_s = earlier.usual_core_latency_s(ranks);
+  if (!usual_s || std::abs(std::log(*here_s / *usual_s)) <= std::log1p(kMoved)) return std::nullopt;
+  return fmt::format(
+      "a cache line took {} from one rank to the next beside this case and {} beside those before it: {}",
+      format_seconds(*here_s), format_seconds(*usual_s), kRemedy);
 }
 
 std::optional<std::string> neighbour(const ReferenceResult& look, const MachineHistory& earlier,

@@ -13,7 +13,7 @@
 namespace tpbench {
 
 /// Runs the reference work on all active ranks at once, as the case will run. Collective over them, the same
-/// result on all. Takes about 12 ms. Never inside a timed region.
+/// result on all. Takes about 13 ms. Never inside a timed region.
 ReferenceTimes look_at_machine(ReferenceWork& work, const Team& team);
 
 /// What the looks of one launch have found so far, by the number of ranks that looked at once: more ranks
@@ -26,6 +26,8 @@ class MachineHistory {
   [[nodiscard]] std::optional<double> usual_gemm_s(std::size_t ranks) const;
   /// Shortest time of the copy so far; empty before the fifth.
   [[nodiscard]] std::optional<double> best_copy_s(std::size_t ranks) const;
+  /// Median of the core latency so far; empty before the fifth that has one.
+  [[nodiscard]] std::optional<double> usual_core_latency_s(std::size_t ranks) const;
 
  private:
   std::map<std::size_t, std::vector<ReferenceTimes>> looks_;
@@ -35,6 +37,8 @@ class MachineHistory {
 /// `ranks`: the active ones.
 std::optional<std::string> drift(const ReferenceResult& look, const MachineHistory& earlier,
                                  std::size_t ranks);
+std::optional<std::string> moved_cores(const ReferenceResult& look, const MachineHistory& earlier,
+                                       std::size_t ranks);
 std::optional<std::string> neighbour(const ReferenceResult& look, const MachineHistory& earlier,
                                      std::size_t ranks);
 

@@ -9,6 +9,7 @@
 #include "base/json.hpp"
 #include "base/units.hpp"
 #include "bench/sampling.hpp"
+#include "comm/core_latency.hpp"
 #include "environment/noise.hpp"
 
 namespace tpbench {
@@ -126,6 +127,7 @@ SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& bac
   check.worst_noise = facts.worst_noise;
   check.noise = facts.noise;
   check_timer(check);
+  check.core_latency_s = CoreLatency(session.world()).slowest_s();
   team.clock->restart();
   check_barrier(team, check);
   check_starts(team, check);
@@ -153,6 +155,7 @@ Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks) {
           {"blas_core", check.core},
           {"worst_core_rates", check.worst ? core_rates_to_json(*check.worst) : Json(nullptr)},
           {"problems", check.problems},
+          {"core_latency_s", check.core_latency_s ? Json(*check.core_latency_s) : Json(nullptr)},
           {"sample_beside_step_s", check.beside_step_s},
           {"noise", check.noise}};
 }
@@ -185,6 +188,10 @@ std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks) {
     text +=
         line("the same on the host", spread(*check.empty_host_step), "until the device was seen at its end");
   text += line("beside the step", format_seconds(check.beside_step_s), "wall time of a sample less its step");
+  if (check.core_latency_s) {
+    text += line("cache line, rank to rank", format_seconds(*check.core_latency_s),
+                 "slowest neighbours on a host; when it changes, other cores run the ranks");
+  }
   text += line("noise of fixed work", format_percent(check.worst_noise),
                check.worst_noise > kNoisyMachine
                    ? "p95 over fastest, worst rank: noisy, use measure.epochs of 6 or more"

@@ -25,8 +25,9 @@ struct SelfCheck {
   double beside_step_s = 0;        ///< wall time of one sample beside its step
   std::string core;                ///< kernels of the BLAS library, of rank 0
   std::optional<CoreRates> worst;  ///< by type, those of the rank that is farthest below what a core can do
-  std::vector<std::string> problems;  ///< of kernels and cores, with remedies
-  double worst_noise = 0;             ///< NoiseResult::relative(), the worst rank
+  std::vector<std::string> problems;     ///< of kernels and cores, with remedies
+  std::optional<double> core_latency_s;  ///< CoreLatency::slowest_s()
+  double worst_noise = 0;                ///< NoiseResult::relative(), the worst rank
   Json noise;
 };
 

@@ -89,6 +89,7 @@ const Team& TeamCache::team_for(const Case& point) {
     slot->group = session_.make_group(group, 2);
     slot->share_layers(point.layout);
     slot->share_a_clock();
+    slot->cores = std::make_shared<CoreLatency>(*slot->active);
   }
   return *slot;
 }

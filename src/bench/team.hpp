@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "comm/common_clock.hpp"
 #include "comm/control.hpp"
+#include "comm/core_latency.hpp"
 #include "comm/session.hpp"
 #include "comm/step_start.hpp"
 #include "sweep/case.hpp"
@@ -33,6 +34,7 @@ struct Team {
   std::optional<Control> active;  ///< the ranks of all groups; empty when this rank is not among them
   std::shared_ptr<CommonClock> clock;  ///< of the active ranks
   std::shared_ptr<StepStart> start;    ///< of the active ranks
+  std::shared_ptr<CoreLatency> cores;  ///< of the active ranks; nullptr: not looked at
 
   [[nodiscard]] bool member() const { return group.has_value(); }
 

@@ -112,6 +112,11 @@ Message machine_drift(const WarningInputs& in) {
   return drift(*in.outcome.reference, in.history, active_ranks(in.team));
 }
 
+Message moved_cores(const WarningInputs& in) {
+  if (!in.outcome.reference) return std::nullopt;
+  return tpbench::moved_cores(*in.outcome.reference, in.history, active_ranks(in.team));
+}
+
 Message busy_neighbour(const WarningInputs& in) {
   if (!in.outcome.reference) return std::nullopt;
   return neighbour(*in.outcome.reference, in.history, active_ranks(in.team));
@@ -396,6 +401,7 @@ constexpr Row kWarnings[] = {
     {"small_pages", small_pages},
     {"noisy_machine", noisy_machine},
     {"machine_drift", machine_drift},
+    {"moved_cores", moved_cores},
     {"busy_neighbour", busy_neighbour},
     {"not_converged", not_converged},
     {"short_step", short_step},

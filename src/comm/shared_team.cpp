@@ -3,14 +3,11 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cstring>
 #include <new>
-#include <numeric>
 #include <string>
 
 #include "base/error.hpp"
+#include "comm/polling.hpp"
 
 namespace tpbench {
 namespace {
@@ -18,26 +15,6 @@ namespace {
 constexpr std::int64_t kPostsBytes = 4096;  // a page, so that slots begin on one
 constexpr std::int64_t kSlotAlignment = 128;
 constexpr int kSpins = 1000;  // some ten microseconds: longer than ranks differ when all is well
-
-// CPUs that any rank of the group may run on.
-int cpus_of(const Control& group) {
-  cpu_set_t mine;
-  CPU_ZERO(&mine);
-  if (sched_getaffinity(0, sizeof mine, &mine) != 0) CPU_SET(group.rank() % CPU_SETSIZE, &mine);
-  std::array<std::uint64_t, sizeof mine / sizeof(std::uint64_t)> words = {};
-  std::memcpy(words.data(), &mine, sizeof mine);
-  group.reduce_or(words);
-  return std::accumulate(words.begin(), words.end(), 0,
-                         [](int count, std::uint64_t word) { return count + std::popcount(word); });
-}
-
-inline void pause_core() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 }  // namespace
 

@@ -130,6 +130,58 @@ std::optional<std::string> changed_compute(const Comparison& comparison) {
   return std::nullopt;
 }
 
+// ---- the cores under the ranks
+
+// Core latencies beside the cases of one side's launches, in ascending order.
+std::vector<double> core_latencies(const std::vector<CaseLaunches>& cases,
+                                   std::vector<const Record*> CaseLaunches::*side) {
+  std::vector<double> seconds;
+  for (const CaseLaunches& launches : cases) {
+    for (const Record* record : launches.*side) {
+      for (const ReferenceResult& look : record->reference) {
+        for (const auto& latency : {look.before.core_latency_s, look.after.core_latency_s}) {
+          if (latency) seconds.push_back(*latency);
+        }
+      }
+    }
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return seconds;
+}
+
+constexpr double kOtherCores = 1.5;  // nothing but other cores changes their latency by that
+
+std::string one_latency(double seconds) { return text_of({seconds, Kind::seconds}); }
+
+// Of the two sides.
+std::optional<std::string> other_cores(const Comparison& comparison, const std::vector<CaseLaunches>& cases) {
+  const auto base = core_latencies(cases, &CaseLaunches::base);
+  const auto other = core_latencies(cases, &CaseLaunches::other);
+  if (base.empty() || other.empty()) return std::nullopt;
+  const double base_s = quantile_of_sorted(base, 0.5), other_s = quantile_of_sorted(other, 0.5);
+  if (std::max(base_s / other_s, other_s / base_s) <= kOtherCores) return std::nullopt;
+  return fmt::format(
+      "Other cores ran the ranks: a cache line took {} from one to the next in {} and {} in {}, and what "
+      "ranks "
+      "say to each other inside a host changes with it; pin the ranks, and the CPUs of a virtual machine{}.",
+      one_latency(base_s), comparison.base.path(), one_latency(other_s), comparison.other.path(),
+      comparison.design == Design::alternated && comparison.rounds > 1
+          ? ""
+          : ", or run the sides in turn (scripts/alternate.sh)");
+}
+
+// In one side: its launches, or the cases of one, are then not alike.
+void remark_on_cores(const std::string& path, const std::vector<double>& latencies,
+                     std::vector<std::string>& remarks) {
+  if (latencies.empty()) return;
+  const double low = quantile_of_sorted(latencies, 0.1), high = quantile_of_sorted(latencies, 0.9);
+  if (high / low <= kOtherCores) return;
+  remarks.push_back(fmt::format(
+      "{}: the cores under the ranks changed: a cache line took {} to {} from one rank to the next (10th and "
+      "90th percentile), and communication inside a host scatters with it",
+      path, one_latency(low), one_latency(high)));
+}
+
 }  // namespace
 
 const Json* environment_of(const ResultSet& set) {
@@ -138,7 +190,7 @@ const Json* environment_of(const ResultSet& set) {
   return set.environments.empty() ? nullptr : &set.environments.begin()->second;
 }
 
-std::vector<std::string> alarms_of(const Comparison& comparison) {
+std::vector<std::string> alarms_of(const Comparison& comparison, const std::vector<CaseLaunches>& cases) {
   std::map<std::string, std::string> first_with;  // of a core
   for (const Side* side : {&comparison.base, &comparison.other}) {
     for (const ResultSet* launch : side->launches) {
@@ -147,6 +199,7 @@ std::vector<std::string> alarms_of(const Comparison& comparison) {
   }
   std::vector<std::string> alarms;
   if (const auto changed = changed_compute(comparison)) alarms.push_back(*changed);
+  if (const auto cores = other_cores(comparison, cases)) alarms.push_back(*cores);
   if (first_with.size() < 2) return alarms;
   std::vector<std::string> places;
   for (const auto& [core, path] : first_with) places.push_back(fmt::format("{} in {}", core, path));
@@ -200,6 +253,8 @@ std::vector<std::string> remarks_on(const Comparison& comparison, const std::vec
     remarks.push_back(fmt::format("{} of {} cases are not ok in every launch; the other launches count",
                                   partly, cases.size()));
   remark_on_definitions(cases, remarks);
+  remark_on_cores(comparison.base.path(), core_latencies(cases, &CaseLaunches::base), remarks);
+  remark_on_cores(comparison.other.path(), core_latencies(cases, &CaseLaunches::other), remarks);
   const std::size_t one_pass = count(cases, [](const CaseLaunches& launches) {
     return std::min(launches.base.front()->epochs_done, launches.other.front()->epochs_done) < 2;
   });

@@ -232,7 +232,7 @@ Comparison compare(std::span<const ResultSet* const> base, std::span<const Resul
   if (first != nullptr && second != nullptr)
     comparison.environment = environment_differences(*first, *second);
   comparison.series = compare_series(comparison.base.first(), comparison.other.first());
-  comparison.alarms = alarms_of(comparison);
+  comparison.alarms = alarms_of(comparison, usable);
   comparison.remarks = remarks_on(comparison, usable);
   return comparison;
 }

@@ -115,8 +115,9 @@ double relative_width(const Record& record) {
   return step.ci95 && step.median > 0 ? ((*step.ci95)[1] - (*step.ci95)[0]) / step.median : HUGE_VAL;
 }
 
-constexpr const char* kAskForALook[] = {"not_converged", "machine_drift", "busy_neighbour", "throttled_cpu",
-                                        "slow_rank",     "imbalance",     "unexplained",    "late_starts"};
+constexpr const char* kAskForALook[] = {"not_converged",  "machine_drift", "moved_cores",
+                                        "busy_neighbour", "throttled_cpu", "slow_rank",
+                                        "imbalance",      "unexplained",   "late_starts"};
 
 std::string flags_of(const Record& record) {
   std::vector<std::string> codes;

@@ -208,6 +208,18 @@ double unsteadiness(const Record& record) {
   return largest;
 }
 
+// The largest factor between two looks of the case at the cores' latency; beside those of other cases, which
+// the record does not have, 0.
+double core_change(const Record& record) {
+  double largest = 0;
+  for (const ReferenceResult& look : record.reference) {
+    if (!look.before.core_latency_s || !look.after.core_latency_s) continue;
+    const double factor = *look.after.core_latency_s / *look.before.core_latency_s;
+    largest = std::max({largest, factor, 1 / factor});
+  }
+  return largest;
+}
+
 constexpr WarningOrder kWarningOrders[] = {
     {"busy_neighbour", unsteadiness},
     {"imbalance",
@@ -216,6 +228,7 @@ constexpr WarningOrder kWarningOrders[] = {
        return late.summary.median / r.time->step.summary.median;
      }},
     {"machine_drift", unsteadiness},
+    {"moved_cores", core_change},
     {"not_converged",
      [](const Record& r) {
        const Summary& step = r.time->step.summary;

@@ -182,6 +182,7 @@ constexpr struct {
     {"slow_rank", nullptr},
     {"busy_neighbour", "another program used a core, the caches or the memory meanwhile"},
     {"machine_drift", "the machine changed meanwhile"},
+    {"moved_cores", "the ranks ran on other cores meanwhile"},
     {"throttled", "a GPU held its clock back"},
     {"baseline_launch", nullptr},
     {"mixed_launches", nullptr},

@@ -426,6 +426,12 @@ Rows<ReferenceTimes> reference_rows() {
             {.meaning = "one copy of 12 MiB, likewise", .unit = "s", .least = 0}),
       field("copy_slowest_s", &ReferenceTimes::copy_slowest_s,
             {.meaning = "the same of the slowest rank", .unit = "s", .least = 0}),
+      field("core_latency_s", &ReferenceTimes::core_latency_s,
+            {.meaning = "what a cache line takes from one rank to its neighbour on the same host, of the "
+                        "slowest such pair: it changes when the cores under the ranks do",
+             .unit = "s",
+             .null = "no two ranks of the case share a host's memory with a CPU for each",
+             .least = 0}),
   };
 }
 

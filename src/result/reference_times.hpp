@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 namespace tpbench {
 
 /// How long the reference work took beside a case, all its ranks at once: of each rank the median of five,
@@ -9,6 +11,7 @@ struct ReferenceTimes {
   double gemm_slowest_s = 0;
   double copy_s = 0;
   double copy_slowest_s = 0;
+  std::optional<double> core_latency_s = {};  ///< of the slowest pair of neighbouring ranks on one host
 };
 
 /// Around the warm-up and the samples of one epoch.

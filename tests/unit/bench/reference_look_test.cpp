@@ -54,6 +54,29 @@ TEST(Neighbour, IsNamedByTheCopyAndByOneSlowRank) {
             std::string::npos);
 }
 
+ReferenceResult with_latency(double before_s, double after_s) {
+  ReferenceResult here = look(1e-3, 2e-3);
+  here.before.core_latency_s = before_s;
+  here.after.core_latency_s = after_s;
+  return here;
+}
+
+TEST(MovedCores, AreNamedWithinACaseAndDuringASweep) {
+  MachineHistory history;
+  EXPECT_TRUE(moved_cores(with_latency(25e-9, 55e-9), history, 2));
+  EXPECT_TRUE(moved_cores(with_latency(55e-9, 25e-9), history, 2)) << "nearer is a change too";
+  EXPECT_FALSE(moved_cores(with_latency(50e-9, 60e-9), history, 2));
+  EXPECT_FALSE(moved_cores(with_latency(250e-9, 250e-9), history, 2)) << "nothing to be held against";
+  for (int i = 0; i < 4; ++i) history.add(2, with_latency(50e-9, 55e-9));
+  history.add(2, look(1e-3, 2e-3));  // ranks that share no host have none
+  EXPECT_NE(moved_cores(with_latency(250e-9, 250e-9), history, 2)
+                .value()
+                .find("250 ns from one rank to the next beside this case and 52 ns beside those before it"),
+            std::string::npos);
+  EXPECT_FALSE(moved_cores(with_latency(250e-9, 250e-9), history, 4)) << "other ranks, another usual";
+  EXPECT_FALSE(moved_cores(look(1e-3, 2e-3), history, 2)) << "not measured";
+}
+
 TEST(QuietMachine, IsNotComplainedOf) {
   MachineHistory history;
   for (int i = 0; i < 200; ++i) {

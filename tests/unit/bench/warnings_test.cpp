@@ -314,6 +314,16 @@ TEST(Warnings, OfAMachineThatDrifts) {
             std::string::npos);
 }
 
+TEST(Warnings, OfCoresThatMoved) {
+  Quiet machine(2);
+  machine.outcome.reference->before.core_latency_s = 55e-9;
+  machine.outcome.reference->after.core_latency_s = 250e-9;
+  EXPECT_NE(
+      machine.only("moved_cores")
+          .find("a cache line took 55 ns from one rank to the next before the samples and 250 ns after"),
+      std::string::npos);
+}
+
 TEST(Warnings, OfABusyNeighbour) {
   Quiet machine(2);
   machine.outcome.reference->after.copy_s = machine.outcome.reference->after.copy_slowest_s = 4e-3;

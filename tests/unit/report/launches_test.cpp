@@ -96,6 +96,36 @@ TEST(SeveralLaunches, ArePairedWhereTheyTookTurns) {
       << "the order on the command line does not matter";
 }
 
+TEST(SeveralLaunches, OnOtherCoresAreNamed) {
+  Launches launches = simulate(2, 3, {}, 1, 1);
+  const auto set_latency = [&](double base_s, double other_s) {
+    std::size_t i = 0;
+    for (ResultSet& set : launches.sets) {
+      const bool is_base = std::find(launches.base.begin(), launches.base.end(), &set) != launches.base.end();
+      // A launch of each side ran elsewhere.
+      const double seconds = ++i <= 2 ? 240e-9 : is_base ? base_s : other_s;
+      for (Record& record : set.records) {
+        for (ReferenceResult& look : record.reference)
+          look.before.core_latency_s = look.after.core_latency_s = seconds;
+      }
+    }
+  };
+  set_latency(50e-9, 250e-9);
+  const Comparison apart = launches.compared();
+  ASSERT_EQ(apart.alarms.size(), 1U);
+  EXPECT_TRUE(apart.alarms[0].starts_with("Other cores ran the ranks: a cache line took 50 ns"))
+      << apart.alarms[0];
+  set_latency(50e-9, 50e-9);
+  const Comparison scattered = launches.compared();
+  EXPECT_TRUE(scattered.alarms.empty());
+  EXPECT_TRUE(
+      says(scattered.remarks, "the cores under the ranks changed: a cache line took 50 ns to 240 ns"));
+  set_latency(240e-9, 240e-9);
+  const Comparison alike = launches.compared();
+  EXPECT_TRUE(alike.alarms.empty());
+  EXPECT_FALSE(says(alike.remarks, "a cache line took"));
+}
+
 TEST(SeveralLaunches, RatioIsThatOfTheGeometricMeans) {
   const Launches launches = simulate(2, 3, {}, 1.3, 2);
   const Cell cell = launches.compared().cases[0].cells[0];
