@@ -40,11 +40,13 @@ class GeneratedEnds final : public PipelineEnds {
   }
   void take_gradient(const MatrixView&, Trace&) override {}
   void sum_gradients(Trace&) override {}
+  void join_gradients(const MatrixView&, StageMessages&, Trace&) override {}
   void poison() override {}
 
   std::vector<Result> outputs(std::int64_t) const override { return {}; }
   std::vector<Result> last_gradients() const override { return {}; }
   std::vector<Result> first_gradients() const override { return {}; }
+  std::vector<Result> joined_gradients() const override { return {}; }
   std::unique_ptr<Reference> make_reference(const ReferenceExtent& extent,
                                             Heartbeat& heartbeat) const override {
     return make_block_reference(whole_, extent, heartbeat);
@@ -61,7 +63,8 @@ class GeneratedEnds final : public PipelineEnds {
   Matrix output_gradient_;  // of the whole batch
 };
 
-// Tied weights are on both ends' ranks, and there is one table where these are the same rank.
+// Tied weights are on both ends' ranks. In training each end has its part of the gradient, also where both
+// are one rank.
 class ModelEnds final : public PipelineEnds {
  public:
   ModelEnds(const LayerContext& whole, const LayerContext& stage) : whole_(whole), stage_(stage) {
@@ -70,7 +73,11 @@ class ModelEnds final : public PipelineEnds {
       embedding_.emplace(stage, *embedded_);
     }
     if (!holds_last(stage)) return;
-    if (!shares_table()) own_head_.emplace(stage, head_key(stage.seed, shape()));
+    const bool is_one = stage.stage->ranks == 1;
+    if (!shape().ties_embeddings || !is_one)
+      own_head_.emplace(stage, head_key(stage.seed, shape()));
+    else if (shape().trains())
+      own_head_.emplace(stage, *embedded_);
     end_.emplace(stage, own_head_ ? *own_head_ : *embedded_, whole.shape.num_layers);
   }
 
@@ -87,10 +94,21 @@ class ModelEnds final : public PipelineEnds {
     end_->backward(y, gradient, trace);
   }
   void take_gradient(const MatrixView& gradient, Trace& trace) override {
-    // In one table the head has left its part.
-    embedding_->backward(gradient, shares_table() ? Store::add : stage_.into_gradient(), trace);
+    embedding_->backward(gradient, stage_.into_gradient(), trace);
   }
   void sum_gradients(Trace& trace) override { end_->sum_gradients(trace); }
+  void join_gradients(const MatrixView& others, StageMessages& messages, Trace& trace) override {
+    if (embedded_ && own_head_) {
+      const MatrixView& sum = embedded_->gradient();
+      trace.turn(Direction::backward);
+      trace.begin(Activity::compute);
+      stage_.backend.add(sum, own_head_->gradient(), sum);
+      trace.end();
+    } else if (const VocabularyTable* table = own_table()) {
+      joined_ = others;
+      messages.exchange(table->gradient(), others, trace);
+    }
+  }
 
   void poison() override {
     for (const Direction direction : {Direction::forward, Direction::backward}) {
@@ -111,11 +129,16 @@ class ModelEnds final : public PipelineEnds {
   }
   std::vector<Result> last_gradients() const override {
     std::vector<Result> results = {end_->norm_gradient()};
-    if (own_head_) results.push_back(own_head_->gradient_result("head_gradient"));
+    if (!shape().ties_embeddings) results.push_back(own_head_->gradient_result("head_gradient"));
     return results;
   }
   std::vector<Result> first_gradients() const override {
+    if (stage_.stage->ranks > 1 && shape().ties_embeddings) return joined_gradients();
     return {embedded_->gradient_result("embedding_gradient")};
+  }
+  std::vector<Result> joined_gradients() const override {
+    if (!shape().ties_embeddings) return {};
+    return {own_table()->without_padding("embedding_gradient", joined_)};
   }
   std::unique_ptr<Reference> make_reference(const ReferenceExtent& extent,
                                             Heartbeat& heartbeat) const override {
@@ -125,12 +148,17 @@ class ModelEnds final : public PipelineEnds {
 
  private:
   [[nodiscard]] const Shape& shape() const { return stage_.shape; }
-  [[nodiscard]] bool shares_table() const { return shape().ties_embeddings && stage_.stage->ranks == 1; }
+  // Of the ranks of several the one that this holds; null between the ends.
+  [[nodiscard]] const VocabularyTable* own_table() const {
+    if (embedded_) return &*embedded_;
+    return own_head_ ? &*own_head_ : nullptr;
+  }
 
   LayerContext whole_, stage_;
   std::optional<VocabularyTable> embedded_, own_head_;
   std::optional<Embedding> embedding_;
   std::optional<ModelEnd> end_;
+  MatrixView joined_ = {};
 };
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "layers/layer.hpp"
+#include "layers/stage_messages.hpp"
 
 namespace tpbench {
 
@@ -25,6 +25,9 @@ class PipelineEnds {
   virtual void take_gradient(const MatrixView& gradient, Trace& trace) = 0;
   /// Last stage, behind its last microbatch: sums over the ranks what each has of one gradient.
   virtual void sum_gradients(Trace& trace) = 0;
+  /// Behind all microbatches: adds up what both ends have of one gradient. Where they are two ranks, `others`
+  /// [V/t, h] is where the other's part comes, and the sum is left.
+  virtual void join_gradients(const MatrixView& others, StageMessages& messages, Trace& trace) = 0;
   virtual void poison() = 0;
 
   /// Last stage: what stands behind the output of a microbatch in the results of the last weight set.
@@ -32,6 +35,8 @@ class PipelineEnds {
   /// Last stage, and first: what stands behind the gradients of the last weight set, and of the first.
   [[nodiscard]] virtual std::vector<Result> last_gradients() const = 0;
   [[nodiscard]] virtual std::vector<Result> first_gradients() const = 0;
+  /// Last stage, where the first is another rank's: what both have of the gradients of the first weight set.
+  [[nodiscard]] virtual std::vector<Result> joined_gradients() const = 0;
   [[nodiscard]] virtual std::unique_ptr<Reference> make_reference(const ReferenceExtent& extent,
                                                                   Heartbeat& heartbeat) const = 0;
   [[nodiscard]] virtual double reference_cost() const = 0;

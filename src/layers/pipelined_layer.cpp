@@ -34,7 +34,8 @@ class PipelinedLayer final : public Layer {
         messages_(
             context_, whole, plan_, [this](const PlannedStep& planned) { return landing_of(planned); },
             std::array{StageMessages::Landings{plan_.received + plan_.gradient, rows_.size()},
-                       StageMessages::Landings{holds_first() ? 1 : 0, whole.shape.local_tokens()}}),
+                       StageMessages::Landings{holds_first() ? 1 : 0, whole.shape.local_tokens()},
+                       StageMessages::Landings{exchanges() ? 1 : 0, whole.shape.vocabulary_rows()}}),
         ends_(make_ends(whole_, context_)) {
     const std::int64_t batch = whole.shape.local_tokens();
     if (holds_first()) input_ = make_rows(Category::activations, batch);
@@ -42,6 +43,8 @@ class PipelinedLayer final : public Layer {
     for (std::int64_t i = 0; i < plan_.received; ++i)
       received_.push_back(messages_.make_landing(Category::communication, rows_.size()));
     if (!shape().trains()) return;
+    if (exchanges())
+      exchanged_ = messages_.make_landing(Category::communication, whole.shape.vocabulary_rows());
     if (holds_first()) input_gradient_ = messages_.make_landing(Category::gradients, batch);
     for (std::int64_t i = 0; i < plan_.gradient; ++i)
       gradient_.push_back(messages_.make_landing(Category::gradients, rows_.size()));
@@ -55,13 +58,14 @@ class PipelinedLayer final : public Layer {
   bool runs_whole_steps() const override { return true; }
 
   void run_whole_step(Trace& trace) override {
-    messages_.start();
+    messages_.start(exchanged_.view());
     for (const PlannedStep& planned : plan_.steps) run(planned, trace);
+    if (whole_.shape.parts_tied_gradient()) ends_->join_gradients(exchanged_.view(), messages_, trace);
     messages_.finish();
   }
 
   void poison_all() override {
-    for (const Matrix* whole : {&output_, &input_gradient_}) backend().poison(whole->view());
+    for (const Matrix* whole : {&output_, &input_gradient_, &exchanged_}) backend().poison(whole->view());
     for (const auto* places : {&received_, &gradient_}) {
       for (const Matrix& place : *places) backend().poison(place.view());
     }
@@ -103,6 +107,10 @@ class PipelinedLayer final : public Layer {
       if (of_whole == last_layer()) add(ends_->last_gradients());
       if (of_whole == 0) add(ends_->first_gradients());
     }
+    if (holds_last() && !holds_first()) {
+      for (const Result& gradient : ends_->joined_gradients())
+        results.push_back({0, Direction::backward, sets_.gradients(0).size() + 1, gradient});
+    }
     return results;
   }
 
@@ -126,6 +134,9 @@ class PipelinedLayer final : public Layer {
   [[nodiscard]] const Shape& shape() const { return context_.shape; }
   [[nodiscard]] Backend& backend() const { return context_.backend; }
   [[nodiscard]] bool holds_first() const { return run_.rank == 0; }
+  [[nodiscard]] bool exchanges() const {
+    return whole_.shape.exchanges_tied_gradient() && (holds_first() || holds_last());
+  }
   [[nodiscard]] bool holds_last() const { return run_.rank + 1 == run_.ranks; }
   [[nodiscard]] std::int64_t last_layer() const { return whole_.shape.num_layers - 1; }
   [[nodiscard]] bool is_last(const PipelineStep& step) const {
@@ -268,6 +279,7 @@ class PipelinedLayer final : public Layer {
   std::unique_ptr<PipelineEnds> ends_;
   Matrix input_, output_;  // of the whole batch
   Matrix input_gradient_;
+  Matrix exchanged_;  // of a tied gradient: the other end's part, then the sum
   std::vector<Matrix> received_, gradient_;
 };
 

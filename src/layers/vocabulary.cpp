@@ -52,15 +52,22 @@ VocabularyTable::VocabularyTable(const LayerContext& context, const TensorKey& k
   if (context.shape.trains()) gradient_ = context.make_matrix(Category::gradients, rows, h);
 }
 
+VocabularyTable::VocabularyTable(const LayerContext& context, const VocabularyTable& tied)
+    : context_(context), key_(tied.key_), held_(tied.held_), tied_(&tied) {
+  gradient_ =
+      context.make_matrix(Category::gradients, context.shape.vocabulary_rows(), context.shape.hidden_size);
+}
+
 void VocabularyTable::fill(Heartbeat& heartbeat) {
+  if (tied_ != nullptr) return;
   const MatrixView& rows = weight();
   context_.backend.fill(rows.row_slice(0, held_.size()), key_, held_.begin, 0);
   context_.backend.set_zero(rows.row_slice(held_.size(), rows.rows - held_.size()));
   heartbeat.beat(Activity::compute);
 }
 
-Result VocabularyTable::gradient_result(std::string_view name) const {
-  return {name, gradient().row_slice(0, held_.size()), held_.begin, 0};
+Result VocabularyTable::without_padding(std::string_view name, const MatrixView& gradient) const {
+  return {name, gradient.row_slice(0, held_.size()), held_.begin, 0};
 }
 
 }  // namespace tpbench

@@ -23,9 +23,9 @@ void plan_stages(PlannedCase& planned, const Cost& cost) {
     most = std::max(most, planned.stage_peaks.back());
   }
   for (std::int64_t& peak : planned.stage_peaks) peak += cost.memory.total() - most;
-  planned.messages_per_step = messages_per_step(shape.pipeline());
-  planned.message_bytes_per_step =
-      *planned.messages_per_step * shape.boundary_elements() * shape.element_size();
+  const BoundaryTraffic traffic = boundary_traffic(shape);
+  planned.messages_per_step = traffic.messages;
+  planned.message_bytes_per_step = traffic.bytes;
 }
 
 Value stage_peaks(const PlannedCase& planned) {

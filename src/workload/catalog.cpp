@@ -52,12 +52,6 @@ std::optional<std::string> why_no_microbatches(const Workload& workload, const S
         "and "
         "microbatches {}; without it all layers would run, and so would pp_degree 1 with microbatches 1",
         s.layout.pp, s.microbatches);
-  if (s.ties_embeddings && s.trains() && s.layout.pp > 1)
-    return fmt::format(
-        "tie_embeddings with pp_degree {} has one gradient on two stages, which pass forward_backward would "
-        "have to "
-        "exchange; tie_embeddings false would run, and so would pp_degree 1",
-        s.layout.pp);
   if (s.overlap_chunks > 1)
     return fmt::format(
         "overlap_chunks {} is for pp_degree 1 and microbatches 1: stages overlap by themselves",

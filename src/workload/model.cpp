@@ -26,10 +26,14 @@ Cost staged_model_cost(const Shape& whole) {
   once.num_layers = 1;
   const std::int64_t kept = once.kept_sets().logits;
   const bool is_one = whole.layout.pp == 1;
+  const bool is_first = whole.pp_rank == 0, is_last = whole.pp_rank + 1 == whole.layout.pp;
+  const std::int64_t table = matrix_bytes(whole, whole.vocabulary_rows(), whole.hidden_size);
   Cost cost;
   add_stages(cost, whole);
-  if (whole.pp_rank == 0) add_embedding(cost, once);
-  if (whole.pp_rank + 1 == whole.layout.pp) {
+  if (is_first) add_embedding(cost, once);
+  if (whole.exchanges_tied_gradient() && (is_first || is_last)) cost.memory[Category::communication] += table;
+  if (whole.parts_tied_gradient() && is_one) cost.memory[Category::gradients] += table;
+  if (is_last) {
     add_norms(cost, once, 1);
     cost.memory[Category::activations] += kept * matrix_bytes(once, once.local_tokens(), once.hidden_size);
     add_output_head(cost, once, !(whole.ties_embeddings && is_one));

@@ -116,6 +116,11 @@ struct Shape {
   [[nodiscard]] std::int64_t local_tokens() const { return splits_rows() ? tokens / layout.tp : tokens; }
   /// Rows of the vocabulary on each rank, with those that make it divisible: V/t, rounded up.
   [[nodiscard]] std::int64_t vocabulary_rows() const { return (vocabulary + layout.tp - 1) / layout.tp; }
+  /// Embedding and head have one weight, and each its part of the gradient until the end of a step: where
+  /// microbatches go through, so that the sum is the same on any number of stages.
+  [[nodiscard]] bool parts_tied_gradient() const { return ties_embeddings && trains() && has_microbatches(); }
+  /// The parts are on two ranks, which send each other theirs.
+  [[nodiscard]] bool exchanges_tied_gradient() const { return parts_tied_gradient() && layout.pp > 1; }
   /// V with the rows that no token has.
   [[nodiscard]] std::int64_t padded_vocabulary() const { return vocabulary_rows() * layout.tp; }
   /// The ids among a rank's rows, which come first; a last rank may have none.

@@ -173,6 +173,8 @@ TEST_P(PipelineBits, OfAModelAreThoseOfOneStage) {
           point.sequence_parallel = sequence_parallel;
           normalise_case(point);
           expect_bits_of_one_stage(point, 60);
+          point.tie_embeddings = true;
+          expect_bits_of_one_stage(point, 60);
         }
       }
     }
@@ -231,8 +233,9 @@ void expect_right(const Case& point) {
   EXPECT_GT(outcome.verification.rows_checked, 0);
   const Shape shape = point.shape();
   const PipelineSamples& pipeline = outcome.samples.pipeline;
-  EXPECT_EQ(pipeline.messages, messages_per_step(shape.pipeline())) << said_of(point);
-  EXPECT_EQ(pipeline.bytes, pipeline.messages * shape.boundary_elements() * shape.element_size());
+  const BoundaryTraffic traffic = boundary_traffic(shape);
+  EXPECT_EQ(pipeline.messages, traffic.messages) << said_of(point);
+  EXPECT_EQ(pipeline.bytes, traffic.bytes) << said_of(point);
   ASSERT_EQ(outcome.stage_memory.size(), static_cast<std::size_t>(shape.layout.pp));
   for (std::int64_t rank = 0; rank < shape.layout.pp; ++rank) {
     const MemoryByCategory predicted = cost_of_stage(point, point.layout, rank).memory;
@@ -307,12 +310,12 @@ TEST(Pipeline, OfAModelIsVerifiedAndCounted) {
         Case point = piped_model(layout.tp, layout.pp, schedule, 4);
         point.sequence_parallel = sequence_parallel;
         normalise_case(point);
-        if (layout.pp > 1) {
-          if (has_schedule(point)) expect_right(point);
-        } else {
-          expect_right_one_stage(point);
-          point.tie_embeddings = true;
-          expect_right_one_stage(point);
+        for (const bool tied : {false, true}) {
+          point.tie_embeddings = tied;
+          if (layout.pp == 1)
+            expect_right_one_stage(point);
+          else if (has_schedule(point))
+            expect_right(point);
         }
       }
     }
