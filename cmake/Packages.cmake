@@ -1,4 +1,5 @@
-# Debian packages, by `cpack -G DEB` in the build folder: tpbench, and tpbench-cuda beside it where the plug-in is built.
+# Debian packages, by `cpack -G DEB` in the build folder: tpbench, and tpbench-cuda and tpbench-onednn beside it where
+# these plug-ins are built.
 # For a release build; the program depends on the packages whose libraries it was linked with.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME tpbench)
@@ -71,6 +72,17 @@ tpbench-cuda: custom-library-search-path
 ")
   install(FILES ${PROJECT_BINARY_DIR}/packages/overrides/tpbench-cuda DESTINATION share/lintian/overrides
           COMPONENT tpbench-cuda EXCLUDE_FROM_ALL)
+endif()
+
+if(TARGET tpbench_onednn)
+  list(APPEND CPACK_COMPONENTS_ALL tpbench-onednn)
+  set(CPACK_DEBIAN_TPBENCH-ONEDNN_PACKAGE_NAME tpbench-onednn)
+  set(CPACK_COMPONENT_TPBENCH-ONEDNN_DESCRIPTION "benchmark of tensor-parallel transformer layers, oneDNN
+ The library onednn of tpbench's CPU backend, a plug-in: matrix products in f32 and
+ bf16, and packed weights.")
+  set(CPACK_DEBIAN_TPBENCH-ONEDNN_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_TPBENCH-ONEDNN_PACKAGE_DEPENDS "tpbench (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
+  tpbench_package_papers(tpbench-onednn tpbench-onednn)
 endif()
 
 include(CPack)

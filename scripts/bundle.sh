@@ -316,6 +316,14 @@ cuda_words() {
   fi
 }
 
+onednn_words() {
+  if [[ -e $stage/libexec/libtpbench_onednn.so ]]; then
+    printf 'yes\n'
+  else
+    printf 'no: this build has no libtpbench_onednn.so, so cases of library onednn are skipped\n'
+  fi
+}
+
 write_note() {
   local version="$1" owners row packages file others=()
   local -A owned=()
@@ -341,6 +349,7 @@ installed, and nobody needs to be root.
 
 Needs              x86-64 Linux, glibc $(needed_glibc) or newer (ldd --version shows it)
 CUDA plug-in       $(cuda_words)
+oneDNN             $(onednn_words)
 Not in it          the C library; the NVIDIA driver (libcuda, libnvidia-*): both are the machine's own
 Size               $(du --summarize --block-size=1000000 -- "$stage" | cut --fields=1) MB
 
@@ -397,6 +406,12 @@ if [[ -f $build_dir/libtpbench_cuda.so ]]; then
   add "$build_dir/libtpbench_cuda.so" libexec
 else
   say "without the CUDA plug-in: $build_dir has no libtpbench_cuda.so"
+fi
+# A plug-in too, with oneDNN and OpenMP's library, which are small.
+if [[ -f $build_dir/libtpbench_onednn.so ]]; then
+  need_libraries "$build_dir/libtpbench_onednn.so" ||
+    fail 3 "libtpbench_onednn.so needs $missing_library, which is not on this machine"
+  add "$build_dir/libtpbench_onednn.so" libexec
 fi
 add_open_mpi
 for extra in "${extras[@]}"; do

@@ -19,7 +19,7 @@ TEXT
 }
 
 packages=(g++ cmake ninja-build git pkg-config openmpi-bin libopenmpi-dev libopenblas-dev libcli11-dev
-          nlohmann-json3-dev libspdlog-dev libfmt-dev libhwloc-dev)
+          nlohmann-json3-dev libspdlog-dev libfmt-dev libhwloc-dev libdnnl-dev)
 bundle_packages=(patchelf binutils)
 test_packages=(libgtest-dev python3 iproute2 "${bundle_packages[@]}")
 ci_packages=(python3-torch clang-format-14 clang-tidy-16 slurmctld slurmd slurm-client munge libpmi2-0 procps

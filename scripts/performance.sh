@@ -13,10 +13,11 @@ source scripts/common.sh
 
 scripts/install-dependencies.sh --tests
 configure release -D TPBENCH_TESTS=ON
-build release tpbench gemm_overhead all_reduce_overhead fill_rate shm_crossover tpbench_openblas_choice
+build release tpbench gemm_overhead all_reduce_overhead fill_rate shm_crossover plan_time tpbench_openblas_choice
 programs=build/release/tests/bench
 
 "$programs/fill_rate"
+"$programs/plan_time"
 mpirun -n 1 "$programs/gemm_overhead"
 mpirun -n 2 "$programs/all_reduce_overhead"
 python3 tests/bench/kernel_figures.py build/release/tpbench build/release/tests/support/libtpbench_openblas_choice.so
@@ -25,3 +26,9 @@ mpirun -n 2 build/release/tpbench selfcheck
 python3 tests/bench/sweep_figures.py build/release/tpbench
 mpirun -n 2 "$programs/shm_crossover"
 python3 tests/bench/algorithm_figures.py build/release/tpbench
+if has_target release onednn_figures; then
+  build release onednn_figures
+  mpirun -n 1 "$programs/onednn_figures"
+  mpirun -n 2 "$programs/onednn_figures"
+  python3 tests/bench/startup_figures.py build/release/tpbench
+fi

@@ -47,8 +47,8 @@ else
   clang-format-14 --dry-run --Werror "${sources[@]}" || failed=true
 fi
 
-# The preset debug compiles each source alone; its folder need not be built for that. CUDA is nvcc's.
-changes="$(git diff --unified=0 --diff-filter=d "$since" -- 'src/*.cpp' 'src/*.hpp' ':!src/cuda')"
+# The preset debug compiles each source alone; its folder need not be built for that. CUDA is nvcc's, and OpenMP g++'s.
+changes="$(git diff --unified=0 --diff-filter=d "$since" -- 'src/*.cpp' 'src/*.hpp' ':!src/cuda' ':!src/onednn')"
 if [[ -n $changes ]]; then
   cmake --preset debug -B build/tidy -D TPBENCH_CUDA=OFF -D TPBENCH_TESTS=OFF -D TPBENCH_WERROR=OFF >&2
   cmake --build build/tidy --target tpbench_revision >&2

@@ -67,9 +67,15 @@ void convert(const float* from, BFloat16* to, std::int64_t count);
 void convert(const Float16* from, float* to, std::int64_t count);
 void convert(const BFloat16* from, float* to, std::int64_t count);
 
-/// to[i] = to[i] + from[i], added in float and rounded.
-void add_to(Float16* to, const Float16* from, std::int64_t count);
-void add_to(BFloat16* to, const BFloat16* from, std::int64_t count);
+/// sum[i] = copy[i] = a[i] + b[i], added in float and rounded; each result is elsewhere, or exactly one of
+/// the operands. Where the processor rounds to BFloat16 by itself, sums below the smallest normal number
+/// become 0.
+void add(const Float16* a, const Float16* b, Float16* sum, Float16* copy, std::int64_t count);
+void add(const BFloat16* a, const BFloat16* b, BFloat16* sum, BFloat16* copy, std::int64_t count);
+template <typename Narrow>
+void add(const Narrow* a, const Narrow* b, Narrow* sum, std::int64_t count) {
+  add(a, b, sum, sum, count);
+}
 
 /// Each value becomes the nearest one of the type.
 void round_to_float16(float* values, std::int64_t count);

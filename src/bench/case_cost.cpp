@@ -1,8 +1,13 @@
 #include "bench/case_cost.hpp"
 
-#include "compute/backend.hpp"
-
 namespace tpbench {
+
+BackendNeeds backend_needs(const Case& point, std::int64_t threads) {
+  BackendNeeds needs{.backend = point.backend, .threads = static_cast<int>(threads)};
+  needs.library = point.library.value_or(needs.library);
+  needs.packs_weights = point.weight_layout == WeightLayout::packed;
+  return needs;
+}
 
 Shape shape_of(const Case& point) {
   Shape shape = point.shape();
@@ -39,6 +44,14 @@ Cost cost_of(const Case& point, const Layout& layout) {
 
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank) {
   return on_backend(point, shape_of(point), layout, pp_rank);
+}
+
+std::int64_t most_packed_bytes(const Case& point, const Cost& cost) {
+  if (point.weight_layout != WeightLayout::packed) return 0;
+  std::int64_t bytes = 0;
+  for (const Category category : {Category::weights, Category::replicated_weights})
+    bytes += cost.memory[category] - cost.unmultiplied[category];
+  return bytes;
 }
 
 Cost whole_cost_of(const Case& point, const Layout& layout) {

@@ -1,8 +1,12 @@
 #pragma once
 
+#include "compute/backend.hpp"
 #include "sweep/case.hpp"
 
 namespace tpbench {
+
+/// What the case wants of its backend, on so many threads.
+BackendNeeds backend_needs(const Case& point, std::int64_t threads);
 
 /// The shape of a case on its backend: with what the backend's row says of tiles.
 Shape shape_of(const Case& point);
@@ -13,6 +17,10 @@ Cost cost_of(const Case& point, const Layout& layout);
 /// The same of one rank of the pipeline.
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank);
 inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
+
+/// What packed weights take beside the rows that they were packed from, at the most but for rounding up:
+/// which are packed is the library's choice, known when it has been made. Not in the costs above.
+std::int64_t most_packed_bytes(const Case& point, const Cost& cost);
 
 /// The same of what its results are of: of a model that is scaled from fewer layers, all layers.
 Cost whole_cost_of(const Case& point, const Layout& layout);

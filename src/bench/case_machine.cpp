@@ -8,8 +8,7 @@ namespace tpbench {
 CaseMachine::CaseMachine(const Case& point, const Team& team, const Parts& parts, Heartbeat& heartbeat)
     : point_(point), team_(team), parts_(parts), heartbeat_(heartbeat), shape_(shape_of(point)) {
   backend_ = make_checked_backend(
-      parts.make_backend(point.backend, static_cast<int>(point.threads_per_rank.value_or(1))), operations_,
-      heartbeat);
+      parts.make_backend(backend_needs(point, point.threads_per_rank.value_or(1))), operations_, heartbeat);
 }
 
 void CaseMachine::make_layer() {

@@ -73,6 +73,7 @@ class CaseRun {
         outcome_.device_after = device_state();
         if (before) outcome_.reference = {*before, *look()};
       }
+      note_products();
       count_memory();
     } catch (const MemoryShort& shortage) {
       fail(Status::skipped, ReasonCode::memory, shortage.what());
@@ -113,7 +114,8 @@ class CaseRun {
     DeviceSide* device = machine_->backend().device();
     const std::int64_t ranks = device == nullptr ? beside_.on_host : beside_.on_device;
     // The workspace was taken when the backend was made.
-    const std::int64_t to_come = cost_.memory.total() - find_backend(point_.backend)->workspace_bytes;
+    const std::int64_t to_come = cost_.memory.total() + most_packed_bytes(point_, cost_) -
+                                 find_backend(point_.backend)->workspace_bytes;
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
@@ -175,6 +177,14 @@ class CaseRun {
     if (device == nullptr) return std::nullopt;
     const DeviceSide::Memory memory = device->memory_now();
     return memory.total - memory.free;
+  }
+
+  // Weights are packed at the first product, which is in verification; that is setting up.
+  void note_products() {
+    outcome_.products = machine_->backend().product_facts();
+    if (outcome_.products.packing_s <= 0) return;
+    outcome_.phases_s["setup"] += outcome_.products.packing_s;
+    outcome_.phases_s["verification"] -= outcome_.products.packing_s;
   }
 
   void verify() {

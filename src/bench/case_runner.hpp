@@ -51,6 +51,7 @@ struct CaseOutcome {
   DataPath data_path = DataPath::host;
   std::optional<MessageProgress> network_progress;  ///< of messages between stages on several hosts
   VerificationResult verification;
+  ProductFacts products;  ///< on this rank
   std::int64_t backend_threads = 0;
   bool cache_flushed = true;  ///< false: cold caches were asked for and cannot be made here
   std::map<std::string, double> phases_s;

@@ -9,10 +9,10 @@ namespace tpbench {
 Parts built_in_parts() {
   return {
       .make_backend =
-          [](const std::string& name, int threads) {
-            const BackendEntry* entry = find_backend(name);
-            if (entry == nullptr) throw std::logic_error("no backend " + name);
-            return entry->make(threads);
+          [](const BackendNeeds& needs) {
+            const BackendEntry* entry = find_backend(needs.backend);
+            if (entry == nullptr) throw std::logic_error("no backend " + needs.backend);
+            return entry->make(needs);
           },
       .make_communicator =
           [](const std::string& algorithm, const Control& group, DeviceSide* device) {

@@ -14,7 +14,7 @@ namespace tpbench {
 /// The machine that a run is made of, by name. The program takes its tables of backends and algorithms; tests
 /// put faults in between.
 struct Parts {
-  std::function<std::unique_ptr<Backend>(const std::string& name, int threads)> make_backend;
+  std::function<std::unique_ptr<Backend>(const BackendNeeds& needs)> make_backend;
   std::function<std::unique_ptr<Communicator>(const std::string& algorithm, const Control& group,
                                               DeviceSide* device)>
       make_communicator;

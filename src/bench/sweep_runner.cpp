@@ -19,6 +19,7 @@
 #include "comm/agreement.hpp"
 #include "comm/device_side.hpp"
 #include "compute/backend.hpp"
+#include "compute/products.hpp"
 #include "environment/host.hpp"
 #include "environment/launch.hpp"
 #include "result/summary_text.hpp"
@@ -37,10 +38,14 @@ class SweepLoop {
   SweepLoop(const SweepRun& run, Session& session, const LaunchFacts& facts, const Parts& parts)
       : run_(run), session_(session), facts_(facts), parts_(parts), teams_(session) {
     on_first_rank(session.world(), [&] { ledger_.emplace(run, facts); });
+    const auto without_library = libraries_that_lack();
     for (const Case& point : run.cases) {
       skips_.push_back(why_skipped(point, {session.host_of(), devices_of(run.devices, point.backend),
                                            session.threads_may_communicate()}));
-      if (!skips_.back()) skips_.back() = why_not_multiplied(point.backend);
+      const auto lacking = without_library.find({point.library.value_or(""), point.dtype});
+      if (!skips_.back() && lacking != without_library.end())
+        skips_.back() = Skip{ReasonCode::combination, lacking->second};
+      if (!skips_.back()) skips_.back() = why_blas_cannot(point.backend);
     }
   }
 
@@ -84,26 +89,41 @@ class SweepLoop {
     return done;
   }
 
+  // What a rank's library does not multiply, no rank can: hosts may differ. Reasons by library and type.
+  [[nodiscard]] std::map<std::pair<std::string, DType>, std::string> libraries_that_lack() const {
+    std::map<std::pair<std::string, DType>, std::string> lacking;
+    std::set<std::pair<std::string, DType>> asked;
+    for (const Case& point : run_.cases) {
+      const LibraryEntry* library = find_library(point.library.value_or(""));
+      if (library == nullptr || !asked.insert({*point.library, point.dtype}).second) continue;
+      if (const auto reason = session_.world().agree(library->why_not(point.dtype)))
+        lacking[{*point.library, point.dtype}] = *reason;
+    }
+    return lacking;
+  }
+
   // The compute library makes its buffers and threads at the first call: they belong to no case.
   void warm_libraries() {
-    std::set<std::string> names;
-    for (const Case& point : run_.cases) names.insert(point.backend);
+    std::map<std::pair<std::string, std::string>, BackendNeeds> needs;
+    for (std::size_t index = 0; index < run_.cases.size(); ++index) {
+      const Case& point = run_.cases[index];
+      if (!skips_[index])
+        needs[{point.backend, point.library.value_or("")}] = backend_needs(point, facts_.threads_per_rank);
+    }
     together<EnvironmentError>(session_.world(), [&] {
-      for (const std::string& name : names) {
-        if (!why_not_multiplied(name)) warm_library(name);
-      }
+      for (const auto& [names, need] : needs) warm_library(need);
     });
   }
 
   // Products on the host are BLAS's, and without its buffers it would never return.
-  [[nodiscard]] std::optional<Skip> why_not_multiplied(const std::string& backend) const {
+  [[nodiscard]] std::optional<Skip> why_blas_cannot(const std::string& backend) const {
     if (!facts_.blas_problem || find_backend(backend)->on_device) return std::nullopt;
     return Skip{ReasonCode::memory, *facts_.blas_problem};
   }
 
-  void warm_library(const std::string& name) {
+  void warm_library(const BackendNeeds& needs) {
     constexpr std::int64_t kSize = 768;
-    const auto backend = parts_.make_backend(name, static_cast<int>(facts_.threads_per_rank));
+    const auto backend = parts_.make_backend(needs);
     const Matrix a = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);
     const Matrix b = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);
     const Matrix c = backend->make_matrix(Category::workspace, DType::f32, kSize, kSize);

@@ -76,6 +76,21 @@ Message thread_mismatch(const WarningInputs& in) {
   return of_cores(in, "thread_mismatch");
 }
 
+// Kernels and rates that are told are OpenBLAS's.
+bool is_by_openblas(const WarningInputs& in) { return in.point.library.value_or("openblas") == "openblas"; }
+
+Message emulated_dtype(const WarningInputs& in) {
+  for (const KernelUse& kernel : in.outcome.products.kernels) {
+    if (!kernel.emulates || kernel.flop <= 0) continue;
+    return fmt::format(
+        "this CPU has no instructions for products in {}: kernel {} of library {} takes several times as "
+        "long "
+        "as one that has; a CPU with avx512_bf16 or AMX multiplies it at full speed, and this one f32",
+        name_of(in.point.dtype), kernel.name, in.point.library.value_or(""));
+  }
+  return std::nullopt;
+}
+
 Message loopback(const WarningInputs& in) {
   std::map<std::string, std::set<std::string>> hosts;
   for (const auto& [machine, ranks] : active_by_machine(in)) {
@@ -141,7 +156,7 @@ std::optional<std::string> ranks_that(const WarningInputs& in, const Predicate& 
 
 // Products on a device are none of BLAS's.
 Message slow_blas(const WarningInputs& in) {
-  if (!in.device_of.empty()) return std::nullopt;
+  if (!in.device_of.empty() || !is_by_openblas(in)) return std::nullopt;
   std::string advice;
   const auto who = ranks_that(in, [&](const RankCompute& compute) {
     if (compute.advice && advice.empty()) advice = *compute.advice;
@@ -152,7 +167,7 @@ Message slow_blas(const WarningInputs& in) {
 }
 
 Message slow_compute(const WarningInputs& in) {
-  if (!in.device_of.empty()) return std::nullopt;
+  if (!in.device_of.empty() || !is_by_openblas(in)) return std::nullopt;
   Message worst;
   double least = kSlowCompute;
   const auto who = ranks_that(in, [&](const RankCompute& compute) {
@@ -167,7 +182,7 @@ Message slow_compute(const WarningInputs& in) {
 }
 
 Message mixed_kernels(const WarningInputs& in) {
-  if (!in.device_of.empty()) return std::nullopt;
+  if (!in.device_of.empty() || !is_by_openblas(in)) return std::nullopt;
   std::map<std::string, std::string> host_of_core;
   for (const auto& [machine, ranks] : active_by_machine(in)) {
     for (const std::size_t rank : ranks) {
@@ -369,8 +384,10 @@ Message cold_cache_impossible(const WarningInputs& in) {
 Message prediction_differs(const WarningInputs& in) {
   if (!in.outcome.memory) return std::nullopt;
   const bool composed = in.point.scaled_from_layers.has_value();
-  if ((composed ? in.record.memory->peak : in.outcome.memory->total()) == in.record.memory->predicted_peak)
-    return std::nullopt;
+  const std::int64_t packed = in.outcome.products.packed_bytes;  // known when it has been done
+  const std::int64_t counted =
+      (composed ? in.record.memory->peak.value_or(0) : in.outcome.memory->total()) - packed;
+  if (counted == in.record.memory->predicted_peak) return std::nullopt;
   return "counted memory differs from the formula: please report this";
 }
 
@@ -389,6 +406,7 @@ constexpr Row kWarnings[] = {
     {"debug_build", debug_build},
     {"slow_blas", slow_blas},
     {"slow_compute", slow_compute},
+    {"emulated_dtype", emulated_dtype},
     {"mixed_kernels", mixed_kernels},
     {"oversubscribed", oversubscribed},
     {"shared_core", shared_core},

@@ -8,6 +8,7 @@
 #include "bench/team.hpp"
 #include "comm/communicator.hpp"
 #include "compute/backend.hpp"
+#include "compute/products.hpp"
 #include "environment/launch.hpp"
 #include "workload/workload.hpp"
 
@@ -57,7 +58,7 @@ std::optional<Skip> why_not_computed(const Case& point) {
   if (backend == nullptr) return std::nullopt;
   std::vector<std::string_view> names;
   for (const DType dtype : backend->dtypes) {
-    if (dtype == point.dtype) return std::nullopt;
+    if (dtype == point.dtype) return why_not_multiplied(point);
     names.push_back(name_of(dtype));
   }
   return Skip{ReasonCode::combination,
@@ -78,7 +79,35 @@ std::optional<std::string> why_never_carried(const Case& point) {
   return reason && why_not_carried(*algorithm, {one_each, devices}, point.dtype) ? reason : std::nullopt;
 }
 
+std::optional<Skip> why_not_packed(const Case& point, const LibraryEntry& library) {
+  if (point.weight_layout != WeightLayout::packed) return std::nullopt;
+  if (!library.packs) {
+    return Skip{
+        ReasonCode::combination,
+        fmt::format("library {} multiplies weights as they lie; weight_layout plain runs, and library "
+                    "onednn packs",
+                    library.name)};
+  }
+  if (point.pass == Pass::forward) return std::nullopt;
+  return Skip{
+      ReasonCode::combination,
+      "weight_layout packed is for pass forward: training changes the weights in every step, and they "
+      "would be packed each time; weight_layout plain runs"};
+}
+
 }  // namespace
+
+std::optional<Skip> why_not_multiplied(const Case& point) {
+  const LibraryEntry* library = find_library(point.library.value_or(""));
+  if (library == nullptr || point.backend != host_backend()) return std::nullopt;  // or it multiplies nothing
+  std::optional<std::string> reason = library->why_not(point.dtype);
+  if (!reason) return why_not_packed(point, *library);
+  for (const LibraryEntry& other : all_libraries()) {
+    const bool is_able = &other != library && !other.why_not(point.dtype);
+    if (is_able) *reason += fmt::format("; library {} does", other.name);
+  }
+  return Skip{ReasonCode::combination, *reason};
+}
 
 std::optional<std::string> why_never_run(const Case& point) {
   if (const auto skip = why_not_computed(point)) return skip->reason;

@@ -24,4 +24,8 @@ std::optional<Skip> why_skipped(const Case& point, const GroupPlaces& places);
 /// The same wherever its ranks may be, without asking for a launch: what `--dry-run` can know.
 std::optional<std::string> why_never_run(const Case& point);
 
+/// Why no library of this process multiplies for this case, where it multiplies on the host; other ranks may
+/// lack what this one has.
+std::optional<Skip> why_not_multiplied(const Case& point);
+
 }  // namespace tpbench

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <iostream>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/describe.hpp"
+#include "cli/option_values.hpp"
 
 namespace tpbench {
 namespace {
@@ -23,23 +23,6 @@ struct Shorthands {
   std::string seed;
   bool no_verify = false;
 };
-
-template <typename E>
-E named(const std::string& name, const std::string& option) {
-  if (const auto value = enum_from_name<E>(name)) return *value;
-  std::vector<std::string> names;
-  for (const auto& [value, known] : EnumNames<E>::table) names.emplace_back(known);
-  throw CLI::ValidationError(option, name + ": must be " + join_words(names, " or "));
-}
-
-// The whole text as a number; nothing when any of it is something else.
-template <typename Number>
-std::optional<Number> number_from(const std::string& text) {
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 // "5%", "5 %" or "0.05". A bare number above 1 is a forgotten sign: nobody looks for a slow-down of 500 %.
 double share_named(const std::string& text, const char* option) {
@@ -130,16 +113,9 @@ double seconds_named(const std::string& text) {
   return *seconds;
 }
 
-// "1048576", "64KiB" or "16 MB".
 std::int64_t message_size_named(const std::string& text) {
   constexpr std::int64_t kLeast = 64, kMost = std::int64_t{1} << 30;
-  std::optional<std::int64_t> bytes;
-  try {
-    std::string plain = text;
-    if (CLI::AsSizeValue(/*kb_is_1000=*/true)(plain).empty()) bytes = number_from<std::int64_t>(plain);
-  } catch (const CLI::ValidationError&) {
-    // Its words are about types of the program, ours follow.
-  }
+  const std::optional<std::int64_t> bytes = size_from(text);
   if (!bytes || *bytes < kLeast || *bytes > kMost) {
     throw CLI::ValidationError(
         "--max-bytes", text + ": must be a whole number of bytes from 64 to 1GiB, such as 1048576 or 64KiB");
@@ -217,6 +193,8 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
   app.add_flag("--dry-run", line.dry_run,
                "Show the cases and what they would take; run nothing. With a folder of earlier results in "
                "--output or --resume also what its times foretell of pipelines");
+  add_memory_option(app, line.memory_per_rank,
+                    "With --dry-run: mark what fits in this memory of a rank: 24GB or 80GiB");
   add_watchdog_option(
       app, line,
       "End the job when nothing has moved for this many seconds, beyond what the case's size explains [60]");
@@ -258,6 +236,8 @@ void check_sides_of_compare(const CommandLine& line) {
 // Rules that CLI11 cannot know.
 void check_together(const CommandLine& line) {
   if (line.command == Command::compare) check_sides_of_compare(line);
+  if (line.command == Command::predict) check_predict_options(line.predict);
+  if (line.command == Command::plan) check_plan_options(line.plan);
   if (line.command == Command::run) {
     if (line.config.empty() && line.resume.empty() && line.continued.empty())
       throw CLI::RequiredError("--config FILE (or --resume DIR)");
@@ -267,6 +247,7 @@ void check_together(const CommandLine& line) {
       if (!line.resume.empty()) throw CLI::ExcludesError("--resume", "--continue");
       if (line.config.empty()) throw CLI::RequiredError("--config FILE with --continue");
     }
+    if (line.memory_per_rank && !line.dry_run) throw CLI::RequiredError("--memory-per-rank: --dry-run");
     if (line.quiet && line.verbose) throw CLI::ExcludesError("--quiet", "--verbose");
   }
   if (line.command == Command::run || line.command == Command::probe) {
@@ -389,6 +370,12 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   add_export_options(*export_results, line);
   CLI::App* report = app.add_subcommand("report", "Write one page of charts, tables and verdicts (HTML)");
   add_report_options(*report, line);
+  CLI::App* predict = app.add_subcommand(
+      "predict", "Predict what was not measured from what was, with its error: degrees, shapes, networks");
+  add_predict_options(*predict, line.predict);
+  CLI::App* plan = app.add_subcommand(
+      "plan", "Which splits of a whole model fit, and what they would take, from what was measured");
+  add_plan_options(*plan, line.plan);
   std::optional<Description> form;
   CLI::App* description = app.add_subcommand("describe", "Write the manual page, or completion for a shell");
   description
@@ -411,6 +398,8 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
     if (compare->parsed()) line.command = Command::compare;
     if (export_results->parsed()) line.command = Command::export_results;
     if (report->parsed()) line.command = Command::report;
+    if (predict->parsed()) line.command = Command::predict;
+    if (plan->parsed()) line.command = Command::plan;
     for (const CLI::App* command : app.get_subcommands()) check_sides(app, *command);
     if (form) line.description = describe(app, *form);
     if (form) line.command = Command::describe;

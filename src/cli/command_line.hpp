@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/enum_names.hpp"
+#include "cli/plan_options.hpp"
+#include "cli/predict_options.hpp"
 #include "report/compare_render.hpp"
 #include "report/render.hpp"
 
@@ -21,6 +23,8 @@ enum class Command {
   compare,
   export_results,
   report,
+  predict,
+  plan,
   describe
 };
 
@@ -41,6 +45,7 @@ struct CommandLine {
       overrides;  ///< --set in order; --backend, --seed and --no-verify are spelled out as such
   Format format = Format::table;
   bool dry_run = false;
+  std::optional<std::int64_t> memory_per_rank;  ///< --dry-run: bytes
   bool quiet = false;
   bool verbose = false;
   bool json = false;               ///< models, info, selfcheck and probe
@@ -57,6 +62,8 @@ struct CommandLine {
   std::optional<GateOutcome>
       inconclusive;  ///< compare: what an inconclusive gate counts as; empty: exit status 4
   ExportFormat export_format = ExportFormat::csv;
+  PredictLine predict;
+  PlanLine plan;
   std::string description;  ///< describe: what it writes
 };
 

@@ -21,6 +21,8 @@ ExitStatus probe_command(const CommandLine& line, const Launch& launch, const Pa
 ExitStatus compare_command(const CommandLine& line, const Launch& launch);
 ExitStatus export_command(const CommandLine& line, const Launch& launch);
 ExitStatus report_command(const CommandLine& line, const Launch& launch);
+ExitStatus predict_command(const CommandLine& line, const Launch& launch);
+ExitStatus plan_command(const CommandLine& line, const Launch& launch);
 
 /// Starts MPI. Throws EnvironmentError, before MPI ends the process, where this launch cannot have it.
 Session start_session(const Launch& launch, const CommandLine& line);

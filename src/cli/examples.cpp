@@ -73,6 +73,23 @@ Examples:
 Examples:
   tpbench report results/eth-1g --output report.html
   tpbench report results/eth-1g results/eth-10g --output fabrics.html)"},
+    {"predict", R"(
+Examples:
+  tpbench predict results/eth-10g --degree 16,32 --ranks-per-host 8
+  tpbench predict results/eth-10g probe.json --degree 8 --ranks-per-host 1 --fabric alpha=5us,bandwidth=25GB/s
+  tpbench predict results/eth-10g --shape workload=block,model=llama3-8b,batch_size=1 --degree 4,8
+  tpbench predict results/eth-10g results/again --check
+  tpbench predict results/eth-10g --save-calibration eth-10g.calibration.json
+
+Exit status: 0 predicted, 2 command line wrong, or what was measured does not tell.)"},
+    {"plan", R"(
+Examples:
+  tpbench plan results/eth-10g --model llama3-70b --ranks 64 --ranks-per-host 8 --memory-per-rank 24GB
+  tpbench plan results/eth-10g probe.json --model llama3-8b --ranks 8 --goal throughput --batch 32 --context 8192
+  tpbench plan results/eth-10g --model config.json --ranks 64 --training --batch 512 --write-sweep next.json
+  tpbench plan results/eth-10g --model llama3-70b --ranks 64 --fabric between:alpha=5us,bandwidth=25GB/s
+
+Exit status: 0 planned, also where nothing fits; 2 command line wrong, or what was measured does not tell.)"},
     {"describe", R"(
 Examples:
   tpbench describe man | man -l -
@@ -100,7 +117,11 @@ std::string examples_of(const std::string& command) {
 }
 
 std::string choices_of(const std::string& command, const std::string& option) {
-  if (option == "--format") return command == "compare" ? names_of<CompareFormat>() : names_of<Format>();
+  const bool is_comparison = command == "compare" || command == "predict";
+  if (option == "--format") return is_comparison ? names_of<CompareFormat>() : names_of<Format>();
+  if (option == "--goal") return names_of<Goal>();
+  if (option == "--recompute") return names_of<Recompute>();
+  if (option == "--dtype") return names_of<DType>();
   if (option == "--to") return names_of<ExportFormat>();
   if (option == "--inconclusive") return "pass fail";
   if (option == "form") return names_of<Description>();

@@ -12,6 +12,7 @@
 #include "cli/commands.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
+#include "compute/products.hpp"
 #include "compute/reference_work.hpp"
 #include "environment/environment.hpp"
 #include "environment/host.hpp"
@@ -43,6 +44,8 @@ EnvironmentInputs here(const Launch& launch) {
   inputs.mpi = describe_mpi();
   const std::vector<std::string> names = backend_names();
   inputs.backends = describe_backends({names.begin(), names.end()});
+  for (const LibraryEntry& library : all_libraries())
+    inputs.backends[std::string(library.described_as)] = library.describe();
   inputs.ranks = {
       {.world_rank = 0,
        .host = host_name(),
@@ -94,7 +97,8 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
   open_backends({name}, session);
   ReferenceWork reference = take_reference_work(session);
   const LaunchFacts facts = gather_launch_facts(session, reference);
-  const auto backend = find_backend(name)->make(static_cast<int>(facts.threads_per_rank));
+  const auto backend =
+      find_backend(name)->make({.backend = name, .threads = static_cast<int>(facts.threads_per_rank)});
   const SelfCheck check = run_selfcheck(session, facts, *backend);
   if (session.world().rank() == 0) {
     print_results(line.json ? selfcheck_to_json(check, session.world().size()).dump(2) + '\n'

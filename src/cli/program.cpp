@@ -42,6 +42,10 @@ ExitStatus execute(const CommandLine& line, const Launch& launch, const Parts& p
       return export_command(line, launch);
     case Command::report:
       return report_command(line, launch);
+    case Command::predict:
+      return predict_command(line, launch);
+    case Command::plan:
+      return plan_command(line, launch);
     case Command::describe:
       if (launch.rank.value_or(0) == 0) print_results(line.description, "");
       return ExitStatus::ok;

@@ -23,6 +23,7 @@
 #include "comm/agreement.hpp"
 #include "comm/mpi_info.hpp"
 #include "compute/backend.hpp"
+#include "compute/products.hpp"
 #include "compute/reference_work.hpp"
 #include "environment/environment.hpp"
 #include "environment/launch_facts.hpp"
@@ -156,6 +157,11 @@ Json describe_launch(const std::string& label, const Launch& launch, const Launc
   std::set<std::string> backends = backends_of(sweep.cases);
   backends.insert(host_backend());
   inputs.backends = describe_backends(backends);
+  for (const Case& point : sweep.cases) {
+    const LibraryEntry* library = find_library(point.library.value_or(""));
+    if (library != nullptr && !inputs.backends.contains(std::string(library->described_as)))
+      inputs.backends[std::string(library->described_as)] = library->describe();
+  }
   for (const std::string& name : backends) {
     const BackendEntry* entry = find_backend(name);
     if (entry->on_device) inputs.backends[std::string(entry->described_as)]["ranks"] = devices;
@@ -330,7 +336,7 @@ ExitStatus run_command(const CommandLine& line, const Launch& launch, const Part
       print_results(render_plan(
                         line.format, selected.cases, selected.sweep.measure, why_never_run,
                         [](const Case& point, const Layout& layout) { return cost_of(point, layout); },
-                        earlier_records(asked.line)),
+                        line.memory_per_rank, earlier_records(asked.line)),
                     "");
     }
     return ExitStatus::ok;

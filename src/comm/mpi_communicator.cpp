@@ -26,7 +26,8 @@ MPI_Datatype mpi_type(DType dtype) {
 // The form that MPI wants of an operation.
 template <typename T>
 void add_elements(void* from, void* to, int* count, MPI_Datatype*) {
-  add_to(static_cast<T*>(to), static_cast<const T*>(from), *count);
+  T* sums = static_cast<T*>(to);
+  add(sums, static_cast<const T*>(from), sums, *count);
 }
 
 // A sum that MPI does not know: each addition in float, rounded.

@@ -20,7 +20,8 @@ struct Slice {
 Slice slice_of(std::int64_t count, DType dtype, int parts, int index);
 
 /// out[i] = arrays[0][i] + arrays[1][i] + ... for `count` elements at `arrays[r]`, in the order of the
-/// arrays, whoever does it: the same bits everywhere. `out` is one of the arrays, or elsewhere.
+/// arrays, whoever does it: the same bits everywhere. In f32 and rounded once, where the
+/// elements have two bytes. `out` is one of the arrays, or elsewhere.
 void sum_into(void* out, std::span<std::byte* const> arrays, std::int64_t count, DType dtype);
 /// The largest of each instead of their sum.
 void max_into(void* out, std::span<std::byte* const> arrays, std::int64_t count, DType dtype);

@@ -49,6 +49,20 @@ inline Factor transposed(const MatrixStack& stack) {
 /// What a product does to the matrix that it goes to.
 enum class Store { overwrite, add };
 
+/// What one kernel of a library has done.
+struct KernelUse {
+  std::string name;  ///< as the library calls it: "brg:avx512_core_bf16"
+  double flop = 0;
+  bool emulates = false;  ///< the CPU has no instructions for products of the type
+};
+
+/// What multiplied, for the record.
+struct ProductFacts {
+  std::vector<KernelUse> kernels;
+  double packing_s = 0;
+  std::int64_t packed_bytes = 0;
+};
+
 /// Where tensors live and compute runs. One per case and rank; all calls come from the rank's main thread and
 /// have finished their work, or queued it in order, when they return. Failures throw CaseError.
 class Backend {
@@ -69,6 +83,8 @@ class Backend {
   /// C [m, n] += A [m, k] B [k, n]
   void gemm_add(const Factor& a, const Factor& b, const MatrixStack& c) { multiply(a, b, c, Store::add); }
   virtual void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) = 0;
+  /// Of the products so far; empty where nothing tells.
+  [[nodiscard]] virtual ProductFacts product_facts() const { return {}; }
 
   /// y = gelu(x), tanh form (arXiv 1606.08415); y may be x
   virtual void gelu(const MatrixView& x, const MatrixView& y) = 0;
@@ -149,10 +165,18 @@ struct DeviceState {
   std::uint64_t throttle_reasons = 0;  ///< bits of NVML's nvmlClocksEventReasons
 };
 
+/// What a case wants of its backend.
+struct BackendNeeds {
+  std::string backend = "cpu";
+  std::string library = "openblas";  ///< on the host: who multiplies
+  bool packs_weights = false;        ///< by the library, once
+  int threads = 1;
+};
+
 /// One row of the table of backends.
 struct BackendEntry {
   std::string_view name;
-  /// What its products can be computed in.
+  /// What its tensors can be. On the host it is the library that says what is multiplied (products.hpp).
   std::span<const DType> dtypes;
   /// Tensors lie in memory of a device.
   bool on_device;
@@ -166,7 +190,7 @@ struct BackendEntry {
   /// `local_rank` numbers the ranks of this host and chooses the device. Throws EnvironmentError that names
   /// what is missing.
   void (*open)(int local_rank);
-  std::unique_ptr<Backend> (*make)(int threads);
+  std::unique_ptr<Backend> (*make)(const BackendNeeds& needs);
   /// Libraries with versions, devices, or what is missing for it: for environment.json and `tpbench info`.
   Json (*describe)();
   /// The device that `open` took; empty where the backend computes on the host.

@@ -7,14 +7,20 @@
 #include "compute/cpu_backend.hpp"
 #include "compute/cuda_workspace.hpp"
 #include "compute/plugin.hpp"
+#include "compute/products.hpp"
 
 namespace tpbench {
 namespace {
 
-constexpr std::array kCpuTypes = {DType::f32, DType::f64};
+constexpr std::array kCpuTypes = {DType::f32, DType::f64, DType::f16, DType::bf16};
 constexpr std::array kCudaTypes = {DType::f32, DType::f64, DType::tf32, DType::f16, DType::bf16};
 
-const BackendPlugin& cuda() { return load_plugin("libtpbench_cuda.so"); }
+constexpr PluginFile kCuda = {
+    "libtpbench_cuda.so", "tpbench_backend_plugin",
+    "where CMake finds the CUDA toolkit and NCCL, `cmake --build --preset release` builds it beside the "
+    "program, and with -D TPBENCH_CUDA=ON CMake says what it does not find"};
+
+const BackendPlugin& cuda() { return load_plugin<BackendPlugin>(kCuda); }
 
 Json describe_cuda() {
   try {
@@ -37,7 +43,7 @@ constexpr std::array kBackends = {
         .scores_bytes = 0,
         .described_as = "blas",
         .open = [](int) {},
-        .make = make_cpu_backend,
+        .make = [](const BackendNeeds& needs) { return make_cpu_backend(needs); },
         .describe = describe_openblas,
         .device = [] { return std::optional<DeviceInfo>(); },
         .device_state = [] { return std::optional<DeviceState>(); },
@@ -50,7 +56,7 @@ constexpr std::array kBackends = {
         .scores_bytes = kCudaScoresBytes,
         .described_as = "gpu",
         .open = [](int local_rank) { cuda().open(local_rank); },
-        .make = [](int threads) { return cuda().make(threads); },
+        .make = [](const BackendNeeds& needs) { return cuda().make(needs.threads); },
         .describe = describe_cuda,
         .device = [] { return cuda().device(); },
         .device_state = [] { return cuda().device_state(); },

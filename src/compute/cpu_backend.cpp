@@ -1,36 +1,26 @@
 #include "compute/cpu_backend.hpp"
 
-#include <cblas.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
-#include <limits>
+#include <numeric>
+#include <stdexcept>
 #include <tuple>
+#include <utility>
 #include <vector>
 
-#include "base/error.hpp"
-#include "base/json.hpp"
 #include "base/vectorise.hpp"
 #include "compute/activation.hpp"
-#include "compute/blas_kernels.hpp"
 #include "compute/cross_entropy.hpp"
 #include "compute/norm.hpp"
+#include "compute/products.hpp"
 #include "compute/softmax.hpp"
 #include "compute/thread_pool.hpp"
+#include "compute/wide_values.hpp"
 
 namespace tpbench {
 namespace {
-
-blasint to_blas(std::int64_t value) {
-  if (value > std::numeric_limits<blasint>::max()) {
-    throw CaseError(fmt::format("a matrix dimension of {} is beyond what this BLAS library takes ({})", value,
-                                std::numeric_limits<blasint>::max()));
-  }
-  return static_cast<blasint>(value);
-}
 
 TPBENCH_VECTORISE void add_row(const float* a, const float* b, float* sum, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) sum[i] = a[i] + b[i];
@@ -39,89 +29,82 @@ TPBENCH_VECTORISE void add_row(const double* a, const double* b, double* sum, st
   for (std::int64_t i = 0; i < count; ++i) sum[i] = a[i] + b[i];
 }
 
-void gemm_of(CBLAS_TRANSPOSE order_a, CBLAS_TRANSPOSE order_b, blasint m, blasint n, blasint k,
-             const float* a, blasint lda, const float* b, blasint ldb, float beta, float* c, blasint ldc) {
-  cblas_sgemm(CblasRowMajor, order_a, order_b, m, n, k, 1.0F, a, lda, b, ldb, beta, c, ldc);
-}
-void gemm_of(CBLAS_TRANSPOSE order_a, CBLAS_TRANSPOSE order_b, blasint m, blasint n, blasint k,
-             const double* a, blasint lda, const double* b, blasint ldb, double beta, double* c,
-             blasint ldc) {
-  cblas_dgemm(CblasRowMajor, order_a, order_b, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
-}
-
 class CpuBackend final : public Backend {
  public:
-  // The library may allow fewer threads than asked for; the loops beside it use as many as it does.
-  explicit CpuBackend(int threads) : pool_((openblas_set_num_threads(threads), openblas_get_num_threads())) {}
+  explicit CpuBackend(const BackendNeeds& needs)
+      : products_(
+            find_library(needs.library)->make({needs.threads, needs.packs_weights ? &memory_ : nullptr})),
+        pool_(products_->threads()) {}  // the library may allow fewer than asked for
 
-  int threads() const override { return openblas_get_num_threads(); }
+  int threads() const override { return products_->threads(); }
   TrackedMemory& memory() override { return memory_; }
+  ProductFacts product_facts() const override { return products_->facts(); }
 
   void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
-    for (std::int64_t i = 0; i < c.count; ++i) multiply_one(a.at(i), b.at(i), c.at(i), store);
-  }
-
-  static void multiply_one(const Factor& a, const Factor& b, const MatrixView& c, Store store) {
-    const blasint m = to_blas(c.rows), n = to_blas(c.columns), k = to_blas(a.columns());
-    const blasint lda = to_blas(a.matrix.row_stride), ldb = to_blas(b.matrix.row_stride),
-                  ldc = to_blas(c.row_stride);
-    const auto order = [](const Factor& factor) { return factor.transposed ? CblasTrans : CblasNoTrans; };
-    const bool adds = store == Store::add;
-    dispatch_computed(c.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      gemm_of(order(a), order(b), m, n, k, static_cast<const T*>(a.matrix.data), lda,
-              static_cast<const T*>(b.matrix.data), ldb, T(adds ? 1 : 0), static_cast<T*>(c.data), ldc);
-    });
+    products_->multiply(a, b, c, store);
   }
 
   void gelu(const MatrixView& x, const MatrixView& y) override {
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for_row_pieces(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
-        gelu_row(at<T>(x, row) + first, at<T>(y, row) + first, last - first);
+      for_blocks<T>(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t count) {
+        const Read<T> in(0, at<T>(x, row) + first, count);
+        const Written<T> out(1, at<T>(y, row) + first, count);
+        gelu_row(in.data(), out.data(), count);
       });
     });
   }
 
   void swiglu(const MatrixView& x, const MatrixView& y) override {
     const std::int64_t half = x.columns / 2;
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for_row_pieces(x.rows, half, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
-        const T* gate = at<T>(x, row) + first;
-        swiglu_row(gate, gate + half, at<T>(y, row) + first, last - first);
+      for_blocks<T>(x.rows, half, [&](std::int64_t row, std::int64_t first, std::int64_t count) {
+        T* gate_at = at<T>(x, row) + first;
+        const Read<T> gate(0, gate_at, count), up(1, gate_at + half, count);
+        const Written<T> out(2, at<T>(y, row) + first, count);
+        swiglu_row(gate.data(), up.data(), out.data(), count);
       });
     });
   }
 
   void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for_row_pieces(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
-        gelu_backward_row(at<T>(x, row) + first, at<T>(dy, row) + first, at<T>(dx, row) + first,
-                          last - first);
+      for_blocks<T>(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t count) {
+        const Read<T> in(0, at<T>(x, row) + first, count), gradient(1, at<T>(dy, row) + first, count);
+        const Written<T> out(2, at<T>(dx, row) + first, count);
+        gelu_backward_row(in.data(), gradient.data(), out.data(), count);
       });
     });
   }
 
   void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
     const std::int64_t half = x.columns / 2;
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for_row_pieces(x.rows, half, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
-        const T* gate = at<T>(x, row) + first;
-        T* dgate = at<T>(dx, row) + first;
-        swiglu_backward_row(gate, gate + half, at<T>(dy, row) + first, dgate, dgate + half, last - first);
+      for_blocks<T>(x.rows, half, [&](std::int64_t row, std::int64_t first, std::int64_t count) {
+        T *gate_at = at<T>(x, row) + first, *dgate_at = at<T>(dx, row) + first;
+        const Read<T> gate(0, gate_at, count), up(1, gate_at + half, count),
+            gradient(2, at<T>(dy, row) + first, count);
+        const Written<T> dgate(3, dgate_at, count), dup(4, dgate_at + half, count);
+        swiglu_backward_row(gate.data(), up.data(), gradient.data(), dgate.data(), dup.data(), count);
       });
     });
   }
 
   void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) override {
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for_rows(x, [&](std::int64_t row) {
-        norm_row(at<T>(x, row), scale_of<T>(kind, x, row), at<T>(parameters, 0), shift<T>(kind, parameters),
-                 at<T>(y, row), x.columns);
+      share(x.rows, x.elements(), [&](std::int64_t first, std::int64_t last) {
+        const Read<T> gain(0, at<T>(parameters, 0), x.columns),
+            shift(1, shift_of<T>(kind, parameters), x.columns);
+        for (std::int64_t row = first; row < last; ++row) {
+          const Read<T> in(2, at<T>(x, row), x.columns);
+          const Written<T> out(3, at<T>(y, row), x.columns);
+          norm_row(in.data(), scale_of(kind, in.data(), x.columns), gain.data(), shift.data(), out.data(),
+                   x.columns);
+        }
       });
     });
   }
@@ -129,41 +112,53 @@ class CpuBackend final : public Backend {
   void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
                      const MatrixView& dx, const MatrixView& dparameters) override {
     set_zero(dparameters);
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
-      auto& scales = std::get<std::vector<RowScale<T>>>(row_scales_);
+      auto& scales = std::get<std::vector<RowScale<Computed<T>>>>(row_scales_);
       scales.resize(static_cast<std::size_t>(x.rows));
-      for_rows(x, [&](std::int64_t row) {
-        const RowScale<T> scale = scale_of<T>(kind, x, row);
-        scales[static_cast<std::size_t>(row)] = scale;
-        norm_backward_row(at<T>(x, row), scale, at<T>(parameters, 0), kind == Norm::layer_norm,
-                          at<T>(dy, row), at<T>(dx, row), x.columns);
+      share(x.rows, x.elements(), [&](std::int64_t first, std::int64_t last) {
+        const Read<T> gain(0, at<T>(parameters, 0), x.columns);
+        for (std::int64_t row = first; row < last; ++row) {
+          const Read<T> in(1, at<T>(x, row), x.columns), gradient(2, at<T>(dy, row), x.columns);
+          const Changed<T> out(3, at<T>(dx, row), x.columns);
+          const auto scale = scale_of(kind, in.data(), x.columns);
+          scales[static_cast<std::size_t>(row)] = scale;
+          norm_backward_row(in.data(), scale, gain.data(), kind == Norm::layer_norm, gradient.data(),
+                            out.data(), x.columns);
+        }
       });
       // Each thread sums its own columns over all rows.
-      T* dshift = shift<T>(kind, dparameters);
+      T* dshift_at = shift_of<T>(kind, dparameters);
       share(x.columns, x.elements(), [&](std::int64_t first, std::int64_t last) {
+        const std::int64_t count = last - first;
+        const Changed<T> dgain(0, at<T>(dparameters, 0) + first, count),
+            dshift(1, dshift_at == nullptr ? nullptr : dshift_at + first, count);
         for (std::int64_t row = 0; row < x.rows; ++row) {
-          add_norm_gradients(at<T>(x, row) + first, scales[static_cast<std::size_t>(row)],
-                             at<T>(dy, row) + first, at<T>(dparameters, 0) + first,
-                             dshift == nullptr ? nullptr : dshift + first, last - first);
+          const Read<T> in(2, at<T>(x, row) + first, count), gradient(3, at<T>(dy, row) + first, count);
+          add_norm_gradients(in.data(), scales[static_cast<std::size_t>(row)], gradient.data(), dgain.data(),
+                             dshift.data(), count);
         }
       });
     });
   }
 
   void softmax(const MatrixView& x, const Visible& visible, double scale) override {
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
+      using T = decltype(zero);
       for_rows(x, [&](std::int64_t row) {
-        softmax_row(at<decltype(zero)>(x, row), visible.of_row(row), x.columns, scale);
+        const Changed<T> values(0, at<T>(x, row), x.columns);
+        softmax_row(values.data(), visible.of_row(row), x.columns, scale);
       });
     });
   }
 
   void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
-    dispatch_computed(p.dtype, [&](auto zero) {
+    dispatch(p.dtype, [&](auto zero) {
       using T = decltype(zero);
       for_rows(p, [&](std::int64_t row) {
-        softmax_backward_row(at<T>(p, row), at<T>(dp, row), p.columns, scale);
+        const Read<T> weights(0, at<T>(p, row), p.columns);
+        const Changed<T> gradient(1, at<T>(dp, row), p.columns);
+        softmax_backward_row(weights.data(), gradient.data(), p.columns, scale);
       });
     });
   }
@@ -181,43 +176,50 @@ class CpuBackend final : public Backend {
     });
   }
 
-  // Each thread adds its own columns of all tokens, in their order.
+  // Each thread adds its own columns of all tokens: those of one id one after the other, so that a sum is
+  // rounded to the type once.
   void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
                         Store store) override {
     if (store == Store::overwrite) set_zero(dtable);
-    dispatch_computed(dy.dtype, [&](auto zero) {
+    sort_by_place(ids);
+    dispatch(dy.dtype, [&](auto zero) {
       using T = decltype(zero);
       share(dy.columns, dy.elements(), [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t row = 0; row < dy.rows; ++row) {
-          const std::int64_t place = ids.place_of(ids.data[row]);
-          if (place < 0) continue;
-          T* sum = at<T>(dtable, place) + first;
-          add_row(sum, at<T>(dy, row) + first, sum, last - first);
+        for (std::size_t i = 0; i < by_place_.size();) {
+          const std::int64_t place = by_place_[i].first;
+          const Changed<T> sum(0, at<T>(dtable, place) + first, last - first);
+          for (; i < by_place_.size() && by_place_[i].first == place; ++i) {
+            const Read<T> row(1, at<T>(dy, by_place_[i].second) + first, last - first);
+            add_row(sum.data(), row.data(), sum.data(), last - first);
+          }
         }
       });
     });
   }
 
   void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima) override {
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
+      using C = Computed<T>;
       for_rows(x, [&](std::int64_t row) {
-        at<T>(maxima, 0)[row] = largest_of(at<T>(x, row), ids.held, T(kLeastLogit));
+        const Read<T> values(0, at<T>(x, row), ids.held);
+        at<C>(maxima, 0)[row] = largest_of(values.data(), ids.held, C(kLeastLogit));
       });
     });
   }
 
   void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima,
                     const MatrixView& sums, const MatrixView& targets) override {
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
+      using C = Computed<T>;
       for_rows(x, [&](std::int64_t row) {
-        T* values = at<T>(x, row);
-        const T largest = at<T>(maxima, 0)[row];
+        const Changed<T> values(0, at<T>(x, row), x.columns);
+        const C largest = at<C>(maxima, 0)[row];
         const std::int64_t place = ids.place_of(ids.data[row]);
-        at<T>(targets, 0)[row] = place < 0 ? T(0) : values[place] - largest;
-        at<T>(sums, 0)[row] = exponentials_row(values, ids.held, largest);
-        std::fill(values + ids.held, values + x.columns, T(0));
+        at<C>(targets, 0)[row] = place < 0 ? C(0) : values.data()[place] - largest;
+        at<C>(sums, 0)[row] = exponentials_row(values.data(), ids.held, largest);
+        std::fill(values.data() + ids.held, values.data() + x.columns, C(0));
       });
     });
   }
@@ -231,26 +233,31 @@ class CpuBackend final : public Backend {
   }
 
   void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x) override {
-    dispatch_computed(x.dtype, [&](auto zero) {
+    dispatch(x.dtype, [&](auto zero) {
       using T = decltype(zero);
+      using C = Computed<T>;
       for_rows(x, [&](std::int64_t row) {
-        scale_row(at<T>(x, row), ids.held, T(1) / at<T>(sums, 0)[row]);
+        const Changed<T> values(0, at<T>(x, row), ids.held);
+        scale_row(values.data(), ids.held, C(1) / at<C>(sums, 0)[row]);
         const std::int64_t place = ids.place_of(ids.data[row]);
-        if (place >= 0) at<T>(x, row)[place] -= T(1);
+        if (place >= 0) values.data()[place] -= C(1);
       });
     });
   }
 
   void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
-    dispatch_computed(a.dtype, [&](auto zero) {
+    dispatch(a.dtype, [&](auto zero) {
       using T = decltype(zero);
-      for_row_pieces(a.rows, a.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
-        add_row(at<T>(a, row) + first, at<T>(b, row) + first, at<T>(sum, row) + first, last - first);
+      for_blocks<T>(a.rows, a.columns, [&](std::int64_t row, std::int64_t first, std::int64_t count) {
+        const Read<T> left(0, at<T>(a, row) + first, count), right(1, at<T>(b, row) + first, count);
+        const Written<T> out(2, at<T>(sum, row) + first, count);
+        add_row(left.data(), right.data(), out.data(), count);
       });
     });
   }
 
   void copy(const MatrixView& from, const MatrixView& to) override {
+    products_->has_changed(to);
     const std::int64_t size = size_of(from.dtype);
     for_row_pieces(from.rows, from.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
       std::memcpy(static_cast<std::byte*>(to.row(row)) + first * size,
@@ -260,6 +267,7 @@ class CpuBackend final : public Backend {
   }
 
   void set_zero(const MatrixView& x) override {
+    products_->has_changed(x);
     const std::int64_t size = size_of(x.dtype);
     for_row_pieces(x.rows, x.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
       std::memset(static_cast<std::byte*>(x.row(row)) + first * size, 0,
@@ -268,11 +276,15 @@ class CpuBackend final : public Backend {
   }
 
   void fill(const MatrixView& x, const TensorKey& key, std::int64_t row, std::int64_t column) override {
+    products_->has_changed(x);
     pool_.parallel_for(
         x.rows, [&](std::int64_t first, std::int64_t last) { fill_rows(x, key, row, column, first, last); });
   }
 
-  void poison(const MatrixView& x) override { tpbench::poison(x); }
+  void poison(const MatrixView& x) override {
+    products_->has_changed(x);
+    tpbench::poison(x);
+  }
 
   MatrixView host_view(const MatrixView& x, std::vector<std::byte>&) override { return x; }
 
@@ -294,13 +306,21 @@ class CpuBackend final : public Backend {
     return static_cast<T*>(x.row(row));
   }
   template <typename T>
-  static T* shift(Norm kind, const MatrixView& parameters) {
+  static T* shift_of(Norm kind, const MatrixView& parameters) {
     return kind == Norm::layer_norm ? at<T>(parameters, 1) : nullptr;
   }
-  template <typename T>
-  static RowScale<T> scale_of(Norm kind, const MatrixView& x, std::int64_t row) {
-    return kind == Norm::layer_norm ? layer_scale(at<T>(x, row), x.columns)
-                                    : rms_scale(at<T>(x, row), x.columns);
+  template <typename C>
+  static RowScale<C> scale_of(Norm kind, const C* row, std::int64_t count) {
+    return kind == Norm::layer_norm ? layer_scale(row, count) : rms_scale(row, count);
+  }
+
+  void sort_by_place(const TokenIds& ids) {
+    by_place_.clear();
+    for (std::int64_t token = 0; token < ids.count; ++token) {
+      const std::int64_t place = ids.place_of(ids.data[token]);
+      if (place >= 0) by_place_.emplace_back(place, token);
+    }
+    std::sort(by_place_.begin(), by_place_.end());
   }
 
   // Calls `body(first, last)` over pieces of [0, count), on all threads when there is enough work for that.
@@ -335,25 +355,32 @@ class CpuBackend final : public Backend {
     });
   }
 
+  // The same as `body(row, first, count)`; of types that are computed in f32 beside the tensor in blocks that
+  // stay in the first-level cache.
+  template <typename T, typename Body>
+  void for_blocks(std::int64_t rows, std::int64_t columns, const Body& body) {
+    constexpr std::int64_t kBlock = 1024;
+    for_row_pieces(rows, columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
+      const std::int64_t longest = std::is_same_v<T, Computed<T>> ? last - first : kBlock;
+      for (; first < last; first += longest) body(row, first, std::min(longest, last - first));
+    });
+  }
+
   TrackedMemory memory_;
+  std::unique_ptr<Products> products_;  // goes before what it has packed into
   ThreadPool pool_;
   // Kept from one call to the next, so that a step allocates nothing.
   std::tuple<std::vector<RowScale<float>>, std::vector<RowScale<double>>> row_scales_;
+  std::vector<std::pair<std::int64_t, std::int64_t>> by_place_;  // places in a table and the tokens there
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(int threads) { return std::make_unique<CpuBackend>(threads); }
-
-Json describe_openblas() {
-  const char* const kThreading[] = {"sequential", "pthreads", "openmp"};
-  const int parallel = openblas_get_parallel();
-  Json described = {{"library", "OpenBLAS"},
-                    {"config", openblas_get_config()},
-                    {"threading", parallel >= 0 && parallel < 3 ? kThreading[parallel] : "unknown"},
-                    {"max_threads", openblas_get_num_procs()}};
-  described.update(kernels_to_json(blas_kernels()));
-  return described;
+std::unique_ptr<Backend> make_cpu_backend(const BackendNeeds& needs) {
+  if (find_library(needs.library) == nullptr) throw std::logic_error("no library " + needs.library);
+  return std::make_unique<CpuBackend>(needs);
 }
+
+std::unique_ptr<Backend> make_cpu_backend(int threads) { return make_cpu_backend({.threads = threads}); }
 
 }  // namespace tpbench

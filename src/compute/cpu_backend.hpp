@@ -6,11 +6,10 @@
 
 namespace tpbench {
 
-/// OpenBLAS for GEMM, and loops on `threads` threads for the rest.
+/// A library for GEMM, and loops on as many threads for the rest: f16 and bf16 are computed in f32 and
+/// rounded once. Throws CaseError where the library cannot be had.
+std::unique_ptr<Backend> make_cpu_backend(const BackendNeeds& needs);
+/// With OpenBLAS.
 std::unique_ptr<Backend> make_cpu_backend(int threads);
-
-/// {"library": "OpenBLAS", "config": "...", "threading": "pthreads", "max_threads": 2, "core": "SkylakeX",
-/// ...}: with kernels_to_json()
-Json describe_openblas();
 
 }  // namespace tpbench

@@ -17,6 +17,7 @@ class ForwardingBackend : public Backend {
   void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     inner_->multiply(a, b, c, store);
   }
+  ProductFacts product_facts() const override { return inner_->product_facts(); }
   void gelu(const MatrixView& x, const MatrixView& y) override { inner_->gelu(x, y); }
   void swiglu(const MatrixView& x, const MatrixView& y) override { inner_->swiglu(x, y); }
   void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {

@@ -15,25 +15,17 @@ namespace tpbench {
 namespace {
 
 // The whole environment holds secrets; these prefixes name what steers a measurement.
-constexpr std::array<std::string_view, 19> kAllowedPrefixes = {"OMPI_MCA_",
-                                                               "UCX_",
-                                                               "NCCL_",
-                                                               "OMP_",
-                                                               "OPENBLAS_",
-                                                               "SLURM_",
-                                                               "PMIX_MCA_",
-                                                               "PRTE_MCA_",
-                                                               "MKL_",
-                                                               "BLIS_",
-                                                               "GOTO_",
-                                                               "KMP_",
-                                                               "FI_",
-                                                               "CUDA_",
-                                                               "PSM2_",
-                                                               "I_MPI_",
-                                                               "TPBENCH_",
-                                                               "CUBLAS",
-                                                               "NVIDIA_TF32_OVERRIDE"};
+constexpr std::array<std::string_view, 22> kAllowedPrefixes = {"OMPI_MCA_", "UCX_",
+                                                               "NCCL_",     "OMP_",
+                                                               "GOMP_",     "DNNL_",
+                                                               "ONEDNN_",   "OPENBLAS_",
+                                                               "SLURM_",    "PMIX_MCA_",
+                                                               "PRTE_MCA_", "MKL_",
+                                                               "BLIS_",     "GOTO_",
+                                                               "KMP_",      "FI_",
+                                                               "CUDA_",     "PSM2_",
+                                                               "I_MPI_",    "TPBENCH_",
+                                                               "CUBLAS",    "NVIDIA_TF32_OVERRIDE"};
 
 // Even within them: SLURM_JWT is a login. mpirun tells its ranks a key that they share
 // ("precondition_transports") and the addresses where its daemons listen ("hnp_uri").
@@ -146,6 +138,7 @@ Json describe_environment(const EnvironmentInputs& inputs) {
           {"launcher", {{"name", inputs.launcher}, {"size", json_or_null(inputs.launcher_size)}}},
           {"mpi", inputs.mpi},
           {"blas", of_backend("blas")},
+          {"onednn", of_backend("onednn")},
           {"gpu", of_backend("gpu")},
           {"hosts", hosts},
           {"ranks", ranks},

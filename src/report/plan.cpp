@@ -56,8 +56,8 @@ PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf
   if (planned.skip_reason) return planned;
   planned.unsharded_peak = cost_of(point, Layout{}).memory.total();
   planned.skip_reason = why_not_divisible(workload, shape);
-  if (!planned.skip_reason) planned.skip_reason = why_never(point);
   if (planned.skip_reason) return planned;
+  planned.skip_reason = why_never(point);
   const Cost cost = cost_of(point, point.layout);
   planned.predicted_peak = cost.memory.total();
   planned.flop_per_rank = cost.flop();
@@ -65,6 +65,28 @@ PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf
   if (shape.layout.pp > 1) plan_stages(planned, cost);
   planned.replay = replay_from(point, earlier);
   return planned;
+}
+
+using Limit = std::optional<std::int64_t>;
+
+bool is_too_large(const PlannedCase& planned, const Limit& limit) {
+  return limit && planned.predicted_peak.value_or(0) > *limit;
+}
+
+// "; 3 of 8 do not fit in 24.0 GB per rank"
+std::string fit_text(const std::vector<PlannedCase>& plan, const Limit& limit) {
+  if (!limit) return "";
+  const auto known =
+      static_cast<std::size_t>(std::count_if(plan.begin(), plan.end(), [](const PlannedCase& planned) {
+        return planned.predicted_peak.has_value();
+      }));
+  const auto large = static_cast<std::size_t>(std::count_if(
+      plan.begin(), plan.end(), [&](const PlannedCase& planned) { return is_too_large(planned, limit); }));
+  const std::string memory = format_bytes(static_cast<double>(*limit));
+  if (known == 0) return "";
+  if (large == 0) return fmt::format("; all {} fit in {} per rank", known, memory);
+  return fmt::format("; {} of {} {} not fit in {} per rank", large, counted(known, "case"),
+                     large == 1 ? "does" : "do", memory);
 }
 
 std::string totals_text(const std::vector<PlannedCase>& plan) {
@@ -118,11 +140,17 @@ struct PlanColumn {
   bool (*concerns)(const PlannedCase&) = is_any_planned;  ///< people see it when it concerns one of the cases
 };
 
-constexpr PlanColumn kPlanColumns[] = {
+// Memory is shown also where a backend cannot run the case.
+constexpr PlanColumn kMemoryColumns[] = {
     {"mem/rank", "predicted_peak_bytes",
      [](const PlannedCase& p) { return Value(p.predicted_peak, Kind::bytes); }},
     {"unsharded", "unsharded_peak_bytes",
-     [](const PlannedCase& p) { return Value(p.unsharded_peak, Kind::bytes); }},
+     [](const PlannedCase& p) {
+       return p.unsharded_peak == 0 ? Value() : Value(p.unsharded_peak, Kind::bytes);
+     }},
+};
+
+constexpr PlanColumn kPlanColumns[] = {
     {"FLOP/rank", "flop_per_rank", [](const PlannedCase& p) { return Value(p.flop_per_rank, Kind::flop); }},
     {"collectives", "bytes_per_step",
      [](const PlannedCase& p) { return Value(p.bytes_per_step, Kind::bytes); }},
@@ -140,7 +168,24 @@ constexpr PlanColumn kPlanColumns[] = {
      [](const PlannedCase& p) { return of_replay<&PlannedReplay::from>(p, Kind::plain); }, is_replayed},
 };
 
-Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> cases) {
+void add_column(Section& table, const std::vector<PlannedCase>& plan, const PlanColumn& column) {
+  const bool shown = std::any_of(plan.begin(), plan.end(), column.concerns);
+  table.columns.push_back(
+      {.heading = column.heading, .align = Align::right, .key = column.key, .is_shown = shown});
+}
+
+// People read one column, programs two.
+void add_fit(Section::Row& row, const PlannedCase& planned, const Limit& limit) {
+  const bool is_known = limit && planned.predicted_peak;
+  const std::int64_t over = is_known ? std::max<std::int64_t>(0, *planned.predicted_peak - *limit) : 0;
+  row.cells.push_back(!is_known  ? Value()
+                      : over > 0 ? Value(format_bytes(static_cast<double>(over)) + " over")
+                                 : Value("yes"));
+  row.cells.push_back(is_known ? Value(over == 0) : Value());
+  row.cells.push_back(is_known ? Value(over, Kind::bytes) : Value());
+}
+
+Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> cases, const Limit& limit) {
   Section table;
   table.columns = {{.heading = "id", .key = "id"}};
   const std::vector<const CaseField*> axes = varying_fields(cases);
@@ -151,24 +196,33 @@ Section plan_table(const std::vector<PlannedCase>& plan, std::span<const Case> c
     table.columns.push_back({.key = std::string(field.key), .group = "case", .is_shown = false});
   table.columns.push_back({.key = "skip_reason", .is_shown = false});
   table.rest_from = table.columns.size();
-  for (const PlanColumn& column : kPlanColumns) {
-    const bool shown = std::any_of(plan.begin(), plan.end(), column.concerns);
-    table.columns.push_back(
-        {.heading = column.heading, .align = Align::right, .key = column.key, .is_shown = shown});
+  for (const PlanColumn& column : kMemoryColumns) add_column(table, plan, column);
+  if (limit) {
+    table.columns.push_back({.heading = "fits", .align = Align::right});
+    table.columns.push_back({.key = "fits", .is_shown = false});
+    table.columns.push_back({.key = "over_bytes", .is_shown = false});
   }
+  // What a case would hold is shown beside why a backend cannot run it.
+  if (std::any_of(plan.begin(), plan.end(),
+                  [](const PlannedCase& planned) { return planned.skip_reason && planned.predicted_peak; }))
+    table.rest_from = table.columns.size();
+  for (const PlanColumn& column : kPlanColumns) add_column(table, plan, column);
   for (const PlannedCase& planned : plan) {
     Section::Row row = {{planned.id}, planned.skip_reason ? "skipped: " + *planned.skip_reason : ""};
     for (const CaseField* axis : axes) row.cells.push_back(axis_value(*axis, planned.point));
     for (const CaseField& field : case_fields()) row.cells.push_back(axis_value(field, planned.point));
     row.cells.emplace_back(planned.skip_reason);
+    for (const PlanColumn& column : kMemoryColumns) row.cells.push_back(column.get(planned));
+    if (limit) add_fit(row, planned, limit);
     for (const PlanColumn& column : kPlanColumns) row.cells.push_back(column.get(planned));
     table.rows.push_back(std::move(row));
   }
   return table;
 }
 
-std::vector<std::string> totals(const std::vector<PlannedCase>& plan, const MeasureSettings& measure) {
-  std::vector<std::string> sentences = {totals_text(plan)};
+std::vector<std::string> totals(const std::vector<PlannedCase>& plan, const MeasureSettings& measure,
+                                const Limit& limit) {
+  std::vector<std::string> sentences = {totals_text(plan) + fit_text(plan, limit)};
   if (const std::string duration = duration_text(plan, measure); !duration.empty())
     sentences.push_back(duration);
   return sentences;
@@ -184,23 +238,27 @@ std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever&
 }
 
 std::string render_plan(Format format, std::span<const Case> cases, const MeasureSettings& measure,
-                        const WhyNever& why_never, const CostOf& cost_of, std::span<const Record> earlier) {
+                        const WhyNever& why_never, const CostOf& cost_of,
+                        std::optional<std::int64_t> memory_per_rank, std::span<const Record> earlier) {
   const std::vector<PlannedCase> plan = plan_cases(cases, why_never, cost_of, earlier);
   switch (format) {
     case Format::table:
       if (plan.empty()) return to_text({{.sentences = {totals_text(plan)}}});
       return to_text({{.sentences = {shared_fields(cases)}},
                       {.sentences = case_notes(cases)},
-                      plan_table(plan, cases),
-                      {.sentences = totals(plan, measure)}});
+                      plan_table(plan, cases, memory_per_rank),
+                      {.sentences = totals(plan, measure, memory_per_rank)}});
     case Format::markdown:
-      return to_markdown({{.sentences = totals(plan, measure)}, plan_table(plan, cases)});
+      return to_markdown(
+          {{.sentences = totals(plan, measure, memory_per_rank)}, plan_table(plan, cases, memory_per_rank)});
     case Format::json:
-      return to_json(plan_table(plan, cases)).dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+      return to_json(plan_table(plan, cases, memory_per_rank))
+                 .dump(2, ' ', false, Json::error_handler_t::replace) +
+             '\n';
     case Format::csv:
-      return to_csv(plan_table(plan, cases));
+      return to_csv(plan_table(plan, cases, memory_per_rank));
     case Format::jsonl:
-      return to_jsonl(plan_table(plan, cases));
+      return to_jsonl(plan_table(plan, cases, memory_per_rank));
     case Format::none:
       return "";
   }

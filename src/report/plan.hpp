@@ -18,8 +18,9 @@ namespace tpbench {
 struct PlannedCase {
   std::string id;
   Case point;
-  std::optional<std::string>
-      skip_reason;  ///< it can never run, or its tp_degree does not divide; what it would cost is empty then
+  std::optional<std::string> skip_reason;  ///< it can never run
+  /// What it would cost is empty where the workload cannot be split so, and there where a backend or an
+  /// algorithm cannot run it.
   std::optional<std::int64_t> predicted_peak;
   std::int64_t unsharded_peak = 0;  ///< the same at tp_degree 1
   std::optional<double> flop_per_rank;
@@ -42,9 +43,10 @@ std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever&
                                     const CostOf& cost_of, std::span<const Record> earlier = {});
 
 /// What `--dry-run` shows: the cases in the given order and, in the table, the totals and how long it may
-/// take.
+/// take. With `memory_per_rank`, in bytes, also what fits: a pipeline by its largest stage.
 std::string render_plan(Format format, std::span<const Case> cases, const MeasureSettings& measure,
                         const WhyNever& why_never, const CostOf& cost_of,
+                        std::optional<std::int64_t> memory_per_rank = {},
                         std::span<const Record> earlier = {});
 
 }  // namespace tpbench

@@ -214,6 +214,19 @@ struct ComposedResult {
   std::int64_t peak = 0;    ///< bytes that they took
 };
 
+/// One kernel of the library that multiplied.
+struct KernelResult {
+  std::string name;
+  double share = 0;       ///< of the FLOP of all products
+  bool emulates = false;  ///< the CPU has no instructions for products of the type
+};
+
+/// Weights that the library packed before the clock ran.
+struct PackingResult {
+  double seconds = 0;
+  std::int64_t bytes = 0;
+};
+
 struct VerificationResult {
   std::string method = "none";  ///< "full", "sampled", "none"
   std::int64_t rows_checked = 0;
@@ -271,6 +284,8 @@ struct Record {
   std::optional<ModelMemory> model_memory;
   std::optional<double> flop_per_rank;  ///< by formula, of one step; empty where tp_degree does not divide
   std::optional<double> gflops_per_rank;
+  std::vector<KernelResult> kernels = {};     ///< empty where the library does not tell
+  std::optional<PackingResult> packing = {};  ///< of an ok case with packed weights
   std::vector<CollectiveResult> collectives;
   std::optional<std::string>
       data_path;  ///< "host", "staged", "device"; empty without collectives or when not run

@@ -101,6 +101,10 @@ std::span<const Field<ClockResult>> fields_of<ClockResult>();
 template <>
 std::span<const Field<VerificationResult>> fields_of<VerificationResult>();
 template <>
+std::span<const Field<KernelResult>> fields_of<KernelResult>();
+template <>
+std::span<const Field<PackingResult>> fields_of<PackingResult>();
+template <>
 std::span<const Field<Warning>> fields_of<Warning>();
 template <>
 std::span<const Field<ThrottlingResult>> fields_of<ThrottlingResult>();

@@ -41,10 +41,17 @@ CaseField later(CaseField row, Json (*implicit)(const Case&)) {
   row.implicit = implicit;
   return row;
 }
+// Of axes that only the host's backend has.
+bool is_on_host(const Case& point) { return point.backend == "cpu"; }
+Json openblas(const Case& point) { return is_on_host(point) ? Json("openblas") : Json(nullptr); }
+Json plain(const Case& point) {
+  return is_on_host(point) ? Json(name_of(WeightLayout::plain)) : Json(nullptr);
+}
 Json one(const Case&) { return 1; }
 Json none(const Case&) { return nullptr; }
 
 constexpr const char* kOnePp = "pp_degree is 1";
+constexpr const char* kNoProducts = "backend `cuda`, or the workload multiplies nothing";
 
 Json workload_names() {
   Json names = Json::array();
@@ -80,6 +87,18 @@ std::vector<CaseField> make_rows() {
       row("pass", "pass", &Case::pass, {.meaning = "what one step is"}),
       row("backend", "backend", &Case::backend,
           {.meaning = "where tensors lie and compute runs", .least = 1}),
+      later(
+          row("library", "library", &Case::library,
+              {.meaning = "what multiplied matrices on the CPU", .null = kNoProducts, .least = 1, .since = 2},
+              when<&UsedFields::products>),
+          openblas),
+      later(row("weight_layout", "weights", &Case::weight_layout,
+                {.meaning = "how weights lay that were multiplied: in rows, or packed by the library once, "
+                            "before the clock ran, the rows beside it",
+                 .null = kNoProducts,
+                 .since = 2},
+                when<&UsedFields::products>),
+            plain),
       row("dtype", "dtype", &Case::dtype, {.meaning = "element type of every tensor"}),
       row("model", "model", &Case::model,
           {.meaning =
@@ -367,6 +386,10 @@ void normalise_case(Case& point, std::span<const Model> of_files) {
   if (point.workload_row().kind != WorkloadKind::layer) {
     point.pass = Pass::forward;
     point.sequence_parallel = false;
+  }
+  if (!is_on_host(point)) {
+    point.library.reset();
+    point.weight_layout.reset();
   }
   if (!uses.overlap) point.overlap_chunks = 1;
   settle_pipeline(point);

@@ -19,6 +19,8 @@ namespace tpbench {
 enum class Placement { packed, spread, tp_inside, pp_inside };
 enum class Groups { one, all };
 enum class CacheState { warm, cold };
+/// How weights lie that are multiplied: in rows, or as the library packs them best, once.
+enum class WeightLayout { plain, packed };
 
 /// One point of the sweep. A field that the case's workload does not look at is empty (`normalise_case`), so
 /// that two points that would measure the same thing are equal.
@@ -26,6 +28,8 @@ struct Case {
   std::string workload = "row_linear";
   Pass pass = Pass::forward;
   std::string backend = "cpu";
+  std::optional<std::string> library = "openblas";                  ///< who multiplies, on backend cpu
+  std::optional<WeightLayout> weight_layout = WeightLayout::plain;  ///< likewise
   DType dtype = DType::f32;
   std::optional<std::string> model;                ///< sets `model_fields`
   std::int64_t hidden_size = 0;                    ///< 0 before `normalise_case` only, with a model
@@ -134,3 +138,5 @@ TPBENCH_ENUM_NAMES(tpbench::Placement, {tpbench::Placement::packed, "packed"},
 TPBENCH_ENUM_NAMES(tpbench::Groups, {tpbench::Groups::one, "one"}, {tpbench::Groups::all, "all"});
 TPBENCH_ENUM_NAMES(tpbench::CacheState, {tpbench::CacheState::warm, "warm"},
                    {tpbench::CacheState::cold, "cold"});
+TPBENCH_ENUM_NAMES(tpbench::WeightLayout, {tpbench::WeightLayout::plain, "plain"},
+                   {tpbench::WeightLayout::packed, "packed"});

@@ -73,6 +73,15 @@ void TrackedMemory::release(void* data) noexcept {
   blocks_.erase(found);
 }
 
+std::optional<Category> TrackedMemory::category_of(const void* data) const {
+  auto block = blocks_.upper_bound(const_cast<void*>(data));  // keys are never written to
+  if (block == blocks_.begin()) return std::nullopt;
+  --block;
+  const auto* first = static_cast<const std::byte*>(block->first);
+  const bool is_inside = static_cast<const std::byte*>(data) < first + block->second.bytes;
+  return is_inside ? std::optional(block->second.category) : std::nullopt;
+}
+
 void TrackedMemory::for_each_block(const std::function<void(const void*, std::int64_t)>& visit) const {
   for (const auto& [data, block] : blocks_) visit(data, block.bytes);
 }

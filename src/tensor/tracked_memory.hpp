@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "workload/memory.hpp"
 
@@ -57,6 +58,9 @@ class TrackedMemory {
   /// The largest total at any one time, and the categories at that time.
   [[nodiscard]] std::int64_t peak() const { return at_peak_.total(); }
   [[nodiscard]] const MemoryByCategory& at_peak() const { return at_peak_; }
+
+  /// Of the block that `data` points into; empty where none is.
+  [[nodiscard]] std::optional<Category> category_of(const void* data) const;
 
   void for_each_block(const std::function<void(const void* data, std::int64_t bytes)>& visit) const;
 

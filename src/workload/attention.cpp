@@ -16,7 +16,7 @@ const Workload attention_workload = {
         "causal softmax(Q K^T / sqrt(d)) V over a/t heads, projections split by heads: one all-reduce of [T, "
         "h]",
     .kind = WorkloadKind::layer,
-    .uses = {.num_layers = true, .num_heads = true, .algorithm = true, .overlap = true},
+    .uses = {.products = true, .num_layers = true, .num_heads = true, .algorithm = true, .overlap = true},
     .split =
         [](const Shape& s) {
           return with_rows(s, {{"num_heads", s.num_heads}, {"num_kv_heads", s.num_kv_heads, true}});

@@ -46,11 +46,10 @@ void add_stages(Cost& cost, const Shape& whole) {
   const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
   const std::int64_t batch = matrix_bytes(whole, whole.local_tokens(), whole.hidden_size);
   const bool is_first = whole.pp_rank == 0, is_last = whole.pp_rank + 1 == whole.layout.pp;
-  add_region_entry(cost, s, kHalves);
-  add_norms(cost, s, kHalves);
-  add_attention(cost, s);
-  add_mlp(cost, s);
-  add_region_exit(cost, s, kHalves);
+  add_halves(cost, s);
+  if (whole.layout.pp > 1 && whole.trains() && whole.schedule == Schedule::zb_h1)
+    add_passes(cost, s, WorkKind::elementwise, Direction::backward, s.tokens, s.hidden_size, 2 * kHalves,
+               kHalves);  // gradients kept until those of the weights are computed
   // What goes through the layers and what comes out of their norms; forward only in one place for all layers,
   // where the first of it waits to be sent.
   const KeptSets kept = s.kept_sets();
@@ -77,16 +76,23 @@ void add_stages(Cost& cost, const Shape& whole) {
   cost.memory[Category::gradients] += kept.gradients * kHalves * matrix_bytes(s, s.tokens, s.hidden_size);
 }
 
-void add_blocks(Cost& cost, const Shape& s) {
-  const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
-  // X, and what goes through the layers: in place, or kept for backward as x, R and the two normed inputs of
-  // each weight set.
-  cost.memory[Category::activations] += s.trains() ? (1 + 4 * s.num_layers) * local : 3 * local;
+void add_halves(Cost& cost, const Shape& s) {
   add_region_entry(cost, s, kHalves);
   add_norms(cost, s, kHalves);
   add_attention(cost, s);
   add_mlp(cost, s);
   add_region_exit(cost, s, kHalves);
+  // The residuals; backward they are in what the norms do.
+  add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.local_tokens(), s.hidden_size, 3 * kHalves,
+             kHalves);
+}
+
+void add_blocks(Cost& cost, const Shape& s) {
+  const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
+  // X, and what goes through the layers: in place, or kept for backward as x, R and the two normed inputs of
+  // each weight set.
+  cost.memory[Category::activations] += s.trains() ? (1 + 4 * s.num_layers) * local : 3 * local;
+  add_halves(cost, s);
   cost.reduction_length *= s.num_layers;
   cost.chained_layers = s.num_layers;
 }

@@ -21,7 +21,7 @@ const Workload gemm_workload = {
     .name = "gemm",
     .summary = "Y = X W alone, X [T, h], W [h, h/t]: a probe of the compute library",
     .kind = WorkloadKind::compute_probe,
-    .uses = {.num_layers = true},
+    .uses = {.products = true, .num_layers = true},
     .split =
         [](const Shape& s) {
           return std::vector<SplitDimension>{{"hidden_size", s.hidden_size}};

@@ -22,6 +22,11 @@ Cost column_cost(const Shape& s) {
   add_collective(cost, s, gathers ? CollectiveOp::all_gather : CollectiveOp::all_reduce, output, 1,
                  Direction::forward, s.layout.tp);
   add_region_entry(cost, s);
+  if (s.layout.tp > 1 && (s.tokens > 1 || !gathers)) {
+    // Gathered shards are copied to their columns; the others' columns are set to 0.
+    add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.tokens, gathers ? h : h - columns,
+               gathers ? 2 : 1, gathers ? s.layout.tp : 2);
+  }
   cost.reduction_length = h;
   if (s.trains()) {
     // Backward needs this rank's columns of the output gradient only: assembling Y costs nothing there.
@@ -57,7 +62,7 @@ const Workload column_linear_workload = {
     .name = "column_linear",
     .summary = "Y_i = X W_i, W_i [h, h/t]; the full Y is assembled by an all-gather or an all-reduce",
     .kind = WorkloadKind::layer,
-    .uses = {.num_layers = true, .combine = true, .algorithm = true},
+    .uses = {.products = true, .num_layers = true, .combine = true, .algorithm = true},
     .split = hidden,
     .cost = column_cost,
 };
@@ -66,7 +71,7 @@ const Workload row_linear_workload = {
     .name = "row_linear",
     .summary = "Y = sum of X_i W_i, X_i [T, h/t], W_i [h/t, h]: one all-reduce of [T, h]",
     .kind = WorkloadKind::layer,
-    .uses = {.num_layers = true, .algorithm = true, .overlap = true},
+    .uses = {.products = true, .num_layers = true, .algorithm = true, .overlap = true},
     .split = hidden,
     .cost = row_cost,
 };

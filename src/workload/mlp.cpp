@@ -14,8 +14,12 @@ const Workload mlp_workload = {
     .name = "mlp",
     .summary = "Y = sum of act(X A_i) B_i, A_i [h, f/t], B_i [f/t, h]: one all-reduce of [T, h]",
     .kind = WorkloadKind::layer,
-    .uses =
-        {.num_layers = true, .ffn_hidden_size = true, .activation = true, .algorithm = true, .overlap = true},
+    .uses = {.products = true,
+             .num_layers = true,
+             .ffn_hidden_size = true,
+             .activation = true,
+             .algorithm = true,
+             .overlap = true},
     .split =
         [](const Shape& s) {
           return with_rows(s, {{"ffn_hidden_size", s.ffn_hidden_size}});

@@ -105,6 +105,11 @@ double activation_bytes_selective(const TransformerShape& shape, const TrainingS
   return on_rank(setup, 34 * as_double(shape.hidden_size));
 }
 
+// sb 5as/t
+double score_bytes_per_layer(const TransformerShape& shape, const TrainingSetup& setup) {
+  return on_rank(setup, score_bytes(shape, setup));
+}
+
 double layers_in_flight(const TransformerShape& shape, const TrainingSetup& setup) {
   const double layers = as_double(shape.num_layers);
   if (setup.interleave == 1) return layers;  // p microbatches of L/p layers

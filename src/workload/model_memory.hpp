@@ -53,6 +53,9 @@ double activation_bytes_sequence_parallel(const TransformerShape& shape, const T
 /// With sequence parallelism, and with the attention core recomputed in the backward pass.
 double activation_bytes_selective(const TransformerShape& shape, const TrainingSetup& setup);
 
+/// What `activation_bytes_selective` leaves out: scores of attention, their softmax and its dropout.
+double score_bytes_per_layer(const TransformerShape& shape, const TrainingSetup& setup);
+
 /// Layers whose activations the first pipeline stage holds at once: L (1 + (p - 1) / (p v)) when stages are
 /// interleaved, L when they are not (same paper, section 4.2).
 double layers_in_flight(const TransformerShape& shape, const TrainingSetup& setup);

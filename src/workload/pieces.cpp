@@ -96,12 +96,36 @@ void add_region_exit(Cost& cost, const Shape& s, std::int64_t uses) {
     add_collective(cost, s, CollectiveOp::all_gather, whole, uses, Direction::backward, s.layout.tp);
 }
 
+void add_work(Cost& cost, const Shape& s, Work added) {
+  for (double* of_all : {&added.calls, &added.flop, &added.bytes})
+    *of_all *= as_double(s.num_layers * s.repeats);
+  (added.direction == Direction::forward ? cost.flop_forward : cost.flop_backward) += added.flop;
+  const auto known = std::find_if(cost.work.begin(), cost.work.end(), [&](const Work& other) {
+    return other.kind == added.kind && other.direction == added.direction && other.tokens == added.tokens &&
+           other.in == added.in && other.out == added.out;
+  });
+  if (known == cost.work.end()) return cost.work.push_back(added);
+  known->calls += added.calls;
+  known->flop += added.flop;
+  known->bytes += added.bytes;
+}
+
+void add_passes(Cost& cost, const Shape& s, WorkKind kind, Direction direction, std::int64_t rows,
+                std::int64_t columns, std::int64_t passes, std::int64_t calls) {
+  add_work(cost, s,
+           {kind, direction, rows, columns, columns, as_double(calls), 0,
+            as_double(passes * matrix_bytes(s, rows, columns))});
+}
+
 void add_product(Cost& cost, const Shape& s, std::int64_t in, std::int64_t out) {
-  const double flop =
-      2.0 * as_double(s.tokens) * as_double(in) * as_double(out) * as_double(s.num_layers * s.repeats);
-  cost.flop_forward += flop;
+  const double flop = 2.0 * as_double(s.tokens) * as_double(in) * as_double(out);
+  const double bytes =
+      as_double(matrix_bytes(s, s.tokens, in) + matrix_bytes(s, in, out) + matrix_bytes(s, s.tokens, out));
+  add_work(cost, s, {WorkKind::product, Direction::forward, s.tokens, in, out, 1, flop, bytes});
+  if (!s.trains()) return;
   // dX = dY W^T and dW = X^T dY
-  if (s.trains()) cost.flop_backward += 2 * flop;
+  for (const WorkKind kind : {WorkKind::product_input_gradient, WorkKind::product_weight_gradient})
+    add_work(cost, s, {kind, Direction::backward, s.tokens, in, out, 1, flop, bytes});
 }
 
 void add_mlp(Cost& cost, const Shape& s) {
@@ -112,6 +136,10 @@ void add_mlp(Cost& cost, const Shape& s) {
   const std::int64_t weights = s.num_layers * (matrix_bytes(s, h, wide) + matrix_bytes(s, f, h));
   cost.memory[Category::weights] += weights;
   cost.reduction_length += h + s.ffn_hidden_size;
+  // Reads H [T, wide], writes [T, f]; backward reads both and writes the gradient of H.
+  add_passes(cost, s, WorkKind::activation, Direction::forward, s.tokens, f, s.gated() ? 3 : 2);
+  if (s.trains())
+    add_passes(cost, s, WorkKind::activation, Direction::backward, s.tokens, f, s.gated() ? 5 : 3);
   if (!s.trains()) {
     cost.memory[Category::activations] += matrix_bytes(s, s.tokens, wide);  // activated where it stands
     return;
@@ -143,17 +171,50 @@ AttentionExtent attention_extent(const Shape& s) {
   return extent;
 }
 
+namespace {
+
+// Q K^T and P V of each head; backward makes the scores anew and has four products of the same size more.
+// Keys and values are read by each tile, backward with their gradients beside them.
+void add_scores(Cost& cost, const Shape& s, const AttentionExtent& extent) {
+  const double scores = 2.0 * as_double(s.batch_size()) * as_double(extent.heads) *
+                        as_double(scores_per_head(s, extent)) * as_double(extent.head_size);
+  const std::int64_t tiles = (s.sequence_length + extent.tile_rows - 1) / extent.tile_rows;
+  const std::int64_t of_rows = extent.stacks_heads ? 1 : extent.heads / extent.kv_heads * tiles;
+  const std::int64_t outer = extent.at_once_are_sequences ? extent.kv_heads : s.batch_size();
+  const std::int64_t inner = extent.at_once_are_sequences ? s.batch_size() : extent.kv_heads;
+  const double visits =
+      as_double(outer * ((inner + extent.tiles_at_once - 1) / extent.tiles_at_once) * of_rows);
+  const double columns_read = extent.stacks_heads ? as_double(extent.kv_heads * extent.columns)
+                                                  : as_double(scores_per_head(s, extent)) /
+                                                        as_double(extent.tile_rows) * as_double(extent.heads);
+  const double keys = as_double(2 * s.batch_size() * extent.head_size * s.element_size()) * columns_read;
+  const double queries = as_double(2 * matrix_bytes(s, s.tokens, extent.query_width()));
+  const auto work = [&](WorkKind kind, Direction direction, double products) {
+    return Work{kind,
+                direction,
+                s.sequence_length,
+                extent.columns,
+                extent.query_width(),
+                visits,
+                products * scores,
+                products / 2 * (keys + queries)};
+  };
+  add_work(cost, s, work(WorkKind::attention, Direction::forward, 2));
+  if (s.trains()) add_work(cost, s, work(WorkKind::attention_backward, Direction::backward, 5));
+  if (s.context_length > 0)
+    add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.tokens, extent.kv_width(), 2,
+               s.sequence_length == 1 ? 2 * extent.kv_heads : 2 * s.batch_size() * extent.kv_heads);
+}
+
+}  // namespace
+
 void add_attention(Cost& cost, const Shape& s) {
   const AttentionExtent extent = attention_extent(s);
   const std::int64_t h = s.hidden_size, width = extent.query_width() + extent.kv_width();
-  add_product(cost, s, h, width);
+  add_product(cost, s, h, extent.query_width());
+  add_product(cost, s, h, extent.kv_width());
   add_product(cost, s, extent.query_width(), h);
-  // Q K^T and P V of each head; backward makes the scores anew and has four products of the same size more.
-  const double scores = 2.0 * as_double(s.batch_size()) * as_double(extent.heads) *
-                        as_double(scores_per_head(s, extent)) * as_double(extent.head_size) *
-                        as_double(s.num_layers * s.repeats);
-  cost.flop_forward += 2 * scores;
-  if (s.trains()) cost.flop_backward += 5 * scores;
+  add_scores(cost, s, extent);
 
   const std::int64_t own = s.num_layers * 2 * matrix_bytes(s, h, extent.query_width());
   const std::int64_t keys_and_values = s.num_layers * matrix_bytes(s, h, extent.kv_width());
@@ -198,8 +259,14 @@ void add_norms(Cost& cost, const Shape& s, std::int64_t norms) {
   const std::int64_t rows = norms * (s.norm == Norm::layer_norm ? 2 : 1);
   const std::int64_t parameters = matrix_bytes(s, rows, s.hidden_size);
   cost.memory[Category::replicated_weights] += s.num_layers * parameters;
+  cost.unmultiplied[Category::replicated_weights] += s.num_layers * parameters;
   cost.reduction_length += norms * s.hidden_size;
+  add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.local_tokens(), s.hidden_size, 2 * norms,
+             norms);
   if (!s.trains()) return;
+  // Reads x and its output's gradient, adds to that of x.
+  add_passes(cost, s, WorkKind::elementwise, Direction::backward, s.local_tokens(), s.hidden_size, 4 * norms,
+             norms);
   cost.memory[Category::gradients] += s.num_layers * parameters;
   cost.reduction_length += norms * s.hidden_size;
   if (s.splits_rows()) {

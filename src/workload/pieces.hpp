@@ -10,7 +10,8 @@ namespace tpbench {
 inline double as_double(std::int64_t value) { return static_cast<double>(value); }
 
 /// What transformer layers look at, alone and in a model.
-inline constexpr UsedFields kOfLayers = {.num_layers = true,
+inline constexpr UsedFields kOfLayers = {.products = true,
+                                         .num_layers = true,
                                          .ffn_hidden_size = true,
                                          .num_heads = true,
                                          .activation = true,
@@ -59,6 +60,10 @@ void add_attention(Cost& cost, const Shape& shape);
 /// One region by itself: X, entry, what `add_part` adds, exit.
 Cost region_cost(const Shape& shape, void (*add_part)(Cost&, const Shape&));
 
+/// Both halves of each layer, attention and mlp: entry, norm, what they compute, exit, residual. Not what goes
+/// through them.
+void add_halves(Cost& cost, const Shape& shape);
+
 /// Layers of a block one after the other, with X, what goes through them and, in training, its gradient.
 void add_blocks(Cost& cost, const Shape& shape);
 
@@ -78,6 +83,13 @@ void add_output_head(Cost& cost, const Shape& shape, bool has_weights);
 
 /// `norms` normalisations over h for each weight set, of the rows that this rank holds.
 void add_norms(Cost& cost, const Shape& shape, std::int64_t norms);
+
+/// Counts work of one weight set; its calls, FLOP and bytes are multiplied by `num_layers` and repeats.
+void add_work(Cost& cost, const Shape& shape, Work of_one_set);
+
+/// `passes` over a matrix [rows, columns] in `calls` calls, each of which reads or writes it once.
+void add_passes(Cost& cost, const Shape& shape, WorkKind kind, Direction direction, std::int64_t rows,
+                std::int64_t columns, std::int64_t passes, std::int64_t calls = 1);
 
 /// A linear layer's product with a weight [in, out] on T rows, and in training the two products of its
 /// backward.

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <stdexcept>
-#include <tuple>
 
 namespace tpbench {
 namespace {
@@ -16,6 +14,7 @@ using Steps = std::vector<PipelineStep>;
 // same through the next; backward begins with the last.
 PipelineStep nth_of(const PipelineShape& shape, std::int64_t rank, std::int64_t i, StageWork work) {
   const std::int64_t p = shape.ranks, v = shape.virtual_stages;
+  if (v == 1) return {work, rank, i};
   const std::int64_t chunk = i % (p * v) / p;
   const std::int64_t stage = (work == StageWork::forward ? chunk : v - 1 - chunk) * p + rank;
   return {work, stage, i / (p * v) * p + i % p};
@@ -27,6 +26,7 @@ Steps in_turn(const PipelineShape& shape, std::int64_t rank, std::int64_t warm_u
   const std::int64_t total = shape.microbatches * shape.virtual_stages;
   const std::int64_t first = std::min(warm_up, total);
   Steps steps;
+  steps.reserve(static_cast<std::size_t>(3 * total));
   for (std::int64_t i = 0; i < first; ++i) steps.push_back(nth_of(shape, rank, i, StageWork::forward));
   for (std::int64_t i = 0; i < total; ++i) {
     if (first + i < total) steps.push_back(nth_of(shape, rank, first + i, StageWork::forward));
@@ -65,22 +65,6 @@ double seconds_of(StageWork work, const StageTimes& times) {
       break;
   }
   return times.input_gradient_s + times.weight_gradient_s;
-}
-
-// The step whose end this one waits for; none for the first stage's forward.
-std::optional<PipelineStep> input_of(const PipelineStep& step, std::int64_t stages) {
-  switch (step.work) {
-    case StageWork::forward:
-      if (step.stage == 0) return std::nullopt;
-      return PipelineStep{StageWork::forward, step.stage - 1, step.microbatch};
-    case StageWork::weight_gradient:
-      return PipelineStep{StageWork::input_gradient, step.stage, step.microbatch};
-    case StageWork::backward:
-    case StageWork::input_gradient:
-      break;
-  }
-  if (step.stage == stages - 1) return PipelineStep{StageWork::forward, step.stage, step.microbatch};
-  return PipelineStep{step.work, step.stage + 1, step.microbatch};
 }
 
 }  // namespace
@@ -125,49 +109,147 @@ std::vector<PipelineStep> steps_of_rank(const PipelineShape& shape, std::int64_t
   return zb_h1_steps(shape, rank);
 }
 
-Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s) {
-  using Key = std::tuple<StageWork, std::int64_t, std::int64_t>;
-  std::map<Key, double> end_of;
+namespace {
+
+// When steps ended, by stage and microbatch: their forward, and the backward or input gradient.
+class Ends {
+ public:
+  explicit Ends(const PipelineShape& shape)
+      : microbatches_(static_cast<std::size_t>(shape.microbatches)),
+        forward_s_(static_cast<std::size_t>(shape.stages()) * microbatches_, kNever),
+        backward_s_(forward_s_) {}
+  void set(const PipelineStep& step, double end_s) {
+    if (step.work == StageWork::weight_gradient) return;  // nobody waits for it
+    (step.work == StageWork::forward ? forward_s_ : backward_s_)[place(step.stage, step.microbatch)] = end_s;
+  }
+  [[nodiscard]] double forward(std::int64_t stage, std::int64_t microbatch) const {
+    return forward_s_[place(stage, microbatch)];
+  }
+  [[nodiscard]] double backward(std::int64_t stage, std::int64_t microbatch) const {
+    return backward_s_[place(stage, microbatch)];
+  }
+  static constexpr double kNever = -1;
+
+ private:
+  [[nodiscard]] std::size_t place(std::int64_t stage, std::int64_t microbatch) const {
+    return static_cast<std::size_t>(stage) * microbatches_ + static_cast<std::size_t>(microbatch);
+  }
+  std::size_t microbatches_;
+  std::vector<double> forward_s_, backward_s_;
+};
+
+// When the input of a step is there; kNever when what makes it has not run.
+double input_s(const PipelineStep& step, const Ends& ends, const PipelineShape& shape, const StageTimes& own,
+               double boundary_s) {
+  const bool is_last = step.stage == shape.stages() - 1;
+  if (step.work == StageWork::forward && step.stage == 0) return 0;
+  if (step.work == StageWork::weight_gradient) return ends.backward(step.stage, step.microbatch);
+  if (step.work != StageWork::forward && is_last) return ends.forward(step.stage, step.microbatch);
+  const bool is_forward = step.work == StageWork::forward;
+  const double made_s = is_forward ? ends.forward(step.stage - 1, step.microbatch)
+                                   : ends.backward(step.stage + 1, step.microbatch);
+  if (made_s == Ends::kNever || shape.ranks == 1) return made_s;
+  return made_s + boundary_s + (is_forward ? own.input_transfer_s : own.gradient_transfer_s);
+}
+
+// Calls `ran(rank, step, start_s, end_s)` for every step, in an order in which they can run.
+template <typename Ran>
+void replay_steps(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s,
+                  Ran&& ran) {
   std::vector<Steps> steps;
   for (std::int64_t rank = 0; rank < shape.ranks; ++rank) steps.push_back(steps_of_rank(shape, rank));
-  Replay replay;
-  replay.ranks.resize(steps.size());
-  std::vector<double> free_s(steps.size(), 0), work_s(steps.size(), 0);
+  Ends ends(shape);
+  std::vector<std::size_t> done(steps.size(), 0);
+  std::vector<double> free_s(steps.size(), 0);
   // Ranks are taken in turn, each as far as its inputs have come.
   for (bool moved = true; moved;) {
     moved = false;
     for (std::size_t rank = 0; rank < steps.size(); ++rank) {
-      std::vector<ReplayedStep>& done = replay.ranks[rank];
-      while (done.size() < steps[rank].size()) {
-        const PipelineStep& step = steps[rank][done.size()];
-        double ready_s = 0;
-        if (const auto input = input_of(step, shape.stages())) {
-          const auto found = end_of.find({input->work, input->stage, input->microbatch});
-          if (found == end_of.end()) break;
-          const bool crosses = input->stage % shape.ranks != step.stage % shape.ranks;
-          const StageTimes& own = times[static_cast<std::size_t>(step.stage)];
-          const double own_transfer_s =
-              step.work == StageWork::forward ? own.input_transfer_s : own.gradient_transfer_s;
-          ready_s = found->second + (crosses ? boundary_s + own_transfer_s : 0);
-        }
+      for (; done[rank] < steps[rank].size(); ++done[rank], moved = true) {
+        const PipelineStep& step = steps[rank][done[rank]];
+        const StageTimes& own = times[static_cast<std::size_t>(step.stage)];
+        const double ready_s = input_s(step, ends, shape, own, boundary_s);
+        if (ready_s == Ends::kNever) break;
         const double start_s = std::max(free_s[rank], ready_s);
-        const double takes_s = seconds_of(step.work, times[static_cast<std::size_t>(step.stage)]);
-        free_s[rank] = start_s + takes_s;
-        work_s[rank] += takes_s;
-        end_of[{step.work, step.stage, step.microbatch}] = free_s[rank];
-        done.push_back({step, start_s, free_s[rank]});
-        moved = true;
+        free_s[rank] = start_s + seconds_of(step.work, own);
+        ends.set(step, free_s[rank]);
+        ran(rank, step, start_s, free_s[rank]);
       }
     }
   }
   for (std::size_t rank = 0; rank < steps.size(); ++rank) {
-    if (replay.ranks[rank].size() != steps[rank].size())
+    if (done[rank] != steps[rank].size())
       throw std::logic_error(
           fmt::format("schedule {}: rank {} waits forever", name_of(shape.schedule), rank));
   }
-  replay.step_s = *std::max_element(free_s.begin(), free_s.end());
+}
+
+}  // namespace
+
+Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s) {
+  Replay replay;
+  replay.ranks.resize(static_cast<std::size_t>(shape.ranks));
+  std::vector<double> work_s(replay.ranks.size(), 0);
+  replay_steps(shape, times, boundary_s,
+               [&](std::size_t rank, const PipelineStep& step, double start_s, double end_s) {
+                 replay.ranks[rank].push_back({step, start_s, end_s});
+                 work_s[rank] += end_s - start_s;
+                 replay.step_s = std::max(replay.step_s, end_s);
+               });
   replay.busiest_s = *std::max_element(work_s.begin(), work_s.end());
   return replay;
+}
+
+namespace {
+
+// All stages one direction of m equal microbatches one after the other: none waits but for the slowest.
+double flow_s(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s,
+              StageWork work) {
+  const auto all_but_one = static_cast<double>(shape.microbatches - 1);
+  double once_s = 0, slowest_s = 0;
+  for (std::size_t stage = 0; stage < times.size(); ++stage) {
+    const StageTimes& own = times[stage];
+    const bool is_forward = work == StageWork::forward;
+    const bool receives = is_forward ? stage > 0 : stage + 1 < times.size();
+    const double transfer_s = boundary_s + (is_forward ? own.input_transfer_s : own.gradient_transfer_s);
+    once_s += seconds_of(work, own) + (receives ? transfer_s : 0);
+    slowest_s = std::max(slowest_s, seconds_of(work, own));
+  }
+  return once_s + all_but_one * slowest_s;
+}
+
+}  // namespace
+
+double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s) {
+  if (shape.ranks == 1) {
+    double once_s = 0;
+    for (const StageTimes& own : times)
+      once_s += own.forward_s + (shape.trains ? seconds_of(StageWork::backward, own) : 0);
+    return static_cast<double>(shape.microbatches) * once_s;
+  }
+  const bool flows = shape.virtual_stages == 1;
+  if (flows && !shape.trains) return flow_s(shape, times, boundary_s, StageWork::forward);
+  if (flows && shape.schedule == Schedule::gpipe)
+    return flow_s(shape, times, boundary_s, StageWork::forward) +
+           flow_s(shape, times, boundary_s, StageWork::backward);
+  // After two rounds of p microbatches each further one takes as long as the one before.
+  const std::int64_t settled = 3 * shape.ranks + shape.microbatches % shape.ranks;
+  const std::int64_t left_out = std::max<std::int64_t>(0, (shape.microbatches - settled) / shape.ranks);
+  PipelineShape shorter = shape;
+  shorter.microbatches -= left_out * shape.ranks;
+  double step_s = 0, round_s = 0;
+  const std::int64_t last = shorter.microbatches - 1;
+  replay_steps(shorter, times, boundary_s,
+               [&](std::size_t rank, const PipelineStep& step, double, double end_s) {
+                 step_s = std::max(step_s, end_s);
+                 // The last rank's forwards: what a round takes, seen where the others keep up.
+                 if (rank + 1 != static_cast<std::size_t>(shape.ranks) || step.work != StageWork::forward ||
+                     step.stage != shape.ranks - 1)
+                   return;
+                 if (step.microbatch == last - shape.ranks) round_s -= end_s;
+                 if (step.microbatch == last) round_s += end_s;
+               });
+  return step_s + static_cast<double>(left_out) * round_s;
 }
 
 namespace {

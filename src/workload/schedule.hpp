@@ -78,6 +78,10 @@ struct Replay {
 /// std::logic_error when the ranks wait for each other in a circle.
 Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s);
 
+/// `replay_pipeline(...).step_s` without a replay of all microbatches: once a pipeline is full, each round of
+/// p of them takes as long as the one before.
+double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s);
+
 /// Microbatches whose forward has run and whose input gradient has not, at most, on this rank, counted over
 /// its stages: what it must keep activations of.
 std::int64_t most_in_flight(const PipelineShape& shape, std::int64_t rank);

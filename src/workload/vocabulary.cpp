@@ -36,7 +36,9 @@ void add_embedding(Cost& cost, const Shape& s) {
   const std::int64_t whole = matrix_bytes(s, s.tokens, s.hidden_size);
   const std::int64_t table = matrix_bytes(s, s.vocabulary_rows(), s.hidden_size);
   cost.memory[Category::weights] += table;
+  cost.unmultiplied[Category::weights] += table;
   cost.memory[Category::activations] += ids_bytes(s);
+  add_passes(cost, s, WorkKind::elementwise, Direction::forward, s.tokens, s.hidden_size, 2);
   if (s.splits_rows()) {
     cost.memory[Category::communication] += whole;  // the partial sums; backward, the gathered gradient
     add_collective(cost, s, CollectiveOp::reduce_scatter, whole, 1, Direction::forward, s.layout.tp);
@@ -46,6 +48,9 @@ void add_embedding(Cost& cost, const Shape& s) {
   if (!s.trains()) return;
   cost.memory[Category::gradients] += table;
   cost.reduction_length += s.tokens;
+  // All of the table is written, and the rows that tokens have once more.
+  add_passes(cost, s, WorkKind::elementwise, Direction::backward, s.vocabulary_rows(), s.hidden_size, 1);
+  add_passes(cost, s, WorkKind::elementwise, Direction::backward, s.tokens, s.hidden_size, 3, 0);
   if (s.splits_rows())
     add_collective(cost, s, CollectiveOp::all_gather, whole, 1, Direction::backward, s.layout.tp);
 }
@@ -57,7 +62,11 @@ void add_output_head(Cost& cost, const Shape& s, bool has_weights) {
   of_rows.tokens = rows;
   add_product(cost, of_rows, h, columns);
   add_region_entry(cost, s);
-  if (has_weights) cost.memory[Category::weights] += table;
+  // Without weights of its own it multiplies with those of the embedding.
+  if (has_weights)
+    cost.memory[Category::weights] += table;
+  else
+    cost.unmultiplied[Category::weights] -= table;
   cost.reduction_length += h;
   if (!s.trains()) {
     cost.memory[Category::activations] += s.repeats * matrix_bytes(s, rows, s.padded_vocabulary());
@@ -67,12 +76,17 @@ void add_output_head(Cost& cost, const Shape& s, bool has_weights) {
     const std::int64_t output = matrix_bytes(s, rows, s.padded_vocabulary());
     cost.memory[Category::communication] += shard + (rows > 1 ? output : 0);
     add_collective(cost, s, CollectiveOp::all_gather, output, 1, Direction::forward, s.layout.tp);
+    if (rows > 1)
+      add_passes(cost, s, WorkKind::elementwise, Direction::forward, rows, s.padded_vocabulary(), 2,
+                 s.layout.tp);
     return;
   }
   if (has_weights) cost.memory[Category::gradients] += table;
   // Of each row the largest logit, the sum of exponentials and the logit of the target, each reduced over the
   // ranks, and the loss; and the target itself. Backward goes on with the exponentials and their sum.
   const std::int64_t numbers = rows * size_of(s.number_dtype()), kept = s.kept_sets().logits;
+  add_passes(cost, s, WorkKind::activation, Direction::forward, rows, columns, 3, 2);
+  add_passes(cost, s, WorkKind::elementwise, Direction::backward, rows, columns, 2);
   cost.memory[Category::activations] += kept * shard + (2 + kept + s.repeats) * numbers + ids_bytes(s);
   add_collective(cost, s, CollectiveOp::all_reduce, numbers, 3, Direction::forward, s.layout.tp);
   cost.reduction_length += 2 * s.vocabulary + s.tokens;
@@ -92,7 +106,7 @@ const Workload lm_head_workload = {
     .summary =
         "logits X W_i^T, W_i [V/t, h], gathered; trained, their cross-entropy: three all-reduces of [T]",
     .kind = WorkloadKind::layer,
-    .uses = {.algorithm = true, .vocabulary = true, .logits = true},
+    .uses = {.products = true, .algorithm = true, .vocabulary = true, .logits = true},
     .split = rows_alone,
     .cost = lm_head_cost,
 };

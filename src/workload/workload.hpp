@@ -11,6 +11,7 @@
 #include "workload/memory.hpp"
 #include "workload/partition.hpp"
 #include "workload/shape.hpp"
+#include "workload/work.hpp"
 
 namespace tpbench {
 
@@ -33,8 +34,10 @@ struct CollectiveCost {
 struct Cost {
   double flop_forward = 0;   ///< 2mnk per GEMM; what is not GEMM is not counted
   double flop_backward = 0;  ///< the same; 0 in a forward pass
+  std::vector<Work> work;  ///< what it computes: the products' FLOP are the two sums above
   std::vector<CollectiveCost> collectives;
   MemoryByCategory memory;
+  MemoryByCategory unmultiplied;      ///< of `memory`, weights that are no factor of a product
   std::int64_t reduction_length = 1;  ///< additions behind one element of the last result, over all GEMMs
   std::int64_t chained_layers = 1;  ///< weight sets of which each goes on with the results of the one before
 
@@ -44,6 +47,7 @@ struct Cost {
 
 /// The fields of a case that only some workloads look at.
 struct UsedFields {
+  bool products = false;  ///< library, weight_layout: it multiplies matrices
   bool num_layers = false;
   bool ffn_hidden_size = false;
   bool num_heads = false;  ///< and num_kv_heads, context_length

@@ -29,7 +29,7 @@ double rate_gb_per_s(Backend& backend, DType dtype, bool fresh) {
 
 int main() {
   using namespace tpbench;
-  const auto backend = built_in_parts().make_backend("cpu", 1);
+  const auto backend = built_in_parts().make_backend({});
   fmt::print("filling weights on one core (target: more than 1 GB/s)\n");
   for (const DType dtype : {DType::f32, DType::f64}) {
     fmt::print("  {}   fresh pages {:.2f} GB/s   memory at hand {:.2f} GB/s\n", name_of(dtype),

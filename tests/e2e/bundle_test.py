@@ -209,6 +209,8 @@ class Bundle(E2eTest):
         for file in ("README.md", "configs/quickstart.json", "docs/sweep.schema.json", "etc/openmpi/openmpi-mca-params.conf"):
             self.assertTrue((self.bundle / file).is_file(), file)
         self.assertNotEqual(list((self.bundle / "licences").iterdir()), [])
+        self.assertEqual((self.bundle / "libexec/libtpbench_onednn.so").is_file(),
+                         (BUILD_DIR / "libtpbench_onednn.so").is_file())
         plugin = (BUILD_DIR / "libtpbench_cuda.so").is_file()
         self.assertEqual((self.bundle / "libexec/libtpbench_cuda.so").is_file(), plugin)
         self.assertEqual("without the CUDA plug-in" in self.made.stderr, not plugin)

@@ -78,6 +78,8 @@ class Packages(E2eTest):
         expected = [f"tpbench_{VERSION}-1_{architecture}.deb"]
         if (BUILD_DIR / "libtpbench_cuda.so").exists():
             expected.insert(0, f"tpbench-cuda_{VERSION}-1_{architecture}.deb")
+        if (BUILD_DIR / "libtpbench_onednn.so").exists():
+            expected.insert(-1, f"tpbench-onednn_{VERSION}-1_{architecture}.deb")
         self.assertEqual([path.name for path in self.packages], expected)
 
     def test_contents(self):
@@ -95,7 +97,7 @@ class Packages(E2eTest):
             self.assertIn(f"/usr/share/doc/tpbench/{path.relative_to(SOURCE_DIR / 'docs')}", files)
         for name in ("copyright", "changelog.Debian.gz", "README.md", "CHANGELOG.md"):
             self.assertIn(f"/usr/share/doc/tpbench/{name}", files)
-        self.assertEqual([name for name in files if "cuda.so" in name], [])
+        self.assertEqual([name for name in files if "cuda.so" in name or "onednn.so" in name], [])
         depends = field(self.program, "Depends")
         for library in ("openmpi-bin", "libopenmpi3", "libc6 (>=", "libhwloc15", "libfmt9", "libspdlog1.10"):
             self.assertIn(library, depends)
@@ -105,8 +107,12 @@ class Packages(E2eTest):
         for package in self.packages:
             if package != self.program:
                 self.assertIn(f"tpbench (= {VERSION}-1)", field(package, "Depends"))
-                self.assertIn("/usr/lib/tpbench/libtpbench_cuda.so", [re.sub("/lib/[^/]*linux-gnu/", "/lib/", name)
+                plugin = re.match(r"tpbench-(\w+)_", package.name).group(1)
+                self.assertIn(f"/usr/lib/tpbench/libtpbench_{plugin}.so", [re.sub("/lib/[^/]*linux-gnu/", "/lib/", name)
                                                                     for name in contents(package)])
+
+                if plugin == "onednn":
+                    self.assertRegex(field(package, "Depends"), r"libdnnl2.*libgomp1")
 
     @unittest.skipUnless(shutil.which("lintian"), "needs lintian")
     def test_lintian(self):

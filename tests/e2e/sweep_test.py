@@ -132,7 +132,9 @@ class Output(E2eTest):
 
     def test_dry_run_knows_what_can_never_run(self):
         sweep = self.sweep(workload="row_linear", tp_degree=2)
-        for arguments, words in ((("dtype=bf16",), "backend cpu does not compute in dtype bf16"),
+        for arguments, words in ((("dtype=tf32",), "backend cpu does not compute in dtype tf32"),
+                                 (("dtype=bf16",), "library openblas does not multiply matrices in bf16"),
+                                 (("weight_layout=packed",), "library openblas multiplies weights as they lie"),
                                  (("algorithm=nccl",), "algorithm nccl works on GPU memory"),
                                  (("backend=cuda", "algorithm=shm"), "algorithm shm works in host memory")):
             with self.subTest(words):

@@ -18,13 +18,13 @@ FLOOR = {
     "measure": 1, "workload": 1,
     "tensor": 2, "sweep": 2,
     "compute": 3, "comm": 3, "result": 3,
-    "layers": 4, "environment": 4, "cuda": 4, "advisor": 4,
+    "layers": 4, "environment": 4, "cuda": 4, "onednn": 4, "advisor": 4,
     "bench": 5, "report": 5,
     "cli": 6,
     "": 7,  # src/ itself: main.cpp, the door of floor 6
 }
 PAPER = {"workload", "sweep", "result", "report", "advisor"}
-MACHINE = {"measure", "tensor", "compute", "comm", "cuda", "layers", "environment", "bench"}
+MACHINE = {"measure", "tensor", "compute", "comm", "cuda", "onednn", "layers", "environment", "bench"}
 # The arithmetic of samples needs no machine.
 PAPER_MAY_INCLUDE = {"measure/statistics.hpp", "measure/correlation.hpp"}
 
@@ -32,6 +32,7 @@ PAPER_MAY_INCLUDE = {"measure/statistics.hpp", "measure/correlation.hpp"}
 DOORWAYS = [
     ("MPI", r"(mpi|mpi-ext|pmix)\.h", ["comm/"]),
     ("BLAS", r"(cblas|openblas_config|lapacke|f77blas|mkl.*)\.h", ["compute/"]),
+    ("oneDNN or OpenMP", r"(oneapi/)?(dnnl/)?dnnl.*|omp\.h", ["onednn/"]),
     ("hwloc", r"hwloc(\.h|/.*)", ["environment/host.cpp"]),
     ("CLI11", r"CLI/.*", ["cli/"]),
     ("spdlog", r"spdlog/.*", ["base/log.cpp"]),
@@ -126,6 +127,7 @@ GOOD_TREE = {
     "result/record.hpp": '#include "measure/statistics.hpp"\n#include "sweep/case.hpp"\n',
     "comm/mpi.cpp": "#include <mpi.h>\n#include <mpi-ext.h>\n",
     "compute/gemm.cpp": "#include <cblas.h>\n",
+    "onednn/products.cpp": "#include <omp.h>\n#include <oneapi/dnnl/dnnl.hpp>\n",
     "cuda/gemm.cu": "#include <cublasLt.h>\n#include <nccl.h>\n",
     "cuda/pack.cuh": '#include <cuda_fp16.h>\n#include "cuda/launch.cuh"\n#include "compute/norm.hpp"\n'
                      '#include "comm/control.hpp"\n',
@@ -161,6 +163,9 @@ BAD_FILES = [
     ("sweep/schema.cpp", "#include <valijson/schema.hpp>\n", "valijson"),
     ("tensor/device.cpp", "#include <cuda_runtime.h>\n", "CUDA"),
     ("comm/nccl.cpp", "#include <nccl.h>\n", "CUDA"),
+    ("compute/gemm.cpp", "#include <oneapi/dnnl/dnnl.hpp>\n", "oneDNN"),
+    ("tensor/pool.cpp", "#include <omp.h>\n", "OpenMP"),
+    ("onednn/products.cpp", '#include "layers/linear.hpp"\n', "floor 4"),
     ("cuda/norm.cu", '#include "layers/linear.hpp"\n', "floor 4"),
     ("bench/run.cpp", '#include "cuda/kernels.hpp"\n', "CUDA"),
     ("base/text.cpp", "#include <gtest/gtest.h>\n", "tests"),

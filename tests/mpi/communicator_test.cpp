@@ -84,14 +84,10 @@ std::vector<T> expected(std::int64_t count, const std::function<double(std::int6
   return values;
 }
 
-// Every algorithm and several sizes of pieces; those that add with loops of their own, not of MPI's, add what
-// the processor computes in.
-template <typename T>
-std::vector<Carrier> carriers_of() {
+// Every algorithm and several sizes of pieces.
+std::vector<Carrier> every_carrier() {
   std::vector<Carrier> carriers = all_carriers(world().size());
   for (Carrier& carrier : all_carriers_in_pieces(world().size())) carriers.push_back(std::move(carrier));
-  if (sizeof(T) == 2)
-    std::erase_if(carriers, [](const Carrier& carrier) { return !carrier.name.starts_with("mpi"); });
   return carriers;
 }
 
@@ -101,7 +97,7 @@ class Collectives : public testing::Test {
   /// Calls `check(communicator, count, home)` for all algorithms and sizes.
   template <typename Check>
   void for_all(const Check& check) {
-    for (const Carrier& carrier : carriers_of<T>()) {
+    for (const Carrier& carrier : every_carrier()) {
       const auto communicator = carrier.make(world());
       EXPECT_EQ(communicator->rank(), world().rank());
       EXPECT_EQ(communicator->size(), world().size());
@@ -221,7 +217,7 @@ TYPED_TEST(Collectives, SumsAreRoundedOncePerAddition) {
 // call leaves must not reach into the next.
 TYPED_TEST(Collectives, FollowOneAnotherAtAnyPace) {
   using T = TypeParam;
-  for (const Carrier& carrier : carriers_of<T>()) {
+  for (const Carrier& carrier : every_carrier()) {
     SCOPED_TRACE(carrier.name);
     const auto communicator = carrier.make(world());
     constexpr std::int64_t kLargest = 700;

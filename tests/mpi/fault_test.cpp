@@ -188,9 +188,9 @@ TEST(CaseWithFaults, TellsEveryRankThatOneHasNoBackend) {
     point.layout.tp = world().size();
     Parts parts = built_in_parts();
     const auto make_backend = parts.make_backend;
-    parts.make_backend = [&](const std::string& name, int threads) {
+    parts.make_backend = [&](const BackendNeeds& needs) {
       if (world().rank() == world().size() - 1) throw CaseError("no backend here");
-      return make_backend(name, threads);
+      return make_backend(needs);
     };
     const CaseOutcome outcome = run(point, parts);
     EXPECT_EQ(outcome.status, Status::failed) << algorithm->name;

@@ -21,19 +21,6 @@ enum class ProductFault {
 constexpr ProductFault kFaults[] = {ProductFault::wrong_entry, ProductFault::missing_term,
                                     ProductFault::stale_factor};
 
-double entry(const MatrixView& x, std::int64_t row, std::int64_t column) {
-  return dispatch(x.dtype, [&](auto zero) {
-    return static_cast<double>(static_cast<const decltype(zero)*>(x.row(row))[column]);
-  });
-}
-
-void set_entry(const MatrixView& x, std::int64_t row, std::int64_t column, double value) {
-  dispatch(x.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    static_cast<T*>(x.row(row))[column] = T(static_cast<float>(value));
-  });
-}
-
 using Entries = std::vector<double>;
 
 Entries entries_of(const MatrixView& x) {
@@ -102,8 +89,8 @@ TEST_P(NarrowProducts, ThatAreWrongAreFound) {
       for (const std::int64_t number : {1, 2, 3, 5, 9, 14}) {
         bool strikes = false;
         Parts parts = narrow_parts();
-        parts.make_backend = [&](const std::string&, int threads) {
-          return std::make_unique<WrongProduct>(make_narrow_backend(threads), fault, number, strikes);
+        parts.make_backend = [&](const BackendNeeds& needs) {
+          return std::make_unique<WrongProduct>(make_narrow_backend(needs.threads), fault, number, strikes);
         };
         const VerificationResult result = verify(point, parts, mode);
         EXPECT_EQ(result.passed, !strikes)

@@ -129,8 +129,8 @@ PipelineResult run_sleeping(const Case& point, const Sleep& sleep) {
       *duration *= sleep.last_stage_is_longer;
   }
   Parts parts = built_in_parts();
-  parts.make_backend = [inner = parts.make_backend, durations](const std::string& name, int threads) {
-    return std::make_unique<SleepingBackend>(inner(name, threads), durations);
+  parts.make_backend = [inner = parts.make_backend, durations](const BackendNeeds& needs) {
+    return std::make_unique<SleepingBackend>(inner(needs), durations);
   };
   parts.make_point_to_point = [&](const Control& stages, const PointToPointNeeds& needs) {
     return std::make_unique<DelayedMessages>(stages, needs.tickets, sleep.delay_s);

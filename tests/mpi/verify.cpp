@@ -2,6 +2,19 @@
 
 namespace tpbench::test {
 
+double entry(const MatrixView& x, std::int64_t row, std::int64_t column) {
+  return dispatch(x.dtype, [&](auto zero) {
+    return static_cast<double>(static_cast<const decltype(zero)*>(x.row(row))[column]);
+  });
+}
+
+void set_entry(const MatrixView& x, std::int64_t row, std::int64_t column, double value) {
+  dispatch(x.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    static_cast<T*>(x.row(row))[column] = T(static_cast<float>(value));
+  });
+}
+
 Case case_on_all(const Variant& variant, DType dtype) {
   constexpr Sizes kSizes = {48, 60, 132, 24, 12, 12};
   Case point = make_case(variant, kSizes);

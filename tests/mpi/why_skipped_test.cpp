@@ -1,9 +1,11 @@
 // Which cases are not tried, on hosts that are not there.
 #include "bench/why_skipped.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "algorithms.hpp"
+#include "compute/products.hpp"
 #include "world.hpp"
 
 namespace tpbench::test {
@@ -124,14 +126,51 @@ TEST(WhySkipped, OverlapNeedsAThreadThatMayCommunicate) {
   EXPECT_FALSE(why_skipped(point, {one_host, {}, false}));
 }
 
+TEST(WhySkipped, ALibraryHasItsElementTypes) {
+  const Hosts one_host = {0, 0};
+  Case point = linear("mpi", 2);
+  for (const DType dtype : {DType::f16, DType::bf16}) {
+    point.dtype = dtype;
+    const auto skip = why_skipped(point, {one_host, {}});
+    ASSERT_TRUE(skip);
+    EXPECT_EQ(skip->code, ReasonCode::combination);
+    const std::string reason =
+        fmt::format("library openblas does not multiply matrices in {}", name_of(dtype));
+    EXPECT_TRUE(skip->reason.starts_with(reason)) << skip->reason;
+    const bool other = !find_library("onednn")->why_not(dtype);
+    EXPECT_EQ(skip->reason.ends_with("; library onednn does"), other) << skip->reason;
+  }
+  // What multiplies nothing runs in any of them.
+  Case probe = make_case({"all_reduce"}, {4, 24, 96, 4, 4, 4});
+  probe.layout.tp = 2;
+  probe.dtype = DType::bf16;
+  normalise_case(probe);
+  EXPECT_FALSE(probe.library);
+  EXPECT_FALSE(why_skipped(probe, {one_host, {}}));
+}
+
+TEST(WhySkipped, OnlyALibraryThatPacksPacksAndOnlyForInference) {
+  const Hosts one_host = {0, 0};
+  Case point = linear("mpi", 2);
+  point.weight_layout = WeightLayout::packed;
+  EXPECT_TRUE(
+      why_skipped(point, {one_host, {}})->reason.starts_with("library openblas multiplies weights as"));
+  if (find_library("onednn")->why_not(DType::f32)) GTEST_SKIP() << "no oneDNN";
+  point.library = "onednn";
+  EXPECT_FALSE(why_skipped(point, {one_host, {}}));
+  point.pass = Pass::forward_backward;
+  EXPECT_TRUE(
+      why_skipped(point, {one_host, {}})->reason.starts_with("weight_layout packed is for pass forward"));
+}
+
 TEST(WhySkipped, ABackendHasItsElementTypes) {
   Case point = linear("mpi", 2);
-  point.dtype = DType::bf16;
+  point.dtype = DType::tf32;
   const Hosts one_host = {0, 0}, devices = {0, 1};
   const auto skip = why_skipped(point, {one_host, {}});
   ASSERT_TRUE(skip);
   EXPECT_EQ(skip->code, ReasonCode::combination);
-  EXPECT_EQ(skip->reason, "backend cpu does not compute in dtype bf16; it does in f32, f64");
+  EXPECT_EQ(skip->reason, "backend cpu does not compute in dtype tf32; it does in f32, f64, f16, bf16");
   point.backend = "cuda";
   EXPECT_FALSE(why_skipped(point, {one_host, devices}));
 }

@@ -265,8 +265,8 @@ Parts with_fault(Parts parts, const InjectedFault& fault, long world_rank) {
   const auto trigger = std::make_shared<Trigger>(fault);
   return {
       .make_backend =
-          [inner = parts.make_backend, trigger](const std::string& name, int threads) {
-            return std::make_unique<FaultyBackend>(inner(name, threads), trigger);
+          [inner = parts.make_backend, trigger](const BackendNeeds& needs) {
+            return std::make_unique<FaultyBackend>(inner(needs), trigger);
           },
       // The program makes one backend more than it runs cases; of communicators it makes one for each.
       .make_communicator =

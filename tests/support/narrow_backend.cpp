@@ -1,7 +1,6 @@
 #include "narrow_backend.hpp"
 
 #include <bit>
-#include <tuple>
 #include <vector>
 
 #include "compute/cpu_backend.hpp"
@@ -59,61 +58,6 @@ class NarrowBackend final : public ForwardingBackend {
     for (std::int64_t i = 0; i < c.count; ++i) multiply_narrow(a.at(i), b.at(i), c.at(i), store);
   }
 
-  void gelu(const MatrixView& x, const MatrixView& y) override {
-    in_f32([&](auto... wide) { ForwardingBackend::gelu(wide...); }, y, x, y);
-  }
-  void swiglu(const MatrixView& x, const MatrixView& y) override {
-    in_f32([&](auto... wide) { ForwardingBackend::swiglu(wide...); }, y, x, y);
-  }
-  void gelu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
-    in_f32([&](auto... wide) { ForwardingBackend::gelu_backward(wide...); }, dx, x, dy, dx);
-  }
-  void swiglu_backward(const MatrixView& x, const MatrixView& dy, const MatrixView& dx) override {
-    in_f32([&](auto... wide) { ForwardingBackend::swiglu_backward(wide...); }, dx, x, dy, dx);
-  }
-
-  void norm(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& y) override {
-    in_f32([&](auto... wide) { ForwardingBackend::norm(kind, wide...); }, y, x, parameters, y);
-  }
-  void norm_backward(Norm kind, const MatrixView& x, const MatrixView& parameters, const MatrixView& dy,
-                     const MatrixView& dx, const MatrixView& dparameters) override {
-    if (!is_narrow(x.dtype))
-      return ForwardingBackend::norm_backward(kind, x, parameters, dy, dx, dparameters);
-    const Wide wide_x(x), wide_parameters(parameters), wide_dy(dy), wide_dx(dx), sums(dparameters);
-    ForwardingBackend::norm_backward(kind, wide_x.view(), wide_parameters.view(), wide_dy.view(),
-                                     wide_dx.view(), sums.view());
-    wide_dx.store(dx);
-    sums.store(dparameters);
-  }
-
-  void softmax(const MatrixView& x, const Visible& visible, double scale) override {
-    in_f32([&](auto wide) { ForwardingBackend::softmax(wide, visible, scale); }, x, x);
-  }
-  void softmax_backward(const MatrixView& p, const MatrixView& dp, double scale) override {
-    in_f32([&](auto... wide) { ForwardingBackend::softmax_backward(wide..., scale); }, dp, p, dp);
-  }
-  // A look-up copies, whatever the type.
-  void look_up_backward(const TokenIds& ids, const MatrixView& dy, const MatrixView& dtable,
-                        Store store) override {
-    in_f32([&](auto... wide) { ForwardingBackend::look_up_backward(ids, wide..., store); }, dtable, dy,
-           dtable);
-  }
-  void row_maxima(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima) override {
-    if (!is_narrow(x.dtype)) return ForwardingBackend::row_maxima(ids, x, maxima);
-    const Wide wide(x);
-    ForwardingBackend::row_maxima(ids, wide.view(), maxima);
-  }
-  void exponentials(const TokenIds& ids, const MatrixView& x, const MatrixView& maxima,
-                    const MatrixView& sums, const MatrixView& targets) override {
-    in_f32([&](auto wide) { ForwardingBackend::exponentials(ids, wide, maxima, sums, targets); }, x, x);
-  }
-  void cross_entropy_backward(const TokenIds& ids, const MatrixView& sums, const MatrixView& x) override {
-    in_f32([&](auto wide) { ForwardingBackend::cross_entropy_backward(ids, sums, wide); }, x, x);
-  }
-  void add(const MatrixView& a, const MatrixView& b, const MatrixView& sum) override {
-    in_f32([&](auto... wide) { ForwardingBackend::add(wide...); }, sum, a, b, sum);
-  }
-
  private:
   void multiply_narrow(const Factor& a, const Factor& b, const MatrixView& c, Store store) {
     Wide wide_a(a.matrix), wide_b(b.matrix);
@@ -126,18 +70,6 @@ class NarrowBackend final : public ForwardingBackend {
                                 store);
     result.store(c);
   }
-
-  template <typename>
-  using WideOf = Wide;
-
-  // Runs `operation` on the operands, or on operands in f32, of which the last is then stored as `result`.
-  template <typename Operation, typename... Operands>
-  void in_f32(const Operation& operation, const MatrixView& result, const Operands&... operands) {
-    if (!is_narrow(result.dtype)) return operation(operands...);
-    const std::tuple<WideOf<Operands>...> wide(operands...);
-    std::apply([&](const auto&... each) { operation(each.view()...); }, wide);
-    std::get<sizeof...(operands) - 1>(wide).store(result);
-  }
 };
 
 }  // namespace
@@ -148,7 +80,7 @@ std::unique_ptr<Backend> make_narrow_backend(int threads) {
 
 Parts narrow_parts() {
   Parts parts = built_in_parts();
-  parts.make_backend = [](const std::string&, int threads) { return make_narrow_backend(threads); };
+  parts.make_backend = [](const BackendNeeds& needs) { return make_narrow_backend(needs.threads); };
   return parts;
 }
 

@@ -1,11 +1,13 @@
-// regenerate_docs: writes what of docs/ follows from the table of a record's keys (docs/architecture.md), and
-// the drawings of docs/pipeline.md.
+// regenerate_docs: writes what of docs/ follows from the tables of the keys of records and calibrations
+// (docs/architecture.md), and the drawings of docs/pipeline.md.
 #include <fmt/format.h>
 
 #include <exception>
 
+#include "advisor/calibration.hpp"
 #include "pipeline_docs.hpp"
 #include "record_docs.hpp"
+#include "report/model_plan.hpp"
 
 int main() {
   using namespace tpbench;
@@ -15,6 +17,8 @@ int main() {
     const std::string page = record_docs::page(record_docs::read_file(docs + "record.md"), schema);
     std::ofstream(docs + "record.schema.json") << record_docs::pretty(schema) << '\n';
     std::ofstream(docs + "record.md") << page;
+    std::ofstream(docs + "calibration.schema.json") << record_docs::pretty(calibration_schema()) << '\n';
+    std::ofstream(docs + "plan.schema.json") << record_docs::pretty(plan_schema()) << '\n';
     const std::string pipeline = pipeline_docs::page(record_docs::read_file(docs + "pipeline.md"));
     std::ofstream(docs + "pipeline.md") << pipeline;
   } catch (const std::exception& error) {

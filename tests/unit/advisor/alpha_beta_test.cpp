@@ -10,10 +10,10 @@
 namespace tpbench {
 namespace {
 
-using Cost = std::function<double(double)>;
+using Curve = std::function<double(double)>;
 
 // Powers of two from 8 bytes on, each with its cost.
-std::vector<TimedSize> points_of(const Cost& cost, std::int64_t largest = 16 << 20) {
+std::vector<TimedSize> points_of(const Curve& cost, std::int64_t largest = 16 << 20) {
   std::vector<TimedSize> points;
   for (std::int64_t bytes = 8; bytes <= largest; bytes *= 2)
     points.push_back({bytes, cost(static_cast<double>(bytes))});
@@ -112,7 +112,7 @@ TEST(FitBySearch, LeavesALineWhole) {
 }
 
 TEST(FitBySearch, FindsThreePiecesAndNoMoreThanAllowed) {
-  const Cost cost = [](double bytes) { return bytes < 1 << 18 ? eager_line(bytes) : 1e-4 + 4e-9 * bytes; };
+  const Curve cost = [](double bytes) { return bytes < 1 << 18 ? eager_line(bytes) : 1e-4 + 4e-9 * bytes; };
   const auto pieces = fit_by_search(points_of(cost), 4);
   ASSERT_EQ(pieces.size(), 3U);
   EXPECT_EQ(pieces[2].from_bytes, 1 << 18);
@@ -139,7 +139,7 @@ TEST(FitAtLimit, CutsWhereItIsTold) {
 
 TEST(FitAtLimit, SearchesEachSide) {
   // A bucket that lets 256 KiB pass unshaped, as a shaped link does.
-  const Cost cost = [](double bytes) { return bytes < 1 << 18 ? eager_line(bytes) : 1e-4 + 8e-9 * bytes; };
+  const Curve cost = [](double bytes) { return bytes < 1 << 18 ? eager_line(bytes) : 1e-4 + 8e-9 * bytes; };
   const auto [pieces, used] = fit_at_limit(points_of(cost), 4096, 2);
   EXPECT_TRUE(used);
   ASSERT_EQ(pieces.size(), 3U);

@@ -116,7 +116,7 @@ TYPED_TEST(Half, RowsAreConvertedLikeSingleValues) {
   sums = narrow;
   std::reverse(sums.begin(), sums.end());
   const std::vector<TypeParam> before = sums;
-  add_to(sums.data(), narrow.data(), kCount);
+  add(sums.data(), narrow.data(), sums.data(), kCount);
   round_to(std::is_same_v<TypeParam, Float16> ? DType::f16 : DType::bf16, rounded.data(), kCount);
   for (std::size_t i = 0; i < values.size(); ++i) {
     EXPECT_EQ(narrow[i].bits, TypeParam(values[i]).bits);

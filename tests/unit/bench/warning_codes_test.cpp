@@ -124,6 +124,10 @@ const std::vector<Reason>& reasons() {
        [](LaunchOfTwo& l) {
          l.facts.compute_of = {{}, {"", std::nullopt, CoreRates{{20, 118}, {50, 59}}}};
        }},
+      {"emulated_dtype", "this CPU has no instructions for products in f32: kernel gemm:jit",
+       [](LaunchOfTwo& l) {
+         l.outcome.products.kernels = {{"gemm:jit", 1e9, true}};
+       }},
       {"slow_rank", "rank 1",
        [](LaunchOfTwo& l) {
          l.outcome.slowest = SlowestRank{1, 2.0, 1.0};
@@ -334,7 +338,8 @@ TEST(WarningCodes, OfTheBuild) {
 // result/scaling.cpp's, and "epochs_missing" is that of a record that is left as it was.
 TEST(WarningCodes, EachIsTestedHereAndDocumented) {
   // Those of the reference work: warnings_test.cpp.
-  std::set<std::string> tested = {"debug_build", "busy_neighbour", "machine_drift", "moved_cores"}, documented, all;
+  std::set<std::string> tested = {"debug_build", "busy_neighbour", "machine_drift", "moved_cores"},
+                        documented, all;
   for (const Reason& reason : reasons()) tested.insert(reason.code);
   for (const std::string& code : warning_codes()) all.insert(code);
   std::ifstream file(std::string(TPBENCH_SOURCE_DIR) + "/docs/methodology.md");

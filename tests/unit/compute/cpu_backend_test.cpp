@@ -427,7 +427,7 @@ TEST(Backends, AreMadeByName) {
     EXPECT_EQ(find_backend(entry.name), &entry);
     EXPECT_TRUE(entry.describe().is_object());
   }
-  EXPECT_NE(find_backend("cpu")->make(1), nullptr);
+  EXPECT_NE(find_backend("cpu")->make({}), nullptr);
   EXPECT_FALSE(find_backend("cpu")->device());
   EXPECT_EQ(find_backend("abacus"), nullptr);
 }

@@ -87,7 +87,53 @@ TEST(Plan, SkipsWhatOthersSayCanNeverRun) {
       },
       kByFormula);
   EXPECT_EQ(plan[0].skip_reason, why);
-  EXPECT_FALSE(plan[0].predicted_peak);
+  EXPECT_TRUE(plan[0].predicted_peak) << "what it would hold is known";
+}
+
+TEST(Plan, MarksWhatFits) {
+  const auto rows = split(render_plan(Format::jsonl, cases(), {}, kMayRun, kByFormula, 40'000'000), '\n');
+  EXPECT_EQ(Json::parse(rows[0]).at("fits"), true);
+  EXPECT_EQ(Json::parse(rows[0]).at("over_bytes"), 0);
+  EXPECT_EQ(Json::parse(rows[1]).at("fits"), false);
+  EXPECT_EQ(Json::parse(rows[1]).at("over_bytes"), 71303168 - 40'000'000);
+  EXPECT_TRUE(Json::parse(rows[2]).at("fits").is_null()) << "cannot be split so";
+  const WhyNever never = [](const Case&) { return std::optional<std::string>("no machine computes that"); };
+  const std::string table = render_plan(Format::table, cases(), {}, never, kByFormula, 40'000'000);
+  EXPECT_NE(table.find("31.3 MB over"), std::string::npos) << table;
+  EXPECT_NE(table.find("36.7 MB"), std::string::npos) << table;
+  EXPECT_NE(table.find("; 1 of 3 cases does not fit in 40.0 MB per rank"), std::string::npos) << table;
+  EXPECT_FALSE(Json::parse(split(render_plan(Format::jsonl, cases(), {}, kMayRun, kByFormula), '\n')[0])
+                   .contains("fits"));
+}
+
+// The largest stage decides.
+TEST(Plan, OfAPipelineFitsWhereItsLargestStageDoes) {
+  Case point = sample::make_model_case("block", 2, "llama3-8b");
+  point.layout.pp = 2;
+  point.num_layers = 2;
+  point.batch_size = 4;
+  point.microbatches = 4;
+  point.pass = Pass::forward_backward;
+  normalise_case(point);
+  const CostOf most = [](const Case& of, const Layout& layout) {
+    Shape shape = of.shape();
+    shape.layout = layout;
+    Cost cost = of.workload_row().cost(shape);
+    for (shape.pp_rank = 0; shape.pp_rank < layout.pp; ++shape.pp_rank) {
+      const Cost other = of.workload_row().cost(shape);
+      if (other.memory.total() > cost.memory.total()) cost.memory = other.memory;
+    }
+    return cost;
+  };
+  const PlannedCase planned = plan_cases(std::vector{point}, kMayRun, most)[0];
+  ASSERT_EQ(planned.stage_peaks.size(), 2U);
+  ASSERT_NE(planned.stage_peaks[0], planned.stage_peaks[1]);
+  const std::int64_t largest = std::max(planned.stage_peaks[0], planned.stage_peaks[1]);
+  const auto fits = [&](std::int64_t memory) {
+    return Json::parse(render_plan(Format::jsonl, std::vector{point}, {}, kMayRun, most, memory)).at("fits");
+  };
+  EXPECT_EQ(fits(largest), true);
+  EXPECT_EQ(fits(largest - 1), false);
 }
 
 Case piped(Schedule schedule, std::int64_t microbatches) {
@@ -141,7 +187,7 @@ TEST(Plan, ReplaysPipelinesWithTimesThatWereMeasured) {
   other.hidden_size = 1024;
   EXPECT_FALSE(replay_from(other, records));
   const std::string text = render_plan(Format::table, std::vector{piped(Schedule::one_f_one_b, 8)}, {},
-                                       kMayRun, kByFormula, records);
+                                       kMayRun, kByFormula, {}, records);
   EXPECT_NE(text.find("replayed step"), std::string::npos) << text;
   EXPECT_NE(text.find("33.0 s"), std::string::npos) << text;
   EXPECT_NE(text.find(records[0].id), std::string::npos) << text;

@@ -185,5 +185,31 @@ TEST(Schedules, KeepAsManyMicrobatchesAsTheirPapersSay) {
   }
 }
 
+// Every schedule, few and many microbatches, uneven ends, with and without transfers.
+TEST(Replays, OfManyMicrobatchesFollowFromFew) {
+  for (const Schedule schedule :
+       {Schedule::gpipe, Schedule::one_f_one_b, Schedule::interleaved, Schedule::zb_h1}) {
+    for (const std::int64_t p : {1, 2, 3, 8}) {
+      for (const std::int64_t rounds : {1, 2, 3, 4, 9, 30}) {
+        for (const bool trains : {true, false}) {
+          const bool interleaved = schedule == Schedule::interleaved;
+          const std::int64_t extra = interleaved ? 0 : rounds % p;
+          const PipelineShape shape = {p, interleaved && p > 1 ? 2 : 1, p * rounds + extra, schedule, trains};
+          std::vector<StageTimes> times(static_cast<std::size_t>(shape.stages()), {1.0, 1.1, 0.7, 0.05, 0.1});
+          times.front().forward_s += 0.1;
+          times.back().forward_s += 0.4;
+          times.back().input_gradient_s += 0.3;
+          times.back().weight_gradient_s += 0.5;
+          for (const double boundary_s : {0.0, 0.2}) {
+            const double whole_s = replay_pipeline(shape, times, boundary_s).step_s;
+            EXPECT_NEAR(pipeline_step_s(shape, times, boundary_s), whole_s, 0.01 * whole_s)
+                << name_of(schedule) << " p=" << p << " m=" << shape.microbatches << " trains=" << trains;
+          }
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tpbench

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "advisor/evidence.hpp"
+#include "advisor/predict_case.hpp"
+
+namespace tpbench {
+
+/// What is to be foretold.
+struct Question {
+  std::vector<std::int64_t> degrees;  ///< tp_degree; empty: those of the shapes
+  std::vector<std::string> shapes;    ///< "key=value,key=value" over the fields of a case, each one shape
+  PredictedMachine machine;
+};
+
+/// The parts of a step that was measured: medians, over the launches of the case.
+struct MeasuredTimes {
+  double step_s = 0, compute_s = 0;
+  std::optional<double> communication_s;
+  std::size_t launches = 1;
+};
+
+/// One case: as it was measured, as it is to be expected, or both.
+struct AnswerRow {
+  std::string id;  ///< as a sweep names it
+  Case point;
+  std::optional<MeasuredTimes> measured;
+  std::optional<PredictedCase> predicted;
+  std::string why_not;  ///< where it was asked for and cannot be told
+};
+
+/// Changes fields of a case; what followed from a field by default follows it on. Throws UsageError naming
+/// what it does not know.
+void set_shape(Case& point, const std::string& shape);
+
+/// The measured cases, and what was asked: each shape that was measured, changed by each of `shapes`, at each
+/// of `degrees`. Without measured cases the shapes stand for themselves. On another network what was measured
+/// is foretold too.
+std::vector<AnswerRow> answer(const Calibration& calibration, std::span<const MeasuredCase> measured,
+                              const Question& question);
+
+}  // namespace tpbench

@@ -1,0 +1,294 @@
+#include "onednn/onednn_products.hpp"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/json.hpp"
+#include "measure/clock.hpp"
+
+static_assert(DNNL_VERSION_MAJOR == 2, "a matmul of another interface");
+static_assert(DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP, "a oneDNN whose threads are not those of OpenMP");
+
+namespace tpbench::onednn {
+namespace {
+
+using Dims = dnnl::memory::dims;
+
+std::optional<dnnl::memory::data_type> type_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return dnnl::memory::data_type::f32;
+    case DType::f16:
+      return dnnl::memory::data_type::f16;
+    case DType::bf16:
+      return dnnl::memory::data_type::bf16;
+    default:
+      return std::nullopt;
+  }
+}
+
+dnnl::engine& engine() {
+  static dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+bool has_bf16_instructions() {
+  return static_cast<unsigned>(dnnl::get_effective_cpu_isa()) >=
+         static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+}
+
+// What a primitive is made for.
+struct Geometry {
+  DType dtype;
+  std::int64_t m, n, k;
+  std::int64_t row_stride_a, row_stride_b, row_stride_c;
+  bool transposed_a, transposed_b;
+  Store store;
+  bool packs;  // b
+  auto operator<=>(const Geometry&) const = default;
+};
+
+dnnl::memory::desc desc_of(DType dtype, std::int64_t rows, std::int64_t columns, std::int64_t row_stride,
+                           bool transposed) {
+  const Dims strides = transposed ? Dims{1, row_stride} : Dims{row_stride, 1};
+  return {{rows, columns}, type_of(dtype).value(), strides};
+}
+
+dnnl::memory::desc desc_of_b(const Geometry& g) {
+  return desc_of(g.dtype, g.k, g.n, g.row_stride_b, g.transposed_b);
+}
+
+dnnl::matmul::primitive_desc describe_product(const Geometry& g) {
+  const dnnl::memory::desc b =
+      g.packs ? dnnl::memory::desc({g.k, g.n}, type_of(g.dtype).value(), dnnl::memory::format_tag::any)
+              : desc_of_b(g);
+  dnnl::primitive_attr attributes;
+  if (g.store == Store::add) {
+    dnnl::post_ops adds;
+    adds.append_sum(1);
+    attributes.set_post_ops(adds);
+  }
+  const dnnl::matmul::desc product(desc_of(g.dtype, g.m, g.k, g.row_stride_a, g.transposed_a), b,
+                                   desc_of(g.dtype, g.m, g.n, g.row_stride_c, false));
+  return {product, attributes, engine()};
+}
+
+// A primitive and what it is called with: the memory of its operands is named anew for each call.
+struct Product {
+  dnnl::matmul primitive;
+  dnnl::memory::desc b;
+  bool packs;  // b, as it lies otherwise
+  std::unordered_map<int, dnnl::memory> operands;
+  KernelUse* kernel;
+  double flop;
+};
+
+// A weight as a primitive wants it.
+struct PackedWeight {
+  dnnl::memory::desc plain, packed;
+  std::size_t bytes;  // of the plain one, from its first element to its last
+  Allocation allocation;
+  dnnl::memory memory;
+};
+
+class OnednnProducts final : public Products {
+ public:
+  explicit OnednnProducts(const ProductNeeds& needs) : packs_into_(needs.packs_into) {
+    omp_set_num_threads(needs.threads);
+  }
+
+  int threads() const override { return omp_get_max_threads(); }
+
+  void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
+    try {
+      for (std::int64_t i = 0; i < c.count; ++i) multiply_one(a.at(i), b.at(i), c.at(i), store);
+    } catch (const dnnl::error& error) {
+      throw CaseError(fmt::format("oneDNN cannot multiply [{}, {}] by [{}, {}] in {}: {}", a.rows(),
+                                  a.columns(), b.rows(), b.columns(), name_of(c.first.dtype), error.what()));
+    }
+  }
+
+  void has_changed(const MatrixView& x) override {
+    if (packed_.empty() || x.elements() == 0) return;
+    const auto* first = static_cast<const std::byte*>(x.data);
+    const auto* last = static_cast<const std::byte*>(x.row(x.rows - 1)) + x.columns * size_of(x.dtype);
+    std::erase_if(packed_, [&](const auto& entry) {
+      const auto* begin = static_cast<const std::byte*>(entry.first);
+      return begin < last && first < begin + entry.second.bytes;
+    });
+  }
+
+  ProductFacts facts() const override {
+    ProductFacts facts = facts_;
+    for (const auto& [name, use] : kernels_) facts.kernels.push_back(use);
+    return facts;
+  }
+
+ private:
+  void multiply_one(const Factor& a, const Factor& b, const MatrixView& target, Store store) {
+    if (target.elements() == 0) return;
+    const std::optional<Category> weight = category_of_weight(b.matrix);
+    const bool has_gaps = target.rows > 1 && target.row_stride != target.columns;
+    // Kernels for packed weights write no rows with gaps in between.
+    const bool is_copied = weight && has_gaps && store == Store::overwrite;
+    const MatrixView c = is_copied ? dense_place(target) : target;
+    Product& product =
+        product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix), stride_of(b.matrix),
+                     stride_of(c), a.transposed, b.transposed, store, weight.has_value()});
+    product.operands.at(DNNL_ARG_SRC).set_data_handle(a.matrix.data);
+    if (weight && product.packs)
+      product.operands.at(DNNL_ARG_WEIGHTS) = packed(b, product.b, *weight);
+    else
+      product.operands.at(DNNL_ARG_WEIGHTS).set_data_handle(b.matrix.data);
+    product.operands.at(DNNL_ARG_DST).set_data_handle(c.data);
+    product.primitive.execute(stream_, product.operands);
+    stream_.wait();
+    product.kernel->flop += product.flop;
+    if (is_copied) copy_rows(c, target);
+  }
+
+  // That of a single row means nothing.
+  static std::int64_t stride_of(const MatrixView& x) { return x.rows == 1 ? x.columns : x.row_stride; }
+
+  MatrixView dense_place(const MatrixView& like) {
+    const std::int64_t bytes = like.elements() * size_of(like.dtype);
+    if (bytes > dense_bytes_) {
+      dense_ = {};
+      dense_ = packs_into_->allocate(Category::workspace, bytes);
+      facts_.packed_bytes += bytes - dense_bytes_;
+      dense_bytes_ = bytes;
+    }
+    return {dense_.data(), like.dtype, like.rows, like.columns, like.columns};
+  }
+
+  static void copy_rows(const MatrixView& from, const MatrixView& to) {
+    const auto bytes = static_cast<std::size_t>(from.columns * size_of(from.dtype));
+#pragma omp parallel for
+    for (std::int64_t row = 0; row < from.rows; ++row) std::memcpy(to.row(row), from.row(row), bytes);
+  }
+
+  Product& product_for(const Geometry& geometry) {
+    const auto found = products_.find(geometry);
+    if (found != products_.end()) return found->second;
+    const dnnl::matmul::primitive_desc description = describe_product(geometry);
+    const std::string name = description.impl_info_str();
+    KernelUse& use = kernels_[name];
+    use.name = name;
+    use.emulates = is_narrow(geometry.dtype) && (!has_bf16_instructions() || name.starts_with("ref"));
+    Product product{dnnl::matmul(description),
+                    description.weights_desc(),
+                    description.weights_desc() != desc_of_b(geometry),
+                    {},
+                    &use,
+                    2.0 * static_cast<double>(geometry.m) * static_cast<double>(geometry.n) *
+                        static_cast<double>(geometry.k)};
+    product.operands.emplace(DNNL_ARG_SRC, dnnl::memory(description.src_desc(), engine(), nullptr));
+    product.operands.emplace(DNNL_ARG_WEIGHTS, dnnl::memory(description.weights_desc(), engine(), nullptr));
+    product.operands.emplace(DNNL_ARG_DST, dnnl::memory(description.dst_desc(), engine(), nullptr));
+    return products_.emplace(geometry, std::move(product)).first->second;
+  }
+
+  // Empty where this is no weight, or is to stay as it lies.
+  std::optional<Category> category_of_weight(const MatrixView& b) const {
+    if (packs_into_ == nullptr) return std::nullopt;
+    const std::optional<Category> category = packs_into_->category_of(b.data);
+    const bool is_weight = category == Category::weights || category == Category::replicated_weights;
+    return is_weight ? category : std::nullopt;
+  }
+
+  const dnnl::memory& packed(const Factor& b, const dnnl::memory::desc& wanted, Category category) {
+    const dnnl::memory::desc plain =
+        desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed);
+    const auto [first, last] = packed_.equal_range(b.matrix.data);
+    for (auto entry = first; entry != last; ++entry) {
+      if (entry->second.plain == plain && entry->second.packed == wanted) return entry->second.memory;
+    }
+    const Stopwatch stopwatch;
+    const auto bytes = static_cast<std::int64_t>(wanted.get_size());
+    Allocation allocation = packs_into_->allocate(category, bytes);
+    dnnl::memory from(plain, engine(), b.matrix.data), to(wanted, engine(), allocation.data());
+    dnnl::reorder(from, to).execute(stream_, from, to);
+    stream_.wait();
+    facts_.packing_s += stopwatch.elapsed_s();
+    facts_.packed_bytes += bytes;
+    return packed_
+        .emplace(b.matrix.data, PackedWeight{plain, wanted, plain.get_size(), std::move(allocation), to})
+        ->second.memory;
+  }
+
+  dnnl::stream stream_{engine()};
+  TrackedMemory* packs_into_;
+  std::map<Geometry, Product> products_;
+  std::map<std::string, KernelUse> kernels_;         // products point into it
+  std::multimap<const void*, PackedWeight> packed_;  // by where the plain weight lies
+  Allocation dense_;
+  std::int64_t dense_bytes_ = 0;
+  ProductFacts facts_;
+};
+
+std::string_view name_of_isa() {
+  static const std::map<dnnl::cpu_isa, std::string_view> kNames = {
+      {dnnl::cpu_isa::sse41, "sse41"},
+      {dnnl::cpu_isa::avx, "avx"},
+      {dnnl::cpu_isa::avx2, "avx2"},
+      {dnnl::cpu_isa::avx2_vnni, "avx2_vnni"},
+      {dnnl::cpu_isa::avx512_core, "avx512_core"},
+      {dnnl::cpu_isa::avx512_core_vnni, "avx512_core_vnni"},
+      {dnnl::cpu_isa::avx512_core_bf16, "avx512_core_bf16"},
+      {dnnl::cpu_isa::avx512_core_amx, "avx512_core_amx"},
+  };
+  const auto found = kNames.find(dnnl::get_effective_cpu_isa());
+  return found == kNames.end() ? "another" : found->second;
+}
+
+Json variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? Json(nullptr) : Json(value);
+}
+
+std::string version() {
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("{}.{}.{}", version->major, version->minor, version->patch);
+}
+
+}  // namespace
+
+std::unique_ptr<Products> make_products(const ProductNeeds& needs) {
+  return std::make_unique<OnednnProducts>(needs);
+}
+
+std::optional<std::string> why_not(DType dtype) {
+  constexpr std::int64_t kSize = 64;
+  if (type_of(dtype)) {
+    try {
+      describe_product(
+          {dtype, kSize, kSize, kSize, kSize, kSize, kSize, false, false, Store::overwrite, false});
+      return std::nullopt;
+    } catch (const dnnl::error&) {
+      // said below
+    }
+  }
+  return fmt::format("library onednn ({}) does not multiply matrices in {} on this CPU ({})", version(),
+                     name_of(dtype), name_of_isa());
+}
+
+Json describe() {
+  return {{"library", "oneDNN"},
+          {"version", version()},
+          {"cpu_isa", name_of_isa()},
+          {"threading", "OpenMP"},
+          {"max_threads", omp_get_num_procs()},
+          {"wait_policy", variable("OMP_WAIT_POLICY")},
+          {"binding", variable("OMP_PROC_BIND")}};
+}
+
+}  // namespace tpbench::onednn

@@ -1,0 +1,142 @@
+"""Two libraries on the host: onednn beside openblas, with weights as they lie and packed, and without the plug-in."""
+
+import json
+import pathlib
+import unittest
+
+from harness import BUILD_DIR, E2eTest
+
+FLAGS = set(pathlib.Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split())
+HAS_AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= FLAGS
+LAYERS = ["gemm", "column_linear", "row_linear", "mlp", "attention", "block", "lm_head"]
+SIZES = {"hidden_size": 64, "num_heads": 4, "vocab_size": 100, "batch_size": 2, "sequence_length": 8}
+
+
+class Library(E2eTest):
+    def run_sweep(self, ranks=2, out="out", cases=None, variables=None, **keys):
+        """Runs a sweep; returns its records in a list, and its environment.json."""
+        self.run_tpbench("--config", self.sweep(**(SIZES | keys)), "--output", out, ranks=ranks, **(variables or {}))
+        records = self.assert_valid(self.folder / out, cases=cases)
+        self.assert_summary(self.folder / out)
+        return list(records.values()), json.loads((self.folder / out / "environment.json").read_text())
+
+    def assert_skipped(self, records, words):
+        for record in records:
+            self.assertEqual((record["status"], record["reason_code"]), ("skipped", "combination"), record["id"])
+            self.assertIn(words, record["reason"])
+
+    def test_without_the_plug_in_the_rest_runs(self):
+        records, environment = self.run_sweep(library=["openblas", "onednn"], workload=["mlp", "all_reduce"],
+                                              dtype=["f32", "bf16"], tp_degree=2, cases=6,
+                                              variables={"TPBENCH_PLUGIN_DIR": str(self.folder)})
+        by_library = {}
+        for record in records:
+            by_library.setdefault((record["case"]["library"], record["case"]["dtype"]), []).append(record)
+        self.assert_skipped(by_library["onednn", "f32"] + by_library["onednn", "bf16"], "library onednn is not there")
+        self.assert_skipped(by_library["openblas", "bf16"], "library openblas does not multiply matrices in bf16")
+        # What multiplies nothing is one case for all libraries, and runs in bf16 too.
+        for key in (("openblas", "f32"), (None, "f32"), (None, "bf16")):
+            self.assertEqual([record["status"] for record in by_library[key]], ["ok"])
+        self.assertIn("missing", environment["onednn"]["missing"])
+
+    def test_a_default_leaves_ids_and_files_as_they_were(self):
+        named, _ = self.run_sweep(library="openblas", weight_layout="plain", out="named", ranks=None)
+        unnamed, environment = self.run_sweep(out="unnamed", ranks=None)
+        self.assertEqual([r["id"] for r in named], [r["id"] for r in unnamed])
+        self.assertIsNone(environment["onednn"])
+        self.assertEqual(unnamed[0]["compute"]["kernels"], [])
+        self.assertIsNone(unnamed[0]["compute"]["packing"])
+
+    def test_a_library_that_is_none_is_refused(self):
+        for key, word in (("library", "mkl"), ("weight_layout", "blocked")):
+            job = self.run_tpbench("validate", self.sweep(**{key: word}), status=2)
+            self.assertIn(f"/{key}", job.stderr)
+
+    def test_openblas_packs_nothing(self):
+        records, _ = self.run_sweep(weight_layout="packed", ranks=None)
+        self.assert_skipped(records, "weight_layout plain runs, and library onednn packs")
+
+
+@unittest.skipUnless((BUILD_DIR / "libtpbench_onednn.so").is_file(), "this build has no oneDNN")
+class Onednn(Library):
+    def test_both_libraries_in_one_sweep(self):
+        records, environment = self.run_sweep(library=["openblas", "onednn"], dtype=["f32", "bf16"], workload=LAYERS,
+                                              tp_degree=[1, 2], cases=8 * len(LAYERS), verify="full")
+        for record in records:
+            case = record["case"]
+            cannot = case["dtype"] == "bf16" and (case["library"] == "openblas" or not HAS_AVX512)
+            self.assertEqual(record["status"], "skipped" if cannot else "ok", (record["id"], record["reason"]))
+            if cannot:
+                continue
+            self.assertEqual(record["verification"]["passed"], True)
+            kernels = record["compute"]["kernels"]
+            self.assertEqual(len(kernels) > 0, case["library"] == "onednn")
+            if kernels:
+                self.assertAlmostEqual(sum(kernel["share"] for kernel in kernels), 1)
+            self.assertNotIn("prediction_differs", [w["code"] for w in record["quality"]["warnings"]])
+        self.assertEqual(environment["onednn"]["library"], "oneDNN")
+        self.assertEqual(environment["onednn"]["wait_policy"], "passive")
+
+    def test_training_overlap_rows_and_cold_caches(self):
+        records, _ = self.run_sweep(
+            library="onednn", dtype=["f32", "bf16"] if HAS_AVX512 else "f32", workload=["mlp", "block"], tp_degree=2,
+            num_layers=2, **{"pass": "forward_backward"}, sequence_parallel=[False, True], overlap_chunks=[1, 2],
+            algorithm=["mpi", "shm"], measure={"cache": "cold", "max_samples": 8})
+        ran = [record for record in records if record["status"] != "skipped"]
+        self.assert_all({record["id"]: record for record in ran}, "ok")
+        self.assertGreaterEqual(len(ran), len(records) // 2)
+
+    def test_stages(self):
+        records, _ = self.run_sweep(library="onednn", dtype=["f32", "bf16"] if HAS_AVX512 else "f32", workload="block",
+                                    num_layers=2, pp_degree=2, microbatches=2, **{"pass": "forward_backward"})
+        self.assert_all({record["id"]: record for record in records}, "ok")
+
+    def test_packed_weights(self):
+        records, _ = self.run_sweep(library="onednn", weight_layout=["plain", "packed"], workload=LAYERS, tp_degree=[1, 2],
+                                    dtype=["f32", "bf16"] if HAS_AVX512 else "f32", verify="sampled")
+        plain = {r["id"]: r for r in records if r["case"]["weight_layout"] == "plain"}
+        packed = {r["id"]: r for r in records if r["case"]["weight_layout"] == "packed"}
+        self.assertEqual(len(plain), len(packed))
+        self.assert_all(plain | packed, "ok")
+        key = lambda r: json.dumps({k: v for k, v in r["case"].items() if k != "weight_layout"})
+        of_plain = {key(r): r for r in plain.values()}
+        for record in packed.values():
+            alone, packing = of_plain[key(record)]["memory_bytes"], record["compute"]["packing"]
+            self.assertEqual(record["memory_bytes"]["peak"] - alone["peak"], packing["bytes"] if packing else 0, record["id"])
+            self.assertNotIn("prediction_differs", [w["code"] for w in record["quality"]["warnings"]])
+        self.assertTrue(all(r["compute"]["packing"] for r in packed.values() if r["case"]["workload"] in ("gemm", "mlp")))
+
+    def test_packed_weights_are_not_trained(self):
+        records, _ = self.run_sweep(library="onednn", weight_layout="packed", ranks=None, **{"pass": "forward_backward"})
+        self.assert_skipped(records, "weight_layout packed is for pass forward")
+
+    def test_f16_is_skipped_with_the_reason(self):
+        records, _ = self.run_sweep(library="onednn", dtype="f16", ranks=None)
+        self.assert_skipped(records, "does not multiply matrices in f16 on this CPU")
+
+    def test_a_wait_policy_of_the_user_stays(self):
+        _, environment = self.run_sweep(library="onednn", ranks=None, variables={"OMP_WAIT_POLICY": "active"})
+        self.assertEqual(environment["onednn"]["wait_policy"], "active")
+
+    @unittest.skipUnless(HAS_AVX512, "oneDNN multiplies in bf16 with AVX-512 alone")
+    def test_bf16_without_its_instructions_is_said(self):
+        variables = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}
+        records, environment = self.run_sweep(library="onednn", dtype=["f32", "bf16"], ranks=None, variables=variables)
+        self.assertEqual(environment["onednn"]["cpu_isa"], "avx512_core")
+        for record in records:
+            codes = [warning["code"] for warning in record["quality"]["warnings"]]
+            self.assertEqual("emulated_dtype" in codes, record["case"]["dtype"] == "bf16")
+            self.assertEqual(record["verification"]["passed"], True)
+
+    @unittest.skipUnless(HAS_AVX512, "oneDNN multiplies in bf16 with AVX-512 alone")
+    def test_a_cpu_that_cannot_is_said(self):
+        records, _ = self.run_sweep(library="onednn", dtype="bf16", ranks=None, variables={"ONEDNN_MAX_CPU_ISA": "AVX2"})
+        self.assert_skipped(records, "does not multiply matrices in bf16 on this CPU (avx2)")
+
+    def test_two_threads(self):
+        records, _ = self.run_sweep(library="onednn", workload="block", threads_per_rank=2, ranks=None)
+        self.assert_all({record["id"]: record for record in records}, "ok")
+
+
+if __name__ == "__main__":
+    unittest.main()
