@@ -67,6 +67,12 @@ void add_halves(Cost& cost, const Shape& shape);
 /// Layers of a block one after the other, with X, what goes through them and, in training, its gradient.
 void add_blocks(Cost& cost, const Shape& shape);
 
+/// What one microbatch is on rank shape.pp_rank of a pipeline, with its kept sets.
+Shape stage_shape(const Shape& shape);
+/// The layers of that rank, which run for each microbatch, with the whole input and the gradient that leaves
+/// on the first rank and the whole output on the last.
+void add_stages(Cost& cost, const Shape& shape);
+
 /// The embedding of a vocabulary of which each rank has rows, without its output [T/t or T, h]. Of shapes
 /// with one weight set, as the head is.
 void add_embedding(Cost& cost, const Shape& shape);
