@@ -92,6 +92,8 @@ TPBENCH_CALIBRATION_ROWS(
     field("compute", &Spread::compute,
           {.meaning = "9 of 10 times lie within median / (1 + s) and median * (1 + s)", .least = 0}),
     field("communication", &Spread::communication, {.meaning = "likewise", .least = 0}),
+    field("small_messages", &Spread::small_messages,
+          {.meaning = "likewise of collectives of less than 64 KiB", .least = 0}),
     field("launches", &Spread::launches, {.meaning = "of a launch as a whole, beside both", .least = 0}),
     field("launches_measured", &Spread::launches_measured,
           {.meaning = "false: an assumption, as there was one launch of each case"}),
@@ -100,7 +102,8 @@ TPBENCH_CALIBRATION_ROWS(
 
 TPBENCH_CALIBRATION_ROWS(
     PredictionError,
-    field("quantity", &PredictionError::quantity, {.meaning = "compute, communication or step", .least = 1}),
+    field("quantity", &PredictionError::quantity,
+          {.meaning = "compute, communication, small messages or step", .least = 1}),
     field("left_out", &PredictionError::left_out,
           {.meaning = "of the fit that predicted: nothing, a shape or a degree", .least = 1}),
     field("cases", &PredictionError::cases, {.meaning = "predicted", .least = 0}),

@@ -104,19 +104,23 @@ struct BoundaryRate {
   std::vector<CostPiece> pieces;  ///< not empty, in ascending order
 };
 
+inline constexpr std::int64_t kSmallMessage = 65536;
+
 /// How far times may lie from what is predicted, relative: 9 of 10 within `median / (1 + s)` to
 /// `median * (1 + s)`.
 struct Spread {
-  double compute = 0.1;            ///< of the fit, seen on what had been left out of it
-  double communication = 0.1;      ///< likewise; also of messages between stages
-  double launches = 0.1;           ///< of a launch as a whole, beside both
+  double compute = 0.1;        ///< of the fit, seen on what had been left out of it
+  double communication = 0.1;  ///< likewise; also of messages between stages
+  double small_messages =
+      0.1;                ///< likewise of collectives of less than kSmallMessage bytes, where latency counts
+  double launches = 0.1;  ///< of a launch as a whole, beside both
   bool launches_measured = false;  ///< false: an assumption, as there was one launch of each case
   double other_degrees = 0.1;      ///< beside all, of a step on as many ranks as none was measured on
 };
 
 /// The error of predictions of one quantity of what was measured.
 struct PredictionError {
-  std::string quantity;  ///< "compute", "communication", "step"
+  std::string quantity;  ///< "compute", "communication", "small messages", "step"
   std::string left_out;  ///< "nothing", "shape", "degree 2": of the fit that predicted
   std::size_t cases = 0;
   double median = 0;

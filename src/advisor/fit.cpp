@@ -59,7 +59,7 @@ struct Deviations {
 };
 
 struct QuantityErrors {
-  Deviations compute, communication, step;
+  Deviations compute, communication, small_messages, step;
 
   explicit QuantityErrors(std::span<const CheckedCase> checked) {
     for (const CheckedCase& one : checked) {
@@ -70,14 +70,15 @@ struct QuantityErrors {
       if (predicted.compute.median_s + predicted.communication.median_s == 0) continue;
       if (is_known(time.compute)) compute.add(predicted.compute.median_s, time.compute.summary.median);
       if (is_known(time.communication) && one.measured->tells_communication)
-        communication.add(predicted.communication.median_s, time.communication.summary.median);
+        (predicted.small_messages_s > predicted.communication.median_s / 2 ? small_messages : communication)
+            .add(predicted.communication.median_s, time.communication.summary.median);
       step.add(predicted.step.median_s, time.step.summary.median);
     }
   }
   void put(std::vector<PredictionError>& errors, const std::string& left_out) const {
     for (const auto& [quantity, of_quantity] :
          {std::pair("compute", &compute), std::pair("communication", &communication),
-          std::pair("step", &step)}) {
+          std::pair("small messages", &small_messages), std::pair("step", &step)}) {
       if (!of_quantity->relative.empty()) errors.push_back(of_quantity->error(quantity, left_out));
     }
   }
@@ -95,9 +96,10 @@ double nine_of_ten(std::vector<double> apart, double assumed) {
 
 // How far the launches of one case lie apart, over all cases that several folders hold: nine of ten.
 std::optional<double> spread_of_launches(const Cases& cases) {
-  std::map<std::string, std::map<std::size_t, double>> steps;  // case, folder: log of the median
+  std::map<std::string, std::map<std::size_t, double>> steps;  // case on a fabric, folder: log of the median
   for (const MeasuredCase* measured : cases)
-    steps[measured->record.id][measured->source] = std::log(measured->record.time->step.summary.median);
+    steps[measured->record.id + measured->record.label][measured->source] =
+        std::log(measured->record.time->step.summary.median);
   double squares = 0, freedoms = 0;
   for (const auto& [id, of_case] : steps) {
     double mean = 0;
@@ -229,6 +231,8 @@ Calibration fit_calibration(const Evidence& evidence) {
   constexpr double kAssumed = 0.25;
   spread.compute = nine_of_ten(of_shapes.compute.apart, kAssumed);
   spread.communication = nine_of_ten(of_shapes.communication.apart, kAssumed);
+  spread.small_messages =
+      nine_of_ten(of_shapes.small_messages.apart, std::max(kAssumed, spread.communication));
   const std::optional<double> launches = spread_of_launches(cases);
   spread.launches_measured = launches.has_value();
   spread.launches = launches.value_or(0.1);

@@ -125,24 +125,28 @@ class ComputeFitter {
     }
     return factors;
   }
-  [[nodiscard]] double modelled(const WorkPoint& point) const {
-    const std::vector<double> factors = factors_of(point);
-    return crowding_of(point) * std::inner_product(factors.begin(), factors.end(), now_.x.begin(), 0.0);
+  [[nodiscard]] double modelled(std::size_t i) const {
+    return crowding_of(*points_[i]) *
+           std::inner_product(factors_[i].begin(), factors_[i].end(), now_.x.begin(), 0.0);
   }
   // log(modelled / measured) of each point; 0 before anything is modelled.
   [[nodiscard]] std::vector<double> deviations() const {
-    std::vector<double> logs;
-    for (const WorkPoint* point : points_) {
-      const double expected = now_.x.empty() ? 0 : modelled(*point);
-      logs.push_back(expected > 0 ? std::log(expected / point->seconds) : 0);
-    }
+    constexpr double kLeast = 1e-6;
+    std::vector<double> logs(points_.size(), 0);
+    for (std::size_t i = 0; i < points_.size() && !now_.x.empty(); ++i)
+      logs[i] = std::log(std::max(kLeast, modelled(i) / points_[i]->seconds));
     return logs;
+  }
+  void take_caches(double cache_bytes) {
+    now_.cache_bytes = cache_bytes;
+    factors_.clear();
+    for (const WorkPoint* point : points_) factors_.push_back(factors_of(*point));
   }
 
   // The caches with which the times are described best, where that is worth further unknowns (G. Schwarz,
   // 1978, as in alpha_beta.hpp).
   void choose_caches() {
-    constexpr double kSmallest = 1 << 18, kLargest = 1 << 29, kNoise = 0.02;
+    constexpr double kSmallest = 1 << 18, kLargest = 1 << 29, kScatter = 0.02;
     std::optional<Solution> best;
     for (double bytes = 0; bytes <= kLargest; bytes = bytes == 0 ? kSmallest : bytes * 2) {
       solve_with(bytes);
@@ -151,16 +155,17 @@ class ComputeFitter {
       const auto n = static_cast<double>(points_.size());
       const auto unknowns = static_cast<double>(
           std::count_if(now_.x.begin(), now_.x.end(), [](double x) { return x > 0; }) + (bytes > 0 ? 1 : 0));
-      now_.criterion = n * std::log(squared / n + kNoise * kNoise) + unknowns * std::log(n);
+      now_.criterion = n * std::log(squared / n + kScatter * kScatter) + unknowns * std::log(n);
       if (!best || now_.criterion < best->criterion) best = now_;
     }
     now_ = *best;
+    take_caches(best->cache_bytes);
   }
 
   // Rates, crowding and weights in turn, each with the others as they are.
   void solve_with(double cache_bytes) {
     constexpr int kRounds = 8;
-    now_.cache_bytes = cache_bytes;
+    take_caches(cache_bytes);
     for (auto& [ranks, factor] : now_.busy) factor = 1;
     now_.x.clear();
     for (int round = 0; round < kRounds; ++round) {
@@ -190,7 +195,7 @@ class ComputeFitter {
       const double near = std::sqrt(std::min(1.0, kFar * usual / std::max(std::abs(logs[i]), 1e-9)));
       const double mean_s = point.seconds * std::exp(std::clamp(logs[i], -2.0, 2.0) / 2);
       const double weight = certain * near / mean_s;
-      Equation equation = {factors_of(point), weight * point.seconds};
+      Equation equation = {factors_[i], weight * point.seconds};
       for (std::size_t k = 0; k < unknowns; ++k) {
         equation.factors[k] *= weight * crowding_of(point);
         shares[k] += equation.factors[k] / static_cast<double>(points_.size());
@@ -210,9 +215,11 @@ class ComputeFitter {
 
   void measure_crowding() {
     std::map<std::int64_t, std::vector<double>> logs;
-    for (const WorkPoint* point : points_)
-      logs[point->measured->busy_ranks()].push_back(
-          std::log(point->seconds / modelled(*point) * crowding_of(*point)));
+    for (std::size_t i = 0; i < points_.size(); ++i) {
+      const double alone = modelled(i) / crowding_of(*points_[i]);
+      if (alone > 0)
+        logs[points_[i]->measured->busy_ranks()].push_back(std::log(points_[i]->seconds / alone));
+    }
     double first = 0;
     for (auto& [ranks, of_ranks] : logs) {
       std::sort(of_ranks.begin(), of_ranks.end());
@@ -224,8 +231,8 @@ class ComputeFitter {
 
   void put(ComputeFit& result) const {
     std::vector<double> relative;
-    for (const WorkPoint* point : points_)
-      relative.push_back(std::abs(modelled(*point) - point->seconds) / point->seconds);
+    for (std::size_t i = 0; i < points_.size(); ++i)
+      relative.push_back(std::abs(modelled(i) - points_[i]->seconds) / points_[i]->seconds);
     std::sort(relative.begin(), relative.end());
     result.points = points_.size();
     result.median_deviation = quantile_of_sorted(relative, 0.5);
@@ -254,6 +261,7 @@ class ComputeFitter {
   std::vector<const WorkPoint*> points_;
   std::vector<WorkKind> kinds_, refused_;
   Solution now_;
+  std::vector<std::vector<double>> factors_;  // of points_, with the caches of now_
 };
 
 }  // namespace

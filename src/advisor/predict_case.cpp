@@ -58,6 +58,7 @@ class PlacedRanks {
 struct RankTime {
   PieceTime forward_compute, backward_compute, weight_gradients;
   PieceTime forward_communication, backward_communication;
+  double small_messages_s = 0;  // of communication
 
   [[nodiscard]] PieceTime compute() const {
     PieceTime sum = forward_compute;
@@ -97,8 +98,18 @@ class CasePredictor {
                              collective.bytes, placed_.group(collective.ranks, stage));
       (collective.direction == Direction::forward ? time.forward_communication : time.backward_communication)
           .add(one, static_cast<double>(collective.calls_per_step));
+      if (collective.bytes < kSmallMessage)
+        time.small_messages_s += one.seconds * static_cast<double>(collective.calls_per_step);
     }
     return time;
+  }
+
+  [[nodiscard]] double spread_of_messages(const RankTime& work) const {
+    const Spread& spread = calibration_.spread;
+    const double all_s = work.communication().seconds;
+    if (all_s <= 0) return spread.communication;
+    const double small = work.small_messages_s / all_s;
+    return std::hypot(small * spread.small_messages, (1 - small) * spread.communication);
   }
 
   // Puts the parts together; `work` is that of the rank whose parts they are.
@@ -110,11 +121,12 @@ class CasePredictor {
       return relative * (1 + std::log(piece.far) / std::log(kFarBeyond));
     };
     const double of_compute = widened(spread.compute, compute);
-    const double of_communication = widened(spread.communication, communication);
+    const double of_communication = widened(spread_of_messages(work), communication);
     const double of_boundary = widened(spread.communication, boundary);
     const double other_s = calibration_.other_s_per_step;
     PredictedCase result;
     result.other_s = other_s;
+    result.small_messages_s = work.small_messages_s;
     result.compute = with_range(compute.seconds, std::hypot(of_compute, spread.launches));
     result.communication = with_range(communication.seconds, std::hypot(of_communication, spread.launches));
     result.boundary = with_range(boundary_s, std::hypot(of_boundary, spread.launches));

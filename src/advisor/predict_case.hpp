@@ -93,6 +93,7 @@ PredictedTime with_range(double median_s, double relative);
 struct PredictedCase {
   PredictedTime step, compute, communication;
   PredictedTime boundary, waiting;  ///< of a pipeline: messages, and waiting for input and for the end
+  double small_messages_s = 0;      ///< of communication, in collectives of less than kSmallMessage bytes
   double other_s = 0;
   double bubble = 0;  ///< (step - busiest stage's work) / step
   bool extrapolated = false;

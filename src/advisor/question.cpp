@@ -137,11 +137,10 @@ std::vector<AnswerRow> answer(const Calibration& calibration, std::span<const Me
   std::vector<AnswerRow> rows;
   std::vector<Base> bases;
   std::set<std::string> seen;
-  const bool asks_machine = question.machine.fabric.inside || question.machine.fabric.between;
   for (const auto& [id, of_case] : launches) {
     const Case& point = of_case.front()->record.point;
     rows.push_back({id, point, times_of(of_case), std::nullopt, ""});
-    if (asks_machine) foretell(rows.back(), calibration, question.machine);
+    if (question.is_other_machine) foretell(rows.back(), calibration, question.machine);
     const Base base = {asked_case(of_case.front()->record), point.threads_per_rank};
     if (seen.insert(case_id_in(base.asked, {1, point.layout.pp, 1})).second) bases.push_back(base);
   }

@@ -16,6 +16,7 @@ struct Question {
   std::vector<std::int64_t> degrees;  ///< tp_degree; empty: those of the shapes
   std::vector<std::string> shapes;    ///< "key=value,key=value" over the fields of a case, each one shape
   PredictedMachine machine;
+  bool is_other_machine = false;  ///< than was measured: what was measured is foretold too
 };
 
 /// The parts of a step that was measured: medians, over the launches of the case.
@@ -39,8 +40,7 @@ struct AnswerRow {
 void set_shape(Case& point, const std::string& shape);
 
 /// The measured cases, and what was asked: each shape that was measured, changed by each of `shapes`, at each
-/// of `degrees`. Without measured cases the shapes stand for themselves. On another network what was measured
-/// is foretold too.
+/// of `degrees`. Without measured cases the shapes stand for themselves.
 std::vector<AnswerRow> answer(const Calibration& calibration, std::span<const MeasuredCase> measured,
                               const Question& question);
 

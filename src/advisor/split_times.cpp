@@ -125,7 +125,9 @@ class SplitTimer {
     communication.add(extra_communication).add(phase.message, static_cast<double>(split_.microbatches));
     if (split_.layout.pp == 1)
       communication.seconds = phase.communication.seconds + extra_communication.seconds;
-    const double communication_s = relative(spread.communication, communication) * communication.seconds;
+    const double communication_s =
+        relative(std::max(spread.communication, spread.small_messages), communication) *
+        communication.seconds;
     PieceTime all = phase.compute;
     all.add(communication, 0);
     for (const Beyond& beyond : all.beyond) {

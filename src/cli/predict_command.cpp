@@ -71,8 +71,11 @@ ExitStatus predict_command(const CommandLine& line, const Launch& launch) {
                                   : check_shapes(evidence, prediction.calibration.spread);
     prediction.checked_with = is_given ? "the calibration" : "a fit without their shape";
   } else {
-    prediction.rows =
-        answer(prediction.calibration, evidence.cases, {asked.degrees, asked.shapes, prediction.machine});
+    const bool is_other_machine =
+        !asked.fabrics.empty() ||
+        (asked.ranks_per_host && *asked.ranks_per_host != measured_ranks_per_host(evidence));
+    prediction.rows = answer(prediction.calibration, evidence.cases,
+                             {asked.degrees, asked.shapes, prediction.machine, is_other_machine});
     check_networks_are_used(asked, prediction);
   }
   print_results(render_prediction(asked.format, prediction), "");

@@ -257,6 +257,7 @@ class CpuBackend final : public Backend {
   }
 
   void copy(const MatrixView& from, const MatrixView& to) override {
+    products_->has_changed(to);
     const std::int64_t size = size_of(from.dtype);
     for_row_pieces(from.rows, from.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
       std::memcpy(static_cast<std::byte*>(to.row(row)) + first * size,
@@ -280,7 +281,10 @@ class CpuBackend final : public Backend {
         x.rows, [&](std::int64_t first, std::int64_t last) { fill_rows(x, key, row, column, first, last); });
   }
 
-  void poison(const MatrixView& x) override { tpbench::poison(x); }
+  void poison(const MatrixView& x) override {
+    products_->has_changed(x);
+    tpbench::poison(x);
+  }
 
   MatrixView host_view(const MatrixView& x, std::vector<std::byte>&) override { return x; }
 

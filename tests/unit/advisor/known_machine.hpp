@@ -28,7 +28,7 @@ inline Calibration known_machine() {
   known.boundaries = {{Reach::inside_host, RateSource::probe, {piece(2e-6, 5e9)}},
                       {Reach::between_hosts, RateSource::probe, {piece(30e-6, 0.11e9)}}};
   known.other_s_per_step = 1e-6;
-  known.spread = {0.05, 0.1, 0.02, true, 0.1};
+  known.spread = {0.05, 0.1, 0.1, 0.02, true, 0.1};
   known.compute[0].crowding = {{1, 1}};
   known.degrees = {1, 2, 4, 8};
   known.errors = {{"step", "degree 2", 4, 0.03, 0.08}};

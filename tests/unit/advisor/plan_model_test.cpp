@@ -193,11 +193,11 @@ TEST(ModelPlans, SayWhichSplitsCannotBeTold) {
 
 TEST(ModelPlans, HaveContendersThatReachIntoTheBest) {
   Calibration sure = known_machine();
-  sure.spread = {0, 0, 0, true, 0};
+  sure.spread = {0, 0, 0, 0, true, 0};
   const PlanQuestion question = question_of("llama3.2-1b", 4);
   EXPECT_EQ(plan_model(sure, question).contenders.size(), 1U) << "no range, no doubt";
   Calibration unsure = known_machine();
-  unsure.spread = {3, 3, 3, false, 3};
+  unsure.spread = {3, 3, 3, 3, false, 3};
   const ModelPlan plan = plan_model(unsure, question);
   EXPECT_GT(plan.contenders.size(), 2U);
   EXPECT_EQ(plan.contenders.front(), 0U);
@@ -205,7 +205,7 @@ TEST(ModelPlans, HaveContendersThatReachIntoTheBest) {
 
 TEST(ModelPlans, WriteASweepThatIsOne) {
   Calibration unsure = known_machine();
-  unsure.spread = {3, 3, 3, false, 3};
+  unsure.spread = {3, 3, 3, 3, false, 3};
   const Availability all = {{"block"}, {"cpu", "cuda"}, {"mpi", "shm", "nccl", "hierarchical"}};
   for (const bool trains : {false, true}) {
     PlanQuestion question = trains ? training_of("llama3.2-1b", 8) : question_of("llama3.2-1b", 8);

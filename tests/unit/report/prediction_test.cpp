@@ -17,7 +17,8 @@ Prediction predicted_linear(std::vector<std::int64_t> degrees, const PredictedMa
   prediction.rows = answer(prediction.calibration, {},
                            {std::move(degrees),
                             {"workload=row_linear,hidden_size=4096,batch_size=16,sequence_length=128"},
-                            machine});
+                            machine,
+                            false});
   return prediction;
 }
 
