@@ -146,7 +146,7 @@ class ComputeFitter {
   // The caches with which the times are described best, where that is worth further unknowns (G. Schwarz,
   // 1978, as in alpha_beta.hpp).
   void choose_caches() {
-    constexpr double kSmallest = 1 << 18, kLargest = 1 << 29, kNoise = 0.02;
+    constexpr double kSmallest = 1 << 18, kLargest = 1 << 29, kScatter = 0.02;
     std::optional<Solution> best;
     for (double bytes = 0; bytes <= kLargest; bytes = bytes == 0 ? kSmallest : bytes * 2) {
       solve_with(bytes);
@@ -155,7 +155,7 @@ class ComputeFitter {
       const auto n = static_cast<double>(points_.size());
       const auto unknowns = static_cast<double>(
           std::count_if(now_.x.begin(), now_.x.end(), [](double x) { return x > 0; }) + (bytes > 0 ? 1 : 0));
-      now_.criterion = n * std::log(squared / n + kNoise * kNoise) + unknowns * std::log(n);
+      now_.criterion = n * std::log(squared / n + kScatter * kScatter) + unknowns * std::log(n);
       if (!best || now_.criterion < best->criterion) best = now_;
     }
     now_ = *best;

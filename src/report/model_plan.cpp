@@ -124,6 +124,49 @@ Section too_large_section(const ModelPlan& plan) {
   return table;
 }
 
+// The best split, or the one that is nearest to fitting; equal stages stand in one row.
+Section stages_section(const ModelPlan& plan) {
+  const SplitPlan& split = plan.fitting.empty() ? plan.too_large.front() : plan.fitting.front();
+  Section table = {.title = "Memory of a rank by stage, " + layout_words(split.split.layout)};
+  table.columns = {{"stage"}};
+  const bool is_trained = is_training(plan);
+  for (const char* heading : {"weights", "of them ends", is_trained ? "gradients" : "KV cache",
+                              is_trained ? "optimizer" : "", "activations", "buffers", "sum"}) {
+    if (*heading != 0) table.columns.push_back({heading, Align::right});
+  }
+  std::vector<std::int64_t> before;
+  std::int64_t first = 0;
+  for (std::int64_t rank = 0; rank < split.split.layout.pp; ++rank) {
+    const StageMemory memory = stage_memory(plan.question.task, split.split, rank);
+    std::vector<std::int64_t> bytes = {memory.weights, memory.end_weights,
+                                       is_trained ? memory.gradients : memory.kv_cache};
+    if (is_trained) bytes.push_back(memory.optimizer);
+    for (const std::int64_t more : {memory.activations, memory.buffers, memory.total()})
+      bytes.push_back(more);
+    if (bytes == before) {
+      table.rows.back().cells.front() = Value(fmt::format("{} to {}", first, rank));
+      continue;
+    }
+    first = rank;
+    before = bytes;
+    Section::Row row = {{Value(std::to_string(rank))}};
+    for (const std::int64_t of : bytes) row.cells.emplace_back(of, Kind::bytes);
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+// Stages of long pipelines differ by a microbatch each: a few tell.
+Section shortened(Section table) {
+  constexpr std::size_t kMostStages = 8;
+  if (table.rows.size() <= kMostStages) return table;
+  const std::size_t left_out = table.rows.size() - kMostStages;
+  const auto from = table.rows.begin() + kMostStages / 2;
+  table.rows.erase(from, from + static_cast<std::ptrdiff_t>(left_out));
+  table.notes.push_back(fmt::format("{} in the middle are left out", counted(left_out, "row")));
+  return table;
+}
+
 Section all_rows(const ModelPlan& plan) {
   Section table;
   for (const auto& field : fields_of<PlanRow>())
@@ -171,6 +214,7 @@ std::vector<Section> sections_of(const PlanReport& report) {
                                    {.sentences = {plan_question(plan.question)}}};
   sections.push_back(trust_section(report));
   if (!plan.fitting.empty()) sections.push_back(splits_section(plan));
+  sections.push_back(shortened(stages_section(plan)));
   if (!plan.too_large.empty()) sections.push_back(too_large_section(plan));
   if (!plan.question.task.model.not_run.empty())
     sections.push_back({.title = "Not counted of this model", .sentences = plan.question.task.model.not_run});

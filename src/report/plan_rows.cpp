@@ -171,6 +171,43 @@ std::vector<PlanRow> plan_rows(const ModelPlan& plan) {
   return rows;
 }
 
+namespace {
+
+// Of the best split, or of the one that is nearest to fitting.
+Json stages_of_first(const ModelPlan& plan) {
+  const SplitPlan& split = plan.fitting.empty() ? plan.too_large.front() : plan.fitting.front();
+  Json stages = Json::array();
+  for (std::int64_t rank = 0; rank < split.split.layout.pp; ++rank) {
+    const StageMemory memory = stage_memory(plan.question.task, split.split, rank);
+    stages.push_back({{"stage", rank},
+                      {"memory_bytes", memory.total()},
+                      {"weights_bytes", memory.weights},
+                      {"end_weights_bytes", memory.end_weights},
+                      {"gradients_bytes", memory.gradients},
+                      {"optimizer_bytes", memory.optimizer},
+                      {"kv_cache_bytes", memory.kv_cache},
+                      {"activations_bytes", memory.activations},
+                      {"buffers_bytes", memory.buffers}});
+  }
+  return stages;
+}
+
+Json stages_type(const Json& bytes) {
+  Json stage = {{"type", "object"}, {"properties", {{"stage", bytes}}}};
+  for (const char* key :
+       {"memory", "weights", "end_weights", "gradients", "optimizer", "kv_cache", "activations", "buffers"})
+    stage["properties"][std::string(key) + "_bytes"] = bytes;
+  stage["required"] = Json::array();
+  for (const auto& entry : stage["properties"].items()) stage["required"].push_back(entry.key());
+  return {{"type", "array"},
+          {"items", std::move(stage)},
+          {"description",
+           "memory of a rank of each stage of the first split, or of the one that is nearest to fitting; "
+           "end_weights_bytes: of the weights, embedding, last norm and output head"}};
+}
+
+}  // namespace
+
 Json plan_document(const ModelPlan& plan, const Calibration& calibration,
                    const std::vector<std::string>& answer) {
   const PlanQuestion& question = plan.question;
@@ -202,8 +239,11 @@ Json plan_document(const ModelPlan& plan, const Calibration& calibration,
             {"context_length", trains ? Json(nullptr) : Json(task.context_length)},
             {"recompute", trains ? Json(std::string(name_of(question.recompute))) : Json(nullptr)},
             {"backend", question.machine.backend},
+            {"library", question.machine.library},
+            {"cache", std::string(name_of(question.machine.cache))},
             {"dtype", std::string(name_of(task.dtype))},
             {"algorithm", question.machine.algorithm}}},
+          {"stages", stages_of_first(plan)},
           {"splits", std::move(rows)}};
 }
 
@@ -231,6 +271,8 @@ Json plan_schema() {
                      {"context_length", number("earlier tokens when one more is made; null: training", true)},
                      {"recompute", null_or({"none", "selective", "full"}, "null: inference")},
                      {"backend", word("of the rates")},
+                     {"library", word("of the rates")},
+                     {"cache", word("of the rates: warm or cold")},
                      {"dtype", word("of weights and activations")},
                      {"algorithm", word("of the collectives")}}}};
   question["required"] = Json::array();
@@ -252,6 +294,7 @@ Json plan_schema() {
           {"properties",
            {{"why", word("what to measure")}, {"splits", number("that fit and have no times")}}}}}}},
       {"question", std::move(question)},
+      {"stages", stages_type({{"type", "integer"}, {"minimum", 0}})},
       {"splits",
        {{"type", "array"},
         {"items", object_type(fields_of<PlanRow>())},

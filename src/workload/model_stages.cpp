@@ -85,12 +85,19 @@ Cost held(const Shape& model, Recompute recompute, std::int64_t pp_rank) {
   return cost;
 }
 
+std::int64_t end_weights_of(const Shape& model, std::int64_t pp_rank) {
+  Cost ends;
+  add_ends(ends, model, pp_rank);
+  return weights_of(ends.memory);
+}
+
 StageMemory trained(const Shape& model, Recompute recompute, std::int64_t pp_rank) {
   const Cost cost = held(model, recompute, pp_rank);
   const std::int64_t parameters = weights_of(cost.memory) / model.element_size();
   const bool is_short = model.element_size() < 4;
   StageMemory memory;
   memory.weights = weights_of(cost.memory);
+  memory.end_weights = end_weights_of(model, pp_rank);
   memory.gradients = parameters * std::max<std::int64_t>(4, model.element_size());
   memory.optimizer = parameters * (is_short ? kTrainingBytesPerParameter - 2 - 4 : 2 * model.element_size());
   // The pieces count the gradients of weights in the element type of these.
@@ -177,6 +184,7 @@ StageMemory stage_memory(const ModelTask& task, const ModelSplit& split, std::in
   };
   StageMemory memory;
   memory.weights = weights_of(first.memory);
+  memory.end_weights = end_weights_of(prefill, pp_rank);
   memory.kv_cache = next.memory[Category::kv_cache];
   // One after the other: the larger.
   memory.activations = std::max(first.memory[Category::activations], next.memory[Category::activations]);

@@ -48,8 +48,9 @@ struct ModelSplit {
 /// Bytes that one rank holds. Not what a library or a driver takes for itself.
 struct StageMemory {
   std::int64_t weights = 0;
-  std::int64_t gradients = 0;  ///< of the weights, 32 bits each (f64: 64)
-  std::int64_t optimizer = 0;  ///< Adam: both moments, and of 16-bit weights a 32-bit master copy
+  std::int64_t end_weights = 0;  ///< of them: embedding, last norm and output head
+  std::int64_t gradients = 0;    ///< of the weights, 32 bits each (f64: 64)
+  std::int64_t optimizer = 0;    ///< Adam: both moments, and of 16-bit weights a 32-bit master copy
   std::int64_t kv_cache = 0;
   std::int64_t activations = 0;  ///< in flight, with the gradients in work
   std::int64_t buffers = 0;      ///< of collectives, messages and scores in work

@@ -7,6 +7,7 @@
 #include "../advisor/known_machine.hpp"
 #include "base/json_schema.hpp"
 #include "base/text.hpp"
+#include "base/units.hpp"
 #include "record_docs.hpp"
 
 namespace tpbench {
@@ -93,6 +94,18 @@ TEST(PlanReports, AreDocumentsOfTheirSchema) {
 TEST(PlanReports, HaveTheSchemaThatIsPublished) {
   EXPECT_EQ(record_docs::pretty(plan_schema()) + '\n',
             record_docs::read_file(TPBENCH_SOURCE_DIR "/docs/plan.schema.json"));
+}
+
+TEST(PlanReports, ShowTheMemoryOfEachStage) {
+  const ModelPlan plan = plan_of(true);
+  const SplitPlan& best = plan.fitting.front();
+  const std::string table = render_model_plan(Format::table, {&plan, &kKnown, ""});
+  const auto at = table.find("Memory of a rank by stage, " + layout_words(best.split.layout));
+  ASSERT_NE(at, std::string::npos) << table;
+  for (std::int64_t rank = 0; rank < best.split.layout.pp; ++rank) {
+    const StageMemory memory = stage_memory(plan.question.task, best.split, rank);
+    EXPECT_NE(table.find(format_bytes(static_cast<double>(memory.total())), at), std::string::npos) << rank;
+  }
 }
 
 TEST(PlanReports, AreTablesForProgramsToo) {

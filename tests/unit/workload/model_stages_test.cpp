@@ -113,6 +113,8 @@ TEST(ModelStages, HaveTheEndsOnTheFirstAndTheLast) {
   const std::int64_t layers = stage_memory(task, split, 1).weights;
   const std::int64_t table = padded(128256, 3) / 3 * 4096 * 2;
   EXPECT_EQ(stage_memory(task, split, 0).weights, layers + table);
+  EXPECT_EQ(stage_memory(task, split, 0).end_weights, table);
+  EXPECT_EQ(stage_memory(task, split, 1).end_weights, 0);
   EXPECT_EQ(stage_memory(task, split, 3).weights, layers + table + 4096 * 2);
 }
 
