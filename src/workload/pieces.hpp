@@ -60,8 +60,8 @@ void add_attention(Cost& cost, const Shape& shape);
 /// One region by itself: X, entry, what `add_part` adds, exit.
 Cost region_cost(const Shape& shape, void (*add_part)(Cost&, const Shape&));
 
-/// Both halves of each layer, attention and mlp: entry, norm, what they compute, exit, residual. Not what goes
-/// through them.
+/// Both halves of each layer, attention and mlp: entry, norm, what they compute, exit, residual. Not what
+/// goes through them.
 void add_halves(Cost& cost, const Shape& shape);
 
 /// Layers of a block one after the other, with X, what goes through them and, in training, its gradient.
