@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/field.hpp"
+#include "base/text.hpp"
 #include "result/read_text.hpp"
 
 namespace tpbench {
@@ -129,6 +130,18 @@ double median_other(const Cases& cases) {
   return others.empty() ? 0 : std::max(0.0, quantile_of_sorted(others, 0.5));
 }
 
+// The reason for which most was left out, and one file of it.
+std::string most_left_out(const Evidence& evidence) {
+  std::map<std::string, std::size_t> reasons;
+  for (const LeftOut& left_out : evidence.left_out) ++reasons[left_out.why];
+  const auto most = std::max_element(reasons.begin(), reasons.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == reasons.end()) return "";
+  const auto one = std::find_if(evidence.left_out.begin(), evidence.left_out.end(),
+                                [&](const LeftOut& left_out) { return left_out.why == most->first; });
+  return fmt::format("; {} left out, most as {}: {}", evidence.left_out.size(), one->file, most->first);
+}
+
 std::vector<CheckedCase> check_degree(const Evidence& evidence, const Cases& cases, std::int64_t degree) {
   Cases out;
   const Cases kept = without(
@@ -221,9 +234,9 @@ Calibration fit_calibration(const Evidence& evidence) {
   Calibration calibration = fit_cases(evidence, cases);
   if (calibration.compute.empty() && calibration.collectives.empty() && calibration.boundaries.empty())
     throw AdvisorError(fmt::format(
-        "too few measurements to fit anything: {} cases of {} can be used. Measure at least two sizes at two "
-        "degrees: mpirun -n 2 tpbench --config SWEEP.json --set batch_size=1,16 --set tp_degree=1,2",
-        evidence.cases.size(), evidence.cases.size() + evidence.left_out.size()));
+        "too few measurements to fit anything: {} can be used{}. Measure at least two sizes at two degrees: "
+        "mpirun -n 2 tpbench --config SWEEP.json --set batch_size=1,16 --set tp_degree=1,2",
+        counted(evidence.cases.size(), "case"), most_left_out(evidence)));
   QuantityErrors(check_cases(calibration, cases)).put(calibration.errors, "nothing");
   const QuantityErrors of_shapes(check_shapes(evidence));
   of_shapes.put(calibration.errors, "its shape");

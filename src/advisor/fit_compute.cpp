@@ -52,7 +52,7 @@ void add_pipeline_points(std::vector<WorkPoint>& points, const MeasuredCase& mea
 
 // c, 1/R, 1/W in caches and what bytes beyond them take more: of each kind, side by side.
 constexpr std::size_t kUnknownsOfKind = 4;
-constexpr std::size_t kFlopOfKind = 1;
+constexpr std::size_t kCallOfKind = 0, kFlopOfKind = 1;
 
 // What a fit with one size of caches came to.
 struct Solution {
@@ -177,10 +177,10 @@ class ComputeFitter {
 
   // Deviations relative to the geometric mean of both times, so that half as long counts as much as twice as
   // long. What is hardly known, or lies far from the others, counts less. What the times do not tell apart is
-  // given to FLOP, or where there are none to bytes: each other part counts as much against the fit as a
-  // deviation of kUntold of it.
+  // given to FLOP: each other part counts as much against the fit as a deviation of kUntold of it, and a call
+  // of kUsualCall_s as all of the time would. A constant of milliseconds is noise.
   void solve() {
-    constexpr double kUntold = 0.01, kUsualWidth = 0.02, kFar = 3;
+    constexpr double kUntold = 0.03, kUsualCall_s = 1e-4, kUsualWidth = 0.02, kFar = 3;
     const std::size_t unknowns = kinds_.size() * kUnknownsOfKind;
     const std::vector<double> logs = deviations();
     std::vector<double> sorted;
@@ -203,11 +203,10 @@ class ComputeFitter {
       equations.push_back(std::move(equation));
     }
     for (std::size_t i = 0; i < unknowns; ++i) {
-      const std::size_t flop = i / kUnknownsOfKind * kUnknownsOfKind + kFlopOfKind;
-      const bool is_preferred = shares[flop] > 0 ? i == flop : i == flop + 1;
-      if (is_preferred || shares[i] == 0) continue;
+      const std::size_t part = i % kUnknownsOfKind;
+      if (part == kFlopOfKind || shares[i] == 0) continue;
       Equation prior = {std::vector<double>(unknowns, 0), 0};
-      prior.factors[i] = kUntold * shares[i];
+      prior.factors[i] = kUntold * (part == kCallOfKind ? std::max(shares[i], 1 / kUsualCall_s) : shares[i]);
       equations.push_back(std::move(prior));
     }
     now_.x = solve_non_negative(equations);

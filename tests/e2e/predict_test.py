@@ -56,7 +56,7 @@ class PredictTest(E2eTest):
         fitted = self.document(folder, "--degree", "16", "--save-calibration", file)
         kept = self.document(folder, "--calibration", file, "--degree", "16")
         self.assertEqual(fitted["cases"], kept["cases"])
-        alone = self.document(file, "--shape", "workload=row_linear,hidden_size=1024,batch_size=8", "--degree", "4")
+        alone = self.document(file, "--shape", "workload=row_linear,hidden_size=1024,batch_size=1,sequence_length=128", "--degree", "4")
         self.assertEqual([c["status"] for c in alone["cases"]], ["predicted"])
         damaged = json.loads(file.read_text())
         damaged["compute"][0]["rates"][0]["s_per_flop"] = -1
