@@ -14,7 +14,7 @@
 namespace tpbench {
 namespace {
 
-[[noreturn]] void refuse(const std::string& text, std::string rule) {
+[[noreturn]] void refuse_network(const std::string& text, std::string rule) {
   throw UsageError({Fault{"--fabric " + text, "", "", std::move(rule)}});
 }
 
@@ -48,10 +48,11 @@ Network described(const std::string& text, const std::string& numbers) {
     else if (part.starts_with("bandwidth="))
       bandwidth = quantity(std::string_view(part).substr(10), kBytesPerSecond);
     else
-      refuse(text, fmt::format("\"{}\" is neither alpha=TIME nor bandwidth=RATE", part));
+      refuse_network(text, fmt::format("\"{}\" is neither alpha=TIME nor bandwidth=RATE", part));
   }
   if (!alpha_s || !bandwidth)
-    refuse(text, "needs both numbers with their units, such as alpha=20us,bandwidth=12.5GB/s or 100Gbit/s");
+    refuse_network(text,
+                   "needs both numbers with their units, such as alpha=20us,bandwidth=12.5GB/s or 100Gbit/s");
   constexpr std::int64_t kAnySize = std::int64_t{1} << 50;
   return {text, {{1, kAnySize, 0, {*alpha_s, 1 / *bandwidth, 0, 0}}}, {}};
 }
@@ -66,8 +67,8 @@ Network probed(const std::string& text, const std::string& file, Reach reach) {
   });
   const std::vector<BoundaryRate> messages = fit_boundaries({}, of_reach);
   if (messages.empty())
-    refuse(text, fmt::format("holds no message {}",
-                             reach == Reach::inside_host ? "inside a host" : "between hosts"));
+    refuse_network(text, fmt::format("holds no message {}",
+                                     reach == Reach::inside_host ? "inside a host" : "between hosts"));
   return {text, messages.front().pieces, fit_collectives({}, of_reach)};
 }
 
@@ -84,8 +85,8 @@ void set_fabric(Fabric& fabric, const std::string& text) {
   }
   std::optional<Network>& target = reach == Reach::inside_host ? fabric.inside : fabric.between;
   if (target)
-    refuse(text, fmt::format("is a second network {}",
-                             reach == Reach::inside_host ? "inside hosts" : "between hosts"));
+    refuse_network(text, fmt::format("is a second network {}",
+                                     reach == Reach::inside_host ? "inside hosts" : "between hosts"));
   const bool has_numbers = what.starts_with("alpha=") || what.starts_with("bandwidth=");
   target = has_numbers ? described(text, what) : probed(text, what, reach);
 }

@@ -14,7 +14,7 @@
 namespace tpbench {
 namespace {
 
-[[noreturn]] void refuse(const std::string& shape, std::string rule) {
+[[noreturn]] void refuse_shape(const std::string& shape, std::string rule) {
   throw UsageError({Fault{"--shape " + shape, "", "", std::move(rule)}});
 }
 
@@ -24,8 +24,8 @@ const CaseField& field_named(const std::string& key, const std::string& shape) {
     if (field.key == key) return field;
     keys.emplace_back(field.key);
   }
-  refuse(shape, fmt::format("\"{}\" is not a field of a case{}; there are {}", key, did_you_mean(key, keys),
-                            join_words(keys)));
+  refuse_shape(shape, fmt::format("\"{}\" is not a field of a case{}; there are {}", key,
+                                  did_you_mean(key, keys), join_words(keys)));
 }
 
 // What had its default is given it anew.
@@ -86,16 +86,17 @@ void set_shape(Case& point, const std::string& shape) {
   for (const std::string& part : split(shape, ',')) {
     const std::size_t equals = part.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == part.size())
-      refuse(shape, fmt::format("\"{}\" must have the form key=value", part));
+      refuse_shape(shape, fmt::format("\"{}\" must have the form key=value", part));
     const std::string key = part.substr(0, equals), text = part.substr(equals + 1);
     Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     changes.emplace_back(&field_named(key, shape), value.is_discarded() ? Json(text) : value);
-    if (!given.insert(key).second) refuse(shape, fmt::format("has {} twice", key));
+    if (!given.insert(key).second) refuse_shape(shape, fmt::format("has {} twice", key));
   }
   if (point.model && !given.contains("model")) {
     for (const ModelField& of_model : model_fields()) {
       if (given.contains(std::string(of_model.key)))
-        refuse(shape, fmt::format("{} is set by model {}; model=null frees it", of_model.key, *point.model));
+        refuse_shape(shape,
+                     fmt::format("{} is set by model {}; model=null frees it", of_model.key, *point.model));
     }
   }
   if (given.contains("hidden_size") || given.contains("num_heads") || given.contains("model"))
@@ -104,15 +105,15 @@ void set_shape(Case& point, const std::string& shape) {
     try {
       field->set(point, value);
     } catch (const FieldFault& fault) {
-      refuse(shape, fmt::format("{} {}", field->key, fault.rule));
+      refuse_shape(shape, fmt::format("{} {}", field->key, fault.rule));
     }
   }
-  if (point.hidden_size < 1 && !point.model) refuse(shape, "has neither hidden_size nor model");
+  if (point.hidden_size < 1 && !point.model) refuse_shape(shape, "has neither hidden_size nor model");
   if (find_workload(point.workload) == nullptr) {
     std::vector<std::string> names;
     for (const Workload* workload : all_workloads()) names.emplace_back(workload->name);
-    refuse(shape, fmt::format("\"{}\" is not a workload{}; there are {}", point.workload,
-                              did_you_mean(point.workload, names), join_words(names)));
+    refuse_shape(shape, fmt::format("\"{}\" is not a workload{}; there are {}", point.workload,
+                                    did_you_mean(point.workload, names), join_words(names)));
   }
   // What another workload left empty has its default.
   if (!point.algorithm) point.algorithm = "mpi";
@@ -126,7 +127,7 @@ void set_shape(Case& point, const std::string& shape) {
   } catch (const UsageError&) {
     throw;
   } catch (const std::runtime_error& error) {
-    refuse(shape, error.what());
+    refuse_shape(shape, error.what());
   }
 }
 

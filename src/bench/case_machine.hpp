@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "bench/operation_check.hpp"
 #include "bench/parts.hpp"
@@ -27,6 +28,8 @@ class CaseMachine {
   [[nodiscard]] const Communicator& communicator() const { return *communicator_; }
   [[nodiscard]] Layer& layer() { return *layer_; }
   [[nodiscard]] OperationErrors& operations() { return operations_; }
+  /// Of this rank's messages between stages.
+  [[nodiscard]] std::optional<MessageProgress> network_progress() const { return network_progress_; }
   /// How the outputs of a case that overlaps are made from the next step on.
   void set_form(OverlapForm form) { form_ = form; }
   /// From here on a collective begins without asking whether all ranks have come that far.
@@ -42,6 +45,7 @@ class CaseMachine {
   Shape shape_;
   OperationErrors operations_;
   bool asks_ = true;
+  std::optional<MessageProgress> network_progress_;
   OverlapForm form_ = OverlapForm::overlapped;
   // The layer goes before what it stands on.
   std::unique_ptr<Backend> backend_;

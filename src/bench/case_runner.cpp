@@ -129,7 +129,7 @@ class CaseRun {
         "fit{}",
         ranks, ranks == 1 ? "" : "s", device == nullptr ? host_name() : "one GPU of " + host_name(),
         ranks == 1 ? "s" : "", format_bytes(needed), format_bytes(available),
-        point_.workload_row().uses.whole_model
+        point_.workload_row().uses.whole_model && !shape_.has_microbatches()
             ? ", and scaled_from_layers runs a few layers and composes the whole"
             : "");
     throw MemoryShort(*team_.active->agree(speaks ? std::optional(words) : std::nullopt));
@@ -162,6 +162,14 @@ class CaseRun {
       machine_->make_layer();
       outcome_.data_path = machine_->communicator().data_path(shape_.dtype);
     });
+    outcome_.network_progress = slowest_progress(machine_->network_progress());
+  }
+
+  // A rank whose stages are all on its host has none.
+  [[nodiscard]] std::optional<MessageProgress> slowest_progress(std::optional<MessageProgress> own) const {
+    const std::int64_t none = -1;
+    const std::int64_t worst = team_.active->max(own ? static_cast<std::int64_t>(*own) : none);
+    return worst == none ? std::nullopt : std::optional(static_cast<MessageProgress>(worst));
   }
 
   [[nodiscard]] std::optional<std::int64_t> device_bytes_in_use() {

@@ -49,6 +49,7 @@ struct CaseOutcome {
   std::optional<StepTrace> trace;      ///< likewise, on the first active rank alone
   std::optional<SlowestRank> slowest;  ///< of a case that computes, on two ranks or more
   DataPath data_path = DataPath::host;
+  std::optional<MessageProgress> network_progress;  ///< of messages between stages on several hosts
   VerificationResult verification;
   ProductFacts products;  ///< on this rank
   std::int64_t backend_threads = 0;

@@ -139,10 +139,12 @@ PipelineResult pipeline_result_of(const Record& record, const CaseOutcome& outco
   result.first_microbatch_s = median_if_any(samples.first_microbatch_s);
   result.microbatch_s = median_if_any(samples.microbatch_s);
   result.message_bytes = shape.boundary_elements() * shape.element_size();
-  result.messages_per_step = messages_per_step(shape.pipeline());
-  result.bytes_per_step = result.messages_per_step * result.message_bytes;
+  const BoundaryTraffic traffic = boundary_traffic(shape);
+  result.messages_per_step = traffic.messages;
+  result.bytes_per_step = traffic.bytes;
   result.messages_sent = samples.messages;
   result.bytes_sent = samples.bytes;
+  result.progress = outcome.network_progress;
   for (std::int64_t rank = 0; rank < shape.layout.pp; ++rank)
     result.ranks.push_back(rank_result(record, outcome, rank));
   return result;

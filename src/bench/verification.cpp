@@ -86,9 +86,10 @@ class Verifier {
     const bool full = method_ == VerificationMethod::full;
     ReferenceExtent extent{{}, full && shape_.trains()};
     for (const StepResult& step : layer_.step_results()) {
-      if (!full && step.direction == Direction::backward) continue;
+      if (rows_of(step.direction, step.index, step.result).empty() && !is_output(step.direction, step.index))
+        continue;
       results_.push_back(step);
-      if (step.direction == Direction::backward) continue;
+      if (!is_output(step.direction, step.index)) continue;
       const std::int64_t of_each = std::max<std::int64_t>(2, sampled_rows / shape_.microbatches);
       output_rows_ = full ? first_rows(step.result.local.rows) : layer_.cheap_rows(of_each, seed);
       const std::vector<std::int64_t> rows = shifted(output_rows_, step.result.first_row);
@@ -115,8 +116,7 @@ class Verifier {
     team_.together([&] {
       if (reference_) reference_->tile(shape_.num_layers - 1, Direction::forward, 0, {}, {0, 0});
       for (const StepResult& step : results_) {
-        const bool is_output = step.direction == Direction::forward;
-        const auto rows = is_output ? output_rows_ : first_rows(step.result.local.rows);
+        const auto rows = rows_of(step.direction, step.index, step.result);
         compare_rows({step.layer, step.direction, step.index}, step.result, rows);
         rows_checked_ += static_cast<std::int64_t>(rows.size());
       }
@@ -144,14 +144,21 @@ class Verifier {
   void compare_results(std::int64_t layer, Direction direction) {
     const std::vector<Result> results = layer_.results(layer, direction);
     for (std::size_t index = 0; index < results.size(); ++index) {
-      const bool is_output = direction == Direction::forward && index == 0;
-      const auto rows = is_output                                ? output_rows_
-                        : method_ == VerificationMethod::sampled ? results[index].sampled_rows
-                                                                 : first_rows(results[index].local.rows);
+      const auto rows = rows_of(direction, index, results[index]);
       if (rows.empty()) continue;
       compare_rows({layer, direction, index}, results[index], rows);
       rows_checked_ += static_cast<std::int64_t>(rows.size());
     }
+  }
+
+  static bool is_output(Direction direction, std::size_t index) {
+    return direction == Direction::forward && index == 0;
+  }
+  // Which rows of a result are compared.
+  [[nodiscard]] std::vector<std::int64_t> rows_of(Direction direction, std::size_t index,
+                                                  const Result& result) const {
+    if (is_output(direction, index)) return output_rows_;
+    return method_ == VerificationMethod::sampled ? result.sampled_rows : first_rows(result.local.rows);
   }
 
   struct Which {

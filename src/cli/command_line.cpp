@@ -190,7 +190,9 @@ void add_run_options(CLI::App& app, CommandLine& line, Shorthands& shorthands) {
   app.add_flag("--no-verify", shorthands.no_verify,
                "Same as --set verify=off; cannot be combined with --set verify");
   add_kernel_option(app, line);
-  app.add_flag("--dry-run", line.dry_run, "Show the cases and what they would take; run nothing");
+  app.add_flag("--dry-run", line.dry_run,
+               "Show the cases and what they would take; run nothing. With a folder of earlier results in "
+               "--output or --resume also what its times foretell of pipelines");
   add_memory_option(app, line.memory_per_rank,
                     "With --dry-run: mark what fits in this memory of a rank: 24GB or 80GiB");
   add_watchdog_option(

@@ -27,7 +27,7 @@ struct PlanLine {
   std::optional<Recompute> recompute;
   bool sequence_parallel = false;
   std::vector<std::string> fabrics;
-  std::optional<DType> dtype;      ///< empty: the one that was measured
+  std::optional<DType> dtype;               ///< empty: the one that was measured
   std::string backend, library, algorithm;  ///< likewise
   std::optional<std::int64_t> threads_per_rank;
   std::string next_sweep;  ///< file to write; empty: none

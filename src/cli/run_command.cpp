@@ -319,17 +319,25 @@ ExitStatus run_in_session(const CommandLine& typed, const Launch& launch, const 
   return world.broadcast(failed) > 0 ? ExitStatus::case_failed : ExitStatus::ok;
 }
 
+// What a dry run may look at: the folder that a run would go on with, or write to.
+std::vector<Record> earlier_records(const CommandLine& line) {
+  const std::filesystem::path folder = line.resume.empty() ? line.output : line.resume;
+  if (folder.empty() || !std::filesystem::exists(folder / "records")) return {};
+  return read_records(folder);
+}
+
 }  // namespace
 
 ExitStatus run_command(const CommandLine& line, const Launch& launch, const Parts& parts) {
   if (line.dry_run) {
     if (launch.rank.value_or(0) == 0) {
-      const Selected selected = read_files(line).selected;
-      print_results(
-          render_plan(line.format, selected.cases, selected.sweep.measure, why_never_run,
-                      [](const Case& point, const Layout& layout) { return cost_of(point, layout); },
-                      line.memory_per_rank),
-          "");
+      const Asked asked = read_files(line);
+      const Selected& selected = asked.selected;
+      print_results(render_plan(
+                        line.format, selected.cases, selected.sweep.measure, why_never_run,
+                        [](const Case& point, const Layout& layout) { return cost_of(point, layout); },
+                        line.memory_per_rank, earlier_records(asked.line)),
+                    "");
     }
     return ExitStatus::ok;
   }

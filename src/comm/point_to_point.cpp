@@ -1,6 +1,7 @@
 // Messages between stages, by what reaches the peer.
 #include "comm/point_to_point.hpp"
 
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -23,6 +24,7 @@ class MixedPointToPoint final : public PointToPoint {
   }
 
   int rank() const override { return rank_; }
+  std::optional<MessageProgress> network_progress() const override { return far_->network_progress(); }
   Matrix make_landing(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                       std::int64_t columns) override {
     return near_->make_landing(memory, category, dtype, rows, columns);
@@ -72,12 +74,9 @@ void PointToPoint::wait(std::size_t ticket) {
 std::unique_ptr<PointToPoint> make_point_to_point(const Control& ranks, const PointToPointNeeds& needs,
                                                   const std::string& identity) {
   const Hosts hosts = find_hosts(ranks, identity);
-  bool shares = false;
-  for (std::size_t r = 0; r < hosts.host_of.size(); ++r) {
-    for (std::size_t other = 0; other < r; ++other)
-      shares = shares || hosts.host_of[r] == hosts.host_of[other];
-  }
-  if (!shares) return make_mpi_point_to_point(ranks, needs.tickets);
+  const std::set<int> distinct(hosts.host_of.begin(), hosts.host_of.end());
+  if (distinct.size() == 1) return make_shm_point_to_point(ranks, needs);
+  if (distinct.size() == hosts.host_of.size()) return make_mpi_point_to_point(ranks, needs.tickets);
   return std::make_unique<MixedPointToPoint>(ranks, hosts, needs);
 }
 

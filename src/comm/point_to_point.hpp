@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "base/message_progress.hpp"
 #include "comm/control.hpp"
 #include "tensor/matrix.hpp"
 
@@ -19,6 +21,8 @@ class PointToPoint {
   virtual ~PointToPoint() = default;
 
   [[nodiscard]] virtual int rank() const = 0;
+  /// Of messages that leave the host; none where all ranks are on one.
+  [[nodiscard]] virtual std::optional<MessageProgress> network_progress() const { return std::nullopt; }
 
   /// A matrix that messages can be received into; of all that a rank asks for, no more bytes than it has
   /// said.

@@ -23,6 +23,7 @@ Session::Session(bool alone) {
         "MPI_Init_thread failed: is this the mpirun of the MPI library that tpbench was built with?");
   }
   world_ = std::make_unique<Control>(std::make_shared<MpiHandle>(MPI_COMM_WORLD, false));
+  MpiTurn::let_threads_take_turns(provided >= MPI_THREAD_SERIALIZED);
   threads_may_communicate_ = world_->min(std::int64_t{provided >= MPI_THREAD_SERIALIZED}) == 1;
   hosts_ = find_hosts(*world_);
   host_count_ = 1 + *std::max_element(host_of().begin(), host_of().end());

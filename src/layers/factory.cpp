@@ -9,7 +9,7 @@
 #include "layers/linear.hpp"
 #include "layers/model.hpp"
 #include "layers/output_head.hpp"
-#include "layers/pipelined_block.hpp"
+#include "layers/pipelined_layer.hpp"
 #include "layers/probes.hpp"
 #include "layers/region_layer.hpp"
 
@@ -25,10 +25,10 @@ constexpr std::array kLayers = {
     LayerEntry{"row_linear", make_row_linear},
     LayerEntry{"mlp", make_mlp},
     LayerEntry{"attention", make_attention},
-    LayerEntry{"block", make_block},
+    LayerEntry{"block", make_block, make_piped_block},
     LayerEntry{"embedding", make_embedding},
     LayerEntry{"lm_head", make_lm_head},
-    LayerEntry{"model", make_model},
+    LayerEntry{"model", make_model, make_piped_model},
 };
 
 }  // namespace
@@ -45,7 +45,7 @@ const LayerEntry* find_layer(std::string_view workload) {
 std::unique_ptr<Layer> make_layer(std::string_view workload, const LayerContext& context) {
   const LayerEntry* entry = find_layer(workload);
   if (entry == nullptr) throw CaseError(fmt::format("this build has no layer for workload {}", workload));
-  return context.shape.has_microbatches() ? make_pipelined_block(context) : entry->make(context);
+  return context.shape.has_microbatches() ? entry->make_piped(context) : entry->make(context);
 }
 
 }  // namespace tpbench

@@ -56,6 +56,11 @@ struct LayerContext {
   [[nodiscard]] std::size_t gradients_at(std::int64_t layer) const {
     return place(layer, stage == nullptr ? 0 : stage->gradients, shape.kept_sets().gradients > 0);
   }
+  /// Of the microbatch that is under way, the place of its logits: see KeptSets.
+  [[nodiscard]] std::size_t logits_at() const {
+    return static_cast<std::size_t>(microbatch() % shape.kept_sets().logits);
+  }
+  [[nodiscard]] std::int64_t microbatch() const { return stage == nullptr ? 0 : stage->microbatch; }
   /// The weight set of the whole that this rank's weight set `layer` is.
   [[nodiscard]] std::int64_t whole_layer(std::int64_t layer) const {
     return stage == nullptr ? layer : stage->whole_layer(layer);
@@ -172,6 +177,8 @@ void run_step(Layer& layer, const Shape& shape, Trace& trace);
 struct LayerEntry {
   std::string_view workload;
   std::unique_ptr<Layer> (*make)(const LayerContext& context);
+  /// The same where the batch goes through in microbatches; null: it has no stages.
+  std::unique_ptr<Layer> (*make_piped)(const LayerContext& context) = nullptr;
 };
 
 std::span<const LayerEntry> all_layers();

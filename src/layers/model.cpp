@@ -18,7 +18,7 @@ class ModelLayer final : public Layer {
         blocks_(context, context.make_shared_matrix(Category::activations, shape().local_tokens(),
                                                     shape().hidden_size)) {
     if (!shape().ties_embeddings) own_head_.emplace(context, head_key(context.seed, shape()));
-    end_.emplace(context, head_table());
+    end_.emplace(context, head_table(), shape().num_layers);
   }
 
   void fill(Heartbeat& heartbeat) override {
@@ -38,7 +38,10 @@ class ModelLayer final : public Layer {
   }
 
   void backward(std::int64_t layer, Trace& trace) override {
-    if (is_last(layer)) end_->backward(blocks_.output(layer), blocks_.gradient(), trace);
+    if (is_last(layer)) {
+      end_->backward(blocks_.output(layer), blocks_.gradient(), trace);
+      end_->sum_gradients(trace);
+    }
     trace.enter_layers(true);
     blocks_.backward(layer, trace);
     trace.enter_layers(false);

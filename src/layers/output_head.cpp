@@ -5,23 +5,43 @@ namespace tpbench {
 OutputHead::OutputHead(const LayerContext& context, VocabularyTable& table)
     : context_(context), table_(table), entry_(context) {
   const std::int64_t rows = shape().logit_rows(), columns = shape().vocabulary_rows();
+  const std::int64_t of_batch = shape().repeats * rows, kept = shape().kept_sets().logits * rows;
   if (shape().trains()) {
-    shard_ = context.make_matrix(Category::activations, rows, columns);
+    shard_ = context.make_matrix(Category::activations, kept, columns);
     targets_.emplace(context, TensorName::targets);
-    for (Matrix* numbers : {&maxima_, &sums_, &of_targets_, &losses_}) *numbers = make_numbers();
+    sums_ = make_numbers(kept);
+    losses_ = make_numbers(of_batch);
+    for (Matrix* numbers : {&maxima_, &of_targets_}) *numbers = make_numbers(rows);
   } else if (context.degree() == 1) {
-    logits_ = context.make_matrix(Category::activations, rows, columns);
+    logits_ = context.make_matrix(Category::activations, of_batch, columns);
   } else {
     shard_ = context.make_shared_matrix(Category::communication, rows, columns);
-    logits_ = context.make_shared_matrix(Category::activations, rows, shape().padded_vocabulary());
+    logits_ = context.make_shared_matrix(Category::activations, of_batch, shape().padded_vocabulary());
     if (rows > 1)
       gathered_ = context.make_shared_matrix(Category::communication, context.degree() * rows, columns);
   }
 }
 
-Matrix OutputHead::make_numbers() const {
+Matrix OutputHead::make_numbers(std::int64_t count) const {
   return context_.communicator.make_matrix(backend().memory(), Category::activations, shape().number_dtype(),
-                                           1, shape().logit_rows());
+                                           1, count);
+}
+
+MatrixView OutputHead::shard() const {
+  const std::int64_t rows = shape().logit_rows();
+  return shard_.view().row_slice(static_cast<std::int64_t>(context_.logits_at()) * rows, rows);
+}
+MatrixView OutputHead::sums() const {
+  const std::int64_t rows = shape().logit_rows();
+  return sums_.view().column_slice(static_cast<std::int64_t>(context_.logits_at()) * rows, rows);
+}
+MatrixView OutputHead::logits(std::int64_t microbatch) const {
+  const std::int64_t rows = shape().logit_rows();
+  return logits_.view().row_slice(microbatch * rows, rows);
+}
+MatrixView OutputHead::losses(std::int64_t microbatch) const {
+  const std::int64_t rows = shape().logit_rows();
+  return losses_.view().column_slice(microbatch * rows, rows);
 }
 
 void OutputHead::fill() {
@@ -42,7 +62,7 @@ void OutputHead::forward(const MatrixView& local, Trace& trace) {
   const MatrixView x = entry_.gather(local, trace);
   const bool alone = !shape().trains() && context_.degree() == 1;
   trace.begin(Activity::compute);
-  backend().gemm(of_logits(x), transposed(table_.weight()), alone ? logits_.view() : shard_.view());
+  backend().gemm(of_logits(x), transposed(table_.weight()), alone ? logits(context_.microbatch()) : shard());
   trace.end();
   if (shape().trains())
     take_cross_entropy(trace);
@@ -53,16 +73,16 @@ void OutputHead::forward(const MatrixView& local, Trace& trace) {
 // A gather puts shard after shard, so that with several rows these are in pieces, which are then copied to
 // their places.
 void OutputHead::gather_logits(Trace& trace) {
-  const MatrixView &shard = shard_.view(), &logits = logits_.view();
-  const MatrixView& all = shard.rows == 1 ? logits : gathered_.view();
-  trace.begin(Activity::all_gather, logits.elements() * shape().element_size());
-  context_.communicator.all_gather(shard.data, shard.elements(), all.data, shape().dtype);
+  const MatrixView own = shard_.view(), in_rows = logits(context_.microbatch());
+  const MatrixView& all = own.rows == 1 ? in_rows : gathered_.view();
+  trace.begin(Activity::all_gather, in_rows.elements() * shape().element_size());
+  context_.communicator.all_gather(own.data, own.elements(), all.data, shape().dtype);
   trace.end();
-  if (shard.rows == 1) return;
+  if (own.rows == 1) return;
   trace.begin(Activity::compute);
   for (std::int64_t rank = 0; rank < context_.degree(); ++rank) {
-    backend().copy(all.row_slice(rank * shard.rows, shard.rows),
-                   logits.column_slice(rank * shard.columns, shard.columns));
+    backend().copy(all.row_slice(rank * own.rows, own.rows),
+                   in_rows.column_slice(rank * own.columns, own.columns));
   }
   trace.end();
 }
@@ -77,16 +97,16 @@ void OutputHead::reduce(const MatrixView& numbers, Reduction how, Trace& trace) 
 void OutputHead::take_cross_entropy(Trace& trace) {
   const TokenIds targets = targets_->ids();
   trace.begin(Activity::compute);
-  backend().row_maxima(targets, shard_.view(), maxima_.view());
+  backend().row_maxima(targets, shard(), maxima_.view());
   trace.end();
   reduce(maxima_.view(), Reduction::max, trace);
   trace.begin(Activity::compute);
-  backend().exponentials(targets, shard_.view(), maxima_.view(), sums_.view(), of_targets_.view());
+  backend().exponentials(targets, shard(), maxima_.view(), sums(), of_targets_.view());
   trace.end();
-  reduce(sums_.view(), Reduction::sum, trace);
+  reduce(sums(), Reduction::sum, trace);
   reduce(of_targets_.view(), Reduction::sum, trace);
   trace.begin(Activity::compute);
-  backend().cross_entropy(sums_.view(), of_targets_.view(), losses_.view());
+  backend().cross_entropy(sums(), of_targets_.view(), losses(context_.microbatch()));
   trace.end();
 }
 
@@ -94,9 +114,9 @@ void OutputHead::take_cross_entropy(Trace& trace) {
 const MatrixView& OutputHead::backward(const MatrixView& local, Trace& trace) {
   const MatrixView x = entry_.gather(local, trace);
   trace.begin(Activity::compute);
-  backend().cross_entropy_backward(targets_->ids(), sums_.view(), shard_.view());
-  backend().gemm(transposed(shard_.view()), x, table_.gradient());
-  backend().gemm(shard_.view(), table_.weight(), entry_.partial_gradient());
+  backend().cross_entropy_backward(targets_->ids(), sums(), shard());
+  backend().multiply(transposed(shard()), x, table_.gradient(), context_.into_gradient());
+  backend().gemm(shard(), table_.weight(), entry_.partial_gradient());
   trace.end();
   return entry_.reduce_gradient(trace);
 }
@@ -108,10 +128,11 @@ void OutputHead::poison(Direction direction) {
     backend().poison(matrix->view());
 }
 
-Result OutputHead::output(std::string_view name) const {
-  if (!shape().trains()) return {name, logits_.view().column_slice(0, shape().vocabulary)};
-  MatrixView losses = losses_.view();  // a column: a row of results for each token
-  return {name, {losses.data, losses.dtype, losses.columns, 1, 1}};
+Result OutputHead::output(std::string_view name, std::int64_t microbatch) const {
+  const std::int64_t first = microbatch * shape().logit_rows();
+  if (!shape().trains()) return {name, logits(microbatch).column_slice(0, shape().vocabulary), first};
+  const MatrixView row = losses(microbatch);  // as a column: a row of results for each token
+  return {name, {row.data, row.dtype, row.columns, 1, 1}, first};
 }
 
 }  // namespace tpbench

@@ -27,13 +27,19 @@ class OutputHead {
   [[nodiscard]] const MatrixView& input_gradient() const { return entry_.gradient(); }
   void poison(Direction direction);
   /// The logits, or in training the losses.
-  [[nodiscard]] Result output(std::string_view name) const;
+  [[nodiscard]] Result output(std::string_view name, std::int64_t microbatch = 0) const;
 
  private:
   [[nodiscard]] const Shape& shape() const { return context_.shape; }
   [[nodiscard]] Backend& backend() const { return context_.backend; }
   [[nodiscard]] MatrixView of_logits(const MatrixView& x) const;
-  [[nodiscard]] Matrix make_numbers() const;
+  [[nodiscard]] Matrix make_numbers(std::int64_t count) const;
+  // Of the microbatch that is under way,
+  [[nodiscard]] MatrixView shard() const;
+  [[nodiscard]] MatrixView sums() const;
+  // and of any.
+  [[nodiscard]] MatrixView logits(std::int64_t microbatch) const;
+  [[nodiscard]] MatrixView losses(std::int64_t microbatch) const;
   void gather_logits(Trace& trace);
   void take_cross_entropy(Trace& trace);
   void reduce(const MatrixView& numbers, Reduction how, Trace& trace);
@@ -41,11 +47,13 @@ class OutputHead {
   LayerContext context_;
   VocabularyTable& table_;
   RegionEntry entry_;
-  Matrix shard_;     // logits of this rank's ids; backward, their gradient
+  Matrix shard_;  // logits of this rank's ids; backward, their gradient: of microbatches that are in flight
   Matrix gathered_;  // rank after rank
-  Matrix logits_;    // in rows
+  Matrix logits_;    // in rows, of the batch
   std::optional<TokenIdList> targets_;
-  Matrix maxima_, sums_, of_targets_, losses_;
+  Matrix maxima_, of_targets_;
+  Matrix sums_;    // as the shards
+  Matrix losses_;  // of the batch
 };
 
 std::unique_ptr<Layer> make_lm_head(const LayerContext& context);

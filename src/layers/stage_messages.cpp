@@ -5,7 +5,10 @@
 namespace tpbench {
 namespace {
 
-constexpr std::size_t kReceiveTickets = 2 * kDirections;
+constexpr std::size_t kExchangeSends = 1;  // behind the other sends
+constexpr std::size_t kExchangeReceive = 2 * kDirections, kReceiveTickets = kExchangeReceive + 1;
+
+constexpr int kExchangeTag = 32760;  // above those of stages
 
 std::span<std::byte> bytes_of(const MatrixView& view) {
   return {static_cast<std::byte*>(view.data),
@@ -29,7 +32,8 @@ StageMessages::StageMessages(const LayerContext& context, const LayerContext& wh
   const auto bytes_of_rows = [&](std::int64_t rows) {
     return landing_bytes_of(rows * context_.shape.hidden_size * context_.shape.element_size());
   };
-  PointToPointNeeds needs = {kReceiveTickets + static_cast<std::size_t>(plan.activations + plan.gradient), 0};
+  PointToPointNeeds needs = {
+      kReceiveTickets + static_cast<std::size_t>(plan.activations + plan.gradient) + kExchangeSends, 0};
   for (const Landings& asked : landings) needs.landing_bytes += asked.count * bytes_of_rows(asked.rows);
   if (whole_.scatters_boundary()) needs.landing_bytes += 2 * kPosted * bytes_of_rows(slice_rows);
   messages_ = whole.connect(needs);
@@ -46,7 +50,9 @@ Matrix StageMessages::make_landing(Category category, std::int64_t rows) {
                                  context_.shape.hidden_size);
 }
 
-void StageMessages::start() {
+void StageMessages::start(const MatrixView& exchanged) {
+  if (exchanged.rows > 0)
+    messages_->start_receive(kExchangeReceive, other_end(), kExchangeTag, bytes_of(exchanged));
   for (const Direction direction : {Direction::forward, Direction::backward}) {
     stream(direction).next = stream(direction).posted = 0;
     post(direction, true);
@@ -111,6 +117,29 @@ void StageMessages::send(Direction direction, const PlannedStep& planned, const 
   trace.end();
 }
 
+// In the key of its event a message has the stage that receives it, in the direction in which nothing else
+// comes to it.
+void StageMessages::exchange(const MatrixView& part, const MatrixView& others, Trace& trace) {
+  const std::int64_t last = whole_.pipeline().stages() - 1;
+  const bool is_first = pp_rank_ == 0;
+  const auto turn = [&](bool to_first) {
+    trace.turn(to_first ? Direction::forward : Direction::backward, to_first ? 0 : last, 0);
+  };
+  const auto bytes = static_cast<std::int64_t>(bytes_of(part).size());
+  turn(!is_first);
+  trace.begin(Activity::send, bytes);
+  messages_->start_send(exchange_ticket(), other_end(), kExchangeTag, bytes_of(part));
+  trace.end();
+  turn(is_first);
+  trace.begin(Activity::receive, bytes);
+  messages_->wait(kExchangeReceive);
+  trace.end();
+  trace.turn(Direction::backward, is_first ? 0 : last, whole_.microbatches - 1);
+  trace.begin(Activity::compute);
+  context_.backend.add(part, others, others);
+  trace.end();
+}
+
 void StageMessages::wait_sent(Direction direction, const PlannedStep& planned) {
   if (messages_) messages_->wait(send_ticket(direction, planned));
 }
@@ -125,9 +154,7 @@ void StageMessages::progress() {
 
 void StageMessages::finish() {
   if (!messages_) return;
-  const auto sends = static_cast<std::size_t>(plan_.activations + plan_.gradient);
-  for (std::size_t ticket = kReceiveTickets; ticket < kReceiveTickets + sends; ++ticket)
-    messages_->wait(ticket);
+  for (std::size_t ticket = kReceiveTickets; ticket <= exchange_ticket(); ++ticket) messages_->wait(ticket);
 }
 
 void StageMessages::poison() {
@@ -136,11 +163,17 @@ void StageMessages::poison() {
   }
 }
 
+std::size_t StageMessages::exchange_ticket() const {
+  return kReceiveTickets + static_cast<std::size_t>(plan_.activations + plan_.gradient);
+}
+
 std::size_t StageMessages::send_ticket(Direction direction, const PlannedStep& planned) const {
   const std::int64_t place =
       direction == Direction::forward ? planned.activations : plan_.activations + planned.gradient;
   return kReceiveTickets + static_cast<std::size_t>(place);
 }
+
+int StageMessages::other_end() const { return pp_rank_ == 0 ? static_cast<int>(whole_.layout.pp) - 1 : 0; }
 
 // MPI promises tags up to 32767; messages that have one tag keep their order.
 int StageMessages::tag(Direction direction, std::int64_t to_stage, std::int64_t microbatch) const {

@@ -28,8 +28,8 @@ class StageMessages {
   /// A matrix [rows, h] that messages can be received into.
   Matrix make_landing(Category category, std::int64_t rows);
 
-  /// Posts the first messages of a step.
-  void start();
+  /// Posts the first messages of a step, and what `exchange` will receive.
+  void start(const MatrixView& exchanged = {});
   /// Returns when the message of this direction that is due has come, and lies where `landing` says.
   void receive(Direction direction, Trace& trace);
   /// Sends the output of a stage, or the gradient of its input, to the one that is next in that direction.
@@ -37,6 +37,9 @@ class StageMessages {
   /// Returns when what was sent from the place of this step has left.
   void wait_sent(Direction direction, const PlannedStep& planned);
   [[nodiscard]] bool is_sent(Direction direction, const PlannedStep& planned);
+  /// Between the first rank and the last: sends `part` and returns when the other's has come into `others`,
+  /// which was given to `start`.
+  void exchange(const MatrixView& part, const MatrixView& others, Trace& trace);
   /// Lets the library move what is under way.
   void progress();
   /// Returns when all has left.
@@ -58,6 +61,8 @@ class StageMessages {
   [[nodiscard]] static std::size_t receive_ticket(Direction direction, std::size_t message) {
     return 2 * static_cast<std::size_t>(direction) + message % 2;
   }
+  [[nodiscard]] std::size_t exchange_ticket() const;
+  [[nodiscard]] int other_end() const;
   [[nodiscard]] std::size_t send_ticket(Direction direction, const PlannedStep& planned) const;
   [[nodiscard]] int tag(Direction direction, std::int64_t to_stage, std::int64_t microbatch) const;
   [[nodiscard]] int neighbour(std::int64_t offset) const;

@@ -24,10 +24,13 @@ TokenIdList::TokenIdList(const LayerContext& context, TensorName name)
     : context_(context),
       name_(name),
       memory_(context.backend.memory().allocate(
-          Category::activations, context.shape.tokens * static_cast<std::int64_t>(sizeof(std::int64_t)))) {}
+          Category::activations,
+          context.shape.repeats * context.shape.tokens * static_cast<std::int64_t>(sizeof(std::int64_t)))) {}
 
 void TokenIdList::fill() {
-  const std::vector<std::int64_t> ids = generated_ids(context_.seed, name_, context_.shape);
+  Shape batch = context_.shape;
+  batch.tokens *= batch.repeats;
+  const std::vector<std::int64_t> ids = generated_ids(context_.seed, name_, batch);
   const std::size_t bytes = ids.size() * sizeof(std::int64_t);
   if (DeviceSide* device = context_.backend.device())
     device->copy_to_device(memory_.data(), ids.data(), static_cast<std::int64_t>(bytes));
@@ -37,7 +40,9 @@ void TokenIdList::fill() {
 
 TokenIds TokenIdList::ids() const {
   const Range held = context_.shape.held_vocabulary(context_.rank());
-  return {static_cast<const std::int64_t*>(memory_.data()), context_.shape.tokens, held.begin, held.size()};
+  const std::int64_t tokens = context_.shape.tokens;
+  return {static_cast<const std::int64_t*>(memory_.data()) + context_.microbatch() * tokens, tokens,
+          held.begin, held.size()};
 }
 
 VocabularyTable::VocabularyTable(const LayerContext& context, const TensorKey& key)
@@ -47,15 +52,22 @@ VocabularyTable::VocabularyTable(const LayerContext& context, const TensorKey& k
   if (context.shape.trains()) gradient_ = context.make_matrix(Category::gradients, rows, h);
 }
 
+VocabularyTable::VocabularyTable(const LayerContext& context, const VocabularyTable& tied)
+    : context_(context), key_(tied.key_), held_(tied.held_), tied_(&tied) {
+  gradient_ =
+      context.make_matrix(Category::gradients, context.shape.vocabulary_rows(), context.shape.hidden_size);
+}
+
 void VocabularyTable::fill(Heartbeat& heartbeat) {
+  if (tied_ != nullptr) return;
   const MatrixView& rows = weight();
   context_.backend.fill(rows.row_slice(0, held_.size()), key_, held_.begin, 0);
   context_.backend.set_zero(rows.row_slice(held_.size(), rows.rows - held_.size()));
   heartbeat.beat(Activity::compute);
 }
 
-Result VocabularyTable::gradient_result(std::string_view name) const {
-  return {name, gradient().row_slice(0, held_.size()), held_.begin, 0};
+Result VocabularyTable::without_padding(std::string_view name, const MatrixView& gradient) const {
+  return {name, gradient.row_slice(0, held_.size()), held_.begin, 0};
 }
 
 }  // namespace tpbench

@@ -6,11 +6,12 @@
 
 namespace tpbench {
 
-/// The ids of all tokens, where tensors lie: every rank has them all.
+/// The ids of all tokens of the batch, where tensors lie: every rank has them all.
 class TokenIdList {
  public:
   TokenIdList(const LayerContext& context, TensorName name);
   void fill();
+  /// Of the microbatch that is under way.
   [[nodiscard]] TokenIds ids() const;
 
  private:
@@ -24,17 +25,23 @@ class TokenIdList {
 class VocabularyTable {
  public:
   VocabularyTable(const LayerContext& context, const TensorKey& key);
+  /// The same weight with a gradient of its own; `tied` outlives it.
+  VocabularyTable(const LayerContext& context, const VocabularyTable& tied);
   void fill(Heartbeat& heartbeat);
   void poison_gradient() const { context_.backend.poison(gradient_.view()); }
-  [[nodiscard]] const MatrixView& weight() const { return weight_.view(); }
+  [[nodiscard]] const MatrixView& weight() const { return tied_ ? tied_->weight() : weight_.view(); }
   [[nodiscard]] const MatrixView& gradient() const { return gradient_.view(); }
   /// The gradient without padding.
-  [[nodiscard]] Result gradient_result(std::string_view name) const;
+  [[nodiscard]] Result gradient_result(std::string_view name) const {
+    return without_padding(name, gradient());
+  }
+  [[nodiscard]] Result without_padding(std::string_view name, const MatrixView& gradient) const;
 
  private:
   LayerContext context_;
   TensorKey key_;
   Range held_;
+  const VocabularyTable* tied_ = nullptr;
   Matrix weight_;
   Matrix gradient_;
 };

@@ -104,10 +104,10 @@ Reading read_values(const Values& values, double ratio, const SideFacts& facts) 
   return reading;
 }
 
-Evidence of_two(const Record& base, const Record& other, std::size_t quantity, const SideFacts& facts,
-                bool with_reference) {
+CellEvidence of_two(const Record& base, const Record& other, std::size_t quantity, const SideFacts& facts,
+                    bool with_reference) {
   const Quantity &first = quantity_of(base, quantity), &second = quantity_of(other, quantity);
-  Evidence evidence;
+  CellEvidence evidence;
   evidence.base_s = first.summary.median;
   evidence.other_s = second.summary.median;
   if (evidence.base_s <= 0 || evidence.other_s <= 0) return evidence;
@@ -149,11 +149,11 @@ std::optional<Reading> read_launches(const std::vector<double>& base, const std:
                  .round_variance = test->round_variance};
 }
 
-Evidence of_several(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts,
-                    bool with_reference) {
+CellEvidence of_several(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts,
+                        bool with_reference) {
   std::vector<double> base = medians_of(launches.base, quantity),
                       other = medians_of(launches.other, quantity);
-  Evidence evidence;
+  CellEvidence evidence;
   evidence.basis = Basis::launches;
   evidence.base_s = geometric_mean(base);
   evidence.other_s = geometric_mean(other);
@@ -183,7 +183,7 @@ double detectable_of_two(const Reading& reading) {
   return std::max(reading.noise, half) + half * 1.2816 / 1.9600;
 }
 
-void detect(Cell& cell, const Reading& reading, const Evidence& evidence, Design design) {
+void detect(Cell& cell, const Reading& reading, const CellEvidence& evidence, Design design) {
   if (evidence.basis != Basis::launches) {
     cell.detectable = std::max(cell.detectable.value_or(0), std::expm1(detectable_of_two(reading)));
     return;
@@ -195,7 +195,7 @@ void detect(Cell& cell, const Reading& reading, const Evidence& evidence, Design
 }
 
 // The reading that decides; of both, the one that says less.
-const Reading& deciding(const Evidence& evidence, RestsOn rests_on) {
+const Reading& deciding(const CellEvidence& evidence, RestsOn rests_on) {
   if (!evidence.rest || rests_on == RestsOn::measured) return evidence.measured;
   if (rests_on == RestsOn::rest) return *evidence.rest;
   return evidence.rest->p_value.value_or(1) > evidence.measured.p_value.value_or(1) ? *evidence.rest
@@ -235,7 +235,7 @@ bool defines_otherwise(const CaseLaunches& launches) {
   return older > 0 && static_cast<std::size_t>(older) < launches.base.size() + launches.other.size();
 }
 
-Evidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts) {
+CellEvidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts) {
   const auto tells = [&](const std::vector<const Record*>& records) {
     return std::all_of(records.begin(), records.end(),
                        [&](const Record* record) { return is_known(quantity_of(*record, quantity)); });
@@ -244,7 +244,7 @@ Evidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, con
       kComparedQuantities[quantity].member == &TimeResult::communication && defines_otherwise(launches);
   const bool base_tells = tells(launches.base), other_tells = tells(launches.other);
   if (is_other_quantity || !base_tells || !other_tells) {
-    Evidence evidence;
+    CellEvidence evidence;
     evidence.base_told = base_tells;
     evidence.other_told = other_tells;
     if (base_tells) evidence.base_s = quantity_of(*launches.base.front(), quantity).summary.median;
@@ -257,7 +257,7 @@ Evidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, con
   return of_several(launches, quantity, facts, with_reference);
 }
 
-Cell make_cell(const Evidence& evidence, RestsOn rests_on, Design design) {
+Cell make_cell(const CellEvidence& evidence, RestsOn rests_on, Design design) {
   Cell cell;
   cell.base_s = evidence.base_s;
   cell.other_s = evidence.other_s;
@@ -279,7 +279,8 @@ Cell make_cell(const Evidence& evidence, RestsOn rests_on, Design design) {
   return cell;
 }
 
-void detect_alone(Cell& cell, const Evidence& evidence, RestsOn rests_on, Design design, std::size_t cells) {
+void detect_alone(Cell& cell, const CellEvidence& evidence, RestsOn rests_on, Design design,
+                  std::size_t cells) {
   if (evidence.basis != Basis::launches || !cell.detectable) return;
   const Reading& reading = deciding(evidence, rests_on);
   cell.detectable_alone = std::expm1(detectable_log(reading.round_variance, evidence.rounds, design,

@@ -32,7 +32,7 @@ struct Reading {
 };
 
 /// Everything that is known of one cell before all cells are looked at together.
-struct Evidence {
+struct CellEvidence {
   double base_s = 0, other_s = 0;
   bool base_told = true, other_told = true;
   Basis basis = Basis::blocks;
@@ -50,13 +50,14 @@ bool defines_otherwise(const CaseLaunches& launches);
 std::optional<MachineChange> machine_change(const std::vector<CaseLaunches>& cases,
                                             const Comparison& comparison);
 
-Evidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts);
+CellEvidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts);
 
 /// A cell that rests on what it says: everything but the verdict and the adjustment of p for the number of
 /// cells.
-Cell make_cell(const Evidence& evidence, RestsOn rests_on, Design design);
+Cell make_cell(const CellEvidence& evidence, RestsOn rests_on, Design design);
 
 /// Fills `detectable_alone` of a cell over launches that is one of `cells`.
-void detect_alone(Cell& cell, const Evidence& evidence, RestsOn rests_on, Design design, std::size_t cells);
+void detect_alone(Cell& cell, const CellEvidence& evidence, RestsOn rests_on, Design design,
+                  std::size_t cells);
 
 }  // namespace tpbench

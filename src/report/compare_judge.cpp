@@ -11,7 +11,7 @@ namespace {
 
 struct JudgedCase {
   ComparedCase* compared = nullptr;
-  std::array<Evidence, kComparedQuantities.size()> evidence;
+  std::array<CellEvidence, kComparedQuantities.size()> evidence;
 };
 
 bool is_beyond(const Reading& reading, double base_s) {
@@ -19,7 +19,7 @@ bool is_beyond(const Reading& reading, double base_s) {
   return std::abs(change) > reading.noise && std::abs(std::expm1(change)) * base_s > kLeastDifference_s;
 }
 
-Verdict judge(const Cell& cell, const Evidence& evidence, RestsOn rests_on, double measured_p) {
+Verdict judge(const Cell& cell, const CellEvidence& evidence, RestsOn rests_on, double measured_p) {
   if (!cell.ratio || !cell.p_value || !cell.detectable) return Verdict::not_judged;
   const bool is_certain = *cell.p_value <= kFalseDiscoveryRate;
   const auto direction = [](const Reading& reading) {
@@ -50,7 +50,7 @@ RestsOn choose(const Comparison& comparison, const std::vector<JudgedCase>& case
   double measured = 0, rest = 0;
   bool any = false;
   for (const JudgedCase& judged : cases) {
-    const Evidence& evidence = judged.evidence[quantity];
+    const CellEvidence& evidence = judged.evidence[quantity];
     if (!evidence.rest || !evidence.rest->ratio) continue;
     any = true;
     measured += evidence.measured.round_variance;
@@ -65,7 +65,7 @@ RestsOn choose(const Comparison& comparison, const std::vector<JudgedCase>& case
 void judge_all(Comparison& comparison, const std::vector<JudgedCase>& cases) {
   struct Tested {
     Cell* cell;
-    const Evidence* evidence;
+    const CellEvidence* evidence;
     RestsOn rests_on;
   };
   std::vector<Tested> tested;
@@ -74,7 +74,7 @@ void judge_all(Comparison& comparison, const std::vector<JudgedCase>& cases) {
     comparison.summaries[i].rests_on = choose(comparison, cases, i);
   for (const JudgedCase& judged : cases) {
     for (std::size_t i = 0; i < kComparedQuantities.size(); ++i) {
-      const Evidence& evidence = judged.evidence[i];
+      const CellEvidence& evidence = judged.evidence[i];
       const RestsOn rests_on = comparison.summaries[i].rests_on;
       Cell& cell = judged.compared->cells[i] = make_cell(evidence, rests_on, comparison.design);
       if (!cell.p_value) continue;

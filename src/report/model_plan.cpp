@@ -157,7 +157,7 @@ Section stages_section(const ModelPlan& plan) {
 }
 
 // Stages of long pipelines differ by a microbatch each: a few tell.
-Section shortened(Section table) {
+Section with_few_rows(Section table) {
   constexpr std::size_t kMostStages = 8;
   if (table.rows.size() <= kMostStages) return table;
   const std::size_t left_out = table.rows.size() - kMostStages;
@@ -214,7 +214,7 @@ std::vector<Section> sections_of(const PlanReport& report) {
                                    {.sentences = {plan_question(plan.question)}}};
   sections.push_back(trust_section(report));
   if (!plan.fitting.empty()) sections.push_back(splits_section(plan));
-  sections.push_back(shortened(stages_section(plan)));
+  sections.push_back(with_few_rows(stages_section(plan)));
   if (!plan.too_large.empty()) sections.push_back(too_large_section(plan));
   if (!plan.question.task.model.not_run.empty())
     sections.push_back({.title = "Not counted of this model", .sentences = plan.question.task.model.not_run});

@@ -23,9 +23,9 @@ void plan_stages(PlannedCase& planned, const Cost& cost) {
     most = std::max(most, planned.stage_peaks.back());
   }
   for (std::int64_t& peak : planned.stage_peaks) peak += cost.memory.total() - most;
-  planned.messages_per_step = messages_per_step(shape.pipeline());
-  planned.message_bytes_per_step =
-      *planned.messages_per_step * shape.boundary_elements() * shape.element_size();
+  const BoundaryTraffic traffic = boundary_traffic(shape);
+  planned.messages_per_step = traffic.messages;
+  planned.message_bytes_per_step = traffic.bytes;
 }
 
 Value stage_peaks(const PlannedCase& planned) {
@@ -35,10 +35,17 @@ Value stage_peaks(const PlannedCase& planned) {
   return peaks.empty() ? Value() : Value(join_words(peaks, ", "));
 }
 
+bool is_replayed(const PlannedCase& planned) { return planned.replay.has_value(); }
+template <auto part>
+Value of_replay(const PlannedCase& planned, Kind kind) {
+  return planned.replay ? Value((*planned.replay).*part, kind) : Value();
+}
+
 bool has_stages_planned(const PlannedCase& planned) { return planned.point.layout.pp > 1; }
 bool is_any_planned(const PlannedCase&) { return true; }
 
-PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf& cost_of) {
+PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf& cost_of,
+                      std::span<const Record> earlier) {
   const Workload& workload = point.workload_row();
   const Shape shape = point.shape();
 
@@ -56,6 +63,7 @@ PlannedCase plan_case(const Case& point, const WhyNever& why_never, const CostOf
   planned.flop_per_rank = cost.flop();
   planned.bytes_per_step = cost.bytes_per_step();
   if (shape.layout.pp > 1) plan_stages(planned, cost);
+  planned.replay = replay_from(point, earlier);
   return planned;
 }
 
@@ -151,6 +159,13 @@ constexpr PlanColumn kPlanColumns[] = {
      has_stages_planned},
     {"message bytes", "message_bytes_per_step",
      [](const PlannedCase& p) { return Value(p.message_bytes_per_step, Kind::bytes); }, has_stages_planned},
+    {"replayed step", "replayed_step_s",
+     [](const PlannedCase& p) { return of_replay<&PlannedReplay::step_s>(p, Kind::seconds); }, is_replayed},
+    {"replayed bubble", "replayed_bubble",
+     [](const PlannedCase& p) { return of_replay<&PlannedReplay::bubble>(p, Kind::share_tenths); },
+     is_replayed},
+    {"with the times of", "replayed_from",
+     [](const PlannedCase& p) { return of_replay<&PlannedReplay::from>(p, Kind::plain); }, is_replayed},
 };
 
 void add_column(Section& table, const std::vector<PlannedCase>& plan, const PlanColumn& column) {
@@ -216,16 +231,16 @@ std::vector<std::string> totals(const std::vector<PlannedCase>& plan, const Meas
 }  // namespace
 
 std::vector<PlannedCase> plan_cases(std::span<const Case> cases, const WhyNever& why_never,
-                                    const CostOf& cost_of) {
+                                    const CostOf& cost_of, std::span<const Record> earlier) {
   std::vector<PlannedCase> plan;
-  for (const Case& point : cases) plan.push_back(plan_case(point, why_never, cost_of));
+  for (const Case& point : cases) plan.push_back(plan_case(point, why_never, cost_of, earlier));
   return plan;
 }
 
 std::string render_plan(Format format, std::span<const Case> cases, const MeasureSettings& measure,
                         const WhyNever& why_never, const CostOf& cost_of,
-                        std::optional<std::int64_t> memory_per_rank) {
-  const std::vector<PlannedCase> plan = plan_cases(cases, why_never, cost_of);
+                        std::optional<std::int64_t> memory_per_rank, std::span<const Record> earlier) {
+  const std::vector<PlannedCase> plan = plan_cases(cases, why_never, cost_of, earlier);
   switch (format) {
     case Format::table:
       if (plan.empty()) return to_text({{.sentences = {totals_text(plan)}}});

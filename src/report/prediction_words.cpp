@@ -35,10 +35,10 @@ std::string shape_words(const Case& point, std::span<const CaseField* const> axe
   return text;
 }
 
-using Series = std::vector<const AnswerRow*>;
+using RowSeries = std::vector<const AnswerRow*>;
 
 // One layer at all of its degrees: the largest that was foretold, and the fastest of all where it is another.
-std::string series_sentence(const std::string& shape, const Series& series) {
+std::string series_sentence(const std::string& shape, const RowSeries& series) {
   const AnswerRow* most = nullptr;
   const AnswerRow* fastest = nullptr;
   for (const AnswerRow* row : series) {
@@ -64,7 +64,7 @@ void add_series(const Prediction& prediction, std::vector<std::string>& sentence
   std::vector<Case> cases;
   for (const AnswerRow& row : prediction.rows) cases.push_back(row.point);
   const std::vector<const CaseField*> axes = varying_fields(cases);
-  std::map<std::string, Series> series;
+  std::map<std::string, RowSeries> series;
   std::vector<std::string> order;
   for (const AnswerRow& row : prediction.rows) {
     const std::string shape = shape_words(row.point, axes);
@@ -77,7 +77,7 @@ void add_series(const Prediction& prediction, std::vector<std::string>& sentence
                   [](const AnswerRow& row) { return !probes_fabric(row.point.workload); });
   std::size_t said = 0, more = 0;
   for (const std::string& shape : order) {
-    const Series& of_shape = series[shape];
+    const RowSeries& of_shape = series[shape];
     if (has_layers && probes_fabric(of_shape.front()->point.workload)) continue;
     if (std::none_of(of_shape.begin(), of_shape.end(), [](const AnswerRow* row) { return row->predicted; }))
       continue;

@@ -94,6 +94,12 @@ Rows<PipelineResult> pipeline_rows() {
             {.meaning = "of these messages", .unit = "bytes", .column = "boundary_*", .least = 0}),
       field("messages_sent", &R::messages_sent, {.meaning = "counted", .least = 0}),
       field("bytes_sent", &R::bytes_sent, {.meaning = "counted", .unit = "bytes", .least = 0}),
+      field(
+          "progress", &R::progress,
+          {.meaning = "what moves messages between hosts while a rank computes: a thread of its own, or the "
+                      "rank's own calls between layers",
+           .null = "the ranks of a pipeline are on one host",
+           .column = "boundary_*"}),
       field("next_microbatches", &R::next_microbatches,
             {.meaning = "the next larger number of microbatches that would run", .null = "there is none"}),
       field("next_step_s", &R::next_step_s,

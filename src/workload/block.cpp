@@ -17,17 +17,35 @@ Cost whole_block_cost(const Shape& s) {
   return cost;
 }
 
-// The same for rank pp_rank of a pipeline, which runs its weight sets for each microbatch. The whole input
-// and the gradient that leaves are on the first rank, the whole output and the gradient that comes in on the
-// last.
+// The same over stages. The gradient that comes in is on the last rank.
 Cost staged_block_cost(const Shape& whole) {
-  const RankPlan plan = plan_rank(whole.pipeline(), whole.pp_rank);
+  Cost cost;
+  add_stages(cost, whole);
+  if (whole.trains() && whole.pp_rank + 1 == whole.layout.pp)
+    cost.memory[Category::gradients] += matrix_bytes(whole, whole.local_tokens(), whole.hidden_size);
+  Shape unpiped = whole;
+  unpiped.layout.pp = unpiped.microbatches = 1;
+  cost.reduction_length = whole_block_cost(unpiped).reduction_length;
+  cost.chained_layers = whole.num_layers;
+  return cost;
+}
+
+Cost block_cost(const Shape& s) { return s.has_microbatches() ? staged_block_cost(s) : whole_block_cost(s); }
+
+}  // namespace
+
+Shape stage_shape(const Shape& whole) {
   Shape s = whole.of_stage();
-  s.kept = kept_sets_of(whole, plan);
+  s.kept = kept_sets_of(whole, plan_rank(whole.pipeline(), whole.pp_rank));
+  return s;
+}
+
+void add_stages(Cost& cost, const Shape& whole) {
+  const RankPlan plan = plan_rank(whole.pipeline(), whole.pp_rank);
+  const Shape s = stage_shape(whole);
   const std::int64_t local = matrix_bytes(s, s.local_tokens(), s.hidden_size);
   const std::int64_t batch = matrix_bytes(whole, whole.local_tokens(), whole.hidden_size);
-  const std::int64_t ends = (whole.pp_rank == 0 ? 1 : 0) + (whole.pp_rank + 1 == whole.layout.pp ? 1 : 0);
-  Cost cost;
+  const bool is_first = whole.pp_rank == 0, is_last = whole.pp_rank + 1 == whole.layout.pp;
   add_halves(cost, s);
   if (whole.layout.pp > 1 && whole.trains() && whole.schedule == Schedule::zb_h1)
     add_passes(cost, s, WorkKind::elementwise, Direction::backward, s.tokens, s.hidden_size, 2 * kHalves,
@@ -35,8 +53,8 @@ Cost staged_block_cost(const Shape& whole) {
   // What goes through the layers and what comes out of their norms; forward only in one place for all layers,
   // where the first of it waits to be sent.
   const KeptSets kept = s.kept_sets();
-  cost.memory[Category::activations] +=
-      ends * batch + (s.trains() ? kHalves : 1) * local * (kept.activations + kept.inputs);
+  cost.memory[Category::activations] += (is_first ? batch : 0) + (is_last ? batch : 0) +
+                                        (s.trains() ? kHalves : 1) * local * (kept.activations + kept.inputs);
   cost.memory[Category::communication] += plan.received * local;
   if (whole.scatters_boundary()) {
     constexpr std::int64_t kPosted = 2;  // one ahead
@@ -50,23 +68,13 @@ Cost staged_block_cost(const Shape& whole) {
     const auto gathers = static_cast<std::int64_t>(messages);
     cost.collectives.push_back({CollectiveOp::all_gather, local, gathers, direction, whole.layout.tp});
   }
-  if (s.trains()) {
-    const std::int64_t norms = s.norm == Norm::layer_norm ? 2 : 1;
-    // A region ends with the gradient of its output: here it is one of those that go through.
-    cost.memory[Category::gradients] += ends * batch + (plan.gradient - 1) * local;
-    cost.memory[Category::gradients] += matrix_bytes(s, norms, s.hidden_size);  // of one microbatch
-    cost.memory[Category::gradients] += kept.gradients * kHalves * matrix_bytes(s, s.tokens, s.hidden_size);
-  }
-  Shape unpiped = whole;
-  unpiped.layout.pp = unpiped.microbatches = 1;
-  cost.reduction_length = whole_block_cost(unpiped).reduction_length;
-  cost.chained_layers = whole.num_layers;
-  return cost;
+  if (!s.trains()) return;
+  const std::int64_t norms = s.norm == Norm::layer_norm ? 2 : 1;
+  // A region ends with the gradient of its output: here it is one of those that go through.
+  cost.memory[Category::gradients] += (is_first ? batch : 0) + (plan.gradient - 1) * local;
+  cost.memory[Category::gradients] += matrix_bytes(s, norms, s.hidden_size);  // of one microbatch
+  cost.memory[Category::gradients] += kept.gradients * kHalves * matrix_bytes(s, s.tokens, s.hidden_size);
 }
-
-Cost block_cost(const Shape& s) { return s.has_microbatches() ? staged_block_cost(s) : whole_block_cost(s); }
-
-}  // namespace
 
 void add_halves(Cost& cost, const Shape& s) {
   add_region_entry(cost, s, kHalves);

@@ -44,7 +44,14 @@ std::string nearest(std::int64_t value, std::int64_t most, const std::function<b
 std::optional<std::string> why_no_microbatches(const Workload& workload, const Shape& s) {
   if (!s.has_microbatches()) return std::nullopt;
   if (!workload.uses.stages)
-    return fmt::format("workload {} has no stages: pp_degree and microbatches are for block", workload.name);
+    return fmt::format("workload {} has no stages: pp_degree and microbatches are for block and model",
+                       workload.name);
+  if (s.is_scaled)
+    return fmt::format(
+        "scaled_from_layers composes a step whose layers run one after the other, and not over pp_degree {} "
+        "and "
+        "microbatches {}; without it all layers would run, and so would pp_degree 1 with microbatches 1",
+        s.layout.pp, s.microbatches);
   if (s.overlap_chunks > 1)
     return fmt::format(
         "overlap_chunks {} is for pp_degree 1 and microbatches 1: stages overlap by themselves",

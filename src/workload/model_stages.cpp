@@ -64,14 +64,14 @@ Cost layers_held(const Shape& model, Recompute recompute, std::int64_t pp_rank) 
 
 // Embedding on the first stage, norm and head on the last.
 void add_ends(Cost& cost, const Shape& model, std::int64_t pp_rank) {
-  const Shape once = of_microbatch(model, 1);
+  Shape once = of_microbatch(model, 1);
+  once.kept = KeptSets{.logits = heads_kept(model)};
   if (is_first(pp_rank)) add_embedding(cost, once);
   if (!is_last(model, pp_rank)) return;
   Cost head;
   add_norms(head, once, 1);
-  head.memory[Category::activations] += local_bytes(once);
+  head.memory[Category::activations] += heads_kept(model) * local_bytes(once);
   add_output_head(head, once, head_has_weights(model));
-  head.memory[Category::activations] *= heads_kept(model);
   for (std::size_t i = 0; i < kCategoryCount; ++i) cost.memory.bytes[i] += head.memory.bytes[i];
 }
 

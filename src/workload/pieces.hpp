@@ -60,12 +60,18 @@ void add_attention(Cost& cost, const Shape& shape);
 /// One region by itself: X, entry, what `add_part` adds, exit.
 Cost region_cost(const Shape& shape, void (*add_part)(Cost&, const Shape&));
 
-/// Both halves of each layer, attention and mlp: entry, norm, what they compute, exit, residual. Not what goes
-/// through them.
+/// Both halves of each layer, attention and mlp: entry, norm, what they compute, exit, residual. Not what
+/// goes through them.
 void add_halves(Cost& cost, const Shape& shape);
 
 /// Layers of a block one after the other, with X, what goes through them and, in training, its gradient.
 void add_blocks(Cost& cost, const Shape& shape);
+
+/// What one microbatch is on rank shape.pp_rank of a pipeline, with its kept sets.
+Shape stage_shape(const Shape& shape);
+/// The layers of that rank, which run for each microbatch, with the whole input and the gradient that leaves
+/// on the first rank and the whole output on the last.
+void add_stages(Cost& cost, const Shape& shape);
 
 /// The embedding of a vocabulary of which each rank has rows, without its output [T/t or T, h]. Of shapes
 /// with one weight set, as the head is.

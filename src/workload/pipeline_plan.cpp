@@ -146,6 +146,16 @@ std::int64_t messages_per_step(const PipelineShape& shape) {
   return (shape.trains ? 2 : 1) * shape.microbatches * (shape.stages() - 1);
 }
 
+BoundaryTraffic boundary_traffic(const Shape& shape) {
+  BoundaryTraffic traffic;
+  traffic.messages = messages_per_step(shape.pipeline());
+  traffic.bytes = traffic.messages * shape.boundary_elements() * shape.element_size();
+  if (!shape.exchanges_tied_gradient()) return traffic;
+  traffic.messages += 2;
+  traffic.bytes += 2 * shape.vocabulary_rows() * shape.hidden_size * shape.element_size();
+  return traffic;
+}
+
 std::int64_t messages_to(const PipelineShape& shape, std::int64_t rank) {
   if (shape.ranks == 1) return 0;
   const std::int64_t forward = shape.virtual_stages - (rank == 0 ? 1 : 0);

@@ -36,12 +36,19 @@ RankPlan plan_rank(const PipelineShape& shape, std::int64_t rank);
 /// outputs.
 inline KeptSets kept_sets_of(const Shape& shape, const RankPlan& plan) {
   const std::int64_t layers = shape.trains() ? shape.stage_layers() : 1;
-  return {plan.activations * layers, shape.trains() ? plan.inputs * layers : 1, plan.gradients * layers};
+  const PipelineShape pipeline = shape.pipeline();
+  return {plan.activations * layers, shape.trains() ? plan.inputs * layers : 1, plan.gradients * layers,
+          shape.trains() ? most_in_flight_on_stage(pipeline, pipeline.stages() - 1) : 1};
 }
 
 /// Messages that all ranks together send in a step, for each rank that shares a layer: 2 m (p v - 1), half of
 /// it forward only, none on one rank (arXiv 2104.04473, section 2.2).
 std::int64_t messages_per_step(const PipelineShape& shape);
+/// The same with those of a gradient that two stages have in parts, and the bytes of all.
+struct BoundaryTraffic {
+  std::int64_t messages = 0, bytes = 0;
+};
+BoundaryTraffic boundary_traffic(const Shape& shape);
 /// Those that come to `rank`, and those that leave it, in a step.
 std::int64_t messages_to(const PipelineShape& shape, std::int64_t rank);
 std::int64_t messages_from(const PipelineShape& shape, std::int64_t rank);

@@ -252,13 +252,26 @@ double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> t
   return step_s + static_cast<double>(left_out) * round_s;
 }
 
-std::int64_t most_in_flight(const PipelineShape& shape, std::int64_t rank) {
+namespace {
+
+std::int64_t most_of(const PipelineShape& shape, std::int64_t rank, std::optional<std::int64_t> stage) {
   std::int64_t now = 0, most = 0;
   for (const PipelineStep& step : steps_of_rank(shape, rank)) {
+    if (stage && step.stage != *stage) continue;
     if (step.work == StageWork::forward) most = std::max(most, ++now);
     if (step.work == StageWork::backward || step.work == StageWork::input_gradient) --now;
   }
   return most;
+}
+
+}  // namespace
+
+std::int64_t most_in_flight(const PipelineShape& shape, std::int64_t rank) {
+  return most_of(shape, rank, std::nullopt);
+}
+
+std::int64_t most_in_flight_on_stage(const PipelineShape& shape, std::int64_t stage) {
+  return most_of(shape, stage % shape.ranks, stage);
 }
 
 }  // namespace tpbench

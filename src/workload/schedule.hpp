@@ -85,6 +85,8 @@ double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> t
 /// Microbatches whose forward has run and whose input gradient has not, at most, on this rank, counted over
 /// its stages: what it must keep activations of.
 std::int64_t most_in_flight(const PipelineShape& shape, std::int64_t rank);
+/// The same of one stage.
+std::int64_t most_in_flight_on_stage(const PipelineShape& shape, std::int64_t stage);
 
 }  // namespace tpbench
 

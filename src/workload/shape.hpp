@@ -25,6 +25,7 @@ struct KeptSets {
   std::int64_t activations = 1;  ///< from forward to the gradient of the input
   std::int64_t inputs = 1;       ///< of products with weights: until the gradient of the weights
   std::int64_t gradients = 0;  ///< of their outputs, where gradients of weights come later; 0: of one, shared
+  std::int64_t logits = 1;     ///< microbatches whose logits are kept, behind the last stage of a model
 };
 /// Whose logits a forward pass is for: those of the last token of each sequence, or of all.
 enum class Logits { last, all };
@@ -115,6 +116,11 @@ struct Shape {
   [[nodiscard]] std::int64_t local_tokens() const { return splits_rows() ? tokens / layout.tp : tokens; }
   /// Rows of the vocabulary on each rank, with those that make it divisible: V/t, rounded up.
   [[nodiscard]] std::int64_t vocabulary_rows() const { return (vocabulary + layout.tp - 1) / layout.tp; }
+  /// Embedding and head have one weight, and each its part of the gradient until the end of a step: where
+  /// microbatches go through, so that the sum is the same on any number of stages.
+  [[nodiscard]] bool parts_tied_gradient() const { return ties_embeddings && trains() && has_microbatches(); }
+  /// The parts are on two ranks, which send each other theirs.
+  [[nodiscard]] bool exchanges_tied_gradient() const { return parts_tied_gradient() && layout.pp > 1; }
   /// V with the rows that no token has.
   [[nodiscard]] std::int64_t padded_vocabulary() const { return vocabulary_rows() * layout.tp; }
   /// The ids among a rank's rows, which come first; a last rank may have none.

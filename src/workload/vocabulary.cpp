@@ -4,7 +4,10 @@
 namespace tpbench {
 namespace {
 
-std::int64_t ids_bytes(const Shape& s) { return s.tokens * static_cast<std::int64_t>(sizeof(std::int64_t)); }
+// Of the whole batch.
+std::int64_t ids_bytes(const Shape& s) {
+  return s.repeats * s.tokens * static_cast<std::int64_t>(sizeof(std::int64_t));
+}
 
 // Y [T, h] = sum over ranks of the rows of W_i [V/t, h] that tokens have there, and zeros
 Cost embedding_cost(const Shape& s) {
@@ -64,14 +67,13 @@ void add_output_head(Cost& cost, const Shape& s, bool has_weights) {
     cost.memory[Category::weights] += table;
   else
     cost.unmultiplied[Category::weights] -= table;
-  cost.memory[Category::activations] += shard;
   cost.reduction_length += h;
   if (!s.trains()) {
+    cost.memory[Category::activations] += s.repeats * matrix_bytes(s, rows, s.padded_vocabulary());
     if (s.layout.tp == 1) return;
     // As in a column-parallel linear: the shard before the gather, the gathered shards, and the rows that
     // they are laid out in. One row is gathered straight into its place.
     const std::int64_t output = matrix_bytes(s, rows, s.padded_vocabulary());
-    cost.memory[Category::activations] += output - shard;
     cost.memory[Category::communication] += shard + (rows > 1 ? output : 0);
     add_collective(cost, s, CollectiveOp::all_gather, output, 1, Direction::forward, s.layout.tp);
     if (rows > 1)
@@ -81,11 +83,11 @@ void add_output_head(Cost& cost, const Shape& s, bool has_weights) {
   }
   if (has_weights) cost.memory[Category::gradients] += table;
   // Of each row the largest logit, the sum of exponentials and the logit of the target, each reduced over the
-  // ranks, and the loss; and the target itself.
-  const std::int64_t numbers = rows * size_of(s.number_dtype());
+  // ranks, and the loss; and the target itself. Backward goes on with the exponentials and their sum.
+  const std::int64_t numbers = rows * size_of(s.number_dtype()), kept = s.kept_sets().logits;
   add_passes(cost, s, WorkKind::activation, Direction::forward, rows, columns, 3, 2);
   add_passes(cost, s, WorkKind::elementwise, Direction::backward, rows, columns, 2);
-  cost.memory[Category::activations] += 4 * numbers + ids_bytes(s);
+  cost.memory[Category::activations] += kept * shard + (2 + kept + s.repeats) * numbers + ids_bytes(s);
   add_collective(cost, s, CollectiveOp::all_reduce, numbers, 3, Direction::forward, s.layout.tp);
   cost.reduction_length += 2 * s.vocabulary + s.tokens;
 }

@@ -166,6 +166,8 @@ class Checker {
     const bool replicates =
         memory.at("replicated_weights") != 0 || (!padded.is_null() && padded != point.at("vocab_size"));
     const double found = reduction.is_null() ? degree : reduction.get<double>();
+    // The ends of a model are on two of its stages: the rank that holds most may have less of its weights.
+    if (point.at("workload") == "model" && point.at("pp_degree") != 1) return;
     if (replicates ? found > degree : found != degree) {
       complain(file, fmt::format("weights fall by {} on {} ranks", reduction.dump(), degree));
     }

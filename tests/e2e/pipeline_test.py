@@ -83,6 +83,50 @@ class Pipeline(E2eTest):
                       "workload mlp has no stages", "overlap_chunks 2 is for pp_degree 1"):
             self.assertTrue(any(words in reason for reason in reasons), (words, reasons))
 
+    def test_model(self):
+        """Embedding on the first stage, norm and head on the last: prefill, decoding and training."""
+        model = BLOCK | dict(workload="model", vocab_size=100, microbatches=4)
+        self.sweep(**model, pp_degree=[1, 2], verify="full", schedule="1f1b", **{"pass": ["forward", "forward_backward"]},
+                   cases=[{"pass": "forward", "pp_degree": 2, "sequence_length": 1, "context_length": 16},
+                          {"pass": "forward_backward", "pp_degree": 2, "schedule": "1f1b", "tie_embeddings": True},
+                          {"pass": "forward", "pp_degree": 2, "tie_embeddings": True},
+                          {"pass": "forward", "pp_degree": 2, "scaled_from_layers": 2}])
+        self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=2)
+        records = self.assert_valid(self.folder / "out").values()
+        ran = [r for r in records if r["status"] == "ok"]
+        self.assertEqual(len(ran), 7)
+        for record in ran:
+            self.assertEqual(record["verification"]["passed"], True)
+            tokens = record["case"]["batch_size"] * record["case"]["sequence_length"]
+            self.assertAlmostEqual(record["tokens_per_s"] * record["time_s"]["step"]["median"], tokens, places=6)
+            if record["case"]["pp_degree"] == 2:
+                self.assertEqual([rank["peak"] for rank in record["pipeline"]["ranks"]],
+                                 [rank["predicted_peak"] for rank in record["pipeline"]["ranks"]])
+                self.assertIsNone(record["pipeline"]["progress"])  # on one host
+        reasons = "\n".join(r["reason"] for r in records if r["status"] == "skipped")
+        self.assertIn("scaled_from_layers composes a step", reasons)
+
+    def test_dry_run_replays_what_was_measured(self):
+        training = {"pass": "forward_backward", "pp_degree": 2, "microbatches": [2, 4]}
+        self.sweep(**BLOCK, **training, schedule="1f1b")
+        self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=2)
+        measured = self.by_split(self.assert_valid(self.folder / "out"))
+        self.sweep(**BLOCK, **training, schedule=["gpipe", "1f1b", "zb_h1"])
+        before = sorted(path.name for path in (self.folder / "out").rglob("*"))
+        plan = [json.loads(line) for line in self.run_tpbench(
+            "--config", "sweep.json", "--output", "out", "--dry-run", "--format", "jsonl").stdout.splitlines()]
+        self.assertEqual(before, sorted(path.name for path in (self.folder / "out").rglob("*")))
+        self.assertEqual(len(plan), 6)
+        for line in plan:
+            case = line["case"]
+            if case["schedule"] == "zb_h1":  # a backward in one does not say what its parts take
+                self.assertIsNone(line["replayed_step_s"])
+                continue
+            record = measured[1, 2, case["microbatches"], "1f1b"]
+            self.assertEqual(line["replayed_from"], record["id"])
+            if case["schedule"] == "1f1b":
+                self.assertAlmostEqual(line["replayed_bubble"], record["pipeline"]["replayed_bubble"], delta=0.05)
+
     def test_dry_run_and_the_published_sweep(self):
         job = subprocess.run([TPBENCH, "--config", SOURCE_DIR / "configs" / "tp-pp.json", "--dry-run"], text=True,
                              capture_output=True, env=environment())

@@ -124,6 +124,36 @@ class TwoRanksOnEach(FabricTest):
             self.assertEqual("loopback" in codes, record["case"]["tp_degree"] == 4)
 
 
+class Stages(FabricTest):
+    """A pipeline with a stage on each host."""
+
+    def test_messages_move_while_ranks_compute(self):
+        # A layer takes far longer than 1 MiB on the wire. Where messages moved between layers alone, the transfer of one
+        # would take as long as a layer.
+        rig.set_rate("1gbit")
+        sweep = self.sweep(workload="block", hidden_size=512, num_layers=4, pp_degree=2, microbatches=4, batch_size=4,
+                           sequence_length=512, threads_per_rank=1, verify="off",
+                           measure={"min_samples": 6, "max_samples": 6, "max_seconds": 60})
+        (record,) = self.run_on_hosts(1, sweep, "out").values()
+        self.assertEqual((record["status"], record["reason"]), ("ok", None))
+        self.assertEqual(self.hosts_of(record), rig.hosts)
+        pipeline = record["pipeline"]
+        self.assertEqual((pipeline["progress"], pipeline["message_bytes"]), ("thread", MIB))
+        last = pipeline["ranks"][1]
+        self.assertLess(last["input_transfer_s"], last["forward_s"] / last["layers"] / 2)
+
+    def test_a_model_over_two_hosts(self):
+        sweep = self.sweep(workload="model", hidden_size=64, num_heads=4, num_layers=4, vocab_size=100, pp_degree=2,
+                           microbatches=4, batch_size=4, sequence_length=8, tie_embeddings=[False, True],
+                           **{"pass": "forward_backward"}, schedule=["gpipe", "1f1b", "zb_h1"], verify="full",
+                           threads_per_rank=1)
+        for record in self.run_on_hosts(1, sweep, "out").values():
+            self.assertEqual((record["status"], record["verification"]["passed"]), ("ok", True), record["reason"])
+            pipeline = record["pipeline"]
+            self.assertEqual(pipeline["messages_sent"], pipeline["messages_per_step"])
+            self.assertEqual(pipeline["messages_sent"], 2 * 4 + (2 if record["case"]["tie_embeddings"] else 0))
+
+
 class Wire(FabricTest):
     """What crosses the link, as its own counters say."""
 

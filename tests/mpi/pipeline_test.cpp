@@ -38,6 +38,18 @@ Case piped(std::int64_t tp, std::int64_t pp, Schedule schedule, std::int64_t mic
   return point;
 }
 
+// A model of eight layers; rows of its vocabulary are padded on four ranks and on two.
+Case piped_model(std::int64_t tp, std::int64_t pp, Schedule schedule, std::int64_t microbatches,
+                 Pass pass = Pass::forward_backward) {
+  Case point = piped(tp, pp, schedule, microbatches, pass);
+  point.workload = "model";
+  point.vocab_size = 37;
+  point.logits = Logits::last;
+  point.tie_embeddings = false;
+  normalise_case(point);
+  return point;
+}
+
 constexpr Schedule kSchedules[] = {Schedule::gpipe, Schedule::one_f_one_b, Schedule::interleaved,
                                    Schedule::zb_h1};
 
@@ -141,6 +153,55 @@ TEST_P(PipelineBits, OfAForwardPassAreThoseOfOneStage) {
   }
 }
 
+void expect_bits_of_one_stage(const Case& point, std::size_t least_results) {
+  if (!fits(point) || !has_schedule(point)) return;
+  Case one_stage = point;
+  one_stage.layout.pp = 1;
+  normalise_case(one_stage);
+  const auto expected = results_of(one_stage);
+  EXPECT_GE(expected.size(), least_results);
+  EXPECT_EQ(results_of(point), expected) << said_of(point);
+}
+
+TEST_P(PipelineBits, OfAModelAreThoseOfOneStage) {
+  for (const Layout& layout : kLayouts) {
+    for (const std::int64_t microbatches : {2, 4, 8}) {
+      for (const Schedule schedule : kSchedules) {
+        for (const bool sequence_parallel : {false, true}) {
+          Case point = piped_model(layout.tp, layout.pp, schedule, microbatches);
+          point.dtype = GetParam();
+          point.sequence_parallel = sequence_parallel;
+          normalise_case(point);
+          expect_bits_of_one_stage(point, 60);
+          point.tie_embeddings = true;
+          expect_bits_of_one_stage(point, 60);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(PipelineBits, OfAModelsForwardPassAreThoseOfOneStage) {
+  for (const Layout& layout : kLayouts) {
+    for (const std::int64_t virtual_stages : {1, 2}) {
+      for (const Logits logits : {Logits::last, Logits::all}) {
+        for (const bool tied : {false, true}) {
+          for (const std::int64_t context : {0, 3}) {
+            Case point = piped_model(layout.tp, layout.pp, Schedule::gpipe, 4, Pass::forward);
+            point.dtype = GetParam();
+            point.logits = logits;
+            point.tie_embeddings = tied;
+            point.context_length = context;
+            point.sequence_length = context > 0 ? 1 : 4;
+            point.virtual_stages = virtual_stages;
+            expect_bits_of_one_stage(point, 8);
+          }
+        }
+      }
+    }
+  }
+}
+
 // Between hosts MPI carries the messages; here in many pieces.
 TEST_P(PipelineBits, OverMpiAreTheSame) {
   Parts over_mpi = built_in_parts();
@@ -172,8 +233,9 @@ void expect_right(const Case& point) {
   EXPECT_GT(outcome.verification.rows_checked, 0);
   const Shape shape = point.shape();
   const PipelineSamples& pipeline = outcome.samples.pipeline;
-  EXPECT_EQ(pipeline.messages, messages_per_step(shape.pipeline())) << said_of(point);
-  EXPECT_EQ(pipeline.bytes, pipeline.messages * shape.boundary_elements() * shape.element_size());
+  const BoundaryTraffic traffic = boundary_traffic(shape);
+  EXPECT_EQ(pipeline.messages, traffic.messages) << said_of(point);
+  EXPECT_EQ(pipeline.bytes, traffic.bytes) << said_of(point);
   ASSERT_EQ(outcome.stage_memory.size(), static_cast<std::size_t>(shape.layout.pp));
   for (std::int64_t rank = 0; rank < shape.layout.pp; ++rank) {
     const MemoryByCategory predicted = cost_of_stage(point, point.layout, rank).memory;
@@ -225,6 +287,74 @@ TEST(Pipeline, OfAForwardPassIsVerifiedAndCounted) {
         point.sequence_length = 1;
         point.context_length = 5;
         expect_right(point);
+      }
+    }
+  }
+}
+
+void expect_right_one_stage(const Case& point) {
+  if (!fits(point) || !team_for(point).member()) return;
+  const CaseOutcome outcome = run(point, built_in_parts());
+  ASSERT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("") << said_of(point);
+  EXPECT_TRUE(outcome.verification.passed.value_or(false)) << said_of(point);
+  const MemoryByCategory predicted = cost_of_stage(point, point.layout, 0).memory;
+  for (std::size_t category = 0; category < kCategoryCount; ++category)
+    EXPECT_EQ(outcome.memory->bytes[category], predicted.bytes[category])
+        << "category " << category << ": " << said_of(point);
+}
+
+TEST(Pipeline, OfAModelIsVerifiedAndCounted) {
+  for (const Layout& layout : {Layout{1, 1}, Layout{2, 1}, Layout{1, 2}, Layout{2, 2}, Layout{1, 4}}) {
+    for (const Schedule schedule : kSchedules) {
+      for (const bool sequence_parallel : {false, true}) {
+        Case point = piped_model(layout.tp, layout.pp, schedule, 4);
+        point.sequence_parallel = sequence_parallel;
+        normalise_case(point);
+        for (const bool tied : {false, true}) {
+          point.tie_embeddings = tied;
+          if (layout.pp == 1)
+            expect_right_one_stage(point);
+          else if (has_schedule(point))
+            expect_right(point);
+        }
+      }
+    }
+  }
+}
+
+TEST(Pipeline, OfAModelsForwardPassIsVerifiedAndCounted) {
+  for (const Layout& layout : {Layout{1, 1}, Layout{2, 1}, Layout{1, 2}, Layout{2, 2}, Layout{1, 4}}) {
+    for (const Logits logits : {Logits::last, Logits::all}) {
+      for (const bool tied : {false, true}) {
+        for (const std::int64_t context : {0, 5}) {
+          Case point = piped_model(layout.tp, layout.pp, Schedule::gpipe, 4, Pass::forward);
+          point.logits = logits;
+          point.tie_embeddings = tied;
+          point.context_length = context;
+          if (context > 0) point.sequence_length = 1;
+          if (layout.pp > 1)
+            expect_right(point);
+          else
+            expect_right_one_stage(point);
+        }
+      }
+    }
+  }
+}
+
+TEST(Pipeline, OfAModelIsVerifiedBySamples) {
+  for (const Layout& layout : {Layout{1, 1}, Layout{1, 2}, Layout{2, 2}}) {
+    for (const Pass pass : {Pass::forward, Pass::forward_backward}) {
+      for (const Schedule schedule : {Schedule::gpipe, Schedule::one_f_one_b, Schedule::zb_h1}) {
+        const Case point = piped_model(layout.tp, layout.pp, schedule, 4, pass);
+        if (!fits(point) || !team_for(point).member()) continue;
+        CaseSettings settings = quick_settings();
+        settings.verify = VerifyMode::sampled;
+        settings.measure.max_samples = 3;
+        const CaseOutcome outcome = run(point, built_in_parts(), settings);
+        EXPECT_EQ(outcome.status, Status::ok) << outcome.reason.value_or("") << said_of(point);
+        EXPECT_GT(outcome.verification.operations_checked, 0);
+        EXPECT_LE(outcome.verification.worst_operation.value_or(9), 1) << said_of(point);
       }
     }
   }

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <numeric>
+#include <thread>
 
+#include "measure/clock.hpp"
 #include "world.hpp"
 
 namespace tpbench::test {
@@ -102,6 +104,37 @@ TEST_P(PointToPointWays, WaitForWhoPostsLate) {
   expect(before, 0);
   expect(before, 1);
   for (std::size_t ticket = 2; ticket < kTickets; ++ticket) messages_->wait(ticket);
+  world().barrier();
+}
+
+TEST(PointToPointProgress, IsByAThreadBetweenHosts) {
+  if (world().size() < 2) GTEST_SKIP() << "one rank";
+  for (const Way& way : kWays) {
+    const auto messages = way.make({kTickets, 0});
+    const bool leaves_the_host = std::string_view(way.name) == "mpi" || std::string_view(way.name) == "mixed";
+    EXPECT_EQ(messages->network_progress(),
+              leaves_the_host ? std::optional(MessageProgress::thread) : std::nullopt)
+        << way.name;
+  }
+}
+
+// A rank that computes does not call MPI: it looks at where the message goes.
+TEST(PointToPointProgress, MovesALargeMessageWhileNobodyCalls) {
+  const int ranks = world().size();
+  if (ranks < 2) GTEST_SKIP() << "one rank";
+  constexpr std::size_t kBytes = std::size_t{8} << 20;
+  std::vector<std::byte> sent(kBytes, std::byte{7}), received(kBytes, std::byte{0});
+  const auto messages = make_mpi_point_to_point(world(), 2);
+  messages->start_receive(0, (world().rank() + ranks - 1) % ranks, 1, received);
+  world().barrier();
+  messages->start_send(1, (world().rank() + 1) % ranks, 1, sent);
+  const volatile std::byte& last = received.back();
+  const double limit_s = now_s() + 30;
+  while (last != std::byte{7} && now_s() < limit_s) std::this_thread::yield();
+  EXPECT_TRUE(last == std::byte{7});
+  messages->wait(0);
+  messages->wait(1);
+  EXPECT_EQ(received, sent);
   world().barrier();
 }
 

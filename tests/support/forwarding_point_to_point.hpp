@@ -13,6 +13,7 @@ class ForwardingPointToPoint : public PointToPoint {
   explicit ForwardingPointToPoint(std::unique_ptr<PointToPoint> inner) : inner_(std::move(inner)) {}
 
   int rank() const override { return inner_->rank(); }
+  std::optional<MessageProgress> network_progress() const override { return inner_->network_progress(); }
   Matrix make_landing(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                       std::int64_t columns) override {
     return inner_->make_landing(memory, category, dtype, rows, columns);

@@ -136,5 +136,62 @@ TEST(Plan, OfAPipelineFitsWhereItsLargestStageDoes) {
   EXPECT_EQ(fits(largest - 1), false);
 }
 
+Case piped(Schedule schedule, std::int64_t microbatches) {
+  Case point = sample::make_case("block", 1, 512);
+  point.pass = Pass::forward_backward;
+  point.num_layers = 8;
+  point.batch_size = 8;
+  point.layout.pp = 4;
+  point.microbatches = microbatches;
+  point.schedule = schedule;
+  point.virtual_stages = schedule == Schedule::interleaved ? 2 : 1;
+  point.boundary.reset();
+  normalise_case(point);
+  return point;
+}
+
+// F = 1, B = 2 of each of four stages, and messages that cost nothing; of zb_h1 I = 1, W = 1.
+Record measured(const Case& point) {
+  Record record = sample::make_ok(point, {.compute = 24});
+  record.pipeline.emplace();
+  const bool split = point.schedule == Schedule::zb_h1;
+  for (std::int64_t rank = 0; rank < 4; ++rank) {
+    PipelineRankResult of;
+    of.stages = {rank};
+    of.forward_s = 1;
+    of.backward_s = split ? 1 : 2;
+    if (split) of.weight_gradient_s = 1;
+    record.pipeline->ranks.push_back(of);
+  }
+  return record;
+}
+
+TEST(Plan, ReplaysPipelinesWithTimesThatWereMeasured) {
+  const std::vector<Record> records = {measured(piped(Schedule::gpipe, 8)),
+                                       measured(piped(Schedule::zb_h1, 8)),
+                                       measured(sample::make_case("row_linear", 2))};
+  const auto step = [&](Schedule schedule, std::int64_t microbatches) {
+    const auto replay = replay_from(piped(schedule, microbatches), records);
+    return replay ? replay->step_s : 0;
+  };
+  EXPECT_DOUBLE_EQ(step(Schedule::gpipe, 8), 33);
+  EXPECT_DOUBLE_EQ(step(Schedule::one_f_one_b, 8), 33);
+  EXPECT_DOUBLE_EQ(step(Schedule::interleaved, 8), 28.5);
+  EXPECT_DOUBLE_EQ(step(Schedule::zb_h1, 8), 27);
+  EXPECT_DOUBLE_EQ(step(Schedule::gpipe, 4), 42) << "microbatches of twice the size";
+  EXPECT_EQ(replay_from(piped(Schedule::gpipe, 8), records)->from, records[0].id);
+  EXPECT_NEAR(replay_from(piped(Schedule::gpipe, 8), records)->bubble, 9 / 33.0, 1e-12);
+  // A backward in one does not say what I and W are.
+  EXPECT_FALSE(replay_from(piped(Schedule::zb_h1, 8), {records.data(), 1}));
+  Case other = piped(Schedule::gpipe, 8);
+  other.hidden_size = 1024;
+  EXPECT_FALSE(replay_from(other, records));
+  const std::string text = render_plan(Format::table, std::vector{piped(Schedule::one_f_one_b, 8)}, {},
+                                       kMayRun, kByFormula, {}, records);
+  EXPECT_NE(text.find("replayed step"), std::string::npos) << text;
+  EXPECT_NE(text.find("33.0 s"), std::string::npos) << text;
+  EXPECT_NE(text.find(records[0].id), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace tpbench

@@ -1,14 +1,13 @@
-#include "layers/pipelined_block.hpp"
+#include "layers/pipelined_layer.hpp"
 
 #include <algorithm>
 #include <array>
 #include <stdexcept>
 
-#include "layers/block_reference.hpp"
 #include "layers/block_sets.hpp"
+#include "layers/pipeline_ends.hpp"
 #include "layers/reference_part.hpp"
 #include "layers/stage_messages.hpp"
-#include "layers/tensors.hpp"
 
 namespace tpbench {
 namespace {
@@ -23,9 +22,9 @@ LayerContext stage_context(const LayerContext& whole, const RankPlan& plan, cons
 
 // Gradients of weights are sums over the microbatches in the order of these, whatever the schedule: results
 // are those of one rank to the bit.
-class PipelinedBlock final : public Layer {
+class PipelinedLayer final : public Layer {
  public:
-  explicit PipelinedBlock(const LayerContext& whole)
+  PipelinedLayer(const LayerContext& whole, MakeEnds make_ends)
       : whole_(whole),
         plan_(plan_rank(whole.shape.pipeline(), whole.pp_rank)),
         run_{whole.shape.layout.pp, whole.pp_rank, whole.shape.stage_layers()},
@@ -35,43 +34,43 @@ class PipelinedBlock final : public Layer {
         messages_(
             context_, whole, plan_, [this](const PlannedStep& planned) { return landing_of(planned); },
             std::array{StageMessages::Landings{plan_.received + plan_.gradient, rows_.size()},
-                       StageMessages::Landings{holds_first() ? 1 : 0, whole.shape.local_tokens()}}) {
+                       StageMessages::Landings{holds_first() ? 1 : 0, whole.shape.local_tokens()},
+                       StageMessages::Landings{exchanges() ? 1 : 0, whole.shape.vocabulary_rows()}}),
+        ends_(make_ends(whole_, context_)) {
     const std::int64_t batch = whole.shape.local_tokens();
     if (holds_first()) input_ = make_rows(Category::activations, batch);
     if (holds_last()) output_ = make_rows(Category::activations, batch);
     for (std::int64_t i = 0; i < plan_.received; ++i)
       received_.push_back(messages_.make_landing(Category::communication, rows_.size()));
     if (!shape().trains()) return;
+    if (exchanges())
+      exchanged_ = messages_.make_landing(Category::communication, whole.shape.vocabulary_rows());
     if (holds_first()) input_gradient_ = messages_.make_landing(Category::gradients, batch);
-    if (holds_last()) output_gradient_ = make_rows(Category::gradients, batch);
     for (std::int64_t i = 0; i < plan_.gradient; ++i)
       gradient_.push_back(messages_.make_landing(Category::gradients, rows_.size()));
   }
 
   void fill(Heartbeat& heartbeat) override {
-    for (std::int64_t m = 0; m < whole_.shape.microbatches; ++m) {
-      const std::int64_t row = first_row(m);
-      if (holds_first()) backend().fill(rows_of(input_, m), input_key(whole_.seed), row, 0);
-      if (holds_last() && shape().trains())
-        backend().fill(rows_of(output_gradient_, m), output_gradient_key(whole_.seed), row, 0);
-    }
+    ends_->fill(input_.view(), heartbeat);
     sets_.fill(heartbeat);
   }
 
   bool runs_whole_steps() const override { return true; }
 
   void run_whole_step(Trace& trace) override {
-    messages_.start();
+    messages_.start(exchanged_.view());
     for (const PlannedStep& planned : plan_.steps) run(planned, trace);
+    if (whole_.shape.parts_tied_gradient()) ends_->join_gradients(exchanged_.view(), messages_, trace);
     messages_.finish();
   }
 
   void poison_all() override {
-    for (const Matrix* whole : {&output_, &input_gradient_}) backend().poison(whole->view());
+    for (const Matrix* whole : {&output_, &input_gradient_, &exchanged_}) backend().poison(whole->view());
     for (const auto* places : {&received_, &gradient_}) {
       for (const Matrix& place : *places) backend().poison(place.view());
     }
     messages_.poison();
+    ends_->poison();
     const std::int64_t most = std::max({plan_.activations, plan_.inputs, plan_.gradients});
     for (std::int64_t i = 0; i < most; ++i) {
       run_.activations = std::min(i, plan_.activations - 1);
@@ -86,11 +85,13 @@ class PipelinedBlock final : public Layer {
 
   std::vector<StepResult> step_results() const override {
     std::vector<StepResult> results;
-    for (std::int64_t m = 0; m < whole_.shape.microbatches && holds_last(); ++m)
-      results.push_back({whole_.shape.num_layers - 1,
-                         Direction::forward,
-                         0,
-                         {"output", rows_of(output_, m), first_row(m), 0}});
+    for (std::int64_t m = 0; m < whole_.shape.microbatches && holds_last(); ++m) {
+      results.push_back(
+          {last_layer(), Direction::forward, 0, {"output", rows_of(output_, m), first_row(m), 0}});
+      std::size_t index = 0;
+      for (const Result& output : ends_->outputs(m))
+        results.push_back({last_layer(), Direction::forward, ++index, output});
+    }
     if (!shape().trains()) return results;
     for (std::int64_t layer = shape().num_layers; layer-- > 0;) {
       const std::int64_t of_whole = run_.whole_layer(layer);
@@ -98,17 +99,26 @@ class PipelinedBlock final : public Layer {
         results.push_back(
             {0, Direction::backward, 0, {"input_gradient", rows_of(input_gradient_, m), first_row(m), 0}});
       std::size_t index = 0;
-      for (const Result& gradient : sets_.gradients(layer))
-        results.push_back({of_whole, Direction::backward, ++index, gradient});
+      const auto add = [&](const std::vector<Result>& gradients) {
+        for (const Result& gradient : gradients)
+          results.push_back({of_whole, Direction::backward, ++index, gradient});
+      };
+      add(sets_.gradients(layer));
+      if (of_whole == last_layer()) add(ends_->last_gradients());
+      if (of_whole == 0) add(ends_->first_gradients());
+    }
+    if (holds_last() && !holds_first()) {
+      for (const Result& gradient : ends_->joined_gradients())
+        results.push_back({0, Direction::backward, sets_.gradients(0).size() + 1, gradient});
     }
     return results;
   }
 
   std::unique_ptr<Reference> make_reference(const ReferenceExtent& extent,
                                             Heartbeat& heartbeat) const override {
-    return make_block_reference(whole_, extent, heartbeat);
+    return ends_->make_reference(extent, heartbeat);
   }
-  double reference_cost() const override { return block_reference_cost(whole_.shape); }
+  double reference_cost() const override { return ends_->reference_cost(); }
   // Of one microbatch.
   std::vector<std::int64_t> cheap_rows(std::int64_t limit, std::uint64_t seed) const override {
     return first_tokens(shape(), rows_, limit, seed);
@@ -124,7 +134,11 @@ class PipelinedBlock final : public Layer {
   [[nodiscard]] const Shape& shape() const { return context_.shape; }
   [[nodiscard]] Backend& backend() const { return context_.backend; }
   [[nodiscard]] bool holds_first() const { return run_.rank == 0; }
+  [[nodiscard]] bool exchanges() const {
+    return whole_.shape.exchanges_tied_gradient() && (holds_first() || holds_last());
+  }
   [[nodiscard]] bool holds_last() const { return run_.rank + 1 == run_.ranks; }
+  [[nodiscard]] std::int64_t last_layer() const { return whole_.shape.num_layers - 1; }
   [[nodiscard]] bool is_last(const PipelineStep& step) const {
     return step.stage + 1 == whole_.shape.pipeline().stages();
   }
@@ -196,6 +210,7 @@ class PipelinedBlock final : public Layer {
     }
     const Range layers = layers_of(step);
     MatrixView x = input_of(planned);
+    if (step.stage == 0) ends_->make_input(x, trace);
     for (std::int64_t layer = layers.begin; layer < layers.end; ++layer) {
       const bool ends = layer + 1 == layers.end && is_last(step);
       const MatrixView output = ends ? rows_of(output_, step.microbatch) : sets_.kept_output(layer);
@@ -203,7 +218,10 @@ class PipelinedBlock final : public Layer {
       messages_.progress();
       x = output;
     }
-    if (!is_last(step)) messages_.send(Direction::forward, planned, x, trace);
+    if (is_last(step))
+      ends_->take_output(x, trace);
+    else
+      messages_.send(Direction::forward, planned, x, trace);
   }
 
   void run_backward(const PlannedStep& planned, Trace& trace) {
@@ -212,9 +230,7 @@ class PipelinedBlock final : public Layer {
     turn(Direction::backward, step, trace);
     if (is_last(step)) {
       if (step.stage > 0) messages_.wait_sent(Direction::backward, planned);
-      trace.begin(Activity::compute);
-      backend().copy(rows_of(output_gradient_, step.microbatch), gradient);
-      trace.end();
+      ends_->make_gradient(rows_of(output_, step.microbatch), gradient, trace);
     } else {
       messages_.receive(Direction::backward, trace);
     }
@@ -227,7 +243,10 @@ class PipelinedBlock final : public Layer {
         sets_.input_gradient(layer, x, gradient, trace);
       messages_.progress();
     }
-    if (step.stage > 0) messages_.send(Direction::backward, planned, gradient, trace);
+    if (step.stage == 0)
+      ends_->take_gradient(gradient, trace);
+    else
+      messages_.send(Direction::backward, planned, gradient, trace);
     if (step.work == StageWork::backward) sum_gradients(step, trace);
   }
 
@@ -245,6 +264,7 @@ class PipelinedBlock final : public Layer {
   void sum_gradients(const PipelineStep& step, Trace& trace) {
     if (step.microbatch + 1 < whole_.shape.microbatches) return;
     turn(Direction::backward, step, trace);
+    if (is_last(step)) ends_->sum_gradients(trace);
     const Range layers = layers_of(step);
     for (std::int64_t layer = layers.end; layer-- > layers.begin;) sets_.sum_gradients(layer, trace);
   }
@@ -256,15 +276,21 @@ class PipelinedBlock final : public Layer {
   Range rows_;            // of a microbatch, that this rank holds outside of sharded layers
   BlockSets sets_;
   StageMessages messages_;
+  std::unique_ptr<PipelineEnds> ends_;
   Matrix input_, output_;  // of the whole batch
-  Matrix input_gradient_, output_gradient_;
+  Matrix input_gradient_;
+  Matrix exchanged_;  // of a tied gradient: the other end's part, then the sum
   std::vector<Matrix> received_, gradient_;
 };
 
 }  // namespace
 
-std::unique_ptr<Layer> make_pipelined_block(const LayerContext& context) {
-  return std::make_unique<PipelinedBlock>(context);
+std::unique_ptr<Layer> make_piped_block(const LayerContext& context) {
+  return std::make_unique<PipelinedLayer>(context, make_generated_ends);
+}
+
+std::unique_ptr<Layer> make_piped_model(const LayerContext& context) {
+  return std::make_unique<PipelinedLayer>(context, make_model_ends);
 }
 
 }  // namespace tpbench
