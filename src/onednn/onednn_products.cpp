@@ -134,13 +134,17 @@ class OnednnProducts final : public Products {
   }
 
  private:
-  void multiply_one(const Factor& a, const Factor& b, const MatrixView& target, Store store) {
+  void multiply_one(const Factor& factor, const Factor& b, const MatrixView& target, Store store) {
     if (target.elements() == 0) return;
     const std::optional<Category> weight = category_of_weight(b.matrix);
-    const bool has_gaps = target.rows > 1 && target.row_stride != target.columns;
-    // Kernels for packed weights write no rows with gaps in between.
-    const bool is_copied = weight && has_gaps && store == Store::overwrite;
-    const MatrixView c = is_copied ? dense_place(target) : target;
+    // Kernels for packed weights read and write no rows with gaps in between.
+    const bool is_copied = weight && has_gaps(target) && store == Store::overwrite;
+    const MatrixView c = is_copied ? dense_place(dense_result_, target) : target;
+    Factor a = factor;
+    if (weight && has_gaps(a.matrix)) {
+      a.matrix = dense_place(dense_factor_, factor.matrix);
+      copy_rows(factor.matrix, a.matrix);
+    }
     Product& product =
         product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix), stride_of(b.matrix),
                      stride_of(c), a.transposed, b.transposed, store, weight.has_value()});
@@ -159,15 +163,22 @@ class OnednnProducts final : public Products {
   // That of a single row means nothing.
   static std::int64_t stride_of(const MatrixView& x) { return x.rows == 1 ? x.columns : x.row_stride; }
 
-  MatrixView dense_place(const MatrixView& like) {
+  static bool has_gaps(const MatrixView& x) { return x.rows > 1 && x.row_stride != x.columns; }
+
+  // Memory for the largest matrix that wanted it so far.
+  struct Place {
+    Allocation allocation;
+    std::int64_t bytes = 0;
+  };
+  MatrixView dense_place(Place& place, const MatrixView& like) {
     const std::int64_t bytes = like.elements() * size_of(like.dtype);
-    if (bytes > dense_bytes_) {
-      dense_ = {};
-      dense_ = packs_into_->allocate(Category::workspace, bytes);
-      facts_.packed_bytes += bytes - dense_bytes_;
-      dense_bytes_ = bytes;
+    if (bytes > place.bytes) {
+      place.allocation = {};
+      place.allocation = packs_into_->allocate(Category::workspace, bytes);
+      facts_.packed_bytes += bytes - place.bytes;
+      place.bytes = bytes;
     }
-    return {dense_.data(), like.dtype, like.rows, like.columns, like.columns};
+    return {place.allocation.data(), like.dtype, like.rows, like.columns, like.columns};
   }
 
   static void copy_rows(const MatrixView& from, const MatrixView& to) {
@@ -230,8 +241,7 @@ class OnednnProducts final : public Products {
   std::map<Geometry, Product> products_;
   std::map<std::string, KernelUse> kernels_;         // products point into it
   std::multimap<const void*, PackedWeight> packed_;  // by where the plain weight lies
-  Allocation dense_;
-  std::int64_t dense_bytes_ = 0;
+  Place dense_factor_, dense_result_;
   ProductFacts facts_;
 };
 

@@ -88,7 +88,8 @@ std::string shared_fields(std::span<const Case> cases) {
     // Without stages and microbatches there is nothing to be said of them, nor of the library that all have.
     const bool is_rare = is_of_split(&field) || field.key == "library" || field.key == "weight_layout";
     const auto is_usual = [&](const Case& point) {
-      return is_rare && field.implicit && field.get(point) == field.implicit(point);
+      const Json value = field.get(point);
+      return is_rare && field.implicit && (value.is_null() || value == field.implicit(point));
     };
     if (std::all_of(cases.begin(), cases.end(), is_usual)) continue;
     if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());

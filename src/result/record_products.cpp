@@ -19,7 +19,7 @@ Rows<PackingResult> packing_rows() {
       field("seconds", &PackingResult::seconds,
             {.meaning = "that it took; in `phases_s.setup`", .unit = "s", .least = 0}),
       field("bytes", &PackingResult::bytes,
-            {.meaning = "of the packed weights, and of a place for results whose rows have gaps; the weights "
+            {.meaning = "of the packed weights, and of places for matrices whose rows have gaps; the weights "
                         "in rows are kept beside them, and all are counted in `memory_bytes`",
              .unit = "bytes",
              .least = 0}),
