@@ -31,28 +31,40 @@ std::string pointer_of(const std::vector<std::string>& context) {
 
 }  // namespace
 
-std::vector<SchemaFault> validate_with_schema(const Json& schema, const Json& document) {
-  // valijson's adapter takes nlohmann's unordered json.
-  const nlohmann::json schema_json = nlohmann::json::parse(schema.dump());
-  const nlohmann::json document_json = nlohmann::json::parse(document.dump());
-
+// valijson's adapter takes nlohmann's unordered json.
+struct JsonSchema::Ready {
+  nlohmann::json source;
   valijson::Schema compiled;
+};
+
+JsonSchema::JsonSchema(const Json& schema) : ready_(std::make_unique<Ready>()) {
+  ready_->source = nlohmann::json::parse(schema.dump());
   valijson::SchemaParser parser;
   try {
-    parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(schema_json), compiled);
+    parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(ready_->source), ready_->compiled);
   } catch (const std::exception& error) {
     throw std::invalid_argument(std::string("broken JSON schema: ") + error.what());
   }
+}
 
+JsonSchema::~JsonSchema() = default;
+JsonSchema::JsonSchema(JsonSchema&&) noexcept = default;
+
+std::vector<SchemaFault> JsonSchema::validate(const Json& document) const {
+  const nlohmann::json unordered = nlohmann::json::parse(document.dump());
   valijson::Validator validator(valijson::Validator::kStrongTypes);
   valijson::ValidationResults results;
   std::vector<SchemaFault> faults;
-  if (validator.validate(compiled, valijson::adapters::NlohmannJsonAdapter(document_json), &results))
+  if (validator.validate(ready_->compiled, valijson::adapters::NlohmannJsonAdapter(unordered), &results))
     return faults;
   for (valijson::ValidationResults::Error error; results.popError(error);) {
     faults.push_back({pointer_of(error.context), error.description});
   }
   return faults;
+}
+
+std::vector<SchemaFault> validate_with_schema(const Json& schema, const Json& document) {
+  return JsonSchema(schema).validate(document);
 }
 
 }  // namespace tpbench

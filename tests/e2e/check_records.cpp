@@ -18,6 +18,7 @@
 
 namespace fs = std::filesystem;
 using tpbench::Json;
+using tpbench::JsonSchema;
 
 namespace {
 
@@ -35,7 +36,7 @@ class Checker {
       }
     }
     if (environments == 0) complain(folder, "there is no environment.json");
-    const Json record_schema = schema("record");
+    const JsonSchema record_schema = schema("record");
     for (const fs::path& file : files_in(folder / "records")) {
       if (file.extension() != ".json") continue;
       ++records;
@@ -47,7 +48,7 @@ class Checker {
   void check_probe(const fs::path& file) {
     const Json probe = check_file(file, schema("probe"));
     if (!probe.is_object() || !probe.contains("environment")) return;
-    for (const auto& fault : tpbench::validate_with_schema(schema("environment"), probe.at("environment"))) {
+    for (const auto& fault : schema("environment").validate(probe.at("environment"))) {
       complain(file, fmt::format("/environment{}: {}", fault.pointer, fault.description));
     }
   }
@@ -72,11 +73,11 @@ class Checker {
     return Json::parse(stream);
   }
 
-  static Json schema(const std::string& name) {
-    return read(fs::path(TPBENCH_SOURCE_DIR) / "docs" / (name + ".schema.json"));
+  static JsonSchema schema(const std::string& name) {
+    return JsonSchema(read(fs::path(TPBENCH_SOURCE_DIR) / "docs" / (name + ".schema.json")));
   }
 
-  Json check_file(const fs::path& file, const Json& schema) {
+  Json check_file(const fs::path& file, const JsonSchema& schema) {
     Json document;
     try {
       document = read(file);
@@ -84,7 +85,7 @@ class Checker {
       complain(file, error.what());
       return document;
     }
-    for (const auto& fault : tpbench::validate_with_schema(schema, document)) {
+    for (const auto& fault : schema.validate(document)) {
       complain(file, fmt::format("{}: {}", fault.pointer, fault.description));
     }
     return document;

@@ -18,11 +18,16 @@ const Json& schema() {
   return kSchema;
 }
 
-bool is_valid(const Json& document) { return validate_with_schema(schema(), document).empty(); }
+std::vector<SchemaFault> faults_in(const Json& document) {
+  static const JsonSchema kReady(schema());
+  return kReady.validate(document);
+}
+
+bool is_valid(const Json& document) { return faults_in(document).empty(); }
 
 std::string faults_of(const Json& document) {
   std::string text;
-  for (const SchemaFault& fault : validate_with_schema(schema(), document)) {
+  for (const SchemaFault& fault : faults_in(document)) {
     text += fault.pointer + ": " + fault.description + "\n";
   }
   return text;
