@@ -433,7 +433,8 @@ Rows<ReferenceTimes> reference_rows() {
                         "slowest such pair: it changes when the cores under the ranks do",
              .unit = "s",
              .null = "no two ranks of the case share a host's memory with a CPU for each",
-             .least = 0}),
+             .least = 0,
+             .since = 2}),
   };
 }
 

@@ -99,7 +99,8 @@ Rows<PipelineResult> pipeline_rows() {
           {.meaning = "what moves messages between hosts while a rank computes: a thread of its own, or the "
                       "rank's own calls between layers",
            .null = "the ranks of a pipeline are on one host",
-           .column = "boundary_*"}),
+           .column = "boundary_*",
+           .since = 2}),
       field("next_microbatches", &R::next_microbatches,
             {.meaning = "the next larger number of microbatches that would run", .null = "there is none"}),
       field("next_step_s", &R::next_step_s,

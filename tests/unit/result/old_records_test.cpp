@@ -8,6 +8,7 @@
 #include "result/folder.hpp"
 #include "result/result_set.hpp"
 #include "result/scaling.hpp"
+#include "sample_record.hpp"
 
 namespace tpbench {
 namespace {
@@ -55,6 +56,25 @@ TEST(OldRecords, AreValidStill) {
   }
   const Json probe = json_of(TPBENCH_SOURCE_DIR "/tests/corpus/records-1/probe.json");
   EXPECT_TRUE(validate_with_schema(schema("probe"), probe).empty());
+}
+
+// What came within schema 2, after records of it had been written.
+TEST(OldRecords, WithoutKeysThatCameLaterAreRead) {
+  Record record = sample::make_ok(sample::make_case("mlp", 2), {.compute = 0.3, .communication = 0.1});
+  record.reference = {{{1e-3, 1e-3, 2e-3, 2e-3, 55e-9}, {1e-3, 1e-3, 2e-3, 2e-3, 55e-9}}};
+  record.pipeline.emplace().progress = MessageProgress::thread;
+  Json document = record_to_json(record);
+  for (const char* look : {"before", "after"}) {
+    Json& times = document.at("reference").at(0).at(look);
+    ASSERT_EQ(times.erase("core_latency_s"), 1U);
+  }
+  ASSERT_EQ(document.at("pipeline").erase("progress"), 1U);
+  for (const char* key : {"kernels", "packing"}) ASSERT_EQ(document.at("compute").erase(key), 1U) << key;
+  for (const char* key : {"library", "weight_layout"}) ASSERT_EQ(document.at("case").erase(key), 1U) << key;
+  const Record read = record_from_json(document);
+  EXPECT_FALSE(read.reference.at(0).before.core_latency_s);
+  EXPECT_FALSE(read.pipeline->progress);
+  EXPECT_EQ(read.point, record.point) << "an axis has the value that it had before it was one";
 }
 
 }  // namespace
