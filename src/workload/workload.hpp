@@ -34,7 +34,7 @@ struct CollectiveCost {
 struct Cost {
   double flop_forward = 0;   ///< 2mnk per GEMM; what is not GEMM is not counted
   double flop_backward = 0;  ///< the same; 0 in a forward pass
-  std::vector<Work> work;  ///< what it computes: the products' FLOP are the two sums above
+  std::vector<Work> work;    ///< what it computes: the products' FLOP are the two sums above
   std::vector<CollectiveCost> collectives;
   MemoryByCategory memory;
   MemoryByCategory unmultiplied;      ///< of `memory`, weights that are no factor of a product
