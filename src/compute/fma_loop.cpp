@@ -14,8 +14,8 @@ namespace {
 // factors they fit the 16 registers of AVX2.
 constexpr int kChains = 12;
 
-// Nobody can know the factors when this is compiled. Values settle at addend / (1 - factor).
-volatile double factor = 0.5, addend = 1;
+// Nobody can know them when this is compiled. Values settle at chain_addend / (1 - chain_factor).
+volatile double chain_factor = 0.5, chain_addend = 1;
 
 template <typename T, std::size_t kBytes>
 struct VectorOf {
@@ -26,7 +26,8 @@ template <typename T, std::size_t kBytes>
 [[gnu::always_inline]] inline double chains(std::int64_t rounds) {
   using Vector = typename VectorOf<T, kBytes>::Type;
   constexpr std::size_t kLanes = kBytes / sizeof(T);
-  const Vector multiply = Vector{} + static_cast<T>(factor), add = Vector{} + static_cast<T>(addend);
+  const Vector multiply = Vector{} + static_cast<T>(chain_factor),
+               add = Vector{} + static_cast<T>(chain_addend);
   Vector chain[kChains];
   for (int i = 0; i < kChains; ++i) chain[i] = add * static_cast<T>(i);
   for (std::int64_t round = 0; round < rounds; ++round) {
