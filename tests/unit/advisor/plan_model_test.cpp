@@ -162,7 +162,9 @@ TEST(ModelPlans, RecomputeForLessMemory) {
   std::vector<std::int64_t> memory;
   for (const Recompute recompute : {Recompute::none, Recompute::selective, Recompute::full}) {
     question.recompute = recompute;
-    const SplitPlan* split = find_split(plan_model(known_machine(), question), {1, 1, 1}, 1);
+    const ModelPlan plan = plan_model(known_machine(), question);
+    const SplitPlan* split = find_split(plan, {1, 1, 1}, 1);
+    ASSERT_NE(split, nullptr);
     steps.push_back(split->step.median_s);
     memory.push_back(split->memory.total());
   }
