@@ -68,6 +68,7 @@ std::string whom_others_wait_for(const WarningInputs& in) {
 
 }  // namespace
 
+// By sums over all samples: a rank that is stopped now and then leaves the medians as they are.
 std::optional<std::string> slow_rank(const WarningInputs& in) {
   constexpr double kClearly = 1.25;
   const auto& slowest = in.outcome.slowest;

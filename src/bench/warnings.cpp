@@ -14,6 +14,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "bench/clock_warnings.hpp"
+#include "bench/compute_warnings.hpp"
 #include "bench/pipeline_warnings.hpp"
 #include "bench/rank_warnings.hpp"
 #include "comm/communicator.hpp"
@@ -23,11 +24,7 @@
 #include "environment/noise.hpp"
 
 namespace tpbench {
-namespace {
 
-using Message = std::optional<std::string>;
-
-// Active world ranks by the machine (running kernel) that they share.
 std::map<std::string, std::vector<std::size_t>> active_by_machine(const WarningInputs& in) {
   std::map<std::string, std::vector<std::size_t>> ranks;
   for (const std::vector<int>& group : in.team.groups) {
@@ -36,6 +33,10 @@ std::map<std::string, std::vector<std::size_t>> active_by_machine(const WarningI
   }
   return ranks;
 }
+
+namespace {
+
+using Message = std::optional<std::string>;
 
 Message debug_build(const WarningInputs&) {
   if (build_info().optimised) return std::nullopt;
@@ -74,21 +75,6 @@ Message thread_mismatch(const WarningInputs& in) {
                        asked);
   }
   return of_cores(in, "thread_mismatch");
-}
-
-// Kernels and rates that are told are OpenBLAS's.
-bool is_by_openblas(const WarningInputs& in) { return in.point.library.value_or("openblas") == "openblas"; }
-
-Message emulated_dtype(const WarningInputs& in) {
-  for (const KernelUse& kernel : in.outcome.products.kernels) {
-    if (!kernel.emulates || kernel.flop <= 0) continue;
-    return fmt::format(
-        "this CPU has no instructions for products in {}: kernel {} of library {} takes several times as "
-        "long "
-        "as one that has; a CPU with avx512_bf16 or AMX multiplies it at full speed, and this one f32",
-        name_of(in.point.dtype), kernel.name, in.point.library.value_or(""));
-  }
-  return std::nullopt;
 }
 
 Message loopback(const WarningInputs& in) {
@@ -135,63 +121,6 @@ Message moved_cores(const WarningInputs& in) {
 Message busy_neighbour(const WarningInputs& in) {
   if (!in.outcome.reference) return std::nullopt;
   return neighbour(*in.outcome.reference, in.history, active_ranks(in.team));
-}
-
-// The active ranks that `is_one` says yes to, as words: "rank 3 (n2)", "ranks 3 (n2) and 12 more".
-template <typename Predicate>
-std::optional<std::string> ranks_that(const WarningInputs& in, const Predicate& is_one) {
-  std::optional<std::size_t> first;
-  std::size_t count = 0;
-  for (const auto& [machine, ranks] : active_by_machine(in)) {
-    for (const std::size_t rank : ranks) {
-      if (rank >= in.facts.compute_of.size() || !is_one(in.facts.compute_of[rank])) continue;
-      first = std::min(first.value_or(rank), rank);
-      ++count;
-    }
-  }
-  if (!first) return std::nullopt;
-  const std::string name = fmt::format("{} ({})", *first, in.facts.ranks[*first].host);
-  return count == 1 ? "rank " + name : fmt::format("ranks {} and {} more", name, count - 1);
-}
-
-// Products on a device are none of BLAS's.
-Message slow_blas(const WarningInputs& in) {
-  if (!in.device_of.empty() || !is_by_openblas(in)) return std::nullopt;
-  std::string advice;
-  const auto who = ranks_that(in, [&](const RankCompute& compute) {
-    if (compute.advice && advice.empty()) advice = *compute.advice;
-    return compute.advice.has_value();
-  });
-  if (!who) return std::nullopt;
-  return fmt::format("{}: {}", *who, advice);
-}
-
-Message slow_compute(const WarningInputs& in) {
-  if (!in.device_of.empty() || !is_by_openblas(in)) return std::nullopt;
-  Message worst;
-  double least = kSlowCompute;
-  const auto who = ranks_that(in, [&](const RankCompute& compute) {
-    const auto rate = compute.rates ? compute.rates->of(in.point.dtype) : std::nullopt;
-    if (!rate || rate->share() >= kSlowCompute) return false;
-    if (rate->share() < least) worst = why_slow(in.point.dtype, *rate);
-    least = std::min(least, rate->share());
-    return true;
-  });
-  if (!who) return std::nullopt;
-  return fmt::format("{}: {}", *who, worst.value_or(""));
-}
-
-Message mixed_kernels(const WarningInputs& in) {
-  if (!in.device_of.empty() || !is_by_openblas(in)) return std::nullopt;
-  std::map<std::string, std::string> host_of_core;
-  for (const auto& [machine, ranks] : active_by_machine(in)) {
-    for (const std::size_t rank : ranks) {
-      if (rank < in.facts.compute_of.size())
-        host_of_core.emplace(in.facts.compute_of[rank].core, in.facts.ranks[rank].host);
-    }
-  }
-  if (host_of_core.size() < 2) return std::nullopt;
-  return mixed_kernels_problem(host_of_core);
 }
 
 Message throttled_cpu(const WarningInputs& in) {
@@ -266,7 +195,6 @@ Message short_step(const WarningInputs& in) {
          "the cost)";
 }
 
-// By sums over all samples: a rank that is stopped now and then leaves the medians as they are.
 Message unexplained(const WarningInputs& in) {
   if (in.record.status != Status::ok) return std::nullopt;
   if (!is_known(in.record.time->other)) return std::nullopt;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +24,9 @@ struct WarningInputs {
   const Record& record;             ///< times, memory and verification filled in
   std::vector<int> device_of = {};  ///< the device of each world rank; empty where tensors are in host memory
 };
+
+/// World ranks that work on the case, by the machine (running kernel) that they share.
+std::map<std::string, std::vector<std::size_t>> active_by_machine(const WarningInputs& inputs);
 
 /// What a reader of this record must know before believing it, each with the remedy. One row per warning in
 /// warnings.cpp; docs/methodology.md lists the codes.

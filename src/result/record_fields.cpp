@@ -5,7 +5,7 @@
 #include "result/record_rows.hpp"
 
 // The record, key by key: docs/architecture.md, "How to add a key of the record". Its parts:
-// record_parts.cpp, record_ranks.cpp, record_pipeline.cpp.
+// record_parts.cpp, record_machine.cpp, record_ranks.cpp, record_products.cpp, record_pipeline.cpp.
 namespace tpbench {
 namespace {
 
