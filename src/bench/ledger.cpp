@@ -110,7 +110,7 @@ void Ledger::finish(const std::string& id, const CaseOutcome& outcome, const Tea
     record.warnings = find_warnings({facts_, record.point, team, outcome, run_.sweep.measure, history_,
                                      record, devices_of(run_.devices, record.point.backend)});
     if (outcome.trace) write_trace(id, *outcome.trace);
-    if (outcome.reference) history_.add(active_ranks(team), *outcome.reference);
+    if (outcome.reference) history_.add({active_ranks(team), record.point.placement}, *outcome.reference);
   }
   save(id);
   clear_running(run_.folder->path());

@@ -68,7 +68,7 @@ ReferenceTimes look_at_machine(ReferenceWork& work, const Team& team) {
           team.cores ? team.cores->slowest_s() : std::nullopt};
 }
 
-void MachineHistory::add(std::size_t ranks, const ReferenceResult& look) {
+void MachineHistory::add(const LookingRanks& ranks, const ReferenceResult& look) {
   looks_[ranks].push_back({middle(look.before.gemm_s, look.after.gemm_s),
                            middle(look.before.gemm_slowest_s, look.after.gemm_slowest_s),
                            std::min(look.before.copy_s, look.after.copy_s),
@@ -76,7 +76,7 @@ void MachineHistory::add(std::size_t ranks, const ReferenceResult& look) {
                            core_latency_of(look)});
 }
 
-std::optional<double> MachineHistory::usual_gemm_s(std::size_t ranks) const {
+std::optional<double> MachineHistory::usual_gemm_s(const LookingRanks& ranks) const {
   const auto found = looks_.find(ranks);
   if (found == looks_.end() || found->second.size() < kCasesToKnow) return std::nullopt;
   std::vector<double> values;
@@ -84,7 +84,7 @@ std::optional<double> MachineHistory::usual_gemm_s(std::size_t ranks) const {
   return middle_value(values);
 }
 
-std::optional<double> MachineHistory::best_copy_s(std::size_t ranks) const {
+std::optional<double> MachineHistory::best_copy_s(const LookingRanks& ranks) const {
   const auto found = looks_.find(ranks);
   if (found == looks_.end() || found->second.size() < kCasesToKnow) return std::nullopt;
   return std::min_element(found->second.begin(), found->second.end(),
@@ -92,7 +92,7 @@ std::optional<double> MachineHistory::best_copy_s(std::size_t ranks) const {
       ->copy_s;
 }
 
-std::optional<double> MachineHistory::usual_core_latency_s(std::size_t ranks) const {
+std::optional<double> MachineHistory::usual_core_latency_s(const LookingRanks& ranks) const {
   std::vector<double> values;
   const auto found = looks_.find(ranks);
   if (found == looks_.end()) return std::nullopt;
@@ -103,7 +103,7 @@ std::optional<double> MachineHistory::usual_core_latency_s(std::size_t ranks) co
 }
 
 std::optional<std::string> drift(const ReferenceResult& look, const MachineHistory& earlier,
-                                 std::size_t ranks) {
+                                 const LookingRanks& ranks) {
   const double within = look.after.gemm_s / look.before.gemm_s;
   if (std::abs(std::log(within)) > std::log1p(kDrift)) {
     return fmt::format(
@@ -124,7 +124,7 @@ std::optional<std::string> drift(const ReferenceResult& look, const MachineHisto
 }
 
 std::optional<std::string> moved_cores(const ReferenceResult& look, const MachineHistory& earlier,
-                                       std::size_t ranks) {
+                                       const LookingRanks& ranks) {
   constexpr const char* kRemedy =
       "other cores run the ranks, as where a virtual machine's CPUs are not pinned, and messages inside a "
       "host "
@@ -144,7 +144,7 @@ std::optional<std::string> moved_cores(const ReferenceResult& look, const Machin
 }
 
 std::optional<std::string> neighbour(const ReferenceResult& look, const MachineHistory& earlier,
-                                     std::size_t ranks) {
+                                     const LookingRanks& ranks) {
   const double one_rank = one_rank_ratio(look);
   if (one_rank > 1 + kOneRank) {
     return fmt::format(

@@ -108,19 +108,21 @@ Message noisy_machine(const WarningInputs& in) {
       format_percent(in.facts.worst_noise));
 }
 
+LookingRanks looking_ranks(const WarningInputs& in) { return {active_ranks(in.team), in.point.placement}; }
+
 Message machine_drift(const WarningInputs& in) {
   if (!in.outcome.reference) return std::nullopt;
-  return drift(*in.outcome.reference, in.history, active_ranks(in.team));
+  return drift(*in.outcome.reference, in.history, looking_ranks(in));
 }
 
 Message moved_cores(const WarningInputs& in) {
   if (!in.outcome.reference) return std::nullopt;
-  return tpbench::moved_cores(*in.outcome.reference, in.history, active_ranks(in.team));
+  return tpbench::moved_cores(*in.outcome.reference, in.history, looking_ranks(in));
 }
 
 Message busy_neighbour(const WarningInputs& in) {
   if (!in.outcome.reference) return std::nullopt;
-  return neighbour(*in.outcome.reference, in.history, active_ranks(in.team));
+  return neighbour(*in.outcome.reference, in.history, looking_ranks(in));
 }
 
 Message throttled_cpu(const WarningInputs& in) {

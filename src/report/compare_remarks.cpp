@@ -132,12 +132,17 @@ std::optional<std::string> changed_compute(const Comparison& comparison) {
 
 // ---- the cores under the ranks
 
+// By how many ranks looked, and where: more of them lie farther apart.
+using CoreLatencies = std::map<std::pair<std::int64_t, Placement>, std::vector<double>>;
+
 // Core latencies beside the cases of one side's launches, in ascending order.
-std::vector<double> core_latencies(const std::vector<CaseLaunches>& cases,
-                                   std::vector<const Record*> CaseLaunches::*side) {
-  std::vector<double> seconds;
+CoreLatencies core_latencies(const std::vector<CaseLaunches>& cases,
+                             std::vector<const Record*> CaseLaunches::*side) {
+  CoreLatencies latencies;
   for (const CaseLaunches& launches : cases) {
     for (const Record* record : launches.*side) {
+      std::vector<double>& seconds =
+          latencies[{record->point.layout.ranks() * record->ranks.replicas, record->point.placement}];
       for (const ReferenceResult& look : record->reference) {
         for (const auto& latency : {look.before.core_latency_s, look.after.core_latency_s}) {
           if (latency) seconds.push_back(*latency);
@@ -145,8 +150,9 @@ std::vector<double> core_latencies(const std::vector<CaseLaunches>& cases,
       }
     }
   }
-  std::sort(seconds.begin(), seconds.end());
-  return seconds;
+  std::erase_if(latencies, [](const auto& entry) { return entry.second.empty(); });
+  for (auto& [who, seconds] : latencies) std::sort(seconds.begin(), seconds.end());
+  return latencies;
 }
 
 constexpr double kOtherCores = 1.5;  // nothing but other cores changes their latency by that
@@ -155,31 +161,37 @@ std::string one_latency(double seconds) { return text_of({seconds, Kind::seconds
 
 // Of the two sides.
 std::optional<std::string> other_cores(const Comparison& comparison, const std::vector<CaseLaunches>& cases) {
-  const auto base = core_latencies(cases, &CaseLaunches::base);
-  const auto other = core_latencies(cases, &CaseLaunches::other);
-  if (base.empty() || other.empty()) return std::nullopt;
-  const double base_s = quantile_of_sorted(base, 0.5), other_s = quantile_of_sorted(other, 0.5);
-  if (std::max(base_s / other_s, other_s / base_s) <= kOtherCores) return std::nullopt;
-  return fmt::format(
-      "Other cores ran the ranks: a cache line took {} from one to the next in {} and {} in {}, and what "
-      "ranks "
-      "say to each other inside a host changes with it; pin the ranks, and the CPUs of a virtual machine{}.",
-      one_latency(base_s), comparison.base.path(), one_latency(other_s), comparison.other.path(),
-      comparison.design == Design::alternated && comparison.rounds > 1
-          ? ""
-          : ", or run the sides in turn (scripts/alternate.sh)");
+  const CoreLatencies other = core_latencies(cases, &CaseLaunches::other);
+  for (const auto& [who, seconds] : core_latencies(cases, &CaseLaunches::base)) {
+    const auto found = other.find(who);
+    if (found == other.end()) continue;
+    const double base_s = quantile_of_sorted(seconds, 0.5), other_s = quantile_of_sorted(found->second, 0.5);
+    if (std::max(base_s / other_s, other_s / base_s) <= kOtherCores) continue;
+    return fmt::format(
+        "Other cores ran the ranks: a cache line took {} from one of {} ranks to the next in {} and {} in "
+        "{}, "
+        "and what ranks say to each other inside a host changes with it; pin the ranks, and the CPUs of a "
+        "virtual machine{}.",
+        one_latency(base_s), who.first, comparison.base.path(), one_latency(other_s), comparison.other.path(),
+        comparison.design == Design::alternated && comparison.rounds > 1
+            ? ""
+            : ", or run the sides in turn (scripts/alternate.sh)");
+  }
+  return std::nullopt;
 }
 
-// In one side: its launches, or the cases of one, are then not alike.
-void remark_on_cores(const std::string& path, const std::vector<double>& latencies,
+// In one side: its launches, or its cases, are then not alike.
+void remark_on_cores(const std::string& path, const CoreLatencies& latencies,
                      std::vector<std::string>& remarks) {
-  if (latencies.empty()) return;
-  const double low = quantile_of_sorted(latencies, 0.1), high = quantile_of_sorted(latencies, 0.9);
-  if (high / low <= kOtherCores) return;
-  remarks.push_back(fmt::format(
-      "{}: the cores under the ranks changed: a cache line took {} to {} from one rank to the next (10th and "
-      "90th percentile), and communication inside a host scatters with it",
-      path, one_latency(low), one_latency(high)));
+  for (const auto& [who, seconds] : latencies) {
+    const double low = quantile_of_sorted(seconds, 0.1), high = quantile_of_sorted(seconds, 0.9);
+    if (high / low <= kOtherCores) continue;
+    remarks.push_back(fmt::format(
+        "{}: the cores under the ranks changed: a cache line took {} to {} from one of {} ranks to the next "
+        "(10th and 90th percentile), and communication inside a host scatters with it",
+        path, one_latency(low), one_latency(high), who.first));
+    return;
+  }
 }
 
 }  // namespace

@@ -75,6 +75,7 @@ TEST(MovedCores, AreNamedWithinACaseAndDuringASweep) {
             std::string::npos);
   EXPECT_FALSE(moved_cores(with_latency(250e-9, 250e-9), history, 4)) << "other ranks, another usual";
   EXPECT_FALSE(moved_cores(look(1e-3, 2e-3), history, 2)) << "not measured";
+  EXPECT_FALSE(moved_cores(with_latency(250e-9, 250e-9), history, {2, Placement::spread})) << "elsewhere";
 }
 
 TEST(QuietMachine, IsNotComplainedOf) {

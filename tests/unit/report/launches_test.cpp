@@ -124,6 +124,17 @@ TEST(SeveralLaunches, OnOtherCoresAreNamed) {
   const Comparison alike = launches.compared();
   EXPECT_TRUE(alike.alarms.empty());
   EXPECT_FALSE(says(alike.remarks, "a cache line took"));
+  // Ranks of one case lie farther apart than those of another: no core has moved.
+  for (ResultSet& set : launches.sets) {
+    for (std::size_t i = 0; i < set.records.size(); ++i) {
+      set.records[i].point.layout.tp = i % 2 == 0 ? 2 : 8;
+      for (ReferenceResult& look : set.records[i].reference)
+        look.before.core_latency_s = look.after.core_latency_s = i % 2 == 0 ? 50e-9 : 250e-9;
+    }
+  }
+  const Comparison far_apart = launches.compared();
+  EXPECT_TRUE(far_apart.alarms.empty());
+  EXPECT_FALSE(says(far_apart.remarks, "a cache line took"));
 }
 
 TEST(SeveralLaunches, RatioIsThatOfTheGeometricMeans) {
