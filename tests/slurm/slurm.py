@@ -35,7 +35,8 @@ def main(task="none", cpus=2, run=unittest.main):
 
 
 def environment(**extra):
-    variables = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+    """That of steps and jobs. The nodes share cores: a rank that waits lets the others compute."""
+    variables = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_mpi_yield_when_idle="1",
                      PATH=f"{pathlib.Path(TPBENCH).parent}:{os.environ['PATH']}")
     return {key: value for key, value in (variables | extra).items() if value is not None}
 
