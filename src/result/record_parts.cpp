@@ -87,8 +87,9 @@ Rows<MemoryResult> memory_rows() {
              .least = 0}),
       field(
           "predicted_peak", &MemoryResult::predicted_peak,
-          {.meaning = "the same by formula, without packed weights (`compute.packing`); where the two differ "
-                      "there is a warning `prediction_differs`",
+          {.meaning = "the same by formula; packed weights are as large as weights in rows, and what they take "
+                      "beyond is `compute.packing.added_bytes`; where the two differ by more there is a "
+                      "warning `prediction_differs`",
            .unit = "bytes",
            .null = "the degree does not divide the layer",
            .column = "*_bytes",
