@@ -318,9 +318,8 @@ class CaseRun {
       stage.added_bytes = team_.active->max(stage.added_bytes);
       outcome_.stage_memory.push_back(stage.held);
     }
-    counted = *std::max_element(stages.begin(), stages.end(), [](const auto& a, const auto& b) {
-      return a.held.total() < b.held.total();
-    });
+    counted = *std::max_element(stages.begin(), stages.end(),
+                                [](const auto& a, const auto& b) { return a.held.total() < b.held.total(); });
   }
   // The reference work keeps its memory for the whole launch.
   [[nodiscard]] std::optional<std::int64_t> of_the_case(std::optional<std::int64_t> resident) const {

@@ -62,8 +62,8 @@ std::optional<std::string> slow_blas(const WarningInputs& in) {
 std::optional<std::string> slow_compute(const WarningInputs& in) {
   if (!in.device_of.empty()) return std::nullopt;
   if (const auto& measured = in.outcome.library_rate) {
-    const auto why = why_slow(in.point.dtype, measured->rate,
-                              fmt::format("library {}", in.point.library.value_or("")));
+    const auto why =
+        why_slow(in.point.dtype, measured->rate, fmt::format("library {}", in.point.library.value_or("")));
     const auto rank = static_cast<std::size_t>(measured->world_rank);
     if (!why) return std::nullopt;
     return fmt::format("rank {} ({}): {}", rank, in.facts.ranks.at(rank).host, *why);

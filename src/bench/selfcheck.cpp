@@ -143,12 +143,8 @@ SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& bac
 namespace {
 
 Json resting_json(const RestingRanks& resting) {
-  return {{"threads", resting.threads},
-          {"alone_s", resting.alone_s},
-          {"beside_s", resting.beside_s},
-          {"cost", resting.cost()},
-          {"bound", RestingRanks::kBound},
-          {"free", resting.is_free()}};
+  return {{"threads", resting.threads}, {"alone_s", resting.alone_s},    {"beside_s", resting.beside_s},
+          {"cost", resting.cost()},     {"bound", RestingRanks::kBound}, {"free", resting.is_free()}};
 }
 
 }  // namespace

@@ -28,8 +28,9 @@ struct SelfCheck {
   std::optional<CoreRates> worst;  ///< by type, those of the rank that is farthest below what a core can do
   std::vector<std::string> problems;     ///< of kernels and cores, with remedies
   std::optional<double> core_latency_s;  ///< CoreLatency::slowest_s()
-  std::optional<RestingRanks> resting;   ///< what they cost the others; empty where there are none, or no oneDNN
-  double worst_noise = 0;                ///< NoiseResult::relative(), the worst rank
+  std::optional<RestingRanks>
+      resting;             ///< what they cost the others; empty where there are none, or no oneDNN
+  double worst_noise = 0;  ///< NoiseResult::relative(), the worst rank
   Json noise;
 };
 

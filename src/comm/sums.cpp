@@ -35,8 +35,8 @@ void add_both(T* a, T* b, std::int64_t count) {
   add(a, b, a, b, count);
 }
 
-// A line of elements in the type that they are added in, in registers: sums of many arrays read and write each
-// array once.
+// A line of elements in the type that they are added in, in registers: sums of many arrays read and write
+// each array once.
 template <typename T>
 struct Line;
 template <typename T>
@@ -44,18 +44,18 @@ struct PlainLine {
   static constexpr std::int64_t kCount = 64 / sizeof(T);
   typedef T Vector [[gnu::vector_size(64)]];  // NOLINT: `using` takes no such attribute
   Vector values;
-  [[gnu::always_inline]] explicit PlainLine(const T* from) { std::memcpy(&values, from, sizeof(values)); }
-  [[gnu::always_inline]] void add(const PlainLine& other) { values += other.values; }
+  [[gnu::always_inline]] void load(const T* from) { std::memcpy(&values, from, sizeof(values)); }
+  [[gnu::always_inline]] void add(const T* from) {
+    Vector other;
+    std::memcpy(&other, from, sizeof(other));
+    values += other;
+  }
   [[gnu::always_inline]] void store(T* to) const { std::memcpy(to, &values, sizeof(values)); }
 };
 template <>
-struct Line<float> : PlainLine<float> {
-  using PlainLine::PlainLine;
-};
+struct Line<float> : PlainLine<float> {};
 template <>
-struct Line<double> : PlainLine<double> {
-  using PlainLine::PlainLine;
-};
+struct Line<double> : PlainLine<double> {};
 template <>
 struct Line<BFloat16> {
   static constexpr std::int64_t kCount = 16;
@@ -63,13 +63,18 @@ struct Line<BFloat16> {
   typedef std::uint32_t Bits [[gnu::vector_size(64)]];    // NOLINT
   typedef std::uint16_t Narrow [[gnu::vector_size(32)]];  // NOLINT
   Values values;
-  [[gnu::always_inline]] explicit Line(const BFloat16* from) {
+  [[gnu::always_inline]] static void widen(const BFloat16* from, Values& to) {
     Narrow upper;
     std::memcpy(&upper, from, sizeof(upper));
     const Bits all = __builtin_convertvector(upper, Bits) << 16;
-    std::memcpy(&values, &all, sizeof(values));
+    std::memcpy(&to, &all, sizeof(to));
   }
-  [[gnu::always_inline]] void add(const Line& other) { values += other.values; }
+  [[gnu::always_inline]] void load(const BFloat16* from) { widen(from, values); }
+  [[gnu::always_inline]] void add(const BFloat16* from) {
+    Values other;
+    widen(from, other);
+    values += other;
+  }
   // As BFloat16 rounds.
   [[gnu::always_inline]] void store(BFloat16* to) const {
     Bits all;
@@ -81,15 +86,31 @@ struct Line<BFloat16> {
   }
 };
 
+// Elements [i, i + kLines lines) of each array: several lines at a time, as each takes a step through the
+// arrays.
+template <std::int64_t kLines, typename T>
+[[gnu::always_inline]] inline void sum_some_lines(const ArraysOf<T>& values, const ArraysOf<T>& sums,
+                                                  std::int64_t i) {
+  constexpr std::int64_t kLine = Line<T>::kCount;
+  Line<T> sum[kLines];
+  for (std::int64_t l = 0; l < kLines; ++l) sum[l].load(values[0] + i + l * kLine);
+  for (std::size_t r = 1; r < values.size(); ++r) {
+    const T* value = values[r] + i;
+    for (std::int64_t l = 0; l < kLines; ++l) sum[l].add(value + l * kLine);
+  }
+  for (std::size_t s = 0; s < sums.size(); ++s) {
+    T* to = sums[s] + i;
+    for (std::int64_t l = 0; l < kLines; ++l) sum[l].store(to + l * kLine);
+  }
+}
+
 template <typename T>
 [[gnu::always_inline]] inline void sum_lines(const ArraysOf<T>& values, const ArraysOf<T>& sums,
                                              std::int64_t count) {
+  constexpr std::int64_t kLines = 4, kLine = Line<T>::kCount;
   std::int64_t i = 0;
-  for (; i + Line<T>::kCount <= count; i += Line<T>::kCount) {
-    Line<T> sum(values[0] + i);
-    for (std::size_t r = 1; r < values.size(); ++r) sum.add(Line<T>(values[r] + i));
-    for (std::size_t s = 0; s < sums.size(); ++s) sum.store(sums[s] + i);
-  }
+  for (; i + kLines * kLine <= count; i += kLines * kLine) sum_some_lines<kLines>(values, sums, i);
+  for (; i + kLine <= count; i += kLine) sum_some_lines<1>(values, sums, i);
   for (; i < count; ++i) {
     std::conditional_t<std::is_same_v<T, double>, double, float> sum = values[0][i];
     for (std::size_t r = 1; r < values.size(); ++r) sum += values[r][i];

@@ -24,7 +24,8 @@ class Products {
   virtual void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) = 0;
   /// The values of x have changed: what was packed of them is packed anew when it is multiplied with.
   virtual void has_changed(const MatrixView&) {}
-  /// Somebody else reads x where it lies, now and in each step to come: its rows are put back there, and stay.
+  /// Somebody else reads x where it lies, now and in each step to come: its rows are put back there, and
+  /// stay.
   virtual void is_read(const MatrixView&) {}
   /// The entries of x: x itself, or where its rows are not kept a copy in `scratch`. By any thread, while
   /// nothing multiplies.

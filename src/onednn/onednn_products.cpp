@@ -149,9 +149,8 @@ class OnednnProducts final : public Products {
                      stride_of(c), a.transposed, b.transposed, store, weight});
     product.operands.at(DNNL_ARG_SRC).set_data_handle(a.matrix.data);
     if (weight && product.packs) {
-      product.operands.at(DNNL_ARG_WEIGHTS) =
-          weights_->packed(b, desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed),
-                           product.b);
+      product.operands.at(DNNL_ARG_WEIGHTS) = weights_->packed(
+          b, desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed), product.b);
     } else {
       if (weight) weights_->keep_rows(b.matrix);
       product.operands.at(DNNL_ARG_WEIGHTS).set_data_handle(b.matrix.data);

@@ -53,7 +53,8 @@ void unpack(const dnnl::memory& packed, bool transposed, std::int64_t first, std
         transposed ? layout.offset_of_row(column + c) : layout.offset_of_column(column + c);
   }
   for (std::int64_t r = 0; r < to.rows; ++r) {
-    const Bits* row = from + (transposed ? layout.offset_of_column(first + r) : layout.offset_of_row(first + r));
+    const Bits* row =
+        from + (transposed ? layout.offset_of_column(first + r) : layout.offset_of_row(first + r));
     auto* out = static_cast<Bits*>(to.row(r));
     for (std::size_t c = 0; c < offsets.size(); ++c) out[c] = row[offsets[c]];
   }
@@ -72,7 +73,8 @@ void unpack(const dnnl::memory& packed, bool transposed, std::int64_t first, std
 std::optional<TrackedMemory::BlockInfo> PackedWeights::weight_block(const MatrixView& x) const {
   const auto block = memory_.block_of(x.data);
   if (!block) return std::nullopt;
-  const bool is_weight = block->category == Category::weights || block->category == Category::replicated_weights;
+  const bool is_weight =
+      block->category == Category::weights || block->category == Category::replicated_weights;
   return is_weight ? block : std::nullopt;
 }
 
@@ -88,7 +90,8 @@ const dnnl::memory& PackedWeights::packed(const Factor& factor, const dnnl::memo
   const TrackedMemory::BlockInfo block = weight_block(rows).value();
   Weight& weight = weight_of(block);
   for (const Form& form : weight.forms) {
-    if (form.rows.data == rows.data && form.plain == plain && form.memory.get_desc() == wanted) return form.memory;
+    if (form.rows.data == rows.data && form.plain == plain && form.memory.get_desc() == wanted)
+      return form.memory;
   }
   const Stopwatch stopwatch;
   const bool is_whole = rows.data == block.data && rows.elements() * size_of(rows.dtype) == block.bytes;
@@ -148,7 +151,8 @@ MatrixView PackedWeights::rows_of(const MatrixView& x, std::vector<std::byte>& s
   if (found == weights_.end() || found->second.has_rows) return x;
   const Form& whole = found->second.forms.front();
   const std::int64_t size = size_of(x.dtype);
-  const std::int64_t at = (static_cast<const std::byte*>(x.data) - static_cast<const std::byte*>(block->data)) / size;
+  const std::int64_t at =
+      (static_cast<const std::byte*>(x.data) - static_cast<const std::byte*>(block->data)) / size;
   scratch.resize(static_cast<std::size_t>(x.elements() * size));
   const MatrixView copy{scratch.data(), x.dtype, x.rows, x.columns, x.columns};
   unpack(whole.memory, whole.transposed, at / whole.rows.columns, at % whole.rows.columns, copy);

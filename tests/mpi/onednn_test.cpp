@@ -152,7 +152,8 @@ TEST_P(OnednnLayers, HoldWhatTheFormulaSaysAndWhatPackingAdds) {
       const TrackedMemory& memory = machine.backend().memory();
       const ProductFacts facts = machine.backend().product_facts();
       EXPECT_EQ(memory.in_use().total(), cost.memory.total() + facts.added_bytes);
-      EXPECT_LE(memory.peak(), memory.in_use().total() + most_packing_bytes(point, cost) + facts.packed_bytes);
+      EXPECT_LE(memory.peak(),
+                memory.in_use().total() + most_packing_bytes(point, cost) + facts.packed_bytes);
       // Only a table that is looked up as well, and outputs that are overlapped in columns, keep rows.
       if (facts.packed_bytes > 0 && chunks == 1 && !machine.shape().ties_embeddings) {
         EXPECT_LT(facts.added_bytes, facts.packed_bytes);
@@ -389,7 +390,8 @@ TEST_P(OnednnNewWeights, RowsComeBackWhereTheyAreUsed) {
   EXPECT_EQ(bytes_of(*backend, weight.view()), rows);
   std::vector<std::byte> copy = rows;
   const MatrixView plain{copy.data(), GetParam(), kRows, kColumns, kColumns};
-  EXPECT_EQ(bytes_of(*backend, weight.view().block(3, 5, 7, 11)), bytes_of(*backend, plain.block(3, 5, 7, 11)));
+  EXPECT_EQ(bytes_of(*backend, weight.view().block(3, 5, 7, 11)),
+            bytes_of(*backend, plain.block(3, 5, 7, 11)));
   EXPECT_EQ(memory.in_use().total(), plain_bytes + backend->product_facts().added_bytes);
 
   // A part is written to: the rest is what it was, and products are with the new weight.
@@ -403,7 +405,8 @@ TEST_P(OnednnNewWeights, RowsComeBackWhereTheyAreUsed) {
   backend->fill(weight.view(), key, 0, 0);
   backend->gemm(x.view(), weight.view(), y.view());
   EXPECT_EQ(bytes_of(*backend, y.view()), before);
-  backend->gemm(x.view().row_slice(0, 1), weight.view(), y.view().row_slice(0, 1));  // perhaps in another layout
+  backend->gemm(x.view().row_slice(0, 1), weight.view(),
+                y.view().row_slice(0, 1));  // perhaps in another layout
   EXPECT_EQ(bytes_of(*backend, weight.view()), rows);
   backend->copy(weight.view(), target.view());
   EXPECT_EQ(bytes_of(*backend, target.view()), rows);
