@@ -90,8 +90,7 @@ const dnnl::memory& PackedWeights::packed(const Factor& factor, const dnnl::memo
   const TrackedMemory::BlockInfo block = weight_block(rows).value();
   Weight& weight = weight_of(block);
   for (const Form& form : weight.forms) {
-    if (form.rows.data == rows.data && form.plain == plain && form.memory.get_desc() == wanted)
-      return form.memory;
+    if (form.rows.data == rows.data && form.plain == plain && form.packed == wanted) return form.memory;
   }
   const Stopwatch stopwatch;
   const bool is_whole = rows.data == block.data && rows.elements() * size_of(rows.dtype) == block.bytes;
@@ -103,21 +102,19 @@ const dnnl::memory& PackedWeights::packed(const Factor& factor, const dnnl::memo
   }
   const auto bytes = static_cast<std::int64_t>(wanted.get_size());
   Allocation allocation = memory_.allocate(block.category, bytes);
-  dnnl::memory from = repacks ? weight.forms.front().memory
-                              : dnnl::memory(plain, stream_.get_engine(), rows.data),
-               to(wanted, stream_.get_engine(), allocation.data());
+  dnnl::memory from =
+      repacks ? weight.forms.front().memory : dnnl::memory(plain, stream_.get_engine(), rows.data);
+  dnnl::memory to(wanted, stream_.get_engine(), allocation.data());
   dnnl::reorder(from, to).execute(stream_, from, to);
   stream_.wait();
-  weight.forms.push_back({rows, factor.transposed, plain, to, bytes, std::move(allocation)});
+  weight.forms.push_back({rows, factor.transposed, plain, wanted, to, bytes, std::move(allocation)});
   if (is_whole && weight.has_rows && !weight.keeps_rows && BlockedLayout::can_read(wanted)) {
     std::swap(weight.forms.front(), weight.forms.back());
     weight.has_rows = false;
     memory_.let_go(block.data);
-    packing_s_ += stopwatch.elapsed_s();
-    return weight.forms.front().memory;
   }
   packing_s_ += stopwatch.elapsed_s();
-  return weight.forms.back().memory;
+  return weight.has_rows || repacks ? weight.forms.back().memory : weight.forms.front().memory;
 }
 
 void PackedWeights::put_rows_back(void* data, Weight& weight) {

@@ -41,7 +41,7 @@ class PackedWeights {
   struct Form {
     MatrixView rows;
     bool transposed;
-    dnnl::memory::desc plain;
+    dnnl::memory::desc plain, packed;
     dnnl::memory memory;
     std::int64_t bytes;
     Allocation allocation;

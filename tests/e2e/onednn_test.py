@@ -111,6 +111,16 @@ class Onednn(Library):
             self.assertNotIn("prediction_differs", [w["code"] for w in record["quality"]["warnings"]])
         self.assertTrue(all(r["compute"]["packing"] for r in packed.values() if r["case"]["workload"] in ("gemm", "mlp")))
 
+    def test_packed_weights_of_stages_and_of_a_tied_table(self):
+        records, _ = self.run_sweep(library="onednn", weight_layout="packed", workload="model", num_layers=2, pp_degree=[1, 2],
+                                    tie_embeddings=[False, True], microbatches=2, vocab_size=128)
+        self.assert_all({record["id"]: record for record in records}, "ok")
+        for record in records:
+            self.assertNotIn("prediction_differs", [w["code"] for w in record["quality"]["warnings"]])
+            # A table that is looked up too stays in rows beside its packed copy; a stage with the head alone has its own.
+            table = 128 * 64 * 4 if record["case"]["tie_embeddings"] and record["case"]["pp_degree"] == 1 else 0
+            self.assertGreaterEqual(record["compute"]["packing"]["added_bytes"], table)
+
     def test_packed_weights_are_not_trained(self):
         records, _ = self.run_sweep(library="onednn", weight_layout="packed", ranks=None, **{"pass": "forward_backward"})
         self.assert_skipped(records, "weight_layout packed is for pass forward")
