@@ -19,6 +19,7 @@ DTYPES = ["f32", "f64", "tf32", "f16", "bf16"]
 FEW_SAMPLES = {"warmup_steps": 1, "min_samples": 3, "max_samples": 3, "max_seconds": 0.2}
 MANY_SAMPLES = {"warmup_steps": 5, "min_samples": 20, "max_samples": 50, "max_seconds": 4}
 LAYERS = ["gemm", "column_linear", "row_linear", "mlp", "attention", "block", "embedding", "lm_head", "model"]
+SCHEDULES = ["gpipe", "1f1b", "interleaved", "zb_h1"]
 COLLECTIVES = ["all_reduce", "all_gather", "reduce_scatter"]
 # Heads and widths that degree 4 divides, and rows that are no multiple of a tile.
 SHAPE = {"backend": "cuda", "hidden_size": 512, "ffn_hidden_size": 1536, "num_heads": 8, "num_kv_heads": 4,
@@ -43,6 +44,9 @@ def correctness_sweeps(gpus):
         ("collectives", small | {"workload": COLLECTIVES}),
         ("overlap in 4 pieces", two | {"workload": ["row_linear", "mlp", "block"], "overlap_chunks": 4,
                                        "tp_degree": [2, 4]}),
+        ("pipelines", two | {"workload": ["block", "model"], "num_layers": 4, "pass": ["forward", "forward_backward"],
+                             "tp_degree": [1, 2], "pp_degree": 2, "microbatches": 2, "schedule": SCHEDULES,
+                             "virtual_stages": [1, 2], "tie_embeddings": True}),
         ("cold caches", small | {"workload": ["mlp"], "dtype": "bf16", "measure": FEW_SAMPLES | {"cache": "cold"}}),
         ("large shapes, sampled", SHAPE | {"workload": ["mlp", "block"], "dtype": DTYPES, "hidden_size": 2048,
                                            "ffn_hidden_size": None, "num_heads": 16, "sequence_length": 320,
@@ -54,6 +58,8 @@ def correctness_sweeps(gpus):
         nccl = {"algorithm": "nccl", "dtype": ["f32", "bf16"], "tp_degree": [4 if gpus >= 4 else 2]}
         sweeps += [(f"{title}, nccl", sweep | nccl) for title, sweep in sweeps
                    if title in ("layers, forward and backward", "sequence parallelism", "collectives", "overlap in 4 pieces")]
+        sweeps += [("pipelines, nccl", sweep | nccl | {"tp_degree": [2 if gpus >= 4 else 1]}) for title, sweep in sweeps
+                   if title == "pipelines"]
     return sweeps
 
 
@@ -122,7 +128,7 @@ class Check:
             self.unfinished += 1
             self.row(title, "all right", f"no time left of {LIMIT_S} s", "not through")
             return
-        records, done = self.sweep(f"correct-{index}", sweep, max(sweep["tp_degree"]))
+        records, done = self.sweep(f"correct-{index}", sweep, max(sweep["tp_degree"]) * sweep.get("pp_degree", 1))
         is_slow = done.returncode == TOO_SLOW
         of = collections.Counter(record["status"] for record in records)
         bad = [f"{r['id']}: {r['reason']}" for r in records if r["status"] == "failed"]

@@ -29,13 +29,18 @@ class CaseMachine {
   [[nodiscard]] Layer& layer() { return *layer_; }
   [[nodiscard]] OperationErrors& operations() { return operations_; }
   /// Of this rank's messages between stages.
-  [[nodiscard]] std::optional<MessageProgress> network_progress() const { return network_progress_; }
+  struct MessagesPath {
+    DataPath data_path = DataPath::host;
+    std::optional<MessageProgress> network_progress = {};
+  };
+  [[nodiscard]] const MessagesPath& messages_path() const { return messages_path_; }
   /// How the outputs of a case that overlaps are made from the next step on.
   void set_form(OverlapForm form) { form_ = form; }
   /// From here on a collective begins without asking whether all ranks have come that far.
   void stop_asking() { asks_ = false; }
 
  private:
+  [[nodiscard]] std::string algorithm() const { return point_.algorithm.value_or("mpi"); }
   std::unique_ptr<Communicator> make_communicator(const Control& ranks);
 
   const Case& point_;
@@ -45,7 +50,7 @@ class CaseMachine {
   Shape shape_;
   OperationErrors operations_;
   bool asks_ = true;
-  std::optional<MessageProgress> network_progress_;
+  MessagesPath messages_path_;
   OverlapForm form_ = OverlapForm::overlapped;
   // The layer goes before what it stands on.
   std::unique_ptr<Backend> backend_;

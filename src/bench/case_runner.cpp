@@ -165,7 +165,8 @@ class CaseRun {
       machine_->make_layer();
       outcome_.data_path = machine_->communicator().data_path(shape_.dtype);
     });
-    outcome_.network_progress = slowest_progress(machine_->network_progress());
+    outcome_.network_progress = slowest_progress(machine_->messages_path().network_progress);
+    outcome_.messages_path = machine_->messages_path().data_path;
   }
 
   // A rank whose stages are all on its host has none.

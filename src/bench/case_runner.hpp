@@ -52,6 +52,7 @@ struct CaseOutcome {
   std::optional<SlowestRank> slowest;  ///< of a case that computes, on two ranks or more
   DataPath data_path = DataPath::host;
   std::optional<MessageProgress> network_progress;  ///< of messages between stages on several hosts
+  DataPath messages_path = DataPath::host;          ///< of messages between stages
   VerificationResult verification;
   ProductFacts products;  ///< on this rank
   std::optional<LibraryRate> library_rate;

@@ -2,9 +2,28 @@
 
 #include <stdexcept>
 
+#include "comm/device_point_to_point.hpp"
 #include "layers/layer.hpp"
 
 namespace tpbench {
+
+namespace {
+
+const AlgorithmEntry& algorithm_named(const std::string& name) {
+  const AlgorithmEntry* entry = find_algorithm(name);
+  if (entry == nullptr) throw std::logic_error("no algorithm " + name);
+  return *entry;
+}
+
+}  // namespace
+
+std::unique_ptr<PointToPoint> built_in_point_to_point(const std::string& algorithm, const Control& stages,
+                                                      const PointToPointNeeds& needs, DeviceSide* device) {
+  const AlgorithmEntry& entry = algorithm_named(algorithm);
+  if (entry.connect != nullptr) return entry.connect(stages, needs, device);
+  if (device != nullptr) return make_staged_point_to_point(stages, needs, *device);
+  return make_point_to_point(stages, needs);
+}
 
 Parts built_in_parts() {
   return {
@@ -14,12 +33,8 @@ Parts built_in_parts() {
             if (entry == nullptr) throw std::logic_error("no backend " + needs.backend);
             return entry->make(needs);
           },
-      .make_communicator =
-          [](const std::string& algorithm, const Control& group, DeviceSide* device) {
-            const AlgorithmEntry* entry = find_algorithm(algorithm);
-            if (entry == nullptr) throw std::logic_error("no algorithm " + algorithm);
-            return entry->make(group, device);
-          },
+      .make_communicator = [](const std::string& algorithm, const Control& group,
+                              DeviceSide* device) { return algorithm_named(algorithm).make(group, device); },
   };
 }
 

@@ -11,6 +11,10 @@
 
 namespace tpbench {
 
+/// By what the algorithm brings; or else by what reaches the peer, through host memory.
+std::unique_ptr<PointToPoint> built_in_point_to_point(const std::string& algorithm, const Control& stages,
+                                                      const PointToPointNeeds& needs, DeviceSide* device);
+
 /// The machine that a run is made of, by name. The program takes its tables of backends and algorithms; tests
 /// put faults in between.
 struct Parts {
@@ -19,10 +23,9 @@ struct Parts {
                                               DeviceSide* device)>
       make_communicator;
   /// Messages between the ranks that hold the stages of a pipeline.
-  std::function<std::unique_ptr<PointToPoint>(const Control& stages, const PointToPointNeeds& needs)>
-      make_point_to_point = [](const Control& stages, const PointToPointNeeds& needs) {
-        return tpbench::make_point_to_point(stages, needs);
-      };
+  std::function<std::unique_ptr<PointToPoint>(const std::string& algorithm, const Control& stages,
+                                              const PointToPointNeeds& needs, DeviceSide* device)>
+      make_point_to_point = built_in_point_to_point;
 };
 
 /// The parts of this build.

@@ -144,6 +144,7 @@ PipelineResult pipeline_result_of(const Record& record, const CaseOutcome& outco
   result.bytes_per_step = traffic.bytes;
   result.messages_sent = samples.messages;
   result.bytes_sent = samples.bytes;
+  result.data_path = outcome.messages_path;
   result.progress = outcome.network_progress;
   for (std::int64_t rank = 0; rank < shape.layout.pp; ++rank)
     result.ranks.push_back(rank_result(record, outcome, rank));

@@ -232,13 +232,17 @@ Message shared_gpu(const WarningInputs& in) {
 }
 
 Message staged(const WarningInputs& in) {
-  if (in.record.status != Status::ok || in.point.layout.tp == 1 ||
-      in.record.data_path != name_of(DataPath::staged))
-    return std::nullopt;
+  if (in.record.status != Status::ok) return std::nullopt;
+  const bool collectives = in.point.layout.tp > 1 && in.record.data_path == name_of(DataPath::staged);
+  const bool messages = in.record.pipeline && in.record.pipeline->data_path == DataPath::staged;
+  if (!collectives && !messages) return std::nullopt;
   std::vector<std::string> direct;
   for (const AlgorithmEntry& entry : all_algorithms()) {
     if (entry.operands == Operands::device) direct.emplace_back(entry.name);
   }
+  if (!collectives)
+    return fmt::format("messages between stages copy through host memory: use algorithm {}",
+                       join_words(direct, " or "));
   return fmt::format(
       "collectives copy through host memory, as this MPI library does not take GPU memory: use algorithm {}, "
       "or "

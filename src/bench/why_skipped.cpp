@@ -28,9 +28,11 @@ std::optional<Skip> why_not_placed(const Case& point, const GroupPlaces& places)
   const AlgorithmEntry* algorithm = find_algorithm(point.algorithm.value_or(""));
   if (algorithm == nullptr) return std::nullopt;  // a workload without collectives
   for (const std::vector<int>& group : groups_of(point, places.host_of)) {
-    for (const std::vector<int>& shards : shards_of(group, point.layout)) {
-      const std::vector<int> hosts = those_of(shards, places.host_of);
-      const std::vector<int> devices = those_of(shards, places.device_of);
+    std::vector<std::vector<int>> carried = shards_of(group, point.layout);
+    if (algorithm->connect != nullptr) carried = {group};
+    for (const std::vector<int>& ranks : carried) {
+      const std::vector<int> hosts = those_of(ranks, places.host_of);
+      const std::vector<int> devices = those_of(ranks, places.device_of);
       if (const auto reason = why_not_carried(*algorithm, {hosts, devices}, point.dtype))
         return Skip{ReasonCode::placement, *reason};
     }
@@ -44,12 +46,7 @@ std::optional<Skip> why_not_piped(const Case& point) {
     return Skip{ReasonCode::combination,
                 "placement spread is for pp_degree 1; placements tp_inside and pp_inside say what of a "
                 "pipeline stays inside hosts"};
-  const BackendEntry* backend = find_backend(point.backend);
-  if (backend == nullptr || !backend->on_device) return std::nullopt;
-  return Skip{ReasonCode::combination,
-              fmt::format("pp_degree {} sends activations from host memory, and those of backend {} lie on a "
-                          "device; backend {} would run, and so would pp_degree 1",
-                          point.layout.pp, point.backend, host_backend())};
+  return std::nullopt;
 }
 
 std::optional<Skip> why_not_computed(const Case& point) {

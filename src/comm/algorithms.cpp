@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "comm/communicator.hpp"
 #include "comm/device_communicators.hpp"
+#include "comm/device_point_to_point.hpp"
 #include "comm/hierarchical_communicator.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/shm_communicator.hpp"
@@ -32,7 +33,8 @@ constexpr std::array kAlgorithms = {
     AlgorithmEntry{"hierarchical", Operands::host, kEveryType,
                    [](const Control& group, DeviceSide*) { return make_hierarchical_communicator(group); },
                    [](const GroupPlaces& places) { return why_not_hierarchical(places.host_of); }},
-    AlgorithmEntry{"nccl", Operands::device, kEveryType, make_nccl, why_not_nccl}};
+    AlgorithmEntry{"nccl", Operands::device, kEveryType, make_nccl, why_not_nccl,
+                   make_nccl_point_to_point}};
 
 MaybeReason why_not(const AlgorithmEntry& entry, const GroupPlaces& places, DType dtype) {
   if (entry.operands == Operands::device && places.device_of.empty())

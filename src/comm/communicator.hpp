@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/data_path.hpp"
 #include "base/dtype.hpp"
 #include "comm/control.hpp"
 #include "tensor/matrix.hpp"
@@ -15,13 +16,8 @@
 namespace tpbench {
 
 class DeviceSide;
-
-/// Where the bytes of a collective go through.
-enum class DataPath {
-  host,    ///< operands lie in host memory
-  staged,  ///< operands lie on a device, and are copied to pinned host memory and back
-  device   ///< operands lie on a device, and the library takes them there
-};
+class PointToPoint;
+struct PointToPointNeeds;
 
 /// What an all-reduce makes of the ranks' elements.
 enum class Reduction { sum, max };
@@ -80,6 +76,11 @@ struct AlgorithmEntry {
   /// Why it cannot carry a group that is so placed, its operands being where it takes them; empty when it
   /// can. Other algorithms are not named: why_not_carried knows them.
   std::optional<std::string> (*why_not_placed)(const GroupPlaces& places);
+  /// What it sends messages between stages by, whose operands then lie where those of a collective do: it
+  /// must be able to carry all ranks of a pipeline. Null: they go by what reaches the peer, through host
+  /// memory.
+  std::unique_ptr<PointToPoint> (*connect)(const Control& stages, const PointToPointNeeds& needs,
+                                           DeviceSide* device) = nullptr;
 };
 
 std::span<const AlgorithmEntry> all_algorithms();
@@ -91,6 +92,3 @@ std::optional<std::string> why_not_carried(const AlgorithmEntry& algorithm, cons
                                            DType dtype);
 
 }  // namespace tpbench
-
-TPBENCH_ENUM_NAMES(tpbench::DataPath, {tpbench::DataPath::host, "host"},
-                   {tpbench::DataPath::staged, "staged"}, {tpbench::DataPath::device, "device"});

@@ -11,29 +11,10 @@
 #include "comm/forwarding_communicator.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/mpi_info.hpp"
+#include "comm/pinned_stage.hpp"
 
 namespace tpbench {
 namespace {
-
-// Pinned host memory that grows with what goes through it: the untimed first step sees the largest.
-class Stage {
- public:
-  explicit Stage(DeviceSide& device) : device_(device) {}
-
-  std::byte* hold(std::int64_t bytes) {
-    if (bytes > bytes_) {
-      memory_.reset();
-      memory_ = device_.pinned_memory(bytes);
-      bytes_ = bytes;
-    }
-    return static_cast<std::byte*>(memory_.get());
-  }
-
- private:
-  DeviceSide& device_;
-  std::shared_ptr<void> memory_;
-  std::int64_t bytes_ = 0;
-};
 
 class StagedCommunicator final : public ForwardingCommunicator {
  public:
@@ -82,7 +63,7 @@ class StagedCommunicator final : public ForwardingCommunicator {
   }
 
   DeviceSide& device_;
-  Stage in_, out_;
+  PinnedStage in_, out_;
 };
 
 // MPI takes the operands where they lie; it knows nothing of the queue that writes them.

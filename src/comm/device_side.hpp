@@ -3,11 +3,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace tpbench {
 
 class Communicator;
+class PointToPoint;
+struct Link;
 
 /// The ranks of a group, for a library that does not know MPI.
 struct NativeGroup {
@@ -31,6 +34,8 @@ class DeviceSide {
   virtual void copy_to_device(void* device, const void* host, std::int64_t bytes) = 0;
   /// Host memory that the device copies to and from at full speed.
   virtual std::shared_ptr<void> pinned_memory(std::int64_t bytes) = 0;
+  /// Makes existing host memory such, whole pages of it, for as long as the pointer lives.
+  virtual std::shared_ptr<void> pin(void* host, std::int64_t bytes) = 0;
 
   /// How far this thread's queue has come with what was put into it so far.
   virtual std::shared_ptr<void> point() = 0;
@@ -47,6 +52,9 @@ class DeviceSide {
   /// Collectives by the device's own library (algorithm nccl), which are queued as work is. Collective over
   /// the group. Throws CaseError with the library's reason.
   virtual std::unique_ptr<Communicator> make_native_communicator(const NativeGroup& group) = 0;
+  /// Messages by it, over these links.
+  virtual std::unique_ptr<PointToPoint> make_native_point_to_point(const NativeGroup& group,
+                                                                   std::span<const Link> links) = 0;
 };
 
 }  // namespace tpbench

@@ -2,7 +2,6 @@
 #include "comm/point_to_point.hpp"
 
 #include <set>
-#include <thread>
 #include <vector>
 
 namespace tpbench {
@@ -61,15 +60,6 @@ class MixedPointToPoint final : public PointToPoint {
 };
 
 }  // namespace
-
-void PointToPoint::wait(std::size_t ticket) {
-  // At first without a pause, as a message may be a microsecond away; then others may need the core that this
-  // rank waits on.
-  constexpr int kSpins = 200;
-  for (int spins = 0; !is_done(ticket); ++spins) {
-    if (spins > kSpins) std::this_thread::yield();
-  }
-}
 
 std::unique_ptr<PointToPoint> make_point_to_point(const Control& ranks, const PointToPointNeeds& needs,
                                                   const std::string& identity) {

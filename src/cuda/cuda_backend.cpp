@@ -15,6 +15,7 @@
 #include "cuda/gemm.hpp"
 #include "cuda/kernels.hpp"
 #include "cuda/nccl_communicator.hpp"
+#include "cuda/nccl_point_to_point.hpp"
 #include "measure/device_clock.hpp"
 
 namespace tpbench::cuda {
@@ -50,6 +51,10 @@ class CudaSide final : public DeviceSide {
   std::shared_ptr<void> pinned_memory(std::int64_t bytes) override {
     return Device::get().allocate_pinned(bytes);
   }
+  std::shared_ptr<void> pin(void* host, std::int64_t bytes) override {
+    TPBENCH_CUDA(cudaHostRegister(host, static_cast<std::size_t>(bytes), cudaHostRegisterDefault));
+    return {host, [](void* pinned) { cudaHostUnregister(pinned); }};
+  }
   std::shared_ptr<void> point() override {
     const cudaStream_t queue = Device::get().queue();  // first of all: it makes this GPU the thread's
     auto event = std::make_shared<Event>(cudaEventDisableTiming);
@@ -67,6 +72,10 @@ class CudaSide final : public DeviceSide {
   }
   std::unique_ptr<Communicator> make_native_communicator(const NativeGroup& group) override {
     return make_nccl_communicator(group);
+  }
+  std::unique_ptr<PointToPoint> make_native_point_to_point(const NativeGroup& group,
+                                                           std::span<const Link> links) override {
+    return make_nccl_point_to_point(group, links);
   }
 
  private:

@@ -178,6 +178,17 @@ std::shared_ptr<void> Device::allocate(std::int64_t bytes) const {
   return {data, [](void* memory) { cudaFree(memory); }};
 }
 
+std::shared_ptr<void> Device::allocate_queued(std::int64_t bytes, cudaStream_t queue) {
+  void* data = nullptr;
+  const cudaError_t error = cudaMallocAsync(&data, static_cast<std::size_t>(bytes), queue);
+  if (error == cudaErrorMemoryAllocation || error == cudaErrorNotSupported) {
+    cudaGetLastError();
+    throw CaseError(fmt::format("a GPU has no {} for a moment", format_bytes(static_cast<double>(bytes))));
+  }
+  check_cuda(error, "cudaMallocAsync", std::source_location::current());
+  return {data, [queue](void* memory) { cudaFreeAsync(memory, queue); }};
+}
+
 std::shared_ptr<void> Device::allocate_pinned(std::int64_t bytes) const {
   void* data = nullptr;
   TPBENCH_CUDA(cudaMallocHost(&data, static_cast<std::size_t>(bytes)));

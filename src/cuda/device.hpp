@@ -40,6 +40,10 @@ class Device {
 
   /// Plain memory of the device (cudaMalloc). Throws CaseError with what is free.
   [[nodiscard]] std::shared_ptr<void> allocate(std::int64_t bytes) const;
+  /// For work that is queued on `queue` alone: taken and given back behind what is in it. cudaFree waits for
+  /// all that the device does, and so for receives whose peer waits for this rank. Throws CaseError where
+  /// there is none.
+  [[nodiscard]] static std::shared_ptr<void> allocate_queued(std::int64_t bytes, cudaStream_t queue);
   [[nodiscard]] std::shared_ptr<void> allocate_pinned(std::int64_t bytes) const;
 
   /// Has `check` called about every millisecond while a thread waits for the device; it throws when something

@@ -269,8 +269,8 @@ cublasLtMatmulAlgo_t Gemm::fastest(const Plan& plan, const std::vector<cublasLtM
   std::shared_ptr<void> elsewhere;
   if (store == Store::add) {
     try {
-      elsewhere = Device::get().allocate(((c.count - 1) * c.stride + c.first.rows * c.first.row_stride) *
-                                         size_of(c.first.dtype));
+      elsewhere = Device::allocate_queued(
+          ((c.count - 1) * c.stride + c.first.rows * c.first.row_stride) * size_of(c.first.dtype), queue);
     } catch (const CaseError&) {
       return proposals[0];  // no memory to try them in: the library's first choice it is
     }

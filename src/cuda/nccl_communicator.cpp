@@ -2,8 +2,6 @@
 
 #include <nccl.h>
 
-#include <atomic>
-#include <cstring>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -11,6 +9,7 @@
 #include "base/error.hpp"
 #include "cuda/check.hpp"
 #include "cuda/device.hpp"
+#include "cuda/nccl_handle.hpp"
 
 namespace tpbench::cuda {
 namespace {
@@ -30,70 +29,15 @@ ncclDataType_t nccl_type(DType dtype) {
   throw std::logic_error("nccl_type: unknown dtype");
 }
 
-// Rank 0's id, which all ranks need to find each other. A failure there is told instead of it.
-ncclUniqueId shared_id(const NativeGroup& group) {
-  ncclUniqueId id{};
-  std::string text;
-  if (group.rank == 0 && ncclGetUniqueId(&id) == ncclSuccess) text.assign(id.internal, sizeof(id.internal));
-  text = group.from_first(std::move(text));
-  if (text.size() != sizeof(id.internal)) throw CaseError("NCCL cannot make an id for a group of ranks");
-  std::memcpy(id.internal, text.data(), text.size());
-  return id;
-}
-
-// A communicator that is given up when a peer has failed: its kernels would wait for that peer without end,
-// and everything that waits for them too.
-class Handle {
- public:
-  explicit Handle(ncclComm_t comm) : comm_(comm) {}
-  ~Handle() {
-    if (aborted_) return;
-    // While another failure is on its way out, the other ranks do not come to destroy it together.
-    if (std::uncaught_exceptions() > 0)
-      ncclCommAbort(comm_);
-    else
-      ncclCommDestroy(comm_);
-  }
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-
-  [[nodiscard]] ncclComm_t get() const {
-    if (aborted_) throw CommError("NCCL was given up after a failure");
-    return comm_;
-  }
-  [[nodiscard]] bool is_aborted() const { return aborted_; }
-
-  /// Throws CommError when NCCL has found something wrong since.
-  void check() {
-    if (aborted_) return;
-    ncclResult_t state = ncclSuccess;
-    TPBENCH_NCCL(ncclCommGetAsyncError(comm_, &state));
-    try {
-      check_nccl(state, "a collective of NCCL", std::source_location::current());
-    } catch (...) {
-      aborted_ = true;
-      ncclCommAbort(comm_);
-      throw;
-    }
-  }
-
- private:
-  ncclComm_t comm_;
-  std::atomic<bool> aborted_{false};
-};
-
 class NcclCommunicator final : public Communicator {
  public:
   explicit NcclCommunicator(const NativeGroup& group) : rank_(group.rank), size_(group.size) {
     if (size_ == 1) return;  // nothing is ever communicated
-    const ncclUniqueId id = shared_id(group);
-    ncclComm_t comm = nullptr;
-    TPBENCH_NCCL(ncclCommInitRank(&comm, size_, id, rank_));
-    comm_ = std::make_shared<Handle>(comm);
-    watched_ = Device::get().watch([handle = comm_.get()] { handle->check(); });
+    // A failure to make rank 0's id is told instead of it.
+    const std::string id = group.from_first(rank_ == 0 ? new_nccl_id() : std::string());
+    comm_ = std::make_shared<NcclHandle>(nccl_id_of(id), size_, rank_);
   }
   ~NcclCommunicator() override {
-    watched_.reset();
     if (std::uncaught_exceptions() == 0) cudaStreamSynchronize(Device::get().queue());
   }
   NcclCommunicator(const NcclCommunicator&) = delete;
@@ -135,8 +79,7 @@ class NcclCommunicator final : public Communicator {
  private:
   int rank_;
   int size_;
-  std::shared_ptr<Handle> comm_;
-  std::shared_ptr<void> watched_;
+  std::shared_ptr<NcclHandle> comm_;
 };
 
 }  // namespace

@@ -8,7 +8,26 @@ namespace {
 constexpr std::size_t kExchangeSends = 1;  // behind the other sends
 constexpr std::size_t kExchangeReceive = 2 * kDirections, kReceiveTickets = kExchangeReceive + 1;
 
-constexpr int kExchangeTag = 32760;  // above those of stages
+constexpr int kExchangeChannel = static_cast<int>(kDirections);  // behind those of the directions
+static_assert(kExchangeChannel < kChannels);
+constexpr int kExchangeTag = tag_in(kExchangeChannel, 0);
+
+// Who sends to whom, the same on each rank of the pipeline.
+std::vector<Link> links_of(const Shape& whole) {
+  const auto ranks = static_cast<int>(whole.layout.pp);
+  std::vector<Link> links;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const int next = (rank + 1) % ranks;
+    if (next == 0 && whole.virtual_stages == 1) continue;
+    links.push_back({rank, next, static_cast<int>(Direction::forward)});
+    if (whole.trains()) links.push_back({next, rank, static_cast<int>(Direction::backward)});
+  }
+  if (whole.exchanges_tied_gradient()) {
+    links.push_back({0, ranks - 1, kExchangeChannel});
+    links.push_back({ranks - 1, 0, kExchangeChannel});
+  }
+  return links;
+}
 
 std::span<std::byte> bytes_of(const MatrixView& view) {
   return {static_cast<std::byte*>(view.data),
@@ -27,19 +46,25 @@ StageMessages::StageMessages(const LayerContext& context, const LayerContext& wh
   stream(Direction::forward).receives = &plan.forward_receives;
   stream(Direction::backward).receives = &plan.backward_receives;
   if (whole_.layout.pp == 1) return;
-  constexpr int kPosted = 2;
+  constexpr std::int64_t kPosted = 2, kStreams = static_cast<std::int64_t>(kDirections);
   const std::int64_t slice_rows = context_.shape.local_tokens() / whole_.layout.tp;
   const auto bytes_of_rows = [&](std::int64_t rows) {
     return landing_bytes_of(rows * context_.shape.hidden_size * context_.shape.element_size());
   };
+  const std::int64_t message_rows = whole_.scatters_boundary() ? slice_rows : context_.shape.local_tokens();
+  const std::int64_t exchanged_rows = whole_.exchanges_tied_gradient() ? whole_.vocabulary_rows() : 0;
   PointToPointNeeds needs = {
-      kReceiveTickets + static_cast<std::size_t>(plan.activations + plan.gradient) + kExchangeSends, 0};
+      .tickets =
+          kReceiveTickets + static_cast<std::size_t>(plan.activations + plan.gradient) + kExchangeSends,
+      .landing_bytes = 0,
+      .received_bytes = kStreams * kPosted * bytes_of_rows(message_rows) + bytes_of_rows(exchanged_rows),
+      .links = links_of(whole_)};
   for (const Landings& asked : landings) needs.landing_bytes += asked.count * bytes_of_rows(asked.rows);
-  if (whole_.scatters_boundary()) needs.landing_bytes += 2 * kPosted * bytes_of_rows(slice_rows);
+  if (whole_.scatters_boundary()) needs.landing_bytes += kStreams * kPosted * bytes_of_rows(slice_rows);
   messages_ = whole.connect(needs);
   if (!whole_.scatters_boundary()) return;
   for (Stream& of : streams_) {
-    for (int i = 0; i < kPosted && !of.receives->empty(); ++i)
+    for (std::int64_t i = 0; i < kPosted && !of.receives->empty(); ++i)
       of.slices.push_back(make_landing(Category::communication, slice_rows));
   }
 }
@@ -177,9 +202,9 @@ int StageMessages::other_end() const { return pp_rank_ == 0 ? static_cast<int>(w
 
 // MPI promises tags up to 32767; messages that have one tag keep their order.
 int StageMessages::tag(Direction direction, std::int64_t to_stage, std::int64_t microbatch) const {
-  constexpr std::int64_t kTags = 16000;
-  const std::int64_t number = (to_stage * whole_.microbatches + microbatch) % kTags;
-  return static_cast<int>(2 * number + (direction == Direction::forward ? 0 : 1));
+  constexpr std::int64_t kNumbers = 10000;
+  const std::int64_t number = (to_stage * whole_.microbatches + microbatch) % kNumbers;
+  return tag_in(static_cast<int>(direction), static_cast<int>(number));
 }
 
 int StageMessages::neighbour(std::int64_t offset) const {

@@ -11,6 +11,7 @@
 
 #include "base/enum_names.hpp"
 #include "base/field.hpp"
+#include "base/data_path.hpp"
 #include "base/message_progress.hpp"
 #include "measure/statistics.hpp"
 #include "result/rank_results.hpp"
@@ -190,6 +191,7 @@ struct PipelineResult {
   std::int64_t message_bytes = 0;                          ///< of one, by formula
   std::int64_t messages_per_step = 0, bytes_per_step = 0;  ///< by formula
   std::int64_t messages_sent = 0, bytes_sent = 0;          ///< counted
+  std::optional<DataPath> data_path;                       ///< of messages between stages
   std::optional<MessageProgress> progress;                 ///< of messages between hosts
   std::optional<std::int64_t> next_microbatches;
   std::optional<double> next_step_s, next_bubble;

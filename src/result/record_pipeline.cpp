@@ -94,11 +94,17 @@ Rows<PipelineResult> pipeline_rows() {
             {.meaning = "of these messages", .unit = "bytes", .column = "boundary_*", .least = 0}),
       field("messages_sent", &R::messages_sent, {.meaning = "counted", .least = 0}),
       field("bytes_sent", &R::bytes_sent, {.meaning = "counted", .unit = "bytes", .least = 0}),
+      field("data_path", &R::data_path,
+            {.meaning = "where messages between stages go through, in the words of the record's own "
+                        "`data_path`",
+             .null = "the record is of a tpbench that did not say it",
+             .column = "boundary_*",
+             .since = 2}),
       field(
           "progress", &R::progress,
           {.meaning = "what moves messages between hosts while a rank computes: a thread of its own, or the "
                       "rank's own calls between layers",
-           .null = "the ranks of a pipeline are on one host",
+           .null = "the ranks of a pipeline are on one host, or the device moves them",
            .column = "boundary_*",
            .since = 2}),
       field("next_microbatches", &R::next_microbatches,

@@ -36,6 +36,7 @@ struct Block {
   std::size_t bytes;
   cudaMemoryType type;
   int device;
+  bool is_own = false;  // the program's, pinned
 };
 
 struct Fault {
@@ -280,9 +281,32 @@ cudaError_t give_back(void* pointer, cudaMemoryType type) {
   if (pointer == nullptr) return cudaSuccess;
   const Lock lock(machine().mutex);
   const auto block = machine().blocks.find(reinterpret_cast<std::uintptr_t>(pointer));
-  if (block == machine().blocks.end() || block->second.type != type) return cudaErrorInvalidValue;
+  if (block == machine().blocks.end() || block->second.type != type || block->second.is_own)
+    return cudaErrorInvalidValue;
   machine().blocks.erase(block);
   std::free(pointer);
+  return cudaSuccess;
+}
+
+cudaError_t pin(void* pointer, std::size_t bytes) {
+  if (pointer == nullptr || bytes == 0) return cudaErrorInvalidValue;
+  const Lock lock(machine().mutex);
+  const auto first = reinterpret_cast<std::uintptr_t>(pointer) / kPage,
+             last = (reinterpret_cast<std::uintptr_t>(pointer) + bytes - 1) / kPage;
+  for (const auto& [address, block] : machine().blocks) {
+    if (address / kPage <= last && first <= (address + block.bytes - 1) / kPage)
+      return cudaErrorHostMemoryAlreadyRegistered;
+  }
+  machine().blocks[reinterpret_cast<std::uintptr_t>(pointer)] = {bytes, cudaMemoryTypeHost,
+                                                                 the_current_device, true};
+  return cudaSuccess;
+}
+
+cudaError_t unpin(void* pointer) {
+  const Lock lock(machine().mutex);
+  const auto block = machine().blocks.find(reinterpret_cast<std::uintptr_t>(pointer));
+  if (block == machine().blocks.end() || !block->second.is_own) return cudaErrorHostMemoryNotRegistered;
+  machine().blocks.erase(block);
   return cudaSuccess;
 }
 

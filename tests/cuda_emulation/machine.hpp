@@ -27,6 +27,9 @@ cudaError_t take_last_error();
 // -- memory
 cudaError_t take(void** pointer, std::size_t bytes, cudaMemoryType type);
 cudaError_t give_back(void* pointer, cudaMemoryType type);
+/// Memory of the program's own that becomes pinned, and is no longer.
+cudaError_t pin(void* pointer, std::size_t bytes);
+cudaError_t unpin(void* pointer);
 std::size_t bytes_of_device();
 /// May a copy of that kind, of `height` rows of `width` bytes, be made between these?
 cudaError_t check_copy(const void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,

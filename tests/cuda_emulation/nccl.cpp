@@ -10,19 +10,26 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "machine.hpp"
 #include "queue.hpp"
 #include "runtime.hpp"
 
 using tpbench::cuda::emulation::check_stream;
 using tpbench::cuda::emulation::enter;
 using tpbench::cuda::emulation::give;
+using tpbench::cuda::emulation::Place;
 
 namespace {
 
@@ -34,9 +41,17 @@ struct Shared {
   int ready;  // set last by rank 0
   int device[kMostRanks];
   alignas(64) std::byte slots[kMostRanks][kSlotBytes];
+  // What a rank of two is sent by the other.
+  struct Mail {
+    std::atomic<std::size_t> wanted;             // bytes of the message that it receives now
+    std::atomic<std::size_t> filled;             // bytes of the slot that it has not taken
+    std::atomic<std::uint64_t> begun, received;  // messages
+  } mail[2];
+  std::atomic<bool> calls[2];  // has sent or received: the first call of both connects them
 };
 
 std::size_t size_of(ncclDataType_t type) { return type == ncclFloat64 ? 8 : type == ncclFloat32 ? 4 : 2; }
+std::size_t bytes_of(ncclDataType_t type) { return type == ncclUint8 ? 1 : size_of(type); }
 
 double load(const std::byte* data, std::size_t at, ncclDataType_t type) {
   if (type == ncclFloat64) return reinterpret_cast<const double*>(data)[at];
@@ -68,7 +83,14 @@ struct ncclComm {
   Shared* shared = nullptr;
   int rank = 0, size = 0;
   int registered = 0;
-  std::atomic<int> queued = 0;  // collectives that are not over
+  std::atomic<int> queued = 0;  // collectives and messages that are not over
+  std::atomic<bool> given_up = false;
+  // Messages come whether or not somebody waits for them on this side.
+  std::mutex mutex;
+  std::condition_variable given;
+  std::deque<Place> places;
+  bool ends = false;
+  std::thread mover;
 };
 
 namespace {
@@ -86,6 +108,86 @@ void queue_collective(ncclComm_t comm, cudaStream_t queue, const std::function<v
     collective();
     --comm->queued;
   });
+}
+
+void move_messages(ncclComm& comm) {
+  std::unique_lock lock(comm.mutex);
+  for (;;) {
+    comm.given.wait(lock, [&] { return comm.ends || !comm.places.empty(); });
+    if (comm.places.empty()) return;
+    const Place place = comm.places.front();
+    comm.places.pop_front();
+    lock.unlock();
+    place.reach();
+    lock.lock();
+  }
+}
+
+void end_mover(ncclComm& comm) {
+  {
+    const std::lock_guard lock(comm.mutex);
+    comm.ends = true;
+  }
+  comm.given.notify_one();
+  if (comm.mover.joinable()) comm.mover.join();
+}
+
+// A rank that is alone leaves it to the guard.
+void connect(const ncclComm& comm, int peer) {
+  comm.shared->calls[comm.rank] = true;
+  while (!comm.shared->calls[peer] && !tpbench::cuda::emulation::has_failed()) usleep(20);
+}
+
+void queue_message(ncclComm_t comm, cudaStream_t queue, std::function<void()> message) {
+  ++comm->queued;
+  const Place place = give(queue, [comm, message = std::move(message)] {
+    message();
+    --comm->queued;
+  });
+  const std::lock_guard lock(comm->mutex);
+  if (!comm->mover.joinable()) comm->mover = std::thread([comm] { move_messages(*comm); });
+  comm->places.push_back(place);
+  comm->given.notify_one();
+}
+
+// Whether it has come true; not when nobody will make it so.
+bool come(const ncclComm& comm, const std::function<bool()>& is_so) {
+  while (!is_so()) {
+    if (comm.given_up || tpbench::cuda::emulation::has_failed()) return false;
+    usleep(20);
+  }
+  return true;
+}
+
+// A send is over when the other side has received: nothing lies in between.
+void send_now(const ncclComm& comm, int peer, const std::byte* data, std::size_t bytes) {
+  Shared::Mail& mail = comm.shared->mail[peer];
+  const std::uint64_t number = mail.received + 1;
+  if (!come(comm, [&] { return mail.begun == number; })) return;
+  if (mail.wanted != bytes)
+    tpbench::cuda::emulation::abandon("NCCL: %zu bytes are sent where %zu are received", bytes,
+                                      mail.wanted.load());
+  usleep(100);  // who writes there meanwhile spoils it
+  for (std::size_t first = 0; first < bytes; first += kSlotBytes) {
+    const std::size_t size = std::min(kSlotBytes, bytes - first);
+    if (!come(comm, [&] { return mail.filled == 0; })) return;
+    std::memcpy(comm.shared->slots[peer], data + first, size);
+    mail.filled = size;
+  }
+  come(comm, [&] { return mail.received == number; });
+}
+
+void receive_now(const ncclComm& comm, std::byte* data, std::size_t bytes) {
+  Shared::Mail& mail = comm.shared->mail[comm.rank];
+  mail.wanted = bytes;
+  ++mail.begun;
+  for (std::size_t first = 0; first < bytes; first += kSlotBytes) {
+    if (!come(comm, [&] { return mail.filled != 0; })) return;
+    usleep(100);  // who does not wait for it reads what was there before
+    std::memcpy(data + first, comm.shared->slots[comm.rank], mail.filled);
+    mail.filled = 0;
+  }
+  ++mail.received;
 }
 
 // Shows `bytes` of every rank to all, a slot's size at a time: `take(first, size)` reads the slots.
@@ -161,7 +263,10 @@ ncclResult_t ncclCommInitRank(ncclComm_t* made, int size, ncclUniqueId id, int r
     __atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
   }
   while (__atomic_load_n(&shared->ready, __ATOMIC_ACQUIRE) == 0) usleep(100);
-  auto* comm = new ncclComm{shared, rank, size};
+  auto* comm = new ncclComm;
+  comm->shared = shared;
+  comm->rank = rank;
+  comm->size = size;
   cudaGetDevice(&shared->device[rank]);
   meet(*comm);
   if (rank == 0) shm_unlink(id.internal);
@@ -184,11 +289,14 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
     tpbench::cuda::emulation::abandon("NCCL: %d buffers are still registered", comm->registered);
   if (comm->queued != 0)
     tpbench::cuda::emulation::abandon("NCCL: destroyed under %d collectives", comm->queued.load());
+  end_mover(*comm);
   munmap(comm->shared, sizeof(Shared));
   delete comm;
   return ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  comm->given_up = true;
+  end_mover(*comm);
   munmap(comm->shared, sizeof(Shared));
   delete comm;
   return ncclSuccess;
@@ -251,6 +359,26 @@ ncclResult_t ncclReduceScatter(const void* from, void* to, std::size_t count, nc
       });
     }
   });
+  return ncclSuccess;
+}
+
+ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
+                      cudaStream_t queue) {
+  if (const ncclResult_t result = begin("ncclSend", comm, queue); result != ncclSuccess) return result;
+  if (comm->size != 2 || peer != 1 - comm->rank || count == 0) return ncclInvalidArgument;
+  const std::size_t bytes = count * bytes_of(type);
+  connect(*comm, peer);
+  queue_message(comm, queue, [=] { send_now(*comm, peer, static_cast<const std::byte*>(data), bytes); });
+  return ncclSuccess;
+}
+
+ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
+                      cudaStream_t queue) {
+  if (const ncclResult_t result = begin("ncclRecv", comm, queue); result != ncclSuccess) return result;
+  if (comm->size != 2 || peer != 1 - comm->rank || count == 0) return ncclInvalidArgument;
+  const std::size_t bytes = count * bytes_of(type);
+  connect(*comm, peer);
+  queue_message(comm, queue, [=] { receive_now(*comm, static_cast<std::byte*>(data), bytes); });
   return ncclSuccess;
 }
 

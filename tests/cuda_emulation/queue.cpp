@@ -1,5 +1,6 @@
 #include "queue.hpp"
 
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,12 @@ std::uint64_t Queue::given() {
 }
 
 void Queue::do_until(std::uint64_t place) {
-  if (has_done(place)) return;
-  const std::lock_guard working(working_);
+  // Who works on it may do more than is asked for here, and wait for a peer behind that.
+  std::unique_lock working(working_, std::try_to_lock);
+  while (!working.owns_lock() && !has_done(place)) {
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+    working.try_lock();
+  }
   while (!has_done(place)) {
     Work work;
     {

@@ -74,6 +74,10 @@ constexpr ErrorWords kErrors[] = {
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
+    {cudaErrorHostMemoryAlreadyRegistered, "cudaErrorHostMemoryAlreadyRegistered",
+     "part or all of the requested memory range is already mapped"},
+    {cudaErrorHostMemoryNotRegistered, "cudaErrorHostMemoryNotRegistered",
+     "pointer does not correspond to a registered memory region"},
     {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
     {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
 };
@@ -158,12 +162,35 @@ cudaError_t cudaFree(void* pointer) {
   return call(__func__, [&] { return free_memory(pointer, cudaMemoryTypeDevice); });
 }
 
+// Taken at once, given back in its place.
+cudaError_t cudaMallocAsync(void** pointer, std::size_t bytes, cudaStream_t stream) {
+  return queued(__func__, stream, [&] { return take(pointer, bytes, cudaMemoryTypeDevice); });
+}
+
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
+  return queued(__func__, stream, [&] {
+    give(stream, [pointer] { give_back(pointer, cudaMemoryTypeDevice); });
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
   return call(__func__, [&] { return take(pointer, bytes, cudaMemoryTypeHost); });
 }
 
 cudaError_t cudaFreeHost(void* pointer) {
   return call(__func__, [&] { return free_memory(pointer, cudaMemoryTypeHost); });
+}
+
+cudaError_t cudaHostRegister(void* pointer, std::size_t bytes, unsigned /*flags*/) {
+  return call(__func__, [&] { return pin(pointer, bytes); });
+}
+
+cudaError_t cudaHostUnregister(void* pointer) {
+  return call(__func__, [&] {
+    do_all_work();
+    return unpin(pointer);
+  });
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,

@@ -106,6 +106,40 @@ class Emulated(E2eTest):
             shared = record["case"]["tp_degree"] == 4 or record["case"]["groups"] == "all"
             self.assertEqual("shared_gpu" in codes(record), shared, record["id"])
 
+    def test_pipelines_over_four_gpus_and_on_one(self):
+        sweep = dict(workload=["block", "model"], num_layers=4, tp_degree=2, pp_degree=2, batch_size=4, microbatches=4,
+                     schedule=["gpipe", "1f1b", "interleaved", "zb_h1"], virtual_stages=[1, 2], tie_embeddings=True,
+                     exclude=[{"schedule": "interleaved", "virtual_stages": 1},
+                              {"schedule": ["gpipe", "1f1b", "zb_h1"], "virtual_stages": 2}],
+                     verify="full", **{"pass": ["forward", "forward_backward"]})
+        for algorithm, gpus, path in (("nccl", 4, "device"), ("mpi", 1, "staged")):
+            with self.subTest(algorithm):
+                self.on_gpus("--config", self.sweep(**SHAPE | sweep | {"algorithm": algorithm}), "--output", algorithm,
+                             gpus=gpus, ranks=4)
+                records = self.assert_valid(self.folder / algorithm, cases=2 * (4 + 2))
+                self.assert_all(records, "ok")
+                for record in records.values():
+                    pipeline, memory = record["pipeline"], record["memory_bytes"]
+                    self.assertTrue(record["verification"]["passed"], record["id"])
+                    self.assertEqual(memory["peak"], memory["predicted_peak"], record["id"])
+                    self.assertEqual(pipeline["data_path"], path)
+                    self.assertIsNone(pipeline["progress"])
+                    self.assertEqual(pipeline["messages_sent"], pipeline["messages_per_step"], record["id"])
+                    self.assertEqual("staged" in codes(record), path == "staged")
+
+    def test_stages_by_nccl_are_not_asked_to_share_a_gpu(self):
+        records = self.run_sweep(workload="block", algorithm=["nccl", "mpi"], tp_degree=1, pp_degree=2, num_layers=2, cases=2)
+        states = {record["case"]["algorithm"]: record for record in records.values()}
+        self.assertEqual(states["mpi"]["status"], "ok")
+        self.assertIn("a GPU for each rank, and this group of 2 has 1; algorithm mpi would run here", states["nccl"]["reason"])
+
+    def test_a_stage_that_dies_ends_the_others(self):
+        sweep = self.sweep(**SHAPE | dict(workload="block", algorithm="nccl", tp_degree=1, pp_degree=2, num_layers=2,
+                                          microbatches=2))
+        job = self.on_gpus("--config", sweep, "--output", "dead", gpus=2, status=1,
+                           TPBENCH_EMULATED_FAULT="ncclRecv:4")
+        self.assertIn("ncclRecv", job.stderr)
+
     def test_overlap_on_a_queue_of_its_own(self):
         for algorithm, gpus in (("mpi", 1), ("nccl", 2)):
             with self.subTest(algorithm):

@@ -3,35 +3,17 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstring>
 
 #include "comm/device_communicators.hpp"
-#include "comm/device_side.hpp"
 #include "comm/hierarchical_communicator.hpp"
 #include "comm/mpi_communicator.hpp"
 #include "comm/shm_communicator.hpp"
+#include "pretended_device.hpp"
 
 namespace tpbench::test {
 namespace {
 
 constexpr std::int64_t kSlotBytes = 4 << 20;
-
-// A device whose memory is the host's, and whose work is done when it is queued.
-class PretendedDevice final : public DeviceSide {
- public:
-  void finish() override {}
-  void copy_to_host(void* host, const void* device, std::int64_t bytes) override {
-    std::memcpy(host, device, static_cast<std::size_t>(bytes));
-  }
-  void copy_to_device(void* device, const void* host, std::int64_t bytes) override {
-    std::memcpy(device, host, static_cast<std::size_t>(bytes));
-  }
-  std::shared_ptr<void> pinned_memory(std::int64_t bytes) override { return take_host_pages(bytes); }
-  std::shared_ptr<void> point() override { return nullptr; }
-  void come_after(const std::shared_ptr<void>&) override {}
-  Memory memory_now() override { return {}; }
-  std::unique_ptr<Communicator> make_native_communicator(const NativeGroup&) override { return nullptr; }
-};
 
 // `size` ranks on `hosts` hosts: ranks of a host one after the other, or the hosts in turn.
 std::vector<int> pretended_hosts(int size, int hosts, bool spread) {

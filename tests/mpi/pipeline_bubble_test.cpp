@@ -132,7 +132,8 @@ PipelineResult run_sleeping(const Case& point, const Sleep& sleep) {
   parts.make_backend = [inner = parts.make_backend, durations](const BackendNeeds& needs) {
     return std::make_unique<SleepingBackend>(inner(needs), durations);
   };
-  parts.make_point_to_point = [&](const Control& stages, const PointToPointNeeds& needs) {
+  parts.make_point_to_point = [&](const std::string&, const Control& stages, const PointToPointNeeds& needs,
+                                  DeviceSide*) {
     return std::make_unique<DelayedMessages>(stages, needs.tickets, sleep.delay_s);
   };
   CaseSettings settings = quick_settings();

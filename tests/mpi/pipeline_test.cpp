@@ -1,14 +1,17 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 
 #include "base/json.hpp"
 #include "bench/case_cost.hpp"
 #include "bench/case_machine.hpp"
+#include "comm/device_point_to_point.hpp"
 #include "forwarding_point_to_point.hpp"
 #include "layers/layer.hpp"
+#include "pretended_device.hpp"
 #include "run_case.hpp"
 #include "workload/pipeline_plan.hpp"
 #include "world.hpp"
@@ -192,22 +195,65 @@ TEST_P(PipelineBits, OfAModelsForwardPassAreThoseOfOneStage) {
   }
 }
 
-// Between hosts MPI carries the messages; here in many pieces.
-TEST_P(PipelineBits, OverMpiAreTheSame) {
-  Parts over_mpi = built_in_parts();
-  over_mpi.make_point_to_point = [](const Control& stages, const PointToPointNeeds& needs) {
+// Messages that find each other by their order on a link alone, as those of NCCL do; from and to a device.
+class OrderedMessages final : public ForwardingPointToPoint {
+ public:
+  OrderedMessages(const Control& stages, const PointToPointNeeds& needs)
+      : ForwardingPointToPoint(make_staged_point_to_point(stages, needs, device_)), links_(needs.links) {}
+
+  void start_receive(std::size_t ticket, int from, int tag, std::span<std::byte> data) override {
+    const int next = next_on({from, rank(), channel_of(tag)}, received_);
+    ForwardingPointToPoint::start_receive(ticket, from, next, data);
+  }
+  void start_send(std::size_t ticket, int to, int tag, std::span<const std::byte> data) override {
+    const int next = next_on({rank(), to, channel_of(tag)}, sent_);
+    ForwardingPointToPoint::start_send(ticket, to, next, data);
+  }
+
+ private:
+  using Counts = std::map<std::size_t, int>;
+
+  int next_on(const Link& link, Counts& counts) {
+    const auto found = std::find_if(links_.begin(), links_.end(), [&](const Link& asked) {
+      return asked.from == link.from && asked.to == link.to && asked.channel == link.channel;
+    });
+    EXPECT_NE(found, links_.end()) << link.from << " to " << link.to << " on " << link.channel;
+    return tag_in(link.channel, counts[static_cast<std::size_t>(found - links_.begin())]++ % 1000);
+  }
+
+  static inline PretendedDevice device_;
+  std::vector<Link> links_;
+  Counts received_, sent_;  // by link
+};
+
+// Between hosts MPI carries the messages, here in many pieces; and those of a device.
+TEST_P(PipelineBits, ByOtherMessagesAreTheSame) {
+  Parts over_mpi = built_in_parts(), by_order = over_mpi;
+  over_mpi.make_point_to_point = [](const std::string&, const Control& stages, const PointToPointNeeds& needs,
+                                    DeviceSide*) {
     return make_mpi_point_to_point(stages, needs.tickets, 1000);
+  };
+  by_order.make_point_to_point = [](const std::string&, const Control& stages, const PointToPointNeeds& needs,
+                                    DeviceSide*) { return std::make_unique<OrderedMessages>(stages, needs); };
+  const auto expect_the_same = [&](Case point) {
+    point.dtype = GetParam();
+    normalise_case(point);
+    if (!fits(point) || !has_schedule(point)) return;
+    const auto bits = results_of(point);
+    EXPECT_EQ(results_of(point, over_mpi), bits) << said_of(point);
+    EXPECT_EQ(results_of(point, by_order), bits) << said_of(point);
   };
   for (const Layout& layout : {Layout{1, 2}, Layout{2, 2}, Layout{1, 4}}) {
     for (const Schedule schedule : kSchedules) {
-      for (const Pass pass : {Pass::forward, Pass::forward_backward}) {
-        Case point = piped(layout.tp, layout.pp, schedule, 4, pass);
-        point.dtype = GetParam();
-        if (fits(point) && has_schedule(point)) {
-          EXPECT_EQ(results_of(point, over_mpi), results_of(point)) << said_of(point);
-        }
-      }
+      for (const Pass pass : {Pass::forward, Pass::forward_backward})
+        expect_the_same(piped(layout.tp, layout.pp, schedule, 4, pass));
+      Case tied = piped_model(layout.tp, layout.pp, schedule, 4);
+      tied.tie_embeddings = true;
+      expect_the_same(tied);
     }
+    Case scattered = piped(layout.tp, layout.pp, Schedule::one_f_one_b, 4, Pass::forward_backward);
+    scattered.boundary = Boundary::scattered;
+    expect_the_same(scattered);
   }
 }
 
@@ -397,12 +443,12 @@ class WrongMessages final : public ForwardingPointToPoint {
   }
 
  private:
-  // Microbatches 0 and 1 of one stage: tags that differ by 2.
+  // Microbatches 0 and 1 of one stage.
   static int swapped(int tag) {
-    constexpr int kMicrobatches = 4, kDirections = 2;
-    const int microbatch = tag / kDirections % kMicrobatches;
-    if (tag % kDirections != 0 || microbatch > 1) return tag;
-    return tag + (microbatch == 0 ? kDirections : -kDirections);
+    constexpr int kMicrobatches = 4;
+    const int microbatch = tag / kChannels % kMicrobatches;
+    if (channel_of(tag) != static_cast<int>(Direction::forward) || microbatch > 1) return tag;
+    return tag + (microbatch == 0 ? kChannels : -kChannels);
   }
 
   Fault fault_;
@@ -412,7 +458,8 @@ class WrongMessages final : public ForwardingPointToPoint {
 
 CaseOutcome run_with(WrongMessages::Fault fault, const Case& point, VerifyMode mode) {
   Parts parts = built_in_parts();
-  parts.make_point_to_point = [fault](const Control& stages, const PointToPointNeeds& needs) {
+  parts.make_point_to_point = [fault](const std::string&, const Control& stages,
+                                      const PointToPointNeeds& needs, DeviceSide*) {
     return std::make_unique<WrongMessages>(make_point_to_point(stages, needs), fault);
   };
   CaseSettings settings = quick_settings();

@@ -6,7 +6,9 @@
 #include <numeric>
 #include <thread>
 
+#include "comm/device_point_to_point.hpp"
 #include "measure/clock.hpp"
+#include "pretended_device.hpp"
 #include "world.hpp"
 
 namespace tpbench::test {
@@ -33,11 +35,19 @@ const Way kWays[] = {
        return make_point_to_point(world(), needs, world().rank() * 2 < world().size() ? "a" : "b");
      }},
     {"chosen", [](const PointToPointNeeds& needs) { return make_point_to_point(world(), needs); }},
+    {"staged",
+     [](const PointToPointNeeds& needs) {
+       static PretendedDevice device;
+       return make_staged_point_to_point(world(), needs, device);
+     }},
 };
 
 class PointToPointWays : public testing::TestWithParam<std::size_t> {
  protected:
-  PointToPointWays() : messages_(kWays[GetParam()].make({kTickets, 2 * landing_bytes_of(kElements * 8)})) {
+  PointToPointWays()
+      : messages_(kWays[GetParam()].make({.tickets = kTickets,
+                                          .landing_bytes = 2 * landing_bytes_of(kElements * 8),
+                                          .received_bytes = 2 * landing_bytes_of(kElements * 8)})) {
     for (Matrix& landing : landings_)
       landing = messages_->make_landing(memory_, Category::communication, DType::f64, 1, kElements);
     for (auto& sent : sent_) sent.resize(kElements);
@@ -110,7 +120,7 @@ TEST_P(PointToPointWays, WaitForWhoPostsLate) {
 TEST(PointToPointProgress, IsByAThreadBetweenHosts) {
   if (world().size() < 2) GTEST_SKIP() << "one rank";
   for (const Way& way : kWays) {
-    const auto messages = way.make({kTickets, 0});
+    const auto messages = way.make({.tickets = kTickets});
     const bool leaves_the_host = std::string_view(way.name) == "mpi" || std::string_view(way.name) == "mixed";
     EXPECT_EQ(messages->network_progress(),
               leaves_the_host ? std::optional(MessageProgress::thread) : std::nullopt)

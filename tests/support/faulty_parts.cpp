@@ -276,9 +276,9 @@ Parts with_fault(Parts parts, const InjectedFault& fault, long world_rank) {
             return std::make_unique<FaultyCommunicator>(inner(algorithm, group, device), trigger);
           },
       .make_point_to_point =
-          [inner = parts.make_point_to_point, trigger](const Control& stages,
-                                                       const PointToPointNeeds& needs) {
-            return std::make_unique<FaultyPointToPoint>(inner(stages, needs), trigger);
+          [inner = parts.make_point_to_point, trigger](const std::string& algorithm, const Control& stages,
+                                                       const PointToPointNeeds& needs, DeviceSide* device) {
+            return std::make_unique<FaultyPointToPoint>(inner(algorithm, stages, needs, device), trigger);
           },
   };
 }

@@ -14,6 +14,7 @@ class ForwardingPointToPoint : public PointToPoint {
 
   int rank() const override { return inner_->rank(); }
   std::optional<MessageProgress> network_progress() const override { return inner_->network_progress(); }
+  DataPath data_path() const override { return inner_->data_path(); }
   Matrix make_landing(TrackedMemory& memory, Category category, DType dtype, std::int64_t rows,
                       std::int64_t columns) override {
     return inner_->make_landing(memory, category, dtype, rows, columns);
