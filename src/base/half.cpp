@@ -58,10 +58,6 @@ constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 TPBENCH_F16C inline __m256 load(const Float16* from) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
-// Two vectors in one: half as many stores.
-TPBENCH_F16C inline __m256i rounded(__m256 first, __m256 second) {
-  return _mm256_set_m128i(_mm256_cvtps_ph(second, kNearest), _mm256_cvtps_ph(first, kNearest));
-}
 TPBENCH_F16C inline void store(__m256 values, Float16* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(values, kNearest));
 }
@@ -81,11 +77,10 @@ TPBENCH_F16C std::int64_t convert_vectors(const float* from, Float16* to, std::i
 TPBENCH_F16C std::int64_t add_vectors(const Float16* a, const Float16* b, Float16* sum, Float16* copy,
                                       std::int64_t count) {
   std::int64_t i = 0;
-  for (; i + 2 * kVector <= count; i += 2 * kVector) {
-    const __m256i sums = rounded(_mm256_add_ps(load(a + i), load(b + i)),
-                                 _mm256_add_ps(load(a + i + kVector), load(b + i + kVector)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sum + i), sums);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(copy + i), sums);
+  for (; i + kVector <= count; i += kVector) {
+    const __m128i sums = _mm256_cvtps_ph(_mm256_add_ps(load(a + i), load(b + i)), kNearest);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sum + i), sums);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(copy + i), sums);
   }
   return i;
 }
@@ -100,12 +95,12 @@ TPBENCH_F16C inline void sum_some_vectors(const ArraysOf<Float16>& values, const
     const Float16* value = values[r] + i;
     for (int v = 0; v < kVectors; ++v) sum[v] = _mm256_add_ps(sum[v], load(value + v * kVector));
   }
-  __m256i pairs[kVectors / 2];
-  for (int v = 0; v < kVectors / 2; ++v) pairs[v] = rounded(sum[2 * v], sum[2 * v + 1]);
+  __m128i rounded[kVectors];
+  for (int v = 0; v < kVectors; ++v) rounded[v] = _mm256_cvtps_ph(sum[v], kNearest);
   for (std::size_t s = 0; s < sums.size(); ++s) {
     Float16* to = sums[s] + i;
-    for (int v = 0; v < kVectors / 2; ++v)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 2 * v * kVector), pairs[v]);
+    for (int v = 0; v < kVectors; ++v)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + v * kVector), rounded[v]);
   }
 }
 TPBENCH_F16C std::int64_t sum_vectors(const ArraysOf<Float16>& values, const ArraysOf<Float16>& sums,
@@ -114,7 +109,7 @@ TPBENCH_F16C std::int64_t sum_vectors(const ArraysOf<Float16>& values, const Arr
   std::int64_t i = 0;
   for (; i + kVectors * kVector <= count; i += kVectors * kVector)
     sum_some_vectors<kVectors>(values, sums, i);
-  for (; i + 2 * kVector <= count; i += 2 * kVector) sum_some_vectors<2>(values, sums, i);
+  for (; i + kVector <= count; i += kVector) sum_some_vectors<1>(values, sums, i);
   return i;
 }
 
