@@ -1,7 +1,9 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace tpbench {
 
@@ -76,6 +78,19 @@ template <typename Narrow>
 void add(const Narrow* a, const Narrow* b, Narrow* sum, std::int64_t count) {
   add(a, b, sum, sum, count);
 }
+
+/// Arrays of T, each from its element `first` on.
+template <typename T>
+struct ArraysOf {
+  std::span<std::byte* const> arrays;
+  std::int64_t first = 0;
+  [[nodiscard]] std::size_t size() const { return arrays.size(); }
+  T* operator[](std::size_t r) const { return reinterpret_cast<T*>(arrays[r]) + first; }
+};
+
+/// sums[s][i] = values[0][i] + values[1][i] + ..., added in float in this order and rounded once; each of the
+/// sums is elsewhere, or exactly one of the values.
+void sum(const ArraysOf<Float16>& values, const ArraysOf<Float16>& sums, std::int64_t count);
 
 /// Each value becomes the nearest one of the type.
 void round_to_float16(float* values, std::int64_t count);

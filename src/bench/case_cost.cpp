@@ -1,5 +1,9 @@
 #include "bench/case_cost.hpp"
 
+#include <algorithm>
+
+#include "workload/pieces.hpp"
+
 namespace tpbench {
 
 BackendNeeds backend_needs(const Case& point, std::int64_t threads) {
@@ -46,12 +50,19 @@ Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank
   return on_backend(point, shape_of(point), layout, pp_rank);
 }
 
-std::int64_t most_packed_bytes(const Case& point, const Cost& cost) {
+std::int64_t most_packing_bytes(const Case& point, const Cost& cost) {
   if (point.weight_layout != WeightLayout::packed) return 0;
-  std::int64_t bytes = 0;
+  const Shape shape = shape_of(point);
+  std::int64_t multiplied = 0, largest = 0;
   for (const Category category : {Category::weights, Category::replicated_weights})
-    bytes += cost.memory[category] - cost.unmultiplied[category];
-  return bytes;
+    multiplied += cost.memory[category] - cost.unmultiplied[category];
+  for (const Work& work : cost.work) {
+    if (work.kind == WorkKind::product) largest = std::max(largest, matrix_bytes(shape, work.in, work.out));
+  }
+  const bool keeps_rows = shape.overlaps() && pieces_are_columns(shape);
+  const std::int64_t table =
+      shape.ties_embeddings ? matrix_bytes(shape, shape.vocabulary_rows(), shape.hidden_size) : 0;
+  return std::min(largest, multiplied) + (keeps_rows ? 2 * multiplied : 0) + table;
 }
 
 Cost whole_cost_of(const Case& point, const Layout& layout) {

@@ -18,9 +18,11 @@ Cost cost_of(const Case& point, const Layout& layout);
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank);
 inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
 
-/// What packed weights take beside the rows that they were packed from, at the most but for rounding up:
-/// which are packed is the library's choice, known when it has been made. Not in the costs above.
-std::int64_t most_packed_bytes(const Case& point, const Cost& cost);
+/// What packed weights take at the most beside the costs above, in which they stand for the rows that they
+/// take the place of, but for rounding up: one weight is there twice while it is packed; an output that is
+/// overlapped in columns keeps the rows, and packs the whole and its columns; so does a table that is looked
+/// up too. What it was is known when the library has packed them (ProductFacts::added_bytes).
+std::int64_t most_packing_bytes(const Case& point, const Cost& cost);
 
 /// The same of what its results are of: of a model that is scaled from fewer layers, all layers.
 Cost whole_cost_of(const Case& point, const Layout& layout);

@@ -51,6 +51,8 @@ class CaseRun {
       });
       phase(Phase::fill, "fill", [&] { team_.together([&] { machine_->layer().fill(heartbeat_); }); });
       phase(Phase::verification, "verification", [&] { verify(); });
+      // Weights have been packed, each beside its rows; what stands while steps run is what counts.
+      machine_->backend().memory().restart_peak();
       if (outcome_.status == Status::ok) {
         team_.together([&] { machine_->layer().settle(); });
         // Before the warm-up, which brings the case's own data back into the caches.
@@ -114,7 +116,7 @@ class CaseRun {
     DeviceSide* device = machine_->backend().device();
     const std::int64_t ranks = device == nullptr ? beside_.on_host : beside_.on_device;
     // The workspace was taken when the backend was made.
-    const std::int64_t to_come = cost_.memory.total() + most_packed_bytes(point_, cost_) -
+    const std::int64_t to_come = cost_.memory.total() + most_packing_bytes(point_, cost_) -
                                  find_backend(point_.backend)->workspace_bytes;
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
@@ -150,6 +152,7 @@ class CaseRun {
   }
 
   void make_machine() {
+    outcome_.library_rate = slowest_library_rate(point_, team_);
     team_.together([&] {
       machine_.emplace(point_, team_, parts_, heartbeat_);
       outcome_.backend_threads = machine_->backend().threads();
@@ -289,31 +292,35 @@ class CaseRun {
   // The largest over the ranks, as the rank with most decides whether a case fits.
   void count_memory() {
     const Control& ranks = *team_.active;
-    MemoryByCategory counted = machine_->backend().memory().at_peak();
-    if (team_.stages)
+    RankMemory counted{machine_->backend().memory().at_peak(), outcome_.products.added_bytes};
+    if (team_.stages) {
       count_stages(counted);
-    else
-      ranks.reduce_max(counted.bytes);
-    outcome_.memory = counted;
+    } else {
+      ranks.reduce_max(counted.held.bytes);
+      counted.added_bytes = ranks.max(counted.added_bytes);
+    }
+    outcome_.memory = counted.held;
+    outcome_.added_bytes = counted.added_bytes;
     outcome_.process_base_rss = ranks.max(outcome_.process_base_rss);
     outcome_.process_peak_rss = ranks.max(peak_is_reset_ ? of_the_case(peak_resident_bytes()) : std::nullopt);
     outcome_.device_base = ranks.max(outcome_.device_base);
     outcome_.device_in_use = ranks.max(device_bytes_in_use());
   }
+  struct RankMemory {
+    MemoryByCategory held;
+    std::int64_t added_bytes;  // of it, beyond the formulas
+  };
   // Stages hold different things: of each its own, and `counted` becomes that of the one with most.
-  void count_stages(MemoryByCategory& counted) {
-    std::vector<std::int64_t> all(static_cast<std::size_t>(team_.pp_ranks()) * kCategoryCount);
-    std::copy(counted.bytes.begin(), counted.bytes.end(),
-              all.begin() +
-                  static_cast<std::ptrdiff_t>(team_.pp_rank()) * static_cast<std::ptrdiff_t>(kCategoryCount));
-    team_.active->reduce_max(all);
-    for (auto from = all.begin(); from != all.end(); from += static_cast<std::ptrdiff_t>(kCategoryCount)) {
-      MemoryByCategory stage;
-      std::copy_n(from, kCategoryCount, stage.bytes.begin());
-      outcome_.stage_memory.push_back(stage);
+  void count_stages(RankMemory& counted) {
+    std::vector<RankMemory> stages(static_cast<std::size_t>(team_.pp_ranks()), RankMemory{{}, 0});
+    stages[static_cast<std::size_t>(team_.pp_rank())] = counted;
+    for (RankMemory& stage : stages) {
+      team_.active->reduce_max(stage.held.bytes);
+      stage.added_bytes = team_.active->max(stage.added_bytes);
+      outcome_.stage_memory.push_back(stage.held);
     }
-    counted = *std::max_element(outcome_.stage_memory.begin(), outcome_.stage_memory.end(),
-                                [](const auto& a, const auto& b) { return a.total() < b.total(); });
+    counted = *std::max_element(stages.begin(), stages.end(),
+                                [](const auto& a, const auto& b) { return a.held.total() < b.held.total(); });
   }
   // The reference work keeps its memory for the whole launch.
   [[nodiscard]] std::optional<std::int64_t> of_the_case(std::optional<std::int64_t> resident) const {

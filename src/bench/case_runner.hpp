@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "bench/library_rate.hpp"
 #include "bench/parts.hpp"
 #include "bench/sampling.hpp"
 #include "bench/team.hpp"
@@ -37,6 +38,7 @@ struct CaseOutcome {
   ClockQuality clock;                          ///< of the active ranks, over the samples
   double start_margin_s = 0;                   ///< StepStart::margin_s, in the end
   std::optional<MemoryByCategory> memory;      ///< counted, at its peak, on the rank with most
+  std::int64_t added_bytes = 0;                ///< of it, by packing weights, beyond the formulas
   std::vector<MemoryByCategory> stage_memory;  ///< the same of each rank of a pipeline; empty on one stage
   std::optional<std::int64_t> process_base_rss, process_peak_rss;
   /// Of the device's memory, in use by all its processes: before the case allocated, and with the case.
@@ -53,6 +55,7 @@ struct CaseOutcome {
   DataPath messages_path = DataPath::host;          ///< of messages between stages
   VerificationResult verification;
   ProductFacts products;  ///< on this rank
+  std::optional<LibraryRate> library_rate;
   std::int64_t backend_threads = 0;
   bool cache_flushed = true;  ///< false: cold caches were asked for and cannot be made here
   std::map<std::string, double> phases_s;

@@ -60,7 +60,15 @@ std::optional<std::string> slow_blas(const WarningInputs& in) {
 }
 
 std::optional<std::string> slow_compute(const WarningInputs& in) {
-  if (!in.device_of.empty() || !is_by_openblas(in)) return std::nullopt;
+  if (!in.device_of.empty()) return std::nullopt;
+  if (const auto& measured = in.outcome.library_rate) {
+    const auto why =
+        why_slow(in.point.dtype, measured->rate, fmt::format("library {}", in.point.library.value_or("")));
+    const auto rank = static_cast<std::size_t>(measured->world_rank);
+    if (!why) return std::nullopt;
+    return fmt::format("rank {} ({}): {}", rank, in.facts.ranks.at(rank).host, *why);
+  }
+  if (!is_by_openblas(in)) return std::nullopt;
   std::optional<std::string> worst;
   double least = kSlowCompute;
   const auto who = ranks_that(in, [&](const RankCompute& compute) {

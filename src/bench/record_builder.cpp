@@ -228,7 +228,8 @@ void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& fa
       bounded_ranks(std::move(ranks), static_cast<std::int64_t>(outcome.samples.step_s.size()));
 }
 
-void add_products(Record& record, const ProductFacts& products) {
+void add_products(Record& record, const CaseOutcome& outcome) {
+  const ProductFacts& products = outcome.products;
   record.kernels.clear();
   double flop = 0;
   for (const KernelUse& use : products.kernels) flop += use.flop;
@@ -236,7 +237,8 @@ void add_products(Record& record, const ProductFacts& products) {
     record.kernels.push_back({use.name, use.flop / flop, use.emulates});
   std::sort(record.kernels.begin(), record.kernels.end(),
             [](const KernelResult& a, const KernelResult& b) { return a.share > b.share; });
-  if (products.packed_bytes > 0) record.packing = PackingResult{products.packing_s, products.packed_bytes};
+  if (products.packed_bytes > 0)
+    record.packing = PackingResult{products.packing_s, products.packed_bytes, outcome.added_bytes};
 }
 
 void drop_times(Record& record) {
@@ -355,7 +357,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
                          outcome.memory->total()};
     }
     add_ranks(record, outcome, facts);
-    add_products(record, outcome.products);
+    add_products(record, outcome);
     if (outcome.overlap) add_overlap(record, *outcome.overlap);
     add_pipeline(record, outcome);
     if (outcome.reference) record.reference.push_back(*outcome.reference);

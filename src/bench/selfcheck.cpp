@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "bench/sampling.hpp"
 #include "comm/core_latency.hpp"
@@ -120,7 +121,7 @@ Json summary_json(const Summary& summary) {
 
 }  // namespace
 
-SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& backend) {
+SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& backend, int threads) {
   const Team team = whole_world(session);
   SelfCheck check;
   check_compute(facts, check);
@@ -132,8 +133,21 @@ SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& bac
   check_barrier(team, check);
   check_starts(team, check);
   check_empty_step(session, team, backend, check);
+  // Last: workers of oneDNN stay from here on.
+  if (!facts.blas_problem) check.resting = measure_resting_ranks(session.world(), threads);
+  if (const auto problem = check.resting ? resting_problem(*check.resting) : std::nullopt)
+    check.problems.push_back(*problem);
   return check;
 }
+
+namespace {
+
+Json resting_json(const RestingRanks& resting) {
+  return {{"threads", resting.threads}, {"alone_s", resting.alone_s},    {"beside_s", resting.beside_s},
+          {"cost", resting.cost()},     {"bound", RestingRanks::kBound}, {"free", resting.is_free()}};
+}
+
+}  // namespace
 
 Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks) {
   return {{"schema", "tpbench.selfcheck/2"},
@@ -157,6 +171,7 @@ Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks) {
           {"problems", check.problems},
           {"core_latency_s", check.core_latency_s ? Json(*check.core_latency_s) : Json(nullptr)},
           {"sample_beside_step_s", check.beside_step_s},
+          {"resting_ranks", check.resting ? resting_json(*check.resting) : Json(nullptr)},
           {"noise", check.noise}};
 }
 
@@ -191,6 +206,12 @@ std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks) {
   if (check.core_latency_s) {
     text += line("cache line, rank to rank", format_seconds(*check.core_latency_s),
                  "slowest neighbours on a host; when it changes, other cores run the ranks");
+  }
+  if (check.resting) {
+    text += line("ranks at rest", fmt::format("{:+.1f} %", 100 * check.resting->cost()),
+                 fmt::format("of a product's time ({}) beside ranks that have used onednn: {}",
+                             counted(static_cast<std::size_t>(check.resting->threads), "thread"),
+                             check.resting->is_free() ? "they cost nothing" : "their workers take cores"));
   }
   text += line("noise of fixed work", format_percent(check.worst_noise),
                check.worst_noise > kNoisyMachine

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/json.hpp"
+#include "bench/resting_ranks.hpp"
 #include "comm/common_clock.hpp"
 #include "comm/session.hpp"
 #include "compute/backend.hpp"
@@ -27,13 +28,15 @@ struct SelfCheck {
   std::optional<CoreRates> worst;  ///< by type, those of the rank that is farthest below what a core can do
   std::vector<std::string> problems;     ///< of kernels and cores, with remedies
   std::optional<double> core_latency_s;  ///< CoreLatency::slowest_s()
-  double worst_noise = 0;                ///< NoiseResult::relative(), the worst rank
+  std::optional<RestingRanks>
+      resting;             ///< what they cost the others; empty where there are none, or no oneDNN
+  double worst_noise = 0;  ///< NoiseResult::relative(), the worst rank
   Json noise;
 };
 
 /// Collective over the world; complete on rank 0. The empty step is that of `backend`: by its device's clock
-/// where it has one.
-SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& backend);
+/// where it has one. Products beside ranks at rest run on `threads` of each rank.
+SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& backend, int threads);
 
 Json selfcheck_to_json(const SelfCheck& check, std::int64_t ranks);
 /// What a person reads, with a verdict on each line.

@@ -318,9 +318,8 @@ Message cold_cache_impossible(const WarningInputs& in) {
 Message prediction_differs(const WarningInputs& in) {
   if (!in.outcome.memory) return std::nullopt;
   const bool composed = in.point.scaled_from_layers.has_value();
-  const std::int64_t packed = in.outcome.products.packed_bytes;  // known when it has been done
   const std::int64_t counted =
-      (composed ? in.record.memory->peak.value_or(0) : in.outcome.memory->total()) - packed;
+      (composed ? in.record.memory->peak.value_or(0) : in.outcome.memory->total()) - in.outcome.added_bytes;
   if (counted == in.record.memory->predicted_peak) return std::nullopt;
   return "counted memory differs from the formula: please report this";
 }

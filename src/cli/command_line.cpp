@@ -359,6 +359,12 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   selfcheck
       ->add_option("--backend", line.backend, "Backend whose empty step and clock are measured [the host's]")
       ->type_name("NAME");
+  selfcheck
+      ->add_option(
+          "--threads-per-rank", line.threads_per_rank,
+          "Threads of the product that is timed beside ranks at rest [cores of the node / its ranks]")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N");
   add_kernel_option(*selfcheck, line);
   CLI::App* probe = app.add_subcommand(
       "probe", "Measure what a message costs by its size, inside hosts and between them (under mpirun)");

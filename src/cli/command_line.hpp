@@ -48,9 +48,10 @@ struct CommandLine {
   std::optional<std::int64_t> memory_per_rank;  ///< --dry-run: bytes
   bool quiet = false;
   bool verbose = false;
-  bool json = false;               ///< models, info, selfcheck and probe
-  std::string backend;             ///< selfcheck; empty: the one that computes on the host
-  bool keep_blas_kernels = false;  ///< run, info, selfcheck and probe
+  bool json = false;                             ///< models, info, selfcheck and probe
+  std::string backend;                           ///< selfcheck; empty: the one that computes on the host
+  std::optional<std::int64_t> threads_per_rank;  ///< selfcheck; empty: the default of a sweep
+  bool keep_blas_kernels = false;                ///< run, info, selfcheck and probe
   double watchdog_s = 60;
   std::int64_t max_bytes = std::int64_t{16} << 20;  ///< probe: the largest message
   bool quick = false;                               ///< probe

@@ -99,7 +99,8 @@ ExitStatus selfcheck_command(const CommandLine& line, const Launch& launch) {
   const LaunchFacts facts = gather_launch_facts(session, reference);
   const auto backend =
       find_backend(name)->make({.backend = name, .threads = static_cast<int>(facts.threads_per_rank)});
-  const SelfCheck check = run_selfcheck(session, facts, *backend);
+  const auto threads = static_cast<int>(line.threads_per_rank.value_or(facts.threads_per_rank));
+  const SelfCheck check = run_selfcheck(session, facts, *backend, threads);
   if (session.world().rank() == 0) {
     print_results(line.json ? selfcheck_to_json(check, session.world().size()).dump(2) + '\n'
                             : selfcheck_to_text(check, session.world().size()),

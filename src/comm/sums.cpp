@@ -4,6 +4,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "base/half.hpp"
 #include "base/vectorise.hpp"
 
 namespace tpbench {
@@ -34,40 +35,99 @@ void add_both(T* a, T* b, std::int64_t count) {
   add(a, b, a, b, count);
 }
 
-constexpr std::int64_t kBlockBytes = 16 << 10;  // stays in the first cache while further arrays are added
-
-// Elements in the type that they are added in.
-inline const float* in_sum_type(const float* values, float*, std::int64_t) { return values; }
-inline const double* in_sum_type(const double* values, double*, std::int64_t) { return values; }
+// A line of elements in the type that they are added in, in registers: sums of many arrays read and write
+// each array once.
 template <typename T>
-const float* in_sum_type(const T* values, float* place, std::int64_t count) {
-  convert(values, place, count);
-  return place;
-}
-// Calls `done(first, count, sum)` with the sum of each block of [0, count): of types of two bytes in f32,
-// rounded once.
-template <typename T, typename Done>
-void for_each_block_sum(std::span<std::byte* const> arrays, std::int64_t begin, std::int64_t count,
-                        const Done& done) {
-  using Sum = std::conditional_t<std::is_same_v<T, double>, double, float>;
-  constexpr std::int64_t kBlock = kBlockBytes / static_cast<std::int64_t>(sizeof(Sum));
-  alignas(64) Sum sum[kBlock], left[kBlock], right[kBlock];
-  alignas(64) T rounded[kBlock];
-  const auto at = [&](std::size_t r, std::int64_t first) {
-    return reinterpret_cast<const T*>(arrays[r]) + begin + first;
-  };
-  for (std::int64_t first = 0; first < count; first += kBlock) {
-    const std::int64_t size = std::min(kBlock, count - first);
-    add(in_sum_type(at(0, first), left, size), in_sum_type(at(1, first), right, size), sum, size);
-    for (std::size_t r = 2; r < arrays.size(); ++r)
-      add(static_cast<const Sum*>(sum), in_sum_type(at(r, first), right, size), sum, size);
-    if constexpr (std::is_same_v<T, Sum>) {
-      done(first, size, sum);
-    } else {
-      convert(sum, rounded, size);
-      done(first, size, rounded);
-    }
+struct Line;
+template <typename T>
+struct PlainLine {
+  static constexpr std::int64_t kCount = 64 / sizeof(T);
+  typedef T Vector [[gnu::vector_size(64)]];  // NOLINT: `using` takes no such attribute
+  Vector values;
+  [[gnu::always_inline]] void load(const T* from) { std::memcpy(&values, from, sizeof(values)); }
+  [[gnu::always_inline]] void add(const T* from) {
+    Vector other;
+    std::memcpy(&other, from, sizeof(other));
+    values += other;
   }
+  [[gnu::always_inline]] void store(T* to) const { std::memcpy(to, &values, sizeof(values)); }
+};
+template <>
+struct Line<float> : PlainLine<float> {};
+template <>
+struct Line<double> : PlainLine<double> {};
+template <>
+struct Line<BFloat16> {
+  static constexpr std::int64_t kCount = 16;
+  typedef float Values [[gnu::vector_size(64)]];          // NOLINT
+  typedef std::uint32_t Bits [[gnu::vector_size(64)]];    // NOLINT
+  typedef std::uint16_t Narrow [[gnu::vector_size(32)]];  // NOLINT
+  Values values;
+  [[gnu::always_inline]] static void widen(const BFloat16* from, Values& to) {
+    Narrow upper;
+    std::memcpy(&upper, from, sizeof(upper));
+    const Bits all = __builtin_convertvector(upper, Bits) << 16;
+    std::memcpy(&to, &all, sizeof(to));
+  }
+  [[gnu::always_inline]] void load(const BFloat16* from) { widen(from, values); }
+  [[gnu::always_inline]] void add(const BFloat16* from) {
+    Values other;
+    widen(from, other);
+    values += other;
+  }
+  // As BFloat16 rounds.
+  [[gnu::always_inline]] void store(BFloat16* to) const {
+    Bits all;
+    std::memcpy(&all, &values, sizeof(all));
+    const Bits nearest = all + 0x7fffU + ((all >> 16) & 1U);
+    const Bits rounded = (all & 0x7fffffffU) > 0x7f800000U ? all | 0x400000U : nearest;
+    const Narrow upper = __builtin_convertvector(rounded >> 16, Narrow);
+    std::memcpy(static_cast<void*>(to), &upper, sizeof(upper));
+  }
+};
+
+// Elements [i, i + kLines lines) of each array: several lines at a time, as each takes a step through the
+// arrays.
+template <std::int64_t kLines, typename T>
+[[gnu::always_inline]] inline void sum_some_lines(const ArraysOf<T>& values, const ArraysOf<T>& sums,
+                                                  std::int64_t i) {
+  constexpr std::int64_t kLine = Line<T>::kCount;
+  Line<T> sum[kLines];
+  for (std::int64_t l = 0; l < kLines; ++l) sum[l].load(values[0] + i + l * kLine);
+  for (std::size_t r = 1; r < values.size(); ++r) {
+    const T* value = values[r] + i;
+    for (std::int64_t l = 0; l < kLines; ++l) sum[l].add(value + l * kLine);
+  }
+  for (std::size_t s = 0; s < sums.size(); ++s) {
+    T* to = sums[s] + i;
+    for (std::int64_t l = 0; l < kLines; ++l) sum[l].store(to + l * kLine);
+  }
+}
+
+template <typename T>
+[[gnu::always_inline]] inline void sum_lines(const ArraysOf<T>& values, const ArraysOf<T>& sums,
+                                             std::int64_t count) {
+  constexpr std::int64_t kLines = 4, kLine = Line<T>::kCount;
+  std::int64_t i = 0;
+  for (; i + kLines * kLine <= count; i += kLines * kLine) sum_some_lines<kLines>(values, sums, i);
+  for (; i + kLine <= count; i += kLine) sum_some_lines<1>(values, sums, i);
+  for (; i < count; ++i) {
+    std::conditional_t<std::is_same_v<T, double>, double, float> sum = values[0][i];
+    for (std::size_t r = 1; r < values.size(); ++r) sum += values[r][i];
+    const T rounded(sum);
+    for (std::size_t s = 0; s < sums.size(); ++s) sums[s][i] = rounded;
+  }
+}
+using tpbench::sum;
+TPBENCH_VECTORISE void sum(const ArraysOf<float>& values, const ArraysOf<float>& sums, std::int64_t count) {
+  sum_lines(values, sums, count);
+}
+TPBENCH_VECTORISE void sum(const ArraysOf<double>& values, const ArraysOf<double>& sums, std::int64_t count) {
+  sum_lines(values, sums, count);
+}
+TPBENCH_VECTORISE void sum(const ArraysOf<BFloat16>& values, const ArraysOf<BFloat16>& sums,
+                           std::int64_t count) {
+  sum_lines(values, sums, count);
 }
 
 template <typename T>
@@ -94,9 +154,8 @@ void sum_into(void* out, std::span<std::byte* const> arrays, std::int64_t count,
       add(reinterpret_cast<const T*>(arrays[0]), reinterpret_cast<const T*>(arrays[1]), static_cast<T*>(out),
           count);
     } else {
-      for_each_block_sum<T>(arrays, 0, count, [&](std::int64_t first, std::int64_t size, const T* sum) {
-        std::memcpy(static_cast<T*>(out) + first, sum, bytes_of<T>(size));
-      });
+      std::byte* const one = static_cast<std::byte*>(out);
+      sum(ArraysOf<T>{arrays}, ArraysOf<T>{{&one, 1}}, count);
     }
   });
 }
@@ -121,12 +180,8 @@ void sum_into_all(std::span<std::byte* const> arrays, Slice slice, DType dtype) 
                slice.count());
       return;
     }
-    for_each_block_sum<T>(
-        arrays, slice.begin, slice.count(), [&](std::int64_t first, std::int64_t size, const T* sum) {
-          for (std::byte* array : arrays) {
-            std::memcpy(reinterpret_cast<T*>(array) + slice.begin + first, sum, bytes_of<T>(size));
-          }
-        });
+    const ArraysOf<T> values{arrays, slice.begin};
+    sum(values, values, slice.count());
   });
 }
 

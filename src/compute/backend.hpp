@@ -61,6 +61,7 @@ struct ProductFacts {
   std::vector<KernelUse> kernels;
   double packing_s = 0;
   std::int64_t packed_bytes = 0;
+  std::int64_t added_bytes = 0;  ///< beyond the weights in rows, which packed ones take the place of
 };
 
 /// Where tensors live and compute runs. One per case and rank; all calls come from the rank's main thread and
@@ -136,7 +137,8 @@ class Backend {
   virtual void fill(const MatrixView& x, const TensorKey& key, std::int64_t row, std::int64_t column) = 0;
   /// Overwrites every entry with NaN.
   virtual void poison(const MatrixView& x) = 0;
-  /// The same entries where the host can read them: x itself, or a copy in `scratch`.
+  /// The same entries where the host can read them: x itself, or a copy in `scratch`, as of packed weights,
+  /// whose rows are not kept.
   virtual MatrixView host_view(const MatrixView& x, std::vector<std::byte>& scratch) = 0;
   /// Runs `body(first, last)` over pieces of [0, count) on this rank's compute threads, for host work around
   /// a case.

@@ -9,10 +9,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "base/json.hpp"
 #include "base/units.hpp"
+#include "compute/cpu_backend.hpp"
 #include "compute/fma_loop.hpp"
 #include "tensor/memory_limit.hpp"
 
@@ -39,20 +42,26 @@ void multiply(const std::vector<double>& a, std::vector<double>& c) {
               kSize, 0, c.data(), kSize);
 }
 
-template <typename T>
-CoreRate measure(DType dtype) {
+// Of a product of such matrices, and of the loop in `dtype`.
+template <typename Product>
+CoreRate measure_rate(DType dtype, const Product& multiply) {
   constexpr std::int64_t kRounds = 20000;
-  const std::vector<T> a(static_cast<std::size_t>(kSize) * kSize, T(0.5));
-  std::vector<T> c(a.size());
   volatile double sink = 0;
   double gemm_s = 1e300, loop_s = 1e300;
-  multiply(a, c);
+  multiply();
   for (int i = 0; i < kTries; ++i) {
     loop_s = std::min(loop_s, seconds_of([&] { sink = run_fma_loop(dtype, kRounds); }));
-    gemm_s = std::min(gemm_s, seconds_of([&] { multiply(a, c); }));
+    gemm_s = std::min(gemm_s, seconds_of(multiply));
   }
   constexpr double kGemmFlop = 2.0 * kSize * kSize * kSize;
   return {kGemmFlop / gemm_s / 1e9, fma_loop_flop(dtype, kRounds) / loop_s / 1e9};
+}
+
+template <typename T>
+CoreRate measure(DType dtype) {
+  const std::vector<T> a(static_cast<std::size_t>(kSize) * kSize, T(0.5));
+  std::vector<T> c(a.size());
+  return measure_rate(dtype, [&] { multiply(a, c); });
 }
 
 Json rate_to_json(const CoreRate& rate) {
@@ -97,13 +106,27 @@ std::optional<CoreRate> CoreRates::of(DType dtype) const {
   return std::nullopt;
 }
 
-std::optional<std::string> why_slow(DType dtype, const CoreRate& rate) {
+std::optional<std::string> why_slow(DType dtype, const CoreRate& rate, std::string_view library) {
   if (rate.share() >= kSlowCompute) return std::nullopt;
   return fmt::format(
       "a product of {0} x {0} matrices in {1} runs at {2:.3g} GFLOP/s on one core, {3} of the {4:.3g} "
       "GFLOP/s that "
-      "multiply-adds in registers reach there: unfit kernels of the BLAS library, or a fault of the machine",
-      kSize, name_of(dtype), rate.gemm_gflops, format_percent(rate.share()), rate.loop_gflops);
+      "multiply-adds in registers reach there{5}: unfit kernels of {6}, or a fault of the machine",
+      kSize, name_of(dtype), rate.gemm_gflops, format_percent(rate.share()), rate.loop_gflops,
+      is_narrow(dtype) ? " in f32" : "", library);
+}
+
+CoreRate measure_library_rate(const std::string& library, DType dtype) {
+  static std::map<std::pair<std::string, DType>, CoreRate> known;
+  const auto found = known.find({library, dtype});
+  if (found != known.end()) return found->second;
+  const auto backend = make_cpu_backend({.library = library, .threads = 1});
+  const auto make = [&] { return backend->make_matrix(Category::activations, dtype, kSize, kSize); };
+  const Matrix a = make(), c = make();
+  backend->fill(a.view(), {.seed = 1, .tensor = 1, .scale = 1}, 0, 0);
+  const DType of_loop = dtype == DType::f64 ? DType::f64 : DType::f32;
+  const CoreRate rate = measure_rate(of_loop, [&] { backend->gemm(a.view(), a.view(), c.view()); });
+  return known.emplace(std::pair(library, dtype), rate).first->second;
 }
 
 CoreRates measure_core_rates() {

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/dtype.hpp"
 #include "base/json_fwd.hpp"
@@ -23,8 +24,10 @@ struct CoreRates {
   [[nodiscard]] std::optional<CoreRate> of(DType dtype) const;
 };
 
-/// A sentence with both numbers where the share is below kSlowCompute.
-std::optional<std::string> why_slow(DType dtype, const CoreRate& rate);
+/// A sentence with both numbers where the share is below kSlowCompute, of the library that is said to have
+/// multiplied.
+std::optional<std::string> why_slow(DType dtype, const CoreRate& rate,
+                                    std::string_view library = "the BLAS library");
 
 /// Below this share of the loop's rate something is wrong. Kernels that fit reach 0.85 and more with this
 /// product, those of a CPU with half as wide vectors 0.4.
@@ -33,6 +36,11 @@ inline constexpr double kSlowCompute = 0.4;
 /// The best of a few tries of each, in turn, on one thread: some ms in all. The first call of a process makes
 /// the library's buffers: see why_blas_cannot_start().
 CoreRates measure_core_rates();
+
+/// The same product by a library of products.hpp on one thread, beside the loop in f32, whose rate one in
+/// bf16 passes where the CPU has instructions for it. Measured once in a process for each library and type.
+/// Before a case makes its backend: a library's number of threads is that of who came last. Throws CaseError.
+CoreRate measure_library_rate(const std::string& library, DType dtype);
 
 /// OpenBLAS takes 128 MiB for its buffers when it first multiplies, and where it cannot have them asks again
 /// for ever. Why it would be so here, on `threads` threads, with the limit that stands in the way; decided

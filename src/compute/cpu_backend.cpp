@@ -164,6 +164,7 @@ class CpuBackend final : public Backend {
   }
 
   void look_up(const TokenIds& ids, const MatrixView& table, const MatrixView& y) override {
+    products_->is_read(table);
     const std::int64_t size = size_of(y.dtype);
     for_row_pieces(y.rows, y.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
       std::byte* target = static_cast<std::byte*>(y.row(row)) + first * size;
@@ -257,6 +258,7 @@ class CpuBackend final : public Backend {
   }
 
   void copy(const MatrixView& from, const MatrixView& to) override {
+    products_->is_read(from);
     products_->has_changed(to);
     const std::int64_t size = size_of(from.dtype);
     for_row_pieces(from.rows, from.columns, [&](std::int64_t row, std::int64_t first, std::int64_t last) {
@@ -286,7 +288,9 @@ class CpuBackend final : public Backend {
     tpbench::poison(x);
   }
 
-  MatrixView host_view(const MatrixView& x, std::vector<std::byte>&) override { return x; }
+  MatrixView host_view(const MatrixView& x, std::vector<std::byte>& scratch) override {
+    return products_->rows_of(x, scratch);
+  }
 
   void parallel_for(std::int64_t count,
                     const std::function<void(std::int64_t, std::int64_t)>& body) override {

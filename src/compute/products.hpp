@@ -24,6 +24,12 @@ class Products {
   virtual void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) = 0;
   /// The values of x have changed: what was packed of them is packed anew when it is multiplied with.
   virtual void has_changed(const MatrixView&) {}
+  /// Somebody else reads x where it lies, now and in each step to come: its rows are put back there, and
+  /// stay.
+  virtual void is_read(const MatrixView&) {}
+  /// The entries of x: x itself, or where its rows are not kept a copy in `scratch`. By any thread, while
+  /// nothing multiplies.
+  virtual MatrixView rows_of(const MatrixView& x, std::vector<std::byte>&) const { return x; }
   /// What ran so far; empty where the library does not tell.
   [[nodiscard]] virtual ProductFacts facts() const { return {}; }
 };
@@ -32,7 +38,8 @@ class Products {
 struct ProductNeeds {
   int threads = 1;
   /// Where tensors lie. Weights of this memory are multiplied with as the library packs them best, once, at
-  /// the first product: the packed copies lie there too, in the category of the weight. Null: as they lie.
+  /// the first product, in the category of the weight. The pages of their rows are let go of where every
+  /// product takes the weight whole and nobody else reads it. Null: as they lie.
   TrackedMemory* packs_into = nullptr;
 };
 

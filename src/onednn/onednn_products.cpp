@@ -14,6 +14,7 @@
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "measure/clock.hpp"
+#include "onednn/packed_weights.hpp"
 
 static_assert(DNNL_VERSION_MAJOR == 2, "a matmul of another interface");
 static_assert(DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP, "a oneDNN whose threads are not those of OpenMP");
@@ -92,18 +93,11 @@ struct Product {
   double flop;
 };
 
-// A weight as a primitive wants it.
-struct PackedWeight {
-  dnnl::memory::desc plain, packed;
-  std::size_t bytes;  // of the plain one, from its first element to its last
-  Allocation allocation;
-  dnnl::memory memory;
-};
-
 class OnednnProducts final : public Products {
  public:
-  explicit OnednnProducts(const ProductNeeds& needs) : packs_into_(needs.packs_into) {
+  explicit OnednnProducts(const ProductNeeds& needs) : memory_(needs.packs_into) {
     omp_set_num_threads(needs.threads);
+    if (memory_ != nullptr) weights_.emplace(*memory_, stream_);
   }
 
   int threads() const override { return omp_get_max_threads(); }
@@ -118,25 +112,30 @@ class OnednnProducts final : public Products {
   }
 
   void has_changed(const MatrixView& x) override {
-    if (packed_.empty() || x.elements() == 0) return;
-    const auto* first = static_cast<const std::byte*>(x.data);
-    const auto* last = static_cast<const std::byte*>(x.row(x.rows - 1)) + x.columns * size_of(x.dtype);
-    std::erase_if(packed_, [&](const auto& entry) {
-      const auto* begin = static_cast<const std::byte*>(entry.first);
-      return begin < last && first < begin + entry.second.bytes;
-    });
+    if (weights_) weights_->have_changed(x);
+  }
+  void is_read(const MatrixView& x) override {
+    if (weights_) weights_->keep_rows(x);
+  }
+  MatrixView rows_of(const MatrixView& x, std::vector<std::byte>& scratch) const override {
+    return weights_ ? weights_->rows_of(x, scratch) : x;
   }
 
   ProductFacts facts() const override {
-    ProductFacts facts = facts_;
+    ProductFacts facts;
     for (const auto& [name, use] : kernels_) facts.kernels.push_back(use);
+    if (!weights_) return facts;
+    const std::int64_t places = dense_factor_.bytes + dense_result_.bytes;
+    facts.packing_s = weights_->packing_s();
+    facts.packed_bytes = weights_->packed_bytes() + places;
+    facts.added_bytes = facts.packed_bytes - weights_->bytes_let_go();
     return facts;
   }
 
  private:
   void multiply_one(const Factor& factor, const Factor& b, const MatrixView& target, Store store) {
     if (target.elements() == 0) return;
-    const std::optional<Category> weight = category_of_weight(b.matrix);
+    const bool weight = weights_ && weights_->has(b.matrix);
     // Kernels for packed weights read and write no rows with gaps in between.
     const bool is_copied = weight && has_gaps(target) && store == Store::overwrite;
     const MatrixView c = is_copied ? dense_place(dense_result_, target) : target;
@@ -147,12 +146,15 @@ class OnednnProducts final : public Products {
     }
     Product& product =
         product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix), stride_of(b.matrix),
-                     stride_of(c), a.transposed, b.transposed, store, weight.has_value()});
+                     stride_of(c), a.transposed, b.transposed, store, weight});
     product.operands.at(DNNL_ARG_SRC).set_data_handle(a.matrix.data);
-    if (weight && product.packs)
-      product.operands.at(DNNL_ARG_WEIGHTS) = packed(b, product.b, *weight);
-    else
+    if (weight && product.packs) {
+      product.operands.at(DNNL_ARG_WEIGHTS) = weights_->packed(
+          b, desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed), product.b);
+    } else {
+      if (weight) weights_->keep_rows(b.matrix);
       product.operands.at(DNNL_ARG_WEIGHTS).set_data_handle(b.matrix.data);
+    }
     product.operands.at(DNNL_ARG_DST).set_data_handle(c.data);
     product.primitive.execute(stream_, product.operands);
     stream_.wait();
@@ -174,8 +176,7 @@ class OnednnProducts final : public Products {
     const std::int64_t bytes = like.elements() * size_of(like.dtype);
     if (bytes > place.bytes) {
       place.allocation = {};
-      place.allocation = packs_into_->allocate(Category::workspace, bytes);
-      facts_.packed_bytes += bytes - place.bytes;
+      place.allocation = memory_->allocate(Category::workspace, bytes);
       place.bytes = bytes;
     }
     return {place.allocation.data(), like.dtype, like.rows, like.columns, like.columns};
@@ -208,41 +209,12 @@ class OnednnProducts final : public Products {
     return products_.emplace(geometry, std::move(product)).first->second;
   }
 
-  // Empty where this is no weight, or is to stay as it lies.
-  std::optional<Category> category_of_weight(const MatrixView& b) const {
-    if (packs_into_ == nullptr) return std::nullopt;
-    const std::optional<Category> category = packs_into_->category_of(b.data);
-    const bool is_weight = category == Category::weights || category == Category::replicated_weights;
-    return is_weight ? category : std::nullopt;
-  }
-
-  const dnnl::memory& packed(const Factor& b, const dnnl::memory::desc& wanted, Category category) {
-    const dnnl::memory::desc plain =
-        desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed);
-    const auto [first, last] = packed_.equal_range(b.matrix.data);
-    for (auto entry = first; entry != last; ++entry) {
-      if (entry->second.plain == plain && entry->second.packed == wanted) return entry->second.memory;
-    }
-    const Stopwatch stopwatch;
-    const auto bytes = static_cast<std::int64_t>(wanted.get_size());
-    Allocation allocation = packs_into_->allocate(category, bytes);
-    dnnl::memory from(plain, engine(), b.matrix.data), to(wanted, engine(), allocation.data());
-    dnnl::reorder(from, to).execute(stream_, from, to);
-    stream_.wait();
-    facts_.packing_s += stopwatch.elapsed_s();
-    facts_.packed_bytes += bytes;
-    return packed_
-        .emplace(b.matrix.data, PackedWeight{plain, wanted, plain.get_size(), std::move(allocation), to})
-        ->second.memory;
-  }
-
   dnnl::stream stream_{engine()};
-  TrackedMemory* packs_into_;
+  TrackedMemory* memory_;  // that weights are packed in, or null
+  std::optional<PackedWeights> weights_;
   std::map<Geometry, Product> products_;
-  std::map<std::string, KernelUse> kernels_;         // products point into it
-  std::multimap<const void*, PackedWeight> packed_;  // by where the plain weight lies
+  std::map<std::string, KernelUse> kernels_;  // products point into it
   Place dense_factor_, dense_result_;
-  ProductFacts facts_;
 };
 
 std::string_view name_of_isa() {

@@ -227,6 +227,7 @@ struct KernelResult {
 struct PackingResult {
   double seconds = 0;
   std::int64_t bytes = 0;
+  std::optional<std::int64_t> added_bytes = {};  ///< empty in records that kept all rows beside them
 };
 
 struct VerificationResult {

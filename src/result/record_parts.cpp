@@ -85,14 +85,15 @@ Rows<MemoryResult> memory_rows() {
              .null = kNotMeasured,
              .column = "*_bytes",
              .least = 0}),
-      field(
-          "predicted_peak", &MemoryResult::predicted_peak,
-          {.meaning = "the same by formula, without packed weights (`compute.packing`); where the two differ "
-                      "there is a warning `prediction_differs`",
-           .unit = "bytes",
-           .null = "the degree does not divide the layer",
-           .column = "*_bytes",
-           .least = 0}),
+      field("predicted_peak", &MemoryResult::predicted_peak,
+            {.meaning =
+                 "the same by formula; packed weights are as large as weights in rows, and what they take "
+                 "beyond is `compute.packing.added_bytes`; where the two differ by more there is a "
+                 "warning `prediction_differs`",
+             .unit = "bytes",
+             .null = "the degree does not divide the layer",
+             .column = "*_bytes",
+             .least = 0}),
       field("unsharded_peak", &MemoryResult::unsharded_peak,
             {.meaning = "by formula, what one rank would hold at `tp_degree` 1",
              .unit = "bytes",

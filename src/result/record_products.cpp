@@ -19,10 +19,17 @@ Rows<PackingResult> packing_rows() {
       field("seconds", &PackingResult::seconds,
             {.meaning = "that it took; in `phases_s.setup`", .unit = "s", .least = 0}),
       field("bytes", &PackingResult::bytes,
-            {.meaning = "of the packed weights, and of places for matrices whose rows have gaps; the weights "
-                        "in rows are kept beside them, and all are counted in `memory_bytes`",
+            {.meaning = "of the packed weights, and of places for matrices whose rows have gaps; counted in "
+                        "`memory_bytes`",
              .unit = "bytes",
              .least = 0}),
+      field("added_bytes", &PackingResult::added_bytes,
+            {.meaning = "of these, what stands beyond the weights in rows, which packed ones take the place "
+                        "of: what the library rounds up, the places, and packed weights whose rows are kept; "
+                        "`memory_bytes.peak` is `predicted_peak` and this",
+             .unit = "bytes",
+             .null = "the record is from before rows were let go of: all were kept",
+             .since = 2}),
   };
 }
 

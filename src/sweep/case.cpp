@@ -94,7 +94,7 @@ std::vector<CaseField> make_rows() {
           openblas),
       later(row("weight_layout", "weights", &Case::weight_layout,
                 {.meaning = "how weights lay that were multiplied: in rows, or packed by the library once, "
-                            "before the clock ran, the rows beside it",
+                            "before the clock ran, in place of the rows",
                  .null = kNoProducts,
                  .since = 2},
                 when<&UsedFields::products>),

@@ -61,29 +61,56 @@ Allocation TrackedMemory::adopt(Category category, std::int64_t bytes, std::shar
   if (bytes <= 0) return {};
   void* data = memory.get();
   blocks_.emplace(data, Block{category, bytes, std::move(memory)});
+  count(category, bytes);
+  return {*this, data};
+}
+
+void TrackedMemory::count(Category category, std::int64_t bytes) {
   in_use_[category] += bytes;
   if (in_use_.total() > at_peak_.total()) at_peak_ = in_use_;
-  return {*this, data};
+}
+
+void TrackedMemory::let_go(void* data) {
+  Block& block = blocks_.at(data);
+  if (!block.is_counted) return;
+  block.is_counted = false;
+  in_use_[block.category] -= block.bytes;
+  constexpr std::int64_t kPage = 4096;  // the last one is the block's own too
+  madvise(data, static_cast<std::size_t>((block.bytes + kPage - 1) / kPage * kPage), MADV_DONTNEED);
+}
+
+void TrackedMemory::take_back(void* data) {
+  Block& block = blocks_.at(data);
+  if (!block.is_counted) count(block.category, block.bytes);
+  block.is_counted = true;
 }
 
 void TrackedMemory::release(void* data) noexcept {
   const auto found = blocks_.find(data);
   if (found == blocks_.end()) return;
-  in_use_[found->second.category] -= found->second.bytes;
+  if (found->second.is_counted) in_use_[found->second.category] -= found->second.bytes;
   blocks_.erase(found);
 }
 
-std::optional<Category> TrackedMemory::category_of(const void* data) const {
+std::optional<TrackedMemory::BlockInfo> TrackedMemory::block_of(const void* data) const {
   auto block = blocks_.upper_bound(const_cast<void*>(data));  // keys are never written to
   if (block == blocks_.begin()) return std::nullopt;
   --block;
   const auto* first = static_cast<const std::byte*>(block->first);
   const bool is_inside = static_cast<const std::byte*>(data) < first + block->second.bytes;
-  return is_inside ? std::optional(block->second.category) : std::nullopt;
+  if (!is_inside) return std::nullopt;
+  return BlockInfo{block->first, block->second.bytes, block->second.category};
+}
+
+std::optional<Category> TrackedMemory::category_of(const void* data) const {
+  const std::optional<BlockInfo> block = block_of(data);
+  return block ? std::optional(block->category) : std::nullopt;
 }
 
 void TrackedMemory::for_each_block(const std::function<void(const void*, std::int64_t)>& visit) const {
-  for (const auto& [data, block] : blocks_) visit(data, block.bytes);
+  for (const auto& [data, block] : blocks_) {
+    if (block.is_counted) visit(data, block.bytes);
+  }
 }
 
 }  // namespace tpbench

@@ -58,10 +58,24 @@ class TrackedMemory {
   /// The largest total at any one time, and the categories at that time.
   [[nodiscard]] std::int64_t peak() const { return at_peak_.total(); }
   [[nodiscard]] const MemoryByCategory& at_peak() const { return at_peak_; }
+  /// From here on the peak is of what is in use now, or later.
+  void restart_peak() { at_peak_ = in_use_; }
 
-  /// Of the block that `data` points into; empty where none is.
+  struct BlockInfo {
+    void* data;
+    std::int64_t bytes;
+    Category category;
+  };
+  /// The block that `data` points into; empty where none is.
+  [[nodiscard]] std::optional<BlockInfo> block_of(const void* data) const;
   [[nodiscard]] std::optional<Category> category_of(const void* data) const;
 
+  /// Gives the pages of a block of the host back to the system, and counts it no longer: it keeps its place,
+  /// where zeros stand, until `take_back` counts it again.
+  void let_go(void* data);
+  void take_back(void* data);
+
+  /// Of what is counted.
   void for_each_block(const std::function<void(const void* data, std::int64_t bytes)>& visit) const;
 
  private:
@@ -70,7 +84,9 @@ class TrackedMemory {
     Category category;
     std::int64_t bytes;
     std::shared_ptr<void> memory;
+    bool is_counted = true;
   };
+  void count(Category category, std::int64_t bytes);
   void release(void* data) noexcept;
 
   Source source_;

@@ -153,8 +153,8 @@ class Checker {
   void check_memory(const fs::path& file, const Json& record) {
     const Json& memory = record.at("memory_bytes");
     const Json& packing = record.at("compute").value("packing", Json());
-    const std::int64_t packed = packing.is_null() ? 0 : packing.at("bytes").get<std::int64_t>();
-    if (memory.at("peak").get<std::int64_t>() - packed != memory.at("predicted_peak")) {
+    const std::int64_t added = packing.is_null() ? 0 : packing.at("added_bytes").get<std::int64_t>();
+    if (memory.at("peak").get<std::int64_t>() - added != memory.at("predicted_peak")) {
       complain(file, fmt::format("peak is {} bytes, predicted were {}", memory.at("peak").dump(),
                                  memory.at("predicted_peak").dump()));
     }
@@ -163,7 +163,7 @@ class Checker {
     const double degree = point.at("tp_degree").get<double>() * point.at("pp_degree").get<double>();
     // What several ranks hold does not fall, and a padded vocabulary is longer than that of one rank.
     const Json& padded = record.at("padded_vocabulary");
-    if (packed > 0) return;  // rounded up as the library likes
+    if (!packing.is_null()) return;  // rounded up as the library likes
     const bool replicates =
         memory.at("replicated_weights") != 0 || (!padded.is_null() && padded != point.at("vocab_size"));
     const double found = reduction.is_null() ? degree : reduction.get<double>();

@@ -102,9 +102,24 @@ class Onednn(Library):
         of_plain = {key(r): r for r in plain.values()}
         for record in packed.values():
             alone, packing = of_plain[key(record)]["memory_bytes"], record["compute"]["packing"]
-            self.assertEqual(record["memory_bytes"]["peak"] - alone["peak"], packing["bytes"] if packing else 0, record["id"])
+            # Packed weights stand in the place of the rows.
+            added = packing["added_bytes"] if packing else 0
+            self.assertEqual(record["memory_bytes"]["peak"] - alone["peak"], added, record["id"])
+            self.assertEqual(record["memory_bytes"]["predicted_peak"], alone["predicted_peak"])
+            if packing:
+                self.assertLess(added, packing["bytes"])
             self.assertNotIn("prediction_differs", [w["code"] for w in record["quality"]["warnings"]])
         self.assertTrue(all(r["compute"]["packing"] for r in packed.values() if r["case"]["workload"] in ("gemm", "mlp")))
+
+    def test_packed_weights_of_stages_and_of_a_tied_table(self):
+        records, _ = self.run_sweep(library="onednn", weight_layout="packed", workload="model", num_layers=2, pp_degree=[1, 2],
+                                    tie_embeddings=[False, True], microbatches=2, vocab_size=128)
+        self.assert_all({record["id"]: record for record in records}, "ok")
+        for record in records:
+            self.assertNotIn("prediction_differs", [w["code"] for w in record["quality"]["warnings"]])
+            # A table that is looked up too stays in rows beside its packed copy; a stage with the head alone has its own.
+            table = 128 * 64 * 4 if record["case"]["tie_embeddings"] and record["case"]["pp_degree"] == 1 else 0
+            self.assertGreaterEqual(record["compute"]["packing"]["added_bytes"], table)
 
     def test_packed_weights_are_not_trained(self):
         records, _ = self.run_sweep(library="onednn", weight_layout="packed", ranks=None, **{"pass": "forward_backward"})
@@ -118,6 +133,26 @@ class Onednn(Library):
         _, environment = self.run_sweep(library="onednn", ranks=None, variables={"OMP_WAIT_POLICY": "active"})
         self.assertEqual(environment["onednn"]["wait_policy"], "active")
 
+    def test_ranks_at_rest_cost_nothing_unless_their_workers_spin(self):
+        found = {}
+        for policy in (None, "active"):
+            # Two ranks of two threads on two cores: who spins takes one from who computes.
+            job = self.run_tpbench("selfcheck", "--json", "--threads-per-rank", 2, ranks=2, OMP_WAIT_POLICY=policy,
+                                   OMPI_MCA_hwloc_base_binding_policy="none", OPENBLAS_NUM_THREADS=None)
+            check = json.loads(job.stdout)
+            resting = found[policy] = check["resting_ranks"]
+            self.assertEqual(resting["threads"], 2)
+            self.assertAlmostEqual(resting["cost"], resting["beside_s"] / resting["alone_s"] - 1)
+            self.assertEqual(resting["free"], resting["cost"] <= resting["bound"])
+            self.assertEqual(any("OMP_WAIT_POLICY" in problem for problem in check["problems"]), not resting["free"])
+        self.assertLess(found[None]["cost"], found["active"]["cost"])
+        self.assertFalse(found["active"]["free"], found)
+
+    def test_one_rank_has_none_at_rest(self):
+        self.assertIsNone(json.loads(self.run_tpbench("selfcheck", "--json", ranks=1).stdout)["resting_ranks"])
+        job = self.run_tpbench("selfcheck", "--threads-per-rank", "0", status=2)
+        self.assertIn("--threads-per-rank", job.stderr)
+
     @unittest.skipUnless(HAS_AVX512, "oneDNN multiplies in bf16 with AVX-512 alone")
     def test_bf16_without_its_instructions_is_said(self):
         variables = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}
@@ -127,6 +162,16 @@ class Onednn(Library):
             codes = [warning["code"] for warning in record["quality"]["warnings"]]
             self.assertEqual("emulated_dtype" in codes, record["case"]["dtype"] == "bf16")
             self.assertEqual(record["verification"]["passed"], True)
+
+    @unittest.skipUnless(HAS_AVX512, "kernels of SSE are half as fast as those of AVX")
+    def test_kernels_that_are_slow_are_said(self):
+        for name, variables in (("fit", {}), ("unfit", {"ONEDNN_MAX_CPU_ISA": "SSE41"})):
+            records, _ = self.run_sweep(library="onednn", tp_degree=[1, 2], variables=variables, out=name)
+            for record in records:
+                said = [w["message"] for w in record["quality"]["warnings"] if w["code"] == "slow_compute"]
+                self.assertEqual(len(said), 1 if name == "unfit" else 0, said)
+                if said:
+                    self.assertRegex(said[0], r"^rank \d+ \(.+\): .*unfit kernels of library onednn")
 
     @unittest.skipUnless(HAS_AVX512, "oneDNN multiplies in bf16 with AVX-512 alone")
     def test_a_cpu_that_cannot_is_said(self):

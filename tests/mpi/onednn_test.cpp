@@ -3,10 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <map>
 #include <span>
 #include <tuple>
 #include <vector>
 
+#include "bench/case_cost.hpp"
+#include "compute/cpu_backend.hpp"
 #include "compute/forwarding_backend.hpp"
 #include "compute/products.hpp"
 #include "verify.hpp"
@@ -42,6 +46,7 @@ class OnednnLayers : public testing::TestWithParam<std::tuple<Variant, DType, We
     const auto& [variant, dtype, layout] = GetParam();
     return onednn_case(variant, dtype, layout);
   }
+  Parts built_in_parts_ = built_in_parts();
 };
 
 TEST_P(OnednnLayers, EqualTheirReferences) {
@@ -64,16 +69,35 @@ bool is_weight(Backend& backend, const MatrixView& x) {
   return category == Category::weights || category == Category::replicated_weights;
 }
 
+// Entries of x, wherever they are.
+std::vector<std::byte> bytes_of(Backend& backend, const MatrixView& x) {
+  std::vector<std::byte> scratch, bytes;
+  const MatrixView rows = backend.host_view(x, scratch);
+  for (std::int64_t r = 0; r < rows.rows; ++r) {
+    const auto* row = static_cast<const std::byte*>(rows.row(r));
+    bytes.insert(bytes.end(), row, row + rows.columns * size_of(rows.dtype));
+  }
+  return bytes;
+}
+
 // Behind each product with a weight, rows of the identity by that very weight, in operands that lie as those
-// did: what comes out is what was packed.
+// did: what comes out is what was packed. The weight in rows is what stood there before its first product.
 class UnpackingBackend final : public ForwardingBackend {
  public:
   UnpackingBackend(std::unique_ptr<Backend> inner, std::int64_t& weights)
       : ForwardingBackend(std::move(inner)), weights_(weights) {}
 
   void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
+    const bool is_of_weight = is_weight(*this, b.matrix) && store == Store::overwrite;
+    if (is_of_weight) {
+      const std::tuple key(b.matrix.data, b.matrix.rows, b.matrix.columns);
+      if (!plain_.contains(key)) plain_[key] = bytes_of(*this, b.matrix);
+    }
     ForwardingBackend::multiply(a, b, c, store);
-    if (!is_weight(*this, b.matrix) || store == Store::add) return;
+    if (!is_of_weight) return;
+    std::vector<std::byte>& bytes = plain_.at({b.matrix.data, b.matrix.rows, b.matrix.columns});
+    const MatrixView plain{bytes.data(), b.matrix.dtype, b.matrix.rows, b.matrix.columns, b.matrix.columns};
+    ASSERT_EQ(bytes_of(*this, b.matrix), bytes);
     const auto buffer = [](const MatrixView& like) {
       return std::vector<std::byte>(
           static_cast<std::size_t>(like.rows * like.row_stride * size_of(like.dtype)));
@@ -89,8 +113,8 @@ class UnpackingBackend final : public ForwardingBackend {
       ForwardingBackend::multiply(identity, b, unpacked, Store::overwrite);
       for (std::int64_t r = 0; r < count; ++r) {
         for (std::int64_t j = 0; j < unpacked.columns; ++j) {
-          const double plain = b.transposed ? entry(b.matrix, j, first + r) : entry(b.matrix, first + r, j);
-          ASSERT_EQ(entry(unpacked, r, j), plain) << first + r << ", " << j;
+          const double in_rows = b.transposed ? entry(plain, j, first + r) : entry(plain, first + r, j);
+          ASSERT_EQ(entry(unpacked, r, j), in_rows) << first + r << ", " << j;
         }
       }
     }
@@ -99,7 +123,44 @@ class UnpackingBackend final : public ForwardingBackend {
 
  private:
   std::int64_t& weights_;
+  std::map<std::tuple<void*, std::int64_t, std::int64_t>, std::vector<std::byte>> plain_;
 };
+
+void run_one_step(CaseMachine& machine, Heartbeat& heartbeat) {
+  Trace trace(heartbeat);
+  trace.begin_step();
+  run_step(machine.layer(), machine.shape(), trace);
+  trace.end_step();
+}
+
+TEST_P(OnednnLayers, HoldWhatTheFormulaSaysAndWhatPackingAdds) {
+  if (std::get<2>(GetParam()) == WeightLayout::plain) GTEST_SKIP() << "nothing is packed";
+  for (const std::int64_t chunks : {1, 3}) {
+    Case point = OnednnLayers::point();
+    point.overlap_chunks = chunks;
+    if (chunks > 1 &&
+        (!point.workload_row().uses.overlap || why_impossible(point.workload_row(), point.shape())))
+      continue;
+    const Team& team = team_for(point);
+    Heartbeat heartbeat;
+    CaseMachine machine(point, team, built_in_parts_, heartbeat);
+    machine.make_layer();
+    machine.layer().fill(heartbeat);
+    for (int step = 0; step < 2; ++step) {
+      run_one_step(machine, heartbeat);
+      const Cost cost = cost_of_stage(point, point.layout, team.pp_rank());
+      const TrackedMemory& memory = machine.backend().memory();
+      const ProductFacts facts = machine.backend().product_facts();
+      EXPECT_EQ(memory.in_use().total(), cost.memory.total() + facts.added_bytes);
+      EXPECT_LE(memory.peak(),
+                memory.in_use().total() + most_packing_bytes(point, cost) + facts.packed_bytes);
+      // Only a table that is looked up as well, and outputs that are overlapped in columns, keep rows.
+      if (facts.packed_bytes > 0 && chunks == 1 && !machine.shape().ties_embeddings) {
+        EXPECT_LT(facts.added_bytes, facts.packed_bytes);
+      }
+    }
+  }
+}
 
 TEST_P(OnednnLayers, PackedWeightsAreThePlainOnes) {
   if (std::get<2>(GetParam()) == WeightLayout::plain) GTEST_SKIP() << "nothing is packed";
@@ -123,10 +184,7 @@ TEST_P(OnednnLayers, PackedWeightsAreThePlainOnes) {
       CaseMachine machine(point, team, parts, heartbeat);
       machine.make_layer();
       machine.layer().fill(heartbeat);
-      Trace trace(heartbeat);
-      trace.begin_step();
-      run_step(machine.layer(), machine.shape(), trace);
-      trace.end_step();
+      run_one_step(machine, heartbeat);
       packed_bytes += machine.backend().product_facts().packed_bytes;
     }
   }
@@ -215,8 +273,8 @@ TEST(OnednnPacking, ThatIsWrongIsFound) {
 
 using Bytes = std::span<std::byte>;
 
-// The weights of a layer that has packed none.
-std::vector<Bytes> plain_weights(Backend& backend) {
+// The weights of a layer as they are held: in rows, or once it has packed them packed.
+std::vector<Bytes> held_weights(Backend& backend) {
   std::vector<Bytes> weights;
   backend.memory().for_each_block([&](const void* data, std::int64_t bytes) {
     const auto category = backend.memory().category_of(data);
@@ -234,27 +292,25 @@ void negate(const std::vector<Bytes>& weights, DType dtype) {
   }
 }
 
-// A layer whose first step packed wrong weights.
-class PackedWrongly {
+// A layer that has packed its weights in one step: those of its fill, or these with the other sign.
+class PackedLayer {
  public:
-  explicit PackedWrongly(DType dtype)
+  PackedLayer(DType dtype, bool packs_wrong_ones)
       : point_(onednn_case({"mlp"}, dtype, WeightLayout::packed)),
         team_(team_for(point_)),
         machine_(point_, team_, parts_, heartbeat_) {
     machine_.make_layer();
     machine_.layer().fill(heartbeat_);
-    weights_ = plain_weights(machine_.backend());
-    negate_weights();
-    Trace trace(heartbeat_);
-    trace.begin_step();
-    run_step(machine_.layer(), machine_.shape(), trace);
-    trace.end_step();
+    weights_ = held_weights(machine_.backend());
+    if (packs_wrong_ones) negate_rows();
+    run_one_step(machine_, heartbeat_);
   }
-  void negate_weights() { negate(weights_, point_.dtype); }
+  void negate_rows() { negate(weights_, point_.dtype); }
+  std::vector<Bytes> packed() { return held_weights(machine_.backend()); }
   void fill() { machine_.layer().fill(heartbeat_); }
-  std::optional<bool> passes() {
-    const auto method = choose_method(VerifyMode::sampled, machine_.layer(), machine_.shape(), team_);
-    machine_.operations().on = true;
+  std::optional<bool> passes(VerifyMode mode = VerifyMode::sampled) {
+    const auto method = choose_method(mode, machine_.layer(), machine_.shape(), team_);
+    machine_.operations().on = checks_operations(method, point_.dtype);
     const Cost cost = point_.workload_row().cost(machine_.shape());
     return verify_layer(machine_, method, point_.seed, cost, team_, heartbeat_).passed;
   }
@@ -276,16 +332,89 @@ class OnednnNewWeights : public testing::TestWithParam<DType> {
 };
 
 TEST_P(OnednnNewWeights, ArePackedAnew) {
-  PackedWrongly layer(GetParam());
+  PackedLayer layer(GetParam(), true);
   layer.fill();
   EXPECT_EQ(layer.passes(), true);
 }
 
-// Right weights stand in memory, and nobody was told.
+// Others stand where the rows were, and nobody was told.
 TEST_P(OnednnNewWeights, AreMissedWhereTheyAreNotPackedAnew) {
-  PackedWrongly layer(GetParam());
-  layer.negate_weights();
+  PackedLayer layer(GetParam(), true);
+  layer.negate_rows();
   EXPECT_EQ(layer.passes(), false);
+}
+
+// What a check of the product alone cannot see: it takes its factor from the same packed memory.
+TEST_P(OnednnNewWeights, WrongPackedMemoryIsFound) {
+  const auto size = static_cast<std::size_t>(size_of(GetParam()));
+  for (const VerifyMode mode : {VerifyMode::full, VerifyMode::sampled}) {
+    PackedLayer untouched(GetParam(), false), scaled(GetParam(), false), swapped(GetParam(), false),
+        negated(GetParam(), false);
+    EXPECT_EQ(untouched.passes(mode), true);
+    for (const Bytes& weight : scaled.packed()) {
+      const MatrixView all{weight.data(), GetParam(), 1, static_cast<std::int64_t>(weight.size() / size), 0};
+      for (std::int64_t i = 0; i < all.columns; ++i) set_entry(all, 0, i, 1.25 * entry(all, 0, i));
+    }
+    EXPECT_EQ(scaled.passes(mode), false);
+    for (const Bytes& weight : swapped.packed()) {
+      const auto half = static_cast<std::ptrdiff_t>(weight.size() / size / 2 * size);
+      std::swap_ranges(weight.begin(), weight.begin() + half, weight.begin() + half);
+    }
+    EXPECT_EQ(swapped.passes(mode), false);
+    negate(negated.packed(), GetParam());
+    EXPECT_EQ(negated.passes(mode), false);
+  }
+}
+
+// Rows that packed weights took the place of come back for whoever reads or writes to them.
+TEST_P(OnednnNewWeights, RowsComeBackWhereTheyAreUsed) {
+  const auto backend = make_cpu_backend({.library = "onednn", .packs_weights = true});
+  TrackedMemory& memory = backend->memory();
+  constexpr std::int64_t kRows = 64, kColumns = 96;
+  const Matrix weight = backend->make_matrix(Category::weights, GetParam(), kRows, kColumns),
+               x = backend->make_matrix(Category::activations, GetParam(), 32, kRows),
+               y = backend->make_matrix(Category::activations, GetParam(), 32, kColumns),
+               target = backend->make_matrix(Category::activations, GetParam(), kRows, kColumns);
+  const std::int64_t plain_bytes = memory.in_use().total();
+  const TensorKey key{.seed = 1, .tensor = 2, .scale = 1};
+  backend->fill(x.view(), {.seed = 1, .tensor = 3, .scale = 1}, 0, 0);
+  backend->fill(weight.view(), key, 0, 0);
+  const std::vector<std::byte> rows = bytes_of(*backend, weight.view());
+  const auto in_place = [&] {
+    const auto* first = static_cast<const std::byte*>(weight.view().data);
+    return std::vector<std::byte>(first, first + rows.size());
+  };
+  backend->gemm(x.view(), weight.view(), y.view());
+  if (backend->product_facts().packed_bytes == 0) GTEST_SKIP() << "the library does not pack this one";
+  EXPECT_NE(in_place(), rows);
+  EXPECT_EQ(bytes_of(*backend, weight.view()), rows);
+  std::vector<std::byte> copy = rows;
+  const MatrixView plain{copy.data(), GetParam(), kRows, kColumns, kColumns};
+  EXPECT_EQ(bytes_of(*backend, weight.view().block(3, 5, 7, 11)),
+            bytes_of(*backend, plain.block(3, 5, 7, 11)));
+  EXPECT_EQ(memory.in_use().total(), plain_bytes + backend->product_facts().added_bytes);
+
+  // A part is written to: the rest is what it was, and products are with the new weight.
+  const std::vector<std::byte> before = bytes_of(*backend, y.view());
+  backend->set_zero(weight.view().row_slice(0, kRows / 2));
+  EXPECT_TRUE(std::equal(rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2), rows.end(),
+                         in_place().begin() + static_cast<std::ptrdiff_t>(rows.size() / 2)));
+  backend->gemm(x.view(), weight.view(), y.view());
+  EXPECT_NE(bytes_of(*backend, y.view()), before);
+
+  backend->fill(weight.view(), key, 0, 0);
+  backend->gemm(x.view(), weight.view(), y.view());
+  EXPECT_EQ(bytes_of(*backend, y.view()), before);
+  backend->gemm(x.view().row_slice(0, 1), weight.view(),
+                y.view().row_slice(0, 1));  // perhaps in another layout
+  EXPECT_EQ(bytes_of(*backend, weight.view()), rows);
+  backend->copy(weight.view(), target.view());
+  EXPECT_EQ(bytes_of(*backend, target.view()), rows);
+  EXPECT_EQ(in_place(), rows);
+  // They stay: the next step reads them again.
+  backend->gemm(x.view(), weight.view(), y.view());
+  EXPECT_EQ(in_place(), rows);
+  EXPECT_EQ(memory.in_use().total(), plain_bytes + backend->product_facts().added_bytes);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OnednnNewWeights, testing::Values(DType::f32, DType::bf16),

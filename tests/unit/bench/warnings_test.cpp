@@ -163,6 +163,21 @@ TEST(Warnings, SlowCores) {
   EXPECT_EQ(machine.codes(), "");
 }
 
+TEST(Warnings, SlowCoresOfAnotherLibrary) {
+  Quiet machine(4);
+  machine.facts.compute_of[2].rates->f32.gemm_gflops = 20;  // OpenBLAS's, which does not multiply here
+  machine.point.library = "onednn";
+  EXPECT_EQ(machine.codes(), "");
+  machine.outcome.library_rate = LibraryRate{{48, 118}, 3};
+  EXPECT_EQ(machine.codes(), "");
+  machine.outcome.library_rate->rate.gemm_gflops = 47;
+  const std::string message = machine.only("slow_compute");
+  EXPECT_TRUE(message.starts_with("rank 3 (n0): ")) << message;
+  EXPECT_HAS(message, "kernels of library onednn");
+  machine.point.dtype = DType::bf16;
+  EXPECT_HAS(machine.only("slow_compute"), "reach there in f32");
+}
+
 TEST(Warnings, HostsWithDifferentKernels) {
   Quiet machine(8);
   for (std::size_t rank = 4; rank < 8; ++rank) machine.facts.compute_of[rank].core = "Haswell";

@@ -153,6 +153,42 @@ TEST(TrackedMemory, GivesFreedMemoryBackToTheSystem) {
   EXPECT_LE(resident_bytes() - before, kBytes / 10);
 }
 
+TEST(TrackedMemory, LetsGoOfPagesAndTakesThemBack) {
+  constexpr std::int64_t kBytes = (16 << 20) + 5;
+  TrackedMemory memory;
+  const Allocation other = memory.allocate(Category::activations, 100);
+  const Allocation block = memory.allocate(Category::weights, kBytes);
+  auto* bytes = static_cast<unsigned char*>(block.data());
+  std::memset(bytes, 1, kBytes);
+  const std::int64_t before = resident_bytes();
+  memory.let_go(block.data());
+  memory.let_go(block.data());
+  EXPECT_GE(before - resident_bytes(), kBytes * 9 / 10);
+  EXPECT_EQ(memory.in_use().total(), 100);
+  EXPECT_EQ(memory.peak(), 100 + kBytes);
+  memory.restart_peak();
+  EXPECT_EQ(memory.peak(), 100);
+  std::int64_t visited = 0;
+  memory.for_each_block([&](const void*, std::int64_t size) { visited += size; });
+  EXPECT_EQ(visited, 100);
+  // It is still there.
+  EXPECT_EQ(memory.category_of(bytes + kBytes - 1), Category::weights);
+  EXPECT_EQ(bytes[kBytes - 1], 0);
+  memory.take_back(block.data());
+  memory.take_back(block.data());
+  EXPECT_EQ(memory.in_use()[Category::weights], kBytes);
+  EXPECT_EQ(memory.peak(), 100 + kBytes);
+}
+
+TEST(TrackedMemory, FreesWhatWasLetGoOf) {
+  TrackedMemory memory;
+  {
+    const Allocation block = memory.allocate(Category::weights, 5000);
+    memory.let_go(block.data());
+  }
+  EXPECT_EQ(memory.in_use().total(), 0);
+}
+
 TEST(MatrixView, FindsRowsAndColumns) {
   TrackedMemory memory;
   const Matrix matrix(memory.allocate(Category::weights, 3 * 5 * 8), DType::f64, 3, 5);
