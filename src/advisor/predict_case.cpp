@@ -185,7 +185,11 @@ class CasePredictor {
            .input_transfer_s = messages[on].seconds,
            .gradient_transfer_s = messages[after].seconds});
     }
-    const Replay replay = replay_pipeline(pipe, stages, 0);
+    std::optional<double> exchange_s;
+    if (shape.exchanges_tied_gradient())
+      exchange_s =
+          boundary_seconds(calibration_, machine_, shape.exchanged_bytes(), placed_.reach_into(0)).seconds;
+    const Replay replay = replay_pipeline(pipe, stages, 0, exchange_s);
     std::size_t busiest = 0;
     const auto work_s = [&](std::size_t rank) {
       return ranks[rank].compute().seconds + ranks[rank].communication().seconds;

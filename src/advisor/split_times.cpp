@@ -85,10 +85,16 @@ class SplitTimer {
     }
     phase_time.step_s = phase == ModelPhase::decode
                             ? token_s(stages, pipe, phase_time.message.seconds)
-                            : pipeline_step_s(pipe, stages, phase_time.message.seconds);
+                            : pipeline_step_s(pipe, stages, phase_time.message.seconds, exchange_s(model));
     phase_time.waiting_s =
         std::max(0.0, phase_time.step_s - microbatches * busy_s[static_cast<std::size_t>(busiest)]);
     return phase_time;
+  }
+
+  // Of a table that the first stage and the last have both.
+  [[nodiscard]] std::optional<double> exchange_s(const Shape& model) {
+    if (!model.exchanges_tied_gradient()) return std::nullopt;
+    return timer_.message(model.exchanged_bytes(), plan_.stage_reach).seconds;
   }
 
   // One token after the other: a microbatch begins its next one when it has been through all stages and the

@@ -207,8 +207,6 @@ class PipelineReduction {
     if (sent_s < start_s_[at]) return;  // some of the way lay behind it
     const auto stage = static_cast<std::size_t>(key.stage);
     const bool is_input = key.direction == Direction::forward;
-    // A gradient that both ends have in parts: no boundary's c.
-    if (stage == (is_input ? 0 : columns_.stages - 1)) return;
     to[columns_.work(stage, is_input ? StagePart::input_transfer : StagePart::gradient_transfer)] +=
         transfer_s;
     to[columns_.work(stage, is_input ? StagePart::inputs_waited_for : StagePart::gradients_waited_for)] += 1;

@@ -44,7 +44,7 @@ std::optional<std::int64_t> next_microbatches(const Shape& shape) {
 }
 
 void add_replay(PipelineResult& result, const Shape& shape, std::vector<StageTimes> times) {
-  const Replay replay = replay_pipeline(shape.pipeline(), times, 0);
+  const Replay replay = replay_pipeline(shape.pipeline(), times, 0, result.exchange_s);
   result.replayed_step_s = replay.step_s;
   result.replayed_bubble = replay.bubble();
   result.next_microbatches = next_microbatches(shape);
@@ -58,7 +58,7 @@ void add_replay(PipelineResult& result, const Shape& shape, std::vector<StageTim
           &StageTimes::input_transfer_s, &StageTimes::gradient_transfer_s})
       of.*part *= smaller;
   }
-  const Replay of_next = replay_pipeline(next, times, 0);
+  const Replay of_next = replay_pipeline(next, times, 0, result.exchange_s);
   result.next_step_s = of_next.step_s;
   result.next_bubble = of_next.bubble();
 }
@@ -133,6 +133,7 @@ PipelineResult pipeline_result_of(const Record& record, const CaseOutcome& outco
   PipelineResult result;
   result.busiest = static_cast<std::int64_t>(samples.busiest);
   add_bubble(result, outcome);
+  if (shape.exchanges_tied_gradient()) result.exchange_s = median_if_any(samples.exchange_s);
   if (outcome.samples.communication_known) add_replay(result, shape, stage_times_of(samples));
   const auto filled = static_cast<double>(shape.layout.pp - 1);
   result.textbook_bubble = filled / (static_cast<double>(shape.microbatches * shape.virtual_stages) + filled);
@@ -154,8 +155,9 @@ PipelineResult pipeline_result_of(const Record& record, const CaseOutcome& outco
 // A later epoch's times into those of the epochs before it.
 void join_epochs(PipelineResult& mean, const PipelineResult& now, double epochs) {
   using R = PipelineResult;
-  for (const auto part : {&R::ideal_s, &R::bubble, &R::replayed_step_s, &R::replayed_bubble,
-                          &R::first_microbatch_s, &R::microbatch_s, &R::next_step_s, &R::next_bubble})
+  for (const auto part :
+       {&R::ideal_s, &R::bubble, &R::replayed_step_s, &R::replayed_bubble, &R::first_microbatch_s,
+        &R::microbatch_s, &R::exchange_s, &R::next_step_s, &R::next_bubble})
     take_mean(mean.*part, now.*part, epochs);
   for (std::size_t rank = 0; rank < mean.ranks.size(); ++rank) {
     using S = PipelineRankResult;

@@ -65,18 +65,23 @@ void append_stages(std::span<const double> row, double step_s, const PipelineCol
   }
   if (!communication_known) return;
   const auto m = static_cast<double>(microbatches);
+  std::vector<double> exchanged_s;
   for (std::size_t stage = 0; stage < columns.stages; ++stage) {
     StageWorkSamples& of = pipeline.stages[stage];
     const auto work = [&](std::size_t which) { return row[columns.work(stage, which)]; };
     of.forward_s.push_back(work(StagePart::forward_work) / m);
     of.input_gradient_s.push_back(work(StagePart::backward_work) / m);
     of.weight_gradient_s.push_back(work(StagePart::deferred_work) / m);
+    // Into the first stage no other input comes, nor another gradient into the last.
     if (work(StagePart::inputs_waited_for) > 0)
-      of.input_transfer_s.push_back(work(StagePart::input_transfer) / work(StagePart::inputs_waited_for));
+      (stage == 0 ? exchanged_s : of.input_transfer_s)
+          .push_back(work(StagePart::input_transfer) / work(StagePart::inputs_waited_for));
     if (work(StagePart::gradients_waited_for) > 0)
-      of.gradient_transfer_s.push_back(work(StagePart::gradient_transfer) /
-                                       work(StagePart::gradients_waited_for));
+      (stage + 1 == columns.stages ? exchanged_s : of.gradient_transfer_s)
+          .push_back(work(StagePart::gradient_transfer) / work(StagePart::gradients_waited_for));
   }
+  if (!exchanged_s.empty())
+    pipeline.exchange_s.push_back(*std::max_element(exchanged_s.begin(), exchanged_s.end()));
   pipeline.first_microbatch_s.push_back(row[columns.end(0)]);
   if (microbatches > 1)
     pipeline.microbatch_s.push_back((row[columns.end(1)] - row[columns.end(0)]) / (m - 1));

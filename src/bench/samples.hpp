@@ -47,7 +47,9 @@ struct PipelineSamples {
   std::vector<double>
       first_microbatch_s;            ///< from the start until the first microbatch has left the last stage
   std::vector<double> microbatch_s;  ///< from one to the next there; empty with one microbatch
-  std::size_t busiest = 0;           ///< of `ranks`: computes and communicates longest
+  /// A gradient's parts on their way between the first rank and the last; empty where none are.
+  std::vector<double> exchange_s;
+  std::size_t busiest = 0;               ///< of `ranks`: computes and communicates longest
   std::int64_t messages = 0, bytes = 0;  ///< sent in a step by all ranks that hold one shard
   [[nodiscard]] bool is_there() const { return !ranks.empty(); }
 };

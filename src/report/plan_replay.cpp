@@ -71,7 +71,7 @@ std::optional<PlannedReplay> replay_from(const Case& point, std::span<const Reco
   if (shape.ranks == 1 || why_no_schedule(shape)) return std::nullopt;
   const Record* from = nearest_of(point, records);
   if (from == nullptr) return std::nullopt;
-  const Replay replay = replay_pipeline(shape, stage_times(shape, *from), 0);
+  const Replay replay = replay_pipeline(shape, stage_times(shape, *from), 0, from->pipeline->exchange_s);
   return PlannedReplay{replay.step_s, replay.bubble(), from->id};
 }
 

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/data_path.hpp"
 #include "base/enum_names.hpp"
 #include "base/field.hpp"
-#include "base/data_path.hpp"
 #include "base/message_progress.hpp"
 #include "measure/statistics.hpp"
 #include "result/rank_results.hpp"
@@ -187,7 +187,7 @@ struct PipelineResult {
   std::optional<double> ideal_s, bubble;
   std::optional<double> replayed_step_s, replayed_bubble;
   double textbook_bubble = 0;
-  std::optional<double> first_microbatch_s, microbatch_s;
+  std::optional<double> first_microbatch_s, microbatch_s, exchange_s;
   std::int64_t message_bytes = 0;                          ///< of one, by formula
   std::int64_t messages_per_step = 0, bytes_per_step = 0;  ///< by formula
   std::int64_t messages_sent = 0, bytes_sent = 0;          ///< counted

@@ -86,6 +86,14 @@ Rows<PipelineResult> pipeline_rows() {
              .unit = "s",
              .null = "there is one microbatch, or the clocks of the hosts could not be aligned",
              .column = "*"}),
+      field("exchange_s", &R::exchange_s,
+            {.meaning = "what the parts of a tied gradient took between the first stage and the last",
+             .unit = "s",
+             .null =
+                 "nothing is tied, both came without being waited for, or the clocks of the hosts could not "
+                 "be aligned",
+             .least = 0,
+             .since = 2}),
       field("message_bytes", &R::message_bytes,
             {.meaning = "of one message of one rank", .unit = "bytes", .least = 0}),
       field("messages_per_step", &R::messages_per_step,

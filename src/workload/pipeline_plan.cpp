@@ -152,7 +152,7 @@ BoundaryTraffic boundary_traffic(const Shape& shape) {
   traffic.bytes = traffic.messages * shape.boundary_elements() * shape.element_size();
   if (!shape.exchanges_tied_gradient()) return traffic;
   traffic.messages += 2;
-  traffic.bytes += 2 * shape.vocabulary_rows() * shape.hidden_size * shape.element_size();
+  traffic.bytes += 2 * shape.exchanged_bytes();
   return traffic;
 }
 

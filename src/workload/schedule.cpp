@@ -186,7 +186,8 @@ void replay_steps(const PipelineShape& shape, std::span<const StageTimes> times,
 
 }  // namespace
 
-Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s) {
+Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s,
+                       std::optional<double> exchange_s) {
   Replay replay;
   replay.ranks.resize(static_cast<std::size_t>(shape.ranks));
   std::vector<double> work_s(replay.ranks.size(), 0);
@@ -197,6 +198,10 @@ Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> t
                  replay.step_s = std::max(replay.step_s, end_s);
                });
   replay.busiest_s = *std::max_element(work_s.begin(), work_s.end());
+  if (exchange_s && shape.ranks > 1) {
+    const double both_s = std::max(replay.ranks.front().back().end_s, replay.ranks.back().back().end_s);
+    replay.step_s = std::max(replay.step_s, both_s + *exchange_s);
+  }
   return replay;
 }
 
@@ -220,7 +225,8 @@ double flow_s(const PipelineShape& shape, std::span<const StageTimes> times, dou
 
 }  // namespace
 
-double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s) {
+double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s,
+                       std::optional<double> exchange_s) {
   if (shape.ranks == 1) {
     double once_s = 0;
     for (const StageTimes& own : times)
@@ -231,24 +237,26 @@ double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> t
   if (flows && !shape.trains) return flow_s(shape, times, boundary_s, StageWork::forward);
   if (flows && shape.schedule == Schedule::gpipe)
     return flow_s(shape, times, boundary_s, StageWork::forward) +
-           flow_s(shape, times, boundary_s, StageWork::backward);
+           flow_s(shape, times, boundary_s, StageWork::backward) + exchange_s.value_or(0);
   // After two rounds of p microbatches each further one takes as long as the one before.
   const std::int64_t settled = 3 * shape.ranks + shape.microbatches % shape.ranks;
   const std::int64_t left_out = std::max<std::int64_t>(0, (shape.microbatches - settled) / shape.ranks);
   PipelineShape shorter = shape;
   shorter.microbatches -= left_out * shape.ranks;
-  double step_s = 0, round_s = 0;
+  double step_s = 0, ends_s = 0, round_s = 0;
   const std::int64_t last = shorter.microbatches - 1;
   replay_steps(shorter, times, boundary_s,
                [&](std::size_t rank, const PipelineStep& step, double, double end_s) {
                  step_s = std::max(step_s, end_s);
+                 const bool is_last_rank = rank + 1 == static_cast<std::size_t>(shape.ranks);
+                 if (rank == 0 || is_last_rank) ends_s = std::max(ends_s, end_s);
                  // The last rank's forwards: what a round takes, seen where the others keep up.
-                 if (rank + 1 != static_cast<std::size_t>(shape.ranks) || step.work != StageWork::forward ||
-                     step.stage != shape.ranks - 1)
+                 if (!is_last_rank || step.work != StageWork::forward || step.stage != shape.ranks - 1)
                    return;
                  if (step.microbatch == last - shape.ranks) round_s -= end_s;
                  if (step.microbatch == last) round_s += end_s;
                });
+  if (exchange_s) step_s = std::max(step_s, ends_s + *exchange_s);
   return step_s + static_cast<double>(left_out) * round_s;
 }
 

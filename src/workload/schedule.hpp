@@ -74,13 +74,16 @@ struct Replay {
 };
 
 /// Runs the schedule on paper: each rank its steps in order, a step when the rank is free and its input has
-/// come. `times` has an entry for each stage; a boundary between two ranks takes `boundary_s`. Throws
+/// come. `times` has an entry for each stage; a boundary between two ranks takes `boundary_s`. With
+/// `exchange_s` the first rank and the last exchange a message of that time behind their last steps. Throws
 /// std::logic_error when the ranks wait for each other in a circle.
-Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s);
+Replay replay_pipeline(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s,
+                       std::optional<double> exchange_s = {});
 
 /// `replay_pipeline(...).step_s` without a replay of all microbatches: once a pipeline is full, each round of
 /// p of them takes as long as the one before.
-double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s);
+double pipeline_step_s(const PipelineShape& shape, std::span<const StageTimes> times, double boundary_s,
+                       std::optional<double> exchange_s = {});
 
 /// Microbatches whose forward has run and whose input gradient has not, at most, on this rank, counted over
 /// its stages: what it must keep activations of.

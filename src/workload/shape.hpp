@@ -121,6 +121,10 @@ struct Shape {
   [[nodiscard]] bool parts_tied_gradient() const { return ties_embeddings && trains() && has_microbatches(); }
   /// The parts are on two ranks, which send each other theirs.
   [[nodiscard]] bool exchanges_tied_gradient() const { return parts_tied_gradient() && layout.pp > 1; }
+  /// Of each rank's part of it.
+  [[nodiscard]] std::int64_t exchanged_bytes() const {
+    return vocabulary_rows() * hidden_size * element_size();
+  }
   /// V with the rows that no token has.
   [[nodiscard]] std::int64_t padded_vocabulary() const { return vocabulary_rows() * layout.tp; }
   /// The ids among a rank's rows, which come first; a last rank may have none.

@@ -103,6 +103,9 @@ class Pipeline(E2eTest):
                 self.assertEqual([rank["peak"] for rank in record["pipeline"]["ranks"]],
                                  [rank["predicted_peak"] for rank in record["pipeline"]["ranks"]])
                 self.assertIsNone(record["pipeline"]["progress"])  # on one host
+                self.assertEqual(record["pipeline"]["data_path"], "host")
+                exchanges = record["case"]["tie_embeddings"] and record["case"]["pass"] == "forward_backward"
+                self.assertEqual(record["pipeline"]["exchange_s"] is not None, exchanges, record["id"])
         reasons = "\n".join(r["reason"] for r in records if r["status"] == "skipped")
         self.assertIn("scaled_from_layers composes a step", reasons)
 

@@ -201,14 +201,29 @@ TEST(Replays, OfManyMicrobatchesFollowFromFew) {
           times.back().input_gradient_s += 0.3;
           times.back().weight_gradient_s += 0.5;
           for (const double boundary_s : {0.0, 0.2}) {
-            const double whole_s = replay_pipeline(shape, times, boundary_s).step_s;
-            EXPECT_NEAR(pipeline_step_s(shape, times, boundary_s), whole_s, 0.01 * whole_s)
-                << name_of(schedule) << " p=" << p << " m=" << shape.microbatches << " trains=" << trains;
+            for (const std::optional<double> exchange_s : {std::optional<double>(), std::optional(7.5)}) {
+              if (exchange_s && !trains) continue;
+              const double whole_s = replay_pipeline(shape, times, boundary_s, exchange_s).step_s;
+              EXPECT_NEAR(pipeline_step_s(shape, times, boundary_s, exchange_s), whole_s, 0.01 * whole_s)
+                  << name_of(schedule) << " p=" << p << " m=" << shape.microbatches << " trains=" << trains;
+            }
           }
         }
       }
     }
   }
+}
+
+// Behind the last steps of both ends: of three stages the second ends before the first.
+TEST(Replays, HaveWhatTheEndsExchange) {
+  const std::vector<StageTimes> times(3, {1.0, 1.0, 1.0});
+  const PipelineShape shape = {.ranks = 3, .microbatches = 4, .schedule = Schedule::one_f_one_b};
+  const Replay without = replay_pipeline(shape, times, 0), with = replay_pipeline(shape, times, 0, 5);
+  EXPECT_EQ(with.step_s, without.step_s + 5);
+  EXPECT_EQ(with.busiest_s, without.busiest_s);
+  const PipelineShape one = {.ranks = 1, .microbatches = 4};
+  EXPECT_EQ(replay_pipeline(one, {times.data(), 1}, 0, 5).step_s,
+            replay_pipeline(one, {times.data(), 1}, 0).step_s);
 }
 
 }  // namespace
