@@ -26,6 +26,7 @@ mpirun -n 2 build/release/tpbench selfcheck
 python3 tests/bench/sweep_figures.py build/release/tpbench
 mpirun -n 2 "$programs/shm_crossover"
 python3 tests/bench/algorithm_figures.py build/release/tpbench
+python3 tests/bench/boundary_figures.py build/release/tpbench
 if has_target release onednn_figures; then
   build release onednn_figures
   mpirun -n 1 "$programs/onednn_figures"

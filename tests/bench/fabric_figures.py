@@ -3,10 +3,11 @@
 rate, what `compare` says of two rates, `hierarchical` against `mpi`, and the bytes on the wire. Asserts nothing.
 
     fabric_figures.py TPBENCH [EPOCHS] [PART...]    epochs: times that each sweep is repeated; 3 unless given
-                                                    PART: pipeline, delay, clock, rate, compare, algorithms, wire; all unless given
+                                                    PART: pipeline, thread, delay, clock, rate, compare, algorithms, wire; all unless given
 """
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -241,7 +242,31 @@ def print_pipeline(bench):
     print(f"  pairs that the replay puts 20 % apart and that came the other way round: {wrong}")
 
 
-PARTS = {"pipeline": print_pipeline, "delay": print_delay, "clock": print_clock, "rate": print_rate, "compare": print_comparison, "algorithms": print_algorithms, "wire": print_wire}
+def print_thread(bench):
+    """Two stages on two hosts and 1 Gbit/s: what the thread that moves messages costs the compute of the ranks, and what it
+    brings; in turns with an MPI library that lets one thread call it, so that messages move in the ranks' own calls"""
+    single = pathlib.Path(bench.tpbench).resolve().parent / "tests" / "support" / "libtpbench_single_threaded_mpi.so"
+    block = {"workload": "block", "pass": "forward", "num_heads": 8, "num_layers": 4, "tp_degree": 1, "pp_degree": 2,
+             "microbatches": 8, "batch_size": 8, "hidden_size": 1024, "sequence_length": [16, 64, 256],
+             "measure": {"min_samples": 10, "max_samples": 40, "max_seconds": 3}}
+    seen = {}
+    with Rig("1gbit", word="thread") as link:
+        hosts = Delayed(bench, link)
+        for _ in range(max(3, bench.epochs)):
+            for preload in ((), (f"LD_PRELOAD={single}",)):
+                for record in hosts.records(1, *preload, **block):
+                    pipeline, step = record["pipeline"], record["time_s"]["step"]["median"]
+                    of = seen.setdefault((record["case"]["sequence_length"], pipeline["progress"]), [])
+                    of.append((sum(rank["compute_s"] for rank in pipeline["ranks"]) / 2, step))
+    for tokens in sorted({tokens for tokens, _ in seen}):
+        thread, calls = ([statistics.median(column) for column in zip(*seen[tokens, how])] for how in ("thread", "calls"))
+        size = readable(tokens * 1024 * 4)
+        print(f"  messages of {size:>7}: compute of a rank {thread[0] * 1e3:.2f} ms with the thread, {calls[0] * 1e3:.2f}"
+              f" without: {thread[0] / calls[0]:.3f}; step {thread[1] * 1e3:.2f} ms, {calls[1] * 1e3:.2f}:"
+              f" {thread[1] / calls[1]:.3f}")
+
+
+PARTS = {"pipeline": print_pipeline, "thread": print_thread, "delay": print_delay, "clock": print_clock, "rate": print_rate, "compare": print_comparison, "algorithms": print_algorithms, "wire": print_wire}
 
 
 def main():
