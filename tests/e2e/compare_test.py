@@ -279,4 +279,4 @@ class Export(WithFolders):
 
 
 if __name__ == "__main__":
-    main()
+    main(yields=False)

@@ -146,9 +146,11 @@ def tests_of(suite):
             yield test
 
 
-def main():
-    """unittest.main() for tests that do not mind each other: a rank that waits lets those of others compute."""
-    os.environ["OMPI_MCA_mpi_yield_when_idle"] = "1"
+def main(yields=True):
+    """unittest.main() for tests that do not mind each other. A rank that waits lets those of others compute, but where times
+    are looked at."""
+    if yields:
+        os.environ["OMPI_MCA_mpi_yield_when_idle"] = "1"
     loader = unittest.TestLoader()
     loader.suiteClass = SideBySide
     unittest.main(testLoader=loader)

@@ -157,4 +157,4 @@ class Pipeline(E2eTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(yields=False)

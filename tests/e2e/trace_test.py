@@ -82,4 +82,4 @@ class Timelines(E2eTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(yields=False)
