@@ -184,9 +184,9 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
  protected:
   const Variant& variant() const { return std::get<0>(GetParam()); }
 
-  /// Calls `check(case, team, carrier)` on the members of each team of more than half of the ranks that can run
-  /// the case, for each algorithm: fewer are what this program runs on fewer ranks. At more than four, which is
-  /// far more than cores, only all of them together.
+  /// Calls `check(case, team, carrier)` on the members of each team of more than half of the ranks that can
+  /// run the case, for each algorithm: fewer are what this program runs on fewer ranks. At more than four,
+  /// which is far more than cores, only all of them together.
   template <typename Check>
   void for_all_cases(const Check& check) {
     for (const Sizes& sizes : kSizes) {
