@@ -4,16 +4,17 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/slurm-rig.sh [--task none|affinity|cgroup] [--folder DIR] COMMAND [ARGUMENT...]
+Usage: scripts/slurm-rig.sh [--task none|affinity|cgroup] [--cpus N] [--folder DIR] COMMAND [ARGUMENT...]
        scripts/slurm-rig.sh --check
 
 Runs COMMAND on the first of two Slurm nodes, n0 and n1, and ends with its exit status. Each node has a network, a
 process table and a host name of its own, on this machine; they reach each other by a bridge, and share its files and
-its cores: two CPUs a node. All of it goes with the command, however that ends. A Slurm that is really here is never
+its cores. All of it goes with the command, however that ends. A Slurm that is really here is never
 talked to. Several rigs may run side by side.
 
   --task WORD   Slurm's task plugin: none binds nothing [none]; affinity binds ranks to CPUs (srun --cpu-bind);
                 cgroup holds them to their memory as well (srun --mem), where control groups of version 1 can be written
+  --cpus N      CPUs of a node, which jobs and steps share out [2]; more than this machine has: they are only counted
   --folder DIR  where the rig keeps its files and logs: new, or to be replaced [a temporary one, removed at the end]
   --check       run nothing: succeed when this machine can do it, else say why not, and exit with 3
 
@@ -106,7 +107,7 @@ first_node() {
 }
 
 write_settings() {
-  local task="$1"
+  local task="$1" cpus="$2"
   mkdir -p "$SLURM_RIG"/{ctld,n0,n1}
   (umask 077 && head -c 1024 /dev/urandom >"$SLURM_RIG/key")
   printf '%s\n' '127.0.0.1 localhost' "$network.1 n0" "$network.2 n1" >"$SLURM_RIG/hosts"
@@ -132,13 +133,14 @@ ReturnToService=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 KillWait=5
+SlurmdParameters=config_overrides
 SlurmdTimeout=15
 SchedulerParameters=defer_batch,sched_interval=2,bf_interval=2
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 JobCompType=jobcomp/none
-NodeName=n0 NodeAddr=$network.1 CPUs=2 RealMemory=4000
-NodeName=n1 NodeAddr=$network.2 CPUs=2 RealMemory=4000
+NodeName=n0 NodeAddr=$network.1 CPUs=$cpus RealMemory=4000
+NodeName=n1 NodeAddr=$network.2 CPUs=$cpus RealMemory=4000
 PartitionName=main Nodes=ALL Default=YES State=UP DefMemPerCPU=1000
 CONF
 }
@@ -158,8 +160,8 @@ require_tools() {
 }
 
 run_rig() {
-  local task="$1" folder="$2" status=0
-  shift 2
+  local task="$1" cpus="$2" folder="$3" status=0
+  shift 3
   if [[ -z $folder ]]; then
     folder="$(mktemp --directory --tmpdir slurm-rig.XXXXXX)"
     trap 'rm -rf -- "$SLURM_RIG"' EXIT
@@ -170,7 +172,7 @@ run_rig() {
   SLURM_RIG="$(readlink -f -- "$folder")"
   export SLURM_RIG SLURM_CONF="$SLURM_RIG/slurm.conf"
   [[ $SLURM_RIG != *[[:space:]]* ]] || fail 2 "--folder $folder: Slurm takes no blanks in a path"
-  write_settings "$task"
+  write_settings "$task" "$cpus"
   [[ $task != cgroup ]] || hold_cgroups
   # Not as the last thing of this shell, which would be replaced: the folder is to be removed.
   (in_spaces --as-n0 "$@") &
@@ -187,6 +189,7 @@ hold_cgroups() {
 }
 
 task=none
+cpus=2
 folder=
 while (($# > 0)); do
   case "$1" in
@@ -194,6 +197,11 @@ while (($# > 0)); do
     --task)
       [[ ${2:-} =~ ^(none|affinity|cgroup)$ ]] || fail 2 "--task ${2:-}: must be none, affinity or cgroup"
       task="$2"
+      shift
+      ;;
+    --cpus)
+      [[ ${2:-} =~ ^[1-9][0-9]?$ ]] || fail 2 "--cpus ${2:-}: must be from 1 to 99"
+      cpus="$2"
       shift
       ;;
     --folder) folder="${2:?}"; shift ;;
@@ -217,4 +225,4 @@ while (($# > 0)); do
 done
 (($# > 0)) || { usage >&2; exit 2; }
 require_tools
-run_rig "$task" "$folder" "$@"
+run_rig "$task" "$cpus" "$folder" "$@"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "report/compare_machine.hpp"
 #include "result/two_samples.hpp"
 
 namespace tpbench {
@@ -13,54 +14,6 @@ constexpr std::size_t kEpochsForRanks = 6;
 
 const Quantity& quantity_of(const Record& record, std::size_t quantity) {
   return (*record.time).*kComparedQuantities[quantity].member;
-}
-
-// ---- the reference work
-
-constexpr double kOfTheProduct = 1;  // share of compute
-
-// How much of the quantity is compute: what the product stands for; the copy stands for the rest.
-double compute_share(const Record& record, std::size_t quantity) {
-  const auto member = kComparedQuantities[quantity].member;
-  if (member == &TimeResult::compute) return 1;
-  if (member == &TimeResult::communication) return 0;
-  const Quantity& communication = record.time->communication;
-  const double compute_s = record.time->compute.summary.median;
-  const double sum =
-      is_known(communication) ? compute_s + communication.summary.median : record.time->step.summary.median;
-  return sum > 0 ? std::clamp(compute_s / sum, 0.0, 1.0) : 1;
-}
-
-// How slow the machine was in one epoch, as a logarithm.
-double level_of(const ReferenceResult& look, double share) {
-  const double gemm = std::log(look.before.gemm_slowest_s) + std::log(look.after.gemm_slowest_s);
-  const double copy = std::log(look.before.copy_slowest_s) + std::log(look.after.copy_slowest_s);
-  return (share * gemm + (1 - share) * copy) / 2;
-}
-
-std::vector<double> levels_of(const Record& record, double share) {
-  std::vector<double> levels;
-  for (const ReferenceResult& look : record.reference) levels.push_back(level_of(look, share));
-  return levels;
-}
-
-double level_of(const Record& record, double share) {
-  std::vector<double> levels = levels_of(record, share);
-  std::sort(levels.begin(), levels.end());
-  return quantile_of_sorted(levels, 0.5);
-}
-
-bool have_reference(const CaseLaunches& launches) {
-  const auto is_measured = [](const ReferenceResult& look) {
-    return std::min({look.before.gemm_slowest_s, look.after.gemm_slowest_s, look.before.copy_slowest_s,
-                     look.after.copy_slowest_s}) > 0;
-  };
-  const auto has = [&](const Record* record) {
-    return !record->reference.empty() &&
-           std::all_of(record->reference.begin(), record->reference.end(), is_measured);
-  };
-  return std::all_of(launches.base.begin(), launches.base.end(), has) &&
-         std::all_of(launches.other.begin(), launches.other.end(), has);
 }
 
 // ---- one launch on each side
@@ -149,6 +102,22 @@ std::optional<Reading> read_launches(const std::vector<double>& base, const std:
                  .round_variance = test->round_variance};
 }
 
+// Compute says nothing to other ranks.
+std::optional<Reading> read_beside_cores(const CaseLaunches& launches, const std::vector<double>& base,
+                                         const std::vector<double>& other, std::size_t quantity,
+                                         const SideFacts& facts) {
+  if (facts.design != Design::alternated || kComparedQuantities[quantity].member == &TimeResult::compute)
+    return std::nullopt;
+  const auto first = core_latency_levels(launches.base), second = core_latency_levels(launches.other);
+  if (!first || !second) return std::nullopt;
+  const auto test = test_launches_beside(base, other, {*first, *second});
+  if (!test) return std::nullopt;
+  return Reading{.ratio = test->ratio,
+                 .ci95 = test->ci95,
+                 .p_value = test->p_value,
+                 .round_variance = test->round_variance};
+}
+
 CellEvidence of_several(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts,
                         bool with_reference) {
   std::vector<double> base = medians_of(launches.base, quantity),
@@ -160,6 +129,7 @@ CellEvidence of_several(const CaseLaunches& launches, std::size_t quantity, cons
   const auto measured = read_launches(base, other, facts.design, evidence.rounds);
   if (!measured) return evidence;
   evidence.measured = *measured;
+  evidence.cores = read_beside_cores(launches, base, other, quantity, facts);
   if (!with_reference) return evidence;
   const double share = compute_share(*launches.base.front(), quantity);
   for (std::size_t i = 0; i < base.size(); ++i) base[i] *= std::exp(-level_of(*launches.base[i], share));
@@ -196,36 +166,14 @@ void detect(Cell& cell, const Reading& reading, const CellEvidence& evidence, De
 
 // The reading that decides; of both, the one that says less.
 const Reading& deciding(const CellEvidence& evidence, RestsOn rests_on) {
-  if (!evidence.rest || rests_on == RestsOn::measured) return evidence.measured;
-  if (rests_on == RestsOn::rest) return *evidence.rest;
+  const Reading* taken_out = evidence.taken_out(rests_on);
+  if (taken_out == nullptr || rests_on == RestsOn::measured) return evidence.measured;
+  if (rests_on != RestsOn::both) return *taken_out;
   return evidence.rest->p_value.value_or(1) > evidence.measured.p_value.value_or(1) ? *evidence.rest
                                                                                     : evidence.measured;
 }
 
 }  // namespace
-
-std::optional<MachineChange> machine_change(const std::vector<CaseLaunches>& cases,
-                                            const Comparison& comparison) {
-  std::vector<double> base(comparison.base.launches.size()), other(comparison.other.launches.size());
-  double used = 0;
-  const auto add = [](const std::vector<const Record*>& records, std::vector<double>& sums) {
-    for (std::size_t i = 0; i < records.size(); ++i) sums[i] += level_of(*records[i], kOfTheProduct);
-  };
-  for (const CaseLaunches& launches : cases) {
-    const bool in_all = launches.base.size() == base.size() && launches.other.size() == other.size();
-    if (!in_all || !have_reference(launches)) continue;
-    add(launches.base, base);
-    add(launches.other, other);
-    ++used;
-  }
-  if (used == 0) return std::nullopt;
-  for (std::vector<double>* side : {&base, &other}) {
-    for (double& level : *side) level = std::exp(level / used);
-  }
-  const auto test = test_launches(base, other, comparison.design);
-  if (!test) return MachineChange{other.front() / base.front(), std::nullopt, std::nullopt};
-  return MachineChange{test->ratio, test->ci95, test->p_value};
-}
 
 bool defines_otherwise(const CaseLaunches& launches) {
   constexpr int kOneClock = 2;
@@ -251,7 +199,7 @@ CellEvidence gather_evidence(const CaseLaunches& launches, std::size_t quantity,
     if (other_tells) evidence.other_s = quantity_of(*launches.other.front(), quantity).summary.median;
     return evidence;
   }
-  const bool with_reference = have_reference(launches);
+  const bool with_reference = have_reference(launches.base) && have_reference(launches.other);
   if (launches.base.size() == 1 && launches.other.size() == 1)
     return of_two(*launches.base.front(), *launches.other.front(), quantity, facts, with_reference);
   return of_several(launches, quantity, facts, with_reference);
@@ -267,9 +215,10 @@ Cell make_cell(const CellEvidence& evidence, RestsOn rests_on, Design design) {
   cell.ratio = evidence.measured.ratio;
   cell.ci95 = evidence.measured.ci95;
   cell.machine = evidence.machine;
-  if (evidence.rest) {
-    cell.rest = evidence.rest->ratio;
-    cell.rest_ci95 = evidence.rest->ci95;
+  if (const Reading* taken_out = evidence.taken_out(rests_on)) {
+    cell.rest = taken_out->ratio;
+    cell.rest_ci95 = taken_out->ci95;
+    if (rests_on == RestsOn::cores) cell.machine = *evidence.measured.ratio / *taken_out->ratio;
   }
   const Reading& reading = deciding(evidence, rests_on);
   cell.p_value = reading.p_value;

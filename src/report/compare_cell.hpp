@@ -40,15 +40,19 @@ struct CellEvidence {
   Reading measured;
   std::optional<Reading> rest;  ///< empty where records have no reference work
   std::optional<double> machine;
+  /// Without what goes along with the core latency; empty where it cannot be told.
+  std::optional<Reading> cores;
+
+  /// The reading that verdicts of this kind rest on, beside the measured one; null where there is none.
+  [[nodiscard]] const Reading* taken_out(RestsOn rests_on) const {
+    const std::optional<Reading>& reading = rests_on == RestsOn::cores ? cores : rest;
+    return reading ? &*reading : nullptr;
+  }
 };
 
 /// One side's records are of schema 1 and the other's are not. Schema 2 times what ranks do together on one
 /// clock; what schema 1 calls communication, wait and other is another quantity.
 bool defines_otherwise(const CaseLaunches& launches);
-
-/// How the reference product changed over the cases that all launches have; empty where records have none.
-std::optional<MachineChange> machine_change(const std::vector<CaseLaunches>& cases,
-                                            const Comparison& comparison);
 
 CellEvidence gather_evidence(const CaseLaunches& launches, std::size_t quantity, const SideFacts& facts);
 

@@ -157,6 +157,7 @@ Json comparison_to_json(const Comparison& comparison) {
           {"what_can_be_seen", visibility_sentence(comparison)},
           {"alarms", comparison.alarms},
           {"machine", machine_to_json(comparison.machine)},
+          {"core_latency", machine_to_json(comparison.cores)},
           {"remarks", comparison.remarks},
           {"summary", summaries_to_json(comparison)},
           {"cases", std::move(cases)},

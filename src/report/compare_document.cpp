@@ -59,7 +59,9 @@ Cells cells_of(const Cell& cell, const Shown& shown) {
     cells.emplace_back(cell.rest, Kind::ratio);
   }
   if (shown.interval) {
-    cells.emplace_back(shown.rests_on == RestsOn::rest ? cell.rest_ci95 : cell.ci95, Kind::interval);
+    cells.emplace_back(
+        shown.rests_on == RestsOn::rest || shown.rests_on == RestsOn::cores ? cell.rest_ci95 : cell.ci95,
+        Kind::interval);
     cells.emplace_back(cell.detectable, Kind::small_share);
   }
   cells.emplace_back(verdict_text(cell));
@@ -131,13 +133,20 @@ std::string machine_note(const Comparison& comparison, const Names& names) {
                                  text_of({machine.ratio, Kind::ratio}), names.other, names.base);
   if (machine.ci95) note += fmt::format(" ({})", text_of({machine.ci95, Kind::interval}));
   note += ": \"machine\" is its ratio beside the case, \"rest\" what is left of the ratio without it.";
-  std::vector<std::string> rest, both;
+  std::vector<std::string> rest, cores, both;
   for (std::size_t i = 0; i < kComparedQuantities.size(); ++i) {
     const RestsOn rests_on = comparison.summaries[i].rests_on;
     if (rests_on == RestsOn::rest) rest.emplace_back(kComparedQuantities[i].name);
+    if (rests_on == RestsOn::cores) cores.emplace_back(kComparedQuantities[i].name);
     if (rests_on == RestsOn::both) both.emplace_back(kComparedQuantities[i].name);
   }
   if (!rest.empty()) note += fmt::format(" Verdicts on {} rest on it, as it varies less.", join_words(rest));
+  if (!cores.empty())
+    note += fmt::format(
+        " Verdicts on {} rest on what is left without the core latency, which goes along with {} from pair "
+        "to "
+        "pair: there \"machine\" is what it took.",
+        join_words(cores), cores.size() == 1 ? "it" : "them");
   if (!both.empty())
     note +=
         " A difference is marked when it shows both ways; \"machine\" in place of a verdict: it goes with "

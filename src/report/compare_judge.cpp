@@ -27,11 +27,12 @@ Verdict judge(const Cell& cell, const CellEvidence& evidence, RestsOn rests_on, 
   };
   const Reading& measured = evidence.measured;
   const bool is_large = is_beyond(measured, cell.base_s);
-  if (rests_on == RestsOn::measured || !evidence.rest)
+  const Reading* taken_out = evidence.taken_out(rests_on);
+  if (rests_on == RestsOn::measured || taken_out == nullptr)
     return is_certain && is_large ? direction(measured) : Verdict::within_noise;
-  const Reading& rest = *evidence.rest;
+  const Reading& rest = *taken_out;
   const bool rest_is_large = is_beyond(rest, cell.base_s);
-  if (rests_on == RestsOn::rest) return is_certain && rest_is_large ? direction(rest) : Verdict::within_noise;
+  if (rests_on != RestsOn::both) return is_certain && rest_is_large ? direction(rest) : Verdict::within_noise;
   if (is_certain && is_large && rest_is_large && direction(rest) == direction(measured))
     return direction(measured);
   return is_large && measured_p <= kFalseDiscoveryRate ? Verdict::machine : Verdict::within_noise;
@@ -39,26 +40,38 @@ Verdict judge(const Cell& cell, const CellEvidence& evidence, RestsOn rests_on, 
 
 // Whether the reference work of the sides differs beyond chance: then what is compared changes it too, and
 // taking it out would take a part of the difference.
-bool reference_differs(const Comparison& comparison) {
+bool differs(const std::optional<MachineChange>& machine) {
   constexpr double kBeyondChance = 0.01;  // and not 0.05: each time it is wrong, rounds are wasted
-  return comparison.machine && comparison.machine->p_value && *comparison.machine->p_value <= kBeyondChance;
+  return machine && machine->p_value && *machine->p_value <= kBeyondChance;
 }
 
 // Turns see both ratios without bias, and the one that varies less sees more. Without turns the machine may
 // have changed between the sides, and what differs must differ both ways.
 RestsOn choose(const Comparison& comparison, const std::vector<JudgedCase>& cases, std::size_t quantity) {
-  double measured = 0, rest = 0;
+  // Against the variance of the same cells as measured.
+  struct Compared {
+    double measured = 0, taken_out = 0;
+    [[nodiscard]] double share() const { return measured > 0 ? taken_out / measured : 1; }
+  };
+  Compared rest, cores;
   bool any = false;
   for (const JudgedCase& judged : cases) {
     const CellEvidence& evidence = judged.evidence[quantity];
-    if (!evidence.rest || !evidence.rest->ratio) continue;
-    any = true;
-    measured += evidence.measured.round_variance;
-    rest += evidence.rest->round_variance;
+    for (auto& [sum, reading] : {std::pair(&rest, &evidence.rest), std::pair(&cores, &evidence.cores)}) {
+      if (!*reading || !(*reading)->ratio) continue;
+      any = any || sum == &rest;
+      sum->measured += evidence.measured.round_variance;
+      sum->taken_out += (*reading)->round_variance;
+    }
   }
-  if (!any) return RestsOn::measured;
-  if (comparison.rounds < 2 || comparison.design != Design::alternated) return RestsOn::both;
-  return rest < measured && !reference_differs(comparison) ? RestsOn::rest : RestsOn::measured;
+  if (comparison.rounds < 2 || comparison.design != Design::alternated)
+    return any ? RestsOn::both : RestsOn::measured;
+  // A slope is fitted to the very pairs: it has to be worth it.
+  constexpr double kWorthASlope = 0.8;
+  const double without_rest = any && !differs(comparison.machine) ? rest.share() : 1,
+               without_cores = differs(comparison.cores) ? 1 : cores.share();
+  if (without_cores < kWorthASlope * std::min(1.0, without_rest)) return RestsOn::cores;
+  return without_rest < 1 ? RestsOn::rest : RestsOn::measured;
 }
 
 // All quantities of all cases are one family: a reader looks for marks in the whole table.

@@ -13,6 +13,7 @@
 #include "base/text.hpp"
 #include "report/axes.hpp"
 #include "report/compare_judge.hpp"
+#include "report/compare_machine.hpp"
 #include "report/compare_remarks.hpp"
 #include "result/environment_difference.hpp"
 #include "result/scaling.hpp"
@@ -226,6 +227,7 @@ Comparison compare(std::span<const ResultSet* const> base, std::span<const Resul
                            why_nothing_in_common(comparison.base.first(), comparison.other.first()))}});
   }
   comparison.machine = machine_change(usable, comparison);
+  comparison.cores = core_latency_change(usable, comparison);
   judge_cases(comparison, usable, facts);
   const Json *first = environment_of(comparison.base.first()),
              *second = environment_of(comparison.other.first());
@@ -264,7 +266,7 @@ std::size_t wider_than(const Comparison& comparison, double limit) {
         return half * cell.base_s > kLeastDifference_s ? half : 0;
       };
       const RestsOn rests_on = comparison.summaries[i].rests_on;
-      const double half = rests_on == RestsOn::rest   ? width(cell.rest_ci95)
+      const double half = rests_on == RestsOn::rest || rests_on == RestsOn::cores ? width(cell.rest_ci95)
                           : rests_on == RestsOn::both ? std::max(width(cell.ci95), width(cell.rest_ci95))
                                                       : width(cell.ci95);
       wide += half > limit ? 1 : 0;

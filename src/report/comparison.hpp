@@ -28,9 +28,9 @@ enum class Verdict {
 /// Where the values come from that the verdict rests on.
 enum class Basis { launches, epochs, blocks };
 
-/// Which ratio the verdicts of a quantity rest on: as measured, with the machine's own change taken out, or
-/// both.
-enum class RestsOn { measured, rest, both };
+/// Which ratio the verdicts of a quantity rest on: as measured, with the machine's own change taken out (that
+/// of the reference work, or what goes along with the core latency), or both of the first two.
+enum class RestsOn { measured, rest, cores, both };
 
 /// One quantity of one case on two sides: one cell. Times in seconds.
 struct Cell {
@@ -39,8 +39,10 @@ struct Cell {
   bool base_told = true, other_told = true;   ///< false: the clocks of that side's hosts could not tell it
   std::optional<double> ratio;                ///< other / base; empty unless both are above 0
   std::optional<std::array<double, 2>> ci95;  ///< of the ratio; empty when there are too few values
-  std::optional<double> machine;  ///< ratio of the reference work; empty where the records have none
-  std::optional<double> rest;     ///< ratio / machine
+  /// Ratio of the reference work, or what the ratio has of the core latency where the verdicts rest on that;
+  /// empty where the records have none.
+  std::optional<double> machine;
+  std::optional<double> rest;  ///< ratio / machine
   std::optional<std::array<double, 2>> rest_ci95;
   std::optional<double> p_value;  ///< of what the verdict rests on, adjusted for the number of cells
   std::optional<double> noise;    ///< of both folders, as a relative difference: smaller ones are not marked
@@ -127,6 +129,7 @@ struct Comparison {
       environment;                     ///< of the first launches; empty also when a folder has no environment
   std::vector<ComparedSeries> series;  ///< of the first launches
   std::optional<MachineChange> machine;  ///< empty where the records have no reference work
+  std::optional<MachineChange> cores;    ///< the same of the core latency; of several launches alone
   std::vector<std::string> alarms;  ///< what makes the sides unlike before anything else: other BLAS kernels
   std::vector<std::string>
       remarks;  ///< what a reader of the numbers must know: other threads, several launches
@@ -170,4 +173,5 @@ TPBENCH_ENUM_NAMES(tpbench::Verdict, {tpbench::Verdict::within_noise, "within_no
 TPBENCH_ENUM_NAMES(tpbench::Basis, {tpbench::Basis::launches, "launches"}, {tpbench::Basis::epochs, "epochs"},
                    {tpbench::Basis::blocks, "blocks"});
 TPBENCH_ENUM_NAMES(tpbench::RestsOn, {tpbench::RestsOn::measured, "measured"},
-                   {tpbench::RestsOn::rest, "rest"}, {tpbench::RestsOn::both, "both"});
+                   {tpbench::RestsOn::rest, "rest"}, {tpbench::RestsOn::cores, "cores"},
+                   {tpbench::RestsOn::both, "both"});

@@ -39,9 +39,14 @@ std::vector<double> logs_of(std::span<const double> values) {
   return logs;
 }
 
-LaunchTest test_pairs(const std::vector<double>& first, const std::vector<double>& second) {
+std::vector<double> differences_of(const std::vector<double>& first, const std::vector<double>& second) {
   std::vector<double> differences(first.size());
   std::transform(second.begin(), second.end(), first.begin(), differences.begin(), std::minus<>());
+  return differences;
+}
+
+LaunchTest test_pairs(const std::vector<double>& first, const std::vector<double>& second) {
+  const std::vector<double> differences = differences_of(first, second);
   const double rounds = static_cast<double>(differences.size());
   const double mean = mean_of(differences), variance = variance_of(differences);
   LaunchTest test = {.ratio = std::exp(mean),
@@ -135,6 +140,44 @@ std::optional<LaunchTest> test_launches(std::span<const double> first, std::span
                      .round_variance = 0,
                      .design = design};
   test.round_variance = (variance_of(a) / m + variance_of(b) / n) * test.rounds;
+  return test;
+}
+
+std::optional<LaunchTest> test_launches_beside(std::span<const double> first, std::span<const double> second,
+                                               const Companion& companion) {
+  constexpr std::size_t kFewest = 5;
+  const auto plain = test_launches(first, second, Design::alternated);
+  if (first.size() < kFewest || !plain) return std::nullopt;
+  const std::vector<double> y = differences_of(logs_of(first), logs_of(second)),
+                            x = differences_of({companion.first.begin(), companion.first.end()},
+                                               {companion.second.begin(), companion.second.end()});
+  if (variance_of(x) <= 0) return std::nullopt;
+  const double rounds = plain->rounds, mean_x = mean_of(x), mean_y = mean_of(y);
+  double of_x = 0, of_both = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    of_x += (x[i] - mean_x) * (x[i] - mean_x);
+    of_both += (x[i] - mean_x) * (y[i] - mean_y);
+  }
+  const double slope = of_both / of_x, shift = mean_y - slope * mean_x;
+  double squares = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double left = y[i] - shift - slope * x[i];
+    squares += left * left;
+  }
+  const double freedom = rounds - 2;
+  const double error = std::sqrt(squares / freedom * (1 / rounds + mean_x * mean_x / of_x));
+  LaunchTest test = {.ratio = std::exp(shift),
+                     .ci95 = {std::exp(shift), std::exp(shift)},
+                     .p_value = shift == 0 ? 1.0 : 0.0,
+                     .rounds = rounds,
+                     .round_variance = 0,
+                     .design = Design::alternated};
+  if (error <= 0) return test;
+  const double t = critical_t(kLevel, freedom), wider = t / critical_t(kLevel, rounds - 1);
+  test.ci95 = {std::exp(shift - t * error), std::exp(shift + t * error)};
+  test.p_value = student_p_value(shift / error, freedom);
+  // Of a round of pairs that are tested without a slope and see as much.
+  test.round_variance = error * error * rounds * wider * wider;
   return test;
 }
 

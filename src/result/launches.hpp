@@ -40,6 +40,19 @@ struct LaunchTest {
 std::optional<LaunchTest> test_launches(std::span<const double> first, std::span<const double> second,
                                         Design design);
 
+/// A quantity that may go along with what is compared, as a logarithm: one value for each launch of both
+/// sides.
+struct Companion {
+  std::span<const double> first, second;
+};
+
+/// Of launches in turn, with what goes along with a companion taken out: the difference where the companion
+/// does not differ, by least squares over the pairs. Mean and slope take two degrees of freedom, and the
+/// interval has what the slope is uncertain by. Empty below five pairs, where the companion differs by the
+/// same in all of them, and where `test_launches` is empty.
+std::optional<LaunchTest> test_launches_beside(std::span<const double> first, std::span<const double> second,
+                                               const Companion& companion);
+
 /// The difference, as a logarithm, that `rounds` rounds like these would find with a probability of 90 % when
 /// found means a p-value of at most `level`. Two rounds or more.
 double detectable_log(double round_variance, double rounds, Design design, double level = 0.05);

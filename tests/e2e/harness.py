@@ -147,7 +147,8 @@ def tests_of(suite):
 
 
 def main():
-    """unittest.main() for tests that do not mind each other."""
+    """unittest.main() for tests that do not mind each other: a rank that waits lets those of others compute."""
+    os.environ["OMPI_MCA_mpi_yield_when_idle"] = "1"
     loader = unittest.TestLoader()
     loader.suiteClass = SideBySide
     unittest.main(testLoader=loader)

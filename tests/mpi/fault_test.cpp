@@ -14,6 +14,10 @@ namespace {
 
 class CaseWithFault : public testing::TestWithParam<std::tuple<Variant, std::string>> {
  protected:
+  void SetUp() override {
+    if (world().size() > 2 && (variant().pass != Pass::forward || variant().sequence_parallel))
+      GTEST_SKIP() << "as on two ranks";
+  }
   const UsedFields& uses() const { return find_workload(variant().workload)->uses; }
   static const Variant& variant() { return std::get<0>(GetParam()); }
   bool has_gemm() const { return uses().num_layers; }

@@ -184,16 +184,17 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
  protected:
   const Variant& variant() const { return std::get<0>(GetParam()); }
 
-  /// Calls `check(case, team, carrier)` on the members of each team that can run the case, for each
-  /// algorithm. At more ranks than four, which is far more than cores, only all of them together.
+  /// Calls `check(case, team, carrier)` on the members of each team of more than half of the ranks that can run
+  /// the case, for each algorithm: fewer are what this program runs on fewer ranks. At more than four, which is
+  /// far more than cores, only all of them together.
   template <typename Check>
   void for_all_cases(const Check& check) {
     for (const Sizes& sizes : kSizes) {
       const bool narrow = is_narrow(std::get<1>(GetParam()));
       // Where narrow types are split, f32 is split alike: one shape that divides, and one that does in part.
       if (narrow && &sizes != &kSizes[0] && &sizes != &kSizes[4]) continue;
-      for (std::int64_t degree = world().size() > 4 ? world().size() : 1; degree <= world().size();
-           ++degree) {
+      const std::int64_t least = world().size() > 4 ? world().size() : world().size() / 2 + 1;
+      for (std::int64_t degree = least; degree <= world().size(); ++degree) {
         for (const std::int64_t layers : {1, 3}) {
           Case point = make_case(variant(), sizes);
           point.dtype = std::get<1>(GetParam());
@@ -216,12 +217,16 @@ class EveryLayer : public testing::TestWithParam<std::tuple<Variant, DType>> {
   }
 };
 
-TEST_P(EveryLayer, EqualsItsReferenceAndCostsWhatItsFormulasSay) { for_all_cases(check_case); }
+TEST_P(EveryLayer, EqualsItsReferenceAndCostsWhatItsFormulasSay) {
+  if (is_narrow(std::get<1>(GetParam())) && world().size() > 4) GTEST_SKIP() << "split as f32 is";
+  for_all_cases(check_case);
+}
 
 // A step that runs twice gives the same bits: nothing is left over from the step before.
 TEST_P(EveryLayer, RepeatsItself) {
   if (variant().workload == "all_reduce") GTEST_SKIP() << "sums in place what the step before left";
   if (is_narrow(std::get<1>(GetParam()))) GTEST_SKIP() << "the same as in f32";
+  if (world().size() > 4) GTEST_SKIP() << "as on four ranks";
   for_all_cases([](const Case& point, const Team& team, const Carrier& carrier) {
     CountedLayer layer(point, team, carrier);
     const Shape shape = point.shape();
@@ -252,10 +257,9 @@ TEST_P(EveryLayer, HasTheTextbooksReference) {
   const UsedFields& uses = find_workload(variant().workload)->uses;
   if (probes_fabric(variant().workload)) GTEST_SKIP() << "a probe of the fabric";
   if (uses.norm) GTEST_SKIP() << "made of an mlp, an attention and norms, which have tests of their own";
-  if (world().size() > 4) GTEST_SKIP() << "the same at every number of ranks";
+  if (world().size() > 2) GTEST_SKIP() << "the same at every number of ranks";
   for_all_cases([&](const Case& point, const Team& team, const Carrier& carrier) {
     if (carrier.name != "mpi") return;  // a reference communicates nothing
-    if (point.layout.tp != 1 && point.layout.tp != world().size()) return;
     CountedLayer layer(point, team, carrier);
     const Shape shape = point.shape();
     const std::int64_t last = shape.num_layers - 1;

@@ -98,7 +98,10 @@ std::map<std::string, std::string> results_of(const Case& point, const Parts& pa
   return all;
 }
 
-bool fits(const Case& point) { return point.layout.ranks() <= world().size(); }
+// What half of the ranks can run is run on fewer.
+bool fits(const Case& point) {
+  return point.layout.ranks() <= world().size() && 2 * point.layout.ranks() > world().size();
+}
 bool has_schedule(const Case& point) {
   return !why_impossible(point.workload_row(), point.shape()) &&
          !why_not_divisible(point.workload_row(), point.shape());
@@ -113,7 +116,11 @@ void expect_bits_of_one_stage(const Case& point, std::size_t least_results) {
   Case one_stage = point;
   one_stage.layout.pp = 1;
   normalise_case(one_stage);
-  const auto expected = results_of(one_stage);
+  // Of all schedules the same.
+  static std::map<std::string, std::map<std::string, std::string>> known;
+  const auto [place, is_new] = known.try_emplace(said_of(one_stage));
+  if (is_new) place->second = results_of(one_stage);
+  const auto& expected = place->second;
   EXPECT_GE(expected.size(), least_results);
   EXPECT_EQ(results_of(point), expected) << said_of(point);
 }
@@ -342,6 +349,7 @@ void expect_right_one_stage(const Case& point) {
 TEST(Pipeline, OfAModelIsVerifiedAndCounted) {
   for (const Layout& layout : {Layout{1, 1}, Layout{2, 1}, Layout{1, 2}, Layout{2, 2}, Layout{1, 4}}) {
     for (const Schedule schedule : kSchedules) {
+      if (layout.pp == 1 && schedule != kSchedules[0]) continue;  // has none
       for (const bool sequence_parallel : {false, true}) {
         Case point = piped_model(layout.tp, layout.pp, schedule, 4);
         point.sequence_parallel = sequence_parallel;

@@ -86,15 +86,15 @@ class Refusals(slurm.SlurmTest):
 
     def test_usage_errors(self):
         self.sweep(tp_degree=[1, 2])
-        for nodes in (1, 2):
-            for options in ([], ["-K"]):
-                for words, arguments in [("nope.json: cannot be opened", ["--config", "nope.json"]),
-                                         ('(did you mean "hidden_size"?)', ["--config", "sweep.json", "--set", "hidden_siz=3"]),
-                                         ("--filter nokey=3", ["--config", "sweep.json", "--filter", "nokey=3"]),
-                                         ("--resume nofolder: there is no such folder", ["--resume", "nofolder"]),
-                                         ("--bogus: is not an option", ["--bogus"])]:
-                    with self.subTest(nodes=nodes, options=options, words=words):
-                        self.assert_refused(words, *arguments, nodes=nodes, options=options)
+        # Each fault on two nodes, and each way to start with one that is found before MPI starts and one behind.
+        faults = [("nope.json: cannot be opened", ["--config", "nope.json"]), ("--bogus: is not an option", ["--bogus"]),
+                  ('(did you mean "hidden_size"?)', ["--config", "sweep.json", "--set", "hidden_siz=3"]),
+                  ("--filter nokey=3", ["--config", "sweep.json", "--filter", "nokey=3"]),
+                  ("--resume nofolder: there is no such folder", ["--resume", "nofolder"])]
+        for nodes, options, some in [(2, ["-K"], faults), (2, [], faults[:2]), (1, ["-K"], faults[:2]), (1, [], faults[:2])]:
+            for words, arguments in some:
+                with self.subTest(nodes=nodes, options=options, words=words):
+                    self.assert_refused(words, *arguments, nodes=nodes, options=options)
         self.assertEqual([path.name for path in self.folder.iterdir()], ["sweep.json"])
 
     def test_what_cannot_be_done(self):
@@ -105,18 +105,16 @@ class Refusals(slurm.SlurmTest):
 
     def test_a_step_without_pmix(self):
         self.sweep(tp_degree=[1, 2])
-        for mpi in ("none", "pmi2"):
-            for nodes in (1, 2):
-                with self.subTest(mpi=mpi, nodes=nodes):
-                    step = self.assert_refused("srun did not offer PMIx to Open MPI, which cannot start without; type: ",
-                                               "--config", "sweep.json", "--output", "out", status=3, mpi=mpi, nodes=nodes)
-                    command = re.search("type: (.*)", step.stderr)[1]
-                    self.assertEqual(command, f"srun --mpi=pmix {'-N 2 ' if nodes == 2 else ''}-n 2 {TPBENCH} --config sweep.json "
-                                              "--output out")
-                    self.assertNotIn("OPAL", step.stderr)
+        for mpi, nodes in (("none", 2), ("pmi2", 1)):
+            with self.subTest(mpi=mpi, nodes=nodes):
+                step = self.assert_refused("srun did not offer PMIx to Open MPI, which cannot start without; type: ",
+                                           "--config", "sweep.json", "--output", "out", status=3, mpi=mpi, nodes=nodes)
+                command = re.search("type: (.*)", step.stderr)[1]
+                self.assertEqual(command, f"srun --mpi=pmix {'-N 2 ' if nodes == 2 else ''}-n 2 {TPBENCH} --config sweep.json "
+                                          "--output out")
+                self.assertNotIn("OPAL", step.stderr)
         self.assertFalse((self.folder / "out").exists())
-        for arguments in (["selfcheck"], ["probe"]):
-            self.assert_refused("srun did not offer PMIx", *arguments, status=3, mpi="none")
+        self.assert_refused("srun did not offer PMIx", "probe", status=3, mpi="none")
 
 
 class Allocation(slurm.SlurmTest):

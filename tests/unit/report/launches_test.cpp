@@ -22,6 +22,8 @@ struct Shared {
   double alone = 0.03;      ///< of each cell in each launch
   double reference = 0.02;  ///< of a look at the machine
   bool has_reference = true;
+  double cores = 0;       ///< standard deviation of the core latency of a launch, as a logarithm
+  double with_cores = 0;  ///< power of it that times go with
 };
 
 using Sets = std::vector<const ResultSet*>;
@@ -51,6 +53,16 @@ ResultSet launch(std::size_t cases, const Shared& machine, double level, double 
   return set;
 }
 
+// The cores of a launch are some way apart, and its times go along with that.
+void move_cores(ResultSet& set, const Shared& machine, double distance) {
+  for (Record& record : set.records) {
+    for (double& sample : record.time->step.samples_s) sample *= std::exp(machine.with_cores * distance);
+    record.time->step = sample::of_epochs({record.time->step.samples_s});
+    for (ReferenceResult& look : record.reference)
+      look.before.core_latency_s = look.after.core_latency_s = 5e-8 * std::exp(distance);
+  }
+}
+
 // A B B A B A A B ..., or all of A and then all of B.
 Launches simulate(std::size_t cases, std::size_t rounds, const Shared& machine, double factor,
                   std::uint32_t seed, bool in_turn = true) {
@@ -60,8 +72,9 @@ Launches simulate(std::size_t cases, std::size_t rounds, const Shared& machine, 
   int start = 0;
   const auto add = [&](bool is_base) {
     const double level = machine.together * normal(random);
-    const ResultSet& set =
+    ResultSet& set =
         launches.sets.emplace_back(launch(cases, machine, level, is_base ? 1 : factor, start++, random));
+    if (machine.cores > 0) move_cores(set, machine, machine.cores * normal(random));
     (is_base ? launches.base : launches.other).push_back(&set);
   };
   for (std::size_t i = 0; i < 2 * rounds; ++i)
@@ -221,6 +234,53 @@ TEST(MachineChange, IsNotTakenOutWhereTheSidesDifferInIt) {
   EXPECT_EQ(comparison.summaries[0].rests_on, RestsOn::measured);
   EXPECT_GT(share_told_apart(comparison), 0.95);
   EXPECT_NEAR(comparison.machine->ratio, 1.3, 0.05);
+}
+
+// ---- the core latency
+
+constexpr Shared kMovedCores = {.together = 0.01, .alone = 0.01, .cores = 0.7, .with_cores = 0.5};
+
+TEST(CoreLatency, IsTakenOutWhereTimesGoAlongWithIt) {
+  const Launches launches = simulate(100, 7, kMovedCores, 1.1, 9);
+  const Comparison comparison = launches.compared();
+  EXPECT_EQ(comparison.summaries[0].rests_on, RestsOn::cores);
+  EXPECT_GT(share_told_apart(comparison), 0.9);
+  EXPECT_LT(*comparison.summaries[0].detectable, 0.1);
+  EXPECT_NEAR(*comparison.summaries[0].rest, 1.1, 0.02);
+  Shared blind = kMovedCores;
+  blind.cores = 0;
+  blind.together = kMovedCores.cores * kMovedCores.with_cores;
+  blind.has_reference = false;
+  EXPECT_EQ(share_told_apart(simulate(100, 7, blind, 1.1, 9).compared()), 0);
+  const std::string table = render_comparisons(CompareFormat::table, {&comparison, 1});
+  EXPECT_NE(table.find("without the core latency"), std::string::npos);
+}
+
+TEST(CoreLatency, MarksNoLaunchesThatAreAlike) {
+  std::size_t marked = 0, comparisons = 0;
+  for (std::uint32_t seed = 0; seed < 40; ++seed) {
+    const Launches launches = simulate(10, 6, kMovedCores, 1, 100 + seed);
+    const Comparison comparison = launches.compared();
+    ++comparisons;
+    marked += comparison.summaries[0].slower + comparison.summaries[0].faster > 0 ? 1 : 0;
+  }
+  EXPECT_LE(marked, comparisons / 10);
+}
+
+TEST(CoreLatency, IsLeftWhereNothingGoesAlongWithItOrTheSidesDiffer) {
+  Shared independent = kMovedCores;
+  independent.with_cores = 0;
+  EXPECT_NE(simulate(100, 7, independent, 1, 10).compared().summaries[0].rests_on, RestsOn::cores);
+  EXPECT_NE(simulate(100, 4, kMovedCores, 1, 11).compared().summaries[0].rests_on,
+            RestsOn::cores);  // too few
+  Launches launches = simulate(100, 7, kMovedCores, 1, 12);
+  for (const ResultSet* set : launches.other) {
+    for (Record& record : const_cast<ResultSet*>(set)->records) {
+      ReferenceResult& look = record.reference[0];
+      look.before.core_latency_s = look.after.core_latency_s = 20 * *look.before.core_latency_s;
+    }
+  }
+  EXPECT_NE(launches.compared().summaries[0].rests_on, RestsOn::cores);
 }
 
 TEST(MachineChange, OfOneLaunchOnEachSideIsNoSlowDown) {

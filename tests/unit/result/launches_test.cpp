@@ -77,6 +77,27 @@ TEST(TestLaunches, OfSeparateLaunchesIsWelchs) {
   EXPECT_GT(half, std::sqrt(test.round_variance / test.rounds) * 1.96);
 }
 
+// Least squares by hand: slope 0.4964, intercept 0.103274 with a standard error of 0.007303, t(4) = 2.776445.
+TEST(TestLaunches, BesideACompanionIsTheInterceptOfALine) {
+  const Values companion = {-1.0, 0.5, 1.0, -0.2, 0.7, 0.3}, left = {0.01, -0.02, 0.015, 0.0, -0.01, 0.02};
+  Values first(companion.size(), 2.0), second, none(companion.size(), 0.0);
+  for (std::size_t i = 0; i < companion.size(); ++i)
+    second.push_back(2 * std::exp(0.1 + 0.5 * companion[i] + left[i]));
+  const auto test = test_launches_beside(first, second, {none, companion});
+  ASSERT_TRUE(test);
+  EXPECT_NEAR(std::log(test->ratio), 0.103274, 1e-5);
+  EXPECT_NEAR(std::log(test->ci95[0]), 0.082997, 1e-5);
+  EXPECT_NEAR(std::log(test->ci95[1]), 0.123551, 1e-5);
+  EXPECT_LT(test->p_value, 0.001);
+  EXPECT_GT(test_launches(first, second, Design::alternated)->p_value, 0.05);
+  // As much can be seen as the interval says.
+  EXPECT_NEAR(std::sqrt(test->round_variance / test->rounds) * student_quantile(0.05, test->rounds - 1),
+              std::log(test->ci95[1] / test->ci95[0]) / 2, 1e-9);
+  EXPECT_FALSE(test_launches_beside(first, second, {none, none}));
+  const auto four = [](const Values& values) { return std::span(values).first(4); };
+  EXPECT_FALSE(test_launches_beside(four(first), four(second), {four(none), four(companion)}));
+}
+
 TEST(TestLaunches, NeedsTwoPositiveValuesOnEachSide) {
   EXPECT_FALSE(test_launches(Values{1}, Values{2}, Design::alternated));
   EXPECT_FALSE(test_launches(Values{1}, Values{2, 3}, Design::separate));
