@@ -51,12 +51,13 @@ fi
 left_out=(':!src/cuda')
 [[ -f /usr/include/oneapi/dnnl/dnnl.hpp ]] || left_out+=(':!src/onednn')
 changes="$(git diff --unified=0 --diff-filter=d "$since" -- 'src/*.cpp' 'src/*.hpp' "${left_out[@]}")"
+# clang has no omp.h of its own here, and does not know attributes with arguments that g++'s has.
+omp_args=("-extra-arg=-idirafter$(g++ -print-file-name=include)" '-extra-arg=-D__malloc__(...)=')
 if [[ -n $changes ]]; then
   cmake --preset debug -B build/tidy -D TPBENCH_CUDA=OFF -D TPBENCH_TESTS=OFF -D TPBENCH_WERROR=OFF >&2
   cmake --build build/tidy --target tpbench_revision >&2
   clang-tidy-diff-16.py -clang-tidy-binary "$(command -v clang-tidy-16)" -p1 -path build/tidy -j "$(build_jobs)" -quiet \
-    -extra-arg=-Wno-unknown-warning-option -extra-arg="-idirafter$(g++ -print-file-name=include)" <<<"$changes" ||
-    failed=true # clang has no omp.h of its own; g++'s says the same
+    -extra-arg=-Wno-unknown-warning-option "${omp_args[@]}" <<<"$changes" || failed=true
 fi
 
 [[ $failed == false ]]

@@ -84,10 +84,9 @@ std::optional<std::string> resting_problem(const RestingRanks& resting) {
   if (resting.is_free()) return std::nullopt;
   const char* policy = std::getenv("OMP_WAIT_POLICY");
   return fmt::format(
-      "ranks at rest take {} of a product's time from the one that computes, once they have used library "
-      "onednn (at most {} would be free): workers of OpenMP spin where OMP_WAIT_POLICY is not passive, and "
-      "it "
-      "is {}; leave it unset, or set it to passive; elsewhere other programs take the cores",
+      "a product takes {} longer beside ranks at rest, once these have used library onednn (up to {} is "
+      "called free): workers of OpenMP spin where OMP_WAIT_POLICY is not passive, and it is {}; leave it "
+      "unset, or set it to passive; elsewhere other programs take the cores",
       format_percent(resting.cost()), format_percent(RestingRanks::kBound),
       policy == nullptr ? "unset" : policy);
 }

@@ -118,7 +118,6 @@ template <typename T>
     for (std::size_t s = 0; s < sums.size(); ++s) sums[s][i] = rounded;
   }
 }
-using tpbench::sum;
 TPBENCH_VECTORISE void sum(const ArraysOf<float>& values, const ArraysOf<float>& sums, std::int64_t count) {
   sum_lines(values, sums, count);
 }
