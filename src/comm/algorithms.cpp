@@ -33,8 +33,7 @@ constexpr std::array kAlgorithms = {
     AlgorithmEntry{"hierarchical", Operands::host, kEveryType,
                    [](const Control& group, DeviceSide*) { return make_hierarchical_communicator(group); },
                    [](const GroupPlaces& places) { return why_not_hierarchical(places.host_of); }},
-    AlgorithmEntry{"nccl", Operands::device, kEveryType, make_nccl, why_not_nccl,
-                   make_nccl_point_to_point}};
+    AlgorithmEntry{"nccl", Operands::device, kEveryType, make_nccl, why_not_nccl, make_nccl_point_to_point}};
 
 MaybeReason why_not(const AlgorithmEntry& entry, const GroupPlaces& places, DType dtype) {
   if (entry.operands == Operands::device && places.device_of.empty())
