@@ -191,7 +191,7 @@ std::optional<std::string> governor_problem(const Json& host) {
 
 std::optional<std::string> huge_pages_problem(const Json& host) {
   if (text_or(host, "transparent_huge_pages", "") != "never") return std::nullopt;
-  return "transparent huge pages are off: large matrices pay for small pages; as root: echo madvise > "
+  return "transparent huge pages are off: large matrices pay for small pages; as root: echo always > "
          "/sys/kernel/mm/transparent_hugepage/enabled";
 }
 
