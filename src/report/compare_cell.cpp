@@ -37,6 +37,19 @@ RatioTest test_values(const Values& values) {
   return few ? welch_ratio_test(values.base, values.other) : rank_ratio_test(values.base, values.other);
 }
 
+double machine_range(const std::vector<const Record*>& base, const std::vector<const Record*>& other,
+                     double share) {
+  std::vector<double> levels;
+  for (const auto* side : {&base, &other}) {
+    for (const Record* record : *side) {
+      const std::vector<double> own = levels_of(*record, share);
+      levels.insert(levels.end(), own.begin(), own.end());
+    }
+  }
+  const auto [low, high] = std::minmax_element(levels.begin(), levels.end());
+  return *high - *low;
+}
+
 // Epoch by epoch where there is a look for each, otherwise all alike.
 void take_out(std::vector<double>& values, const Record& record, double share, Basis basis) {
   const std::vector<double> levels = levels_of(record, share);
@@ -71,6 +84,7 @@ CellEvidence of_two(const Record& base, const Record& other, std::size_t quantit
   if (!with_reference) return evidence;
   const double share = compute_share(base, quantity);
   evidence.machine = std::exp(level_of(other, share) - level_of(base, share));
+  evidence.machine_range = machine_range({&base}, {&other}, share);
   take_out(values.base, base, share, values.basis);
   take_out(values.other, other, share, values.basis);
   evidence.rest = read_values(values, ratio / *evidence.machine, facts);
@@ -135,6 +149,7 @@ CellEvidence of_several(const CaseLaunches& launches, std::size_t quantity, cons
   for (std::size_t i = 0; i < base.size(); ++i) base[i] *= std::exp(-level_of(*launches.base[i], share));
   for (std::size_t i = 0; i < other.size(); ++i) other[i] *= std::exp(-level_of(*launches.other[i], share));
   evidence.rest = read_launches(base, other, facts.design, evidence.rounds);
+  evidence.machine_range = machine_range(launches.base, launches.other, share);
   if (evidence.rest) evidence.machine = *evidence.measured.ratio / *evidence.rest->ratio;
   return evidence;
 }
@@ -169,11 +184,17 @@ const Reading& deciding(const CellEvidence& evidence, RestsOn rests_on) {
   const Reading* taken_out = evidence.taken_out(rests_on);
   if (taken_out == nullptr || rests_on == RestsOn::measured) return evidence.measured;
   if (rests_on != RestsOn::both) return *taken_out;
+  if (evidence.is_beyond_machine()) return evidence.measured;
   return evidence.rest->p_value.value_or(1) > evidence.measured.p_value.value_or(1) ? *evidence.rest
                                                                                     : evidence.measured;
 }
 
 }  // namespace
+
+bool CellEvidence::is_beyond_machine() const {
+  constexpr double kTimes = 3;
+  return measured.ratio && std::abs(std::log(*measured.ratio)) > kTimes * machine_range;
+}
 
 bool defines_otherwise(const CaseLaunches& launches) {
   constexpr int kOneClock = 2;

@@ -40,8 +40,14 @@ struct CellEvidence {
   Reading measured;
   std::optional<Reading> rest;  ///< empty where records have no reference work
   std::optional<double> machine;
+  /// Between the slowest and the fastest look at the machine on either side, as a logarithm.
+  double machine_range = 0;
   /// Without what goes along with the core latency; empty where it cannot be told.
   std::optional<Reading> cores;
+
+  /// Whether the ratio is many times what the machine was seen to change by: then it is not the machine, and
+  /// how unsteady the looks at it were says nothing.
+  [[nodiscard]] bool is_beyond_machine() const;
 
   /// The reading that verdicts of this kind rest on, beside the measured one; null where there is none.
   [[nodiscard]] const Reading* taken_out(RestsOn rests_on) const {

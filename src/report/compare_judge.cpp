@@ -28,7 +28,8 @@ Verdict judge(const Cell& cell, const CellEvidence& evidence, RestsOn rests_on, 
   const Reading& measured = evidence.measured;
   const bool is_large = is_beyond(measured, cell.base_s);
   const Reading* taken_out = evidence.taken_out(rests_on);
-  if (rests_on == RestsOn::measured || taken_out == nullptr)
+  const bool by_itself = rests_on == RestsOn::both && evidence.is_beyond_machine();
+  if (rests_on == RestsOn::measured || taken_out == nullptr || by_itself)
     return is_certain && is_large ? direction(measured) : Verdict::within_noise;
   const Reading& rest = *taken_out;
   const bool rest_is_large = is_beyond(rest, cell.base_s);

@@ -236,6 +236,20 @@ TEST(MachineChange, IsNotTakenOutWhereTheSidesDifferInIt) {
   EXPECT_NEAR(comparison.machine->ratio, 1.3, 0.05);
 }
 
+// Looks at the machine that differ by a factor of two say nothing of a case that takes a thousand times as
+// long.
+TEST(MachineChange, IsNotBlamedForWhatNoMachineDoes) {
+  std::mt19937 random(13);
+  const Shared unsteady = {.together = 0, .alone = 0.005, .reference = 0.3};
+  const ResultSet fast = launch(100, unsteady, 0, 1, 0, random),
+                  slow = launch(100, unsteady, 0, 1000, 1, random);
+  const Comparison comparison = compare(fast, slow);
+  EXPECT_EQ(comparison.summaries[0].rests_on, RestsOn::both);
+  EXPECT_EQ(comparison.summaries[0].by_machine, 0U);
+  EXPECT_GT(comparison.summaries[0].judged, 50U);
+  EXPECT_EQ(comparison.summaries[0].slower, comparison.summaries[0].judged);
+}
+
 // ---- the core latency
 
 constexpr Shared kMovedCores = {.together = 0.01, .alone = 0.01, .cores = 0.7, .with_cores = 0.5};
