@@ -57,7 +57,7 @@ if [[ -n $changes ]]; then
   cmake --preset debug -B build/tidy -D TPBENCH_CUDA=OFF -D TPBENCH_TESTS=OFF -D TPBENCH_WERROR=OFF >&2
   cmake --build build/tidy --target tpbench_revision >&2
   clang-tidy-diff-16.py -clang-tidy-binary "$(command -v clang-tidy-16)" -p1 -path build/tidy -j "$(build_jobs)" -quiet \
-    -extra-arg=-Wno-unknown-warning-option "${omp_args[@]}" <<<"$changes" || failed=true
+    -extra-arg=-Wno-unknown-warning-option -extra-arg=-Wno-unused-command-line-argument "${omp_args[@]}" <<<"$changes" || failed=true
 fi
 
 [[ $failed == false ]]
