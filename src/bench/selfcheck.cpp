@@ -204,7 +204,7 @@ std::string selfcheck_to_text(const SelfCheck& check, std::int64_t ranks) {
         line("the same on the host", spread(*check.empty_host_step), "until the device was seen at its end");
   text += line("beside the step", format_seconds(check.beside_step_s), "wall time of a sample less its step");
   if (check.core_latency_s) {
-    text += line("cache line, rank to rank", format_seconds(*check.core_latency_s),
+    text += line("core latency", format_seconds(*check.core_latency_s),
                  "slowest neighbours on a host; when it changes, other cores run the ranks");
   }
   if (check.resting) {

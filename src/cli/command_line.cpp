@@ -363,7 +363,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
       ->add_option(
           "--threads-per-rank", line.threads_per_rank,
           "Threads of the product that is timed beside ranks at rest [cores of the node / its ranks]")
-      ->check(CLI::Range(1, 4096))
+      ->check(CLI::Range(1, 4096, "").description(""))
       ->type_name("N");
   add_kernel_option(*selfcheck, line);
   CLI::App* probe = app.add_subcommand(
