@@ -29,7 +29,7 @@ python3 tests/bench/algorithm_figures.py build/release/tpbench
 python3 tests/bench/boundary_figures.py build/release/tpbench
 if has_target release onednn_figures; then
   build release onednn_figures
-  mpirun -n 1 "$programs/onednn_figures"
+  TPBENCH_PLUGIN_DIR="$PWD/build/release" mpirun -n 1 "$programs/onednn_figures"
   mpirun -n 2 "$programs/onednn_figures"
   python3 tests/bench/startup_figures.py build/release/tpbench
 fi
