@@ -53,6 +53,12 @@ TPBENCH_CALIBRATION_ROWS(
            .unit = "bytes",
            .least = 0}),
     field("crowding", &ComputeFit::crowding, {.meaning = "of ranks on one host, ascending"}),
+    field("copy_s_per_byte", &ComputeFit::copy_s_per_byte,
+          {.meaning = "that the reference copy reads or writes, one thread of each rank, of the cases with the "
+                      "most ranks on a host",
+           .unit = "s",
+           .null = "the cases ran none beside them",
+           .since = 2}),
     field("points", &ComputeFit::points,
           {.meaning = "measured times: the compute of one half of a pass each", .least = 0}),
     field("median_deviation", &ComputeFit::median_deviation,

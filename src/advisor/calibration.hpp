@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,7 @@ struct ComputeFit {
   std::vector<WorkRate> rates;     ///< one for each kind that was measured
   double cache_bytes = 0;          ///< that a rank finds again in the next step; 0: one rate for all bytes
   std::vector<Crowding> crowding;  ///< in ascending order of ranks
+  std::optional<double> copy_s_per_byte;  ///< read or written by the reference copy, one thread of each rank
   std::size_t points = 0;
   double median_deviation = 0;
   double max_deviation = 0;

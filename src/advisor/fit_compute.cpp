@@ -255,6 +255,23 @@ class ComputeFitter {
 
       if (rate.points > 0) result.rates.push_back(rate);
     }
+    result.copy_s_per_byte = copy_rate();
+  }
+
+  // Of the cases with the most ranks on a host, which share its memory.
+  [[nodiscard]] std::optional<double> copy_rate() const {
+    std::map<std::int64_t, std::vector<double>> copies;
+    for (const WorkPoint* point : points_) {
+      for (const ReferenceResult& reference : point->measured->record.reference) {
+        for (const double copy_s : {reference.before.copy_s, reference.after.copy_s}) {
+          if (copy_s > 0) copies[point->measured->busy_ranks()].push_back(copy_s);
+        }
+      }
+    }
+    if (copies.empty()) return std::nullopt;
+    std::vector<double>& sorted = copies.rbegin()->second;
+    std::sort(sorted.begin(), sorted.end());
+    return quantile_of_sorted(sorted, 0.5) / static_cast<double>(kReferenceCopyBytes);
   }
 
   std::vector<const WorkPoint*> points_;

@@ -131,19 +131,24 @@ const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& spl
 PieceTime ModelTimer::optimizer(double parameters, std::int64_t busy_ranks) const {
   const auto size = static_cast<double>(size_of(machine_.dtype));
   const double bytes = size < 4 ? kOptimizerBytes16Bit : kOptimizerBytes32Bit * size / 4;
-  // Where element-wise work was not told from others, theirs is the rate of memory.
+  // Element-wise work goes through memory as an optimizer does; so does other work that the fit gave bytes.
   double s_per_byte = 0;
   for (const WorkKind kind : {WorkKind::elementwise, WorkKind::activation, WorkKind::product}) {
     for (const WorkRate& rate : fit_.rates) {
       if (s_per_byte == 0 && rate.kind == kind) s_per_byte = rate.s_per_byte + rate.s_per_byte_beyond;
     }
   }
+  s_per_byte *= crowding_factor(fit_, busy_ranks);
+  // Small operands stay in caches, and a fit may give all of their time to FLOP. Several threads may be faster
+  // than the copy, which has one.
+  if (fit_.copy_s_per_byte && (s_per_byte == 0 || fit_.threads == 1))
+    s_per_byte = std::max(s_per_byte, *fit_.copy_s_per_byte);
   if (s_per_byte == 0)
     throw AdvisorError(
         "what was measured does not tell how fast memory is, which an optimizer goes by: measure workload "
         "embedding with pass forward_backward, at two sizes or more");
   PieceTime time;
-  time.seconds = parameters * bytes * s_per_byte * crowding_factor(fit_, busy_ranks);
+  time.seconds = parameters * bytes * s_per_byte;
   return time;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 namespace tpbench {
@@ -13,6 +14,9 @@ struct ReferenceTimes {
   double copy_slowest_s = 0;
   std::optional<double> core_latency_s = {};  ///< of the slowest pair of neighbouring ranks on one host
 };
+
+/// That the reference copy reads and writes.
+inline constexpr std::int64_t kReferenceCopyBytes = std::int64_t{24} << 20;
 
 /// Around the warm-up and the samples of one epoch.
 struct ReferenceResult {

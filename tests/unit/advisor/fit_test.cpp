@@ -172,6 +172,24 @@ TEST(Fit, SeesWhatLaunchesDifferBy) {
   EXPECT_NEAR(fitted.spread.launches, 1.645 * std::log(1.1) / std::sqrt(2.0), 0.03);
 }
 
+TEST(Fit, KeepsTheReferenceCopyOfTheFullestHosts) {
+  const Calibration machine = known_machine();
+  Evidence evidence;
+  evidence.sources.resize(1);
+  for (const Case& point : sweep_of("mlp", {1, 2})) {
+    MeasuredCase measured = measured_on(machine, point, [] { return 1.0; });
+    const double copy_s = 1e-3 * static_cast<double>(point.layout.tp);
+    measured.record.reference = {{{1, 1, copy_s, 9, {}}, {1, 1, copy_s * 1.01, 9, {}}}};
+    evidence.cases.push_back(std::move(measured));
+  }
+  const Calibration fitted = fit_calibration(evidence);
+  EXPECT_NEAR(fitted.compute.at(0).copy_s_per_byte.value(), 2.01e-3 / (24 << 20), 1e-14);
+  EXPECT_EQ(calibration_from_json(calibration_to_json(fitted)).compute.at(0).copy_s_per_byte,
+            fitted.compute.at(0).copy_s_per_byte);
+  for (MeasuredCase& measured : evidence.cases) measured.record.reference.clear();
+  EXPECT_EQ(fit_calibration(evidence).compute.at(0).copy_s_per_byte, std::nullopt);
+}
+
 TEST(SolveNonNegative, FindsTheBestThatIsNotNegative) {
   // x + y = 1, x - y = 2, at x 1.5, y -0.5: with y >= 0 the best x is 1.5 and y 0.
   const std::vector<Equation> equations = {{{1, 1}, 1}, {{1, -1}, 2}};

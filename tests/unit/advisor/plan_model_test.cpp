@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "advisor/advisor_error.hpp"
 #include "advisor/next_sweep.hpp"
 #include "known_machine.hpp"
 #include "sweep/sweep.hpp"
@@ -175,6 +176,28 @@ TEST(ModelPlans, RecomputeForLessMemory) {
 }
 
 // Without a word of a fabric between hosts, what stays inside one is planned all the same.
+// What a fit of small operands gives to FLOP alone, and an optimizer that memory bounds.
+TEST(ModelPlans, TakeTheRateOfMemoryFromTheReferenceCopyWhereTheFitDoesNotTell) {
+  const auto optimizer_s = [](double s_per_byte, std::optional<double> copy_s_per_byte, std::int64_t threads) {
+    Calibration machine = known_machine();
+    for (WorkRate& rate : machine.compute[0].rates) rate.s_per_byte = s_per_byte;
+    machine.compute[0].copy_s_per_byte = copy_s_per_byte;
+    machine.compute[0].threads = threads;
+    PlanQuestion question = training_of("llama3.2-1b", 1);
+    question.machine.threads_per_rank = threads;
+    return plan_model(machine, question).fitting.at(0).optimizer_s;
+  };
+  const double by_the_fit = optimizer_s(1 / 10e9, {}, 1);
+  EXPECT_GT(by_the_fit, 0);
+  EXPECT_THROW((void)optimizer_s(0, {}, 1), AdvisorError);
+  for (const std::int64_t threads : {1, 2}) {
+    EXPECT_DOUBLE_EQ(optimizer_s(0, 1 / 8e9, threads), by_the_fit * 10 / 8) << threads;
+    EXPECT_DOUBLE_EQ(optimizer_s(1 / 10e9, 1 / 12e9, threads), by_the_fit) << threads;
+  }
+  EXPECT_DOUBLE_EQ(optimizer_s(1 / 10e9, 1 / 8e9, 1), by_the_fit * 10 / 8);
+  EXPECT_DOUBLE_EQ(optimizer_s(1 / 10e9, 1 / 8e9, 2), by_the_fit);
+}
+
 TEST(ModelPlans, SayWhichSplitsCannotBeTold) {
   Calibration inside = known_machine();
   std::erase_if(inside.collectives, [](const auto& rate) { return rate.reach == Reach::between_hosts; });
