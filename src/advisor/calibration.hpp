@@ -68,6 +68,7 @@ struct ComputeFit {
   DType dtype = DType::f32;
   std::int64_t threads = 1;  ///< per rank
   CacheState cache = CacheState::warm;
+  Pages pages = Pages::system;     ///< of the cases; also of a backend that has none
   std::vector<WorkRate> rates;     ///< one for each kind that was measured
   double cache_bytes = 0;          ///< that a rank finds again in the next step; 0: one rate for all bytes
   std::vector<Crowding> crowding;  ///< in ascending order of ranks

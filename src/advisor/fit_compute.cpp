@@ -12,10 +12,12 @@
 namespace tpbench {
 namespace {
 
-using ComputeKey = std::tuple<std::string, std::string, DType, std::int64_t, CacheState>;
+using ComputeKey = std::tuple<std::string, std::string, DType, std::int64_t, CacheState, Pages>;
 
 ComputeKey key_of(const Case& point) {
-  return {point.backend, library_of(point), point.dtype, point.threads_per_rank.value_or(1), point.cache};
+  return {point.backend, library_of(point),
+          point.dtype,   point.threads_per_rank.value_or(1),
+          point.cache,   point.pages.value_or(Pages::system)};
 }
 
 double half_width_of(const Quantity& quantity) {
@@ -71,7 +73,7 @@ class ComputeFitter {
 
   ComputeFit fit(std::vector<LeftOut>& left_out) {
     ComputeFit result;
-    std::tie(result.backend, result.library, result.dtype, result.threads, result.cache) =
+    std::tie(result.backend, result.library, result.dtype, result.threads, result.cache, result.pages) =
         key_of(points_.front()->measured->record.point);
     for (const WorkKind kind : refused_)
       left_out.push_back({points_.front()->measured->file, std::string(name_of(kind)),

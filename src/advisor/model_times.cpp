@@ -13,6 +13,7 @@ Case of_rates(const PlanMachine& machine) {
   point.dtype = machine.dtype;
   point.threads_per_rank = machine.threads_per_rank;
   point.cache = machine.cache;
+  point.pages = machine.pages;
   return point;
 }
 
@@ -139,8 +140,8 @@ PieceTime ModelTimer::optimizer(double parameters, std::int64_t busy_ranks) cons
     }
   }
   s_per_byte *= crowding_factor(fit_, busy_ranks);
-  // Small operands stay in caches, and a fit may give all of their time to FLOP. Several threads may be faster
-  // than the copy, which has one.
+  // Small operands stay in caches, and a fit may give all of their time to FLOP. Several threads may be
+  // faster than the copy, which has one.
   if (fit_.copy_s_per_byte && (s_per_byte == 0 || fit_.threads == 1))
     s_per_byte = std::max(s_per_byte, *fit_.copy_s_per_byte);
   if (s_per_byte == 0)

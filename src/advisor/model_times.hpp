@@ -49,6 +49,7 @@ struct PlanMachine {
   std::string library = "openblas";  ///< library_of
   DType dtype = DType::f32;
   std::optional<std::int64_t> threads_per_rank;
+  Pages pages = Pages::system;          ///< of the measured cases
   CacheState cache = CacheState::warm;  ///< of the measured cases; a whole model finds its weights cold
 };
 

@@ -77,6 +77,7 @@ Json next_sweep(const ModelPlan& plan, const std::string& model) {
     sweep["library"] = *of_library.library;
     sweep["weight_layout"] = std::string(name_of(*of_library.weight_layout));
   }
+  if (machine.pages == Pages::huge) sweep["pages"] = std::string(name_of(machine.pages));
   if (machine.threads_per_rank) sweep["threads_per_rank"] = *machine.threads_per_rank;
   if (machine.cache == CacheState::cold) sweep["measure"] = {{"cache", "cold"}};
   sweep.update(points.front());

@@ -147,11 +147,14 @@ std::string where_text(Reach reach) {
   return reach == Reach::inside_host ? "inside a host" : "between hosts";
 }
 
+std::string about_pages(Pages pages) { return pages == Pages::huge ? " and huge pages" : ""; }
+
 std::vector<std::string> measured_of(const Calibration& calibration) {
   std::set<std::string> texts;
   for (const ComputeFit& fit : calibration.compute)
-    texts.insert(fmt::format("{} {} {} with {} and {} caches", fit.backend, fit.library, name_of(fit.dtype),
-                             counted(static_cast<std::size_t>(fit.threads), "thread"), name_of(fit.cache)));
+    texts.insert(fmt::format("{} {} {} with {}, {} caches{}", fit.backend, fit.library, name_of(fit.dtype),
+                             counted(static_cast<std::size_t>(fit.threads), "thread"), name_of(fit.cache),
+                             about_pages(fit.pages)));
   return {texts.begin(), texts.end()};
 }
 
@@ -183,7 +186,7 @@ const ComputeFit& compute_fit_of(const Calibration& calibration, const Case& poi
   std::set<std::int64_t> threads;
   for (const ComputeFit& fit : calibration.compute) {
     if (fit.backend != point.backend || fit.library != library || fit.dtype != point.dtype ||
-        fit.cache != point.cache)
+        fit.cache != point.cache || fit.pages != point.pages.value_or(Pages::system))
       continue;
     threads.insert(fit.threads);
     if (point.threads_per_rank.value_or(fit.threads) == fit.threads) found = &fit;
@@ -194,9 +197,9 @@ const ComputeFit& compute_fit_of(const Calibration& calibration, const Case& poi
                     fmt::join(threads, ", ")));
   if (found != nullptr) return *found;
   const std::string wanted =
-      fmt::format("{} {} {}{} and {} caches", point.backend, library, name_of(point.dtype),
+      fmt::format("{} {} {}{}, {} caches{}", point.backend, library, name_of(point.dtype),
                   point.threads_per_rank ? fmt::format(" with {} threads", *point.threads_per_rank) : "",
-                  name_of(point.cache));
+                  name_of(point.cache), about_pages(point.pages.value_or(Pages::system)));
   throw AdvisorError(fmt::format(
       "nothing measured computes as {}: measured was {}. Measure: mpirun -n 2 tpbench --config SWEEP.json "
       "--set backend={} --set dtype={}",

@@ -10,6 +10,7 @@ BackendNeeds backend_needs(const Case& point, std::int64_t threads) {
   BackendNeeds needs{.backend = point.backend, .threads = static_cast<int>(threads)};
   needs.library = point.library.value_or(needs.library);
   needs.packs_weights = point.weight_layout == WeightLayout::packed;
+  needs.huge_pages = point.pages == Pages::huge;
   return needs;
 }
 

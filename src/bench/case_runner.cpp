@@ -8,6 +8,7 @@
 #include "base/units.hpp"
 #include "bench/case_cost.hpp"
 #include "bench/case_machine.hpp"
+#include "bench/huge_pages.hpp"
 #include "bench/overlap.hpp"
 #include "bench/process_memory.hpp"
 #include "bench/rank_rows.hpp"
@@ -158,6 +159,7 @@ class CaseRun {
       outcome_.backend_threads = machine_->backend().threads();
       reset_peak_resident();
       outcome_.process_base_rss = of_the_case(resident_bytes());
+      huge_before_ = huge_page_bytes();
       outcome_.device_base = device_bytes_in_use();
     });
     check_memory();
@@ -303,6 +305,8 @@ class CaseRun {
     outcome_.added_bytes = counted.added_bytes;
     outcome_.process_base_rss = ranks.max(outcome_.process_base_rss);
     outcome_.process_peak_rss = ranks.max(peak_is_reset_ ? of_the_case(peak_resident_bytes()) : std::nullopt);
+    if (machine_->backend().device() == nullptr)
+      outcome_.huge_pages = fewest_huge_pages(machine_->backend().memory(), huge_before_, ranks);
     outcome_.device_base = ranks.max(outcome_.device_base);
     outcome_.device_in_use = ranks.max(device_bytes_in_use());
   }
@@ -339,6 +343,7 @@ class CaseRun {
   std::optional<CaseMachine> machine_;
   VerificationMethod method_ = VerificationMethod::none;
   bool peak_is_reset_ = false;
+  std::optional<std::int64_t> huge_before_;  // huge_page_bytes() when the case had no tensors yet
   CaseOutcome outcome_;
 };
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "bench/huge_pages.hpp"
 #include "bench/library_rate.hpp"
 #include "bench/parts.hpp"
 #include "bench/sampling.hpp"
@@ -41,6 +42,7 @@ struct CaseOutcome {
   std::int64_t added_bytes = 0;                ///< of it, by packing weights, beyond the formulas
   std::vector<MemoryByCategory> stage_memory;  ///< the same of each rank of a pipeline; empty on one stage
   std::optional<std::int64_t> process_base_rss, process_peak_rss;
+  std::optional<HugePages> huge_pages;  ///< of the tensors, at the end
   /// Of the device's memory, in use by all its processes: before the case allocated, and with the case.
   std::optional<std::int64_t> device_base, device_in_use;
   std::optional<DeviceState> device_before, device_after;  ///< around sampling

@@ -8,16 +8,24 @@
 namespace tpbench {
 namespace {
 
-std::optional<std::int64_t> status_bytes(const std::string& key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
+std::optional<std::int64_t> kilobytes_in(const char* file, const std::string& key) {
+  std::ifstream lines(file);
+  for (std::string word; lines >> word;) {
     std::int64_t kilobytes = 0;
-    if (word == key && status >> kilobytes) return kilobytes * 1024;
+    if (word == key && lines >> kilobytes) return kilobytes * 1024;
   }
   return std::nullopt;
 }
 
+std::optional<std::int64_t> status_bytes(const std::string& key) {
+  return kilobytes_in("/proc/self/status", key);
+}
+
 }  // namespace
+
+std::optional<std::int64_t> huge_page_bytes() {
+  return kilobytes_in("/proc/self/smaps_rollup", "AnonHugePages:");
+}
 
 std::optional<std::int64_t> resident_bytes() { return status_bytes("VmRSS:"); }
 

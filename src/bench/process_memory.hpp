@@ -8,6 +8,9 @@ namespace tpbench {
 /// Resident bytes of this process now; empty where /proc does not say.
 std::optional<std::int64_t> resident_bytes();
 
+/// Bytes of this process that are in transparent huge pages now.
+std::optional<std::int64_t> huge_page_bytes();
+
 /// The largest resident set since the last reset.
 std::optional<std::int64_t> peak_resident_bytes();
 

@@ -344,6 +344,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
     record.memory->peak = whole.total();
     record.memory->process_base_rss = outcome.process_base_rss;
     record.memory->process_peak_rss = outcome.process_peak_rss;
+    if (outcome.huge_pages) record.memory->huge_pages = outcome.huge_pages->bytes;
     record.memory->device_base = outcome.device_base;
     record.memory->device_in_use = outcome.device_in_use;
   }

@@ -150,7 +150,15 @@ Message of_hosts(const WarningInputs& in, std::optional<std::string> (*problem_o
 }
 Message cpu_governor(const WarningInputs& in) { return of_hosts(in, governor_problem); }
 Message small_pages(const WarningInputs& in) {
-  return in.device_of.empty() ? of_hosts(in, huge_pages_problem) : std::nullopt;
+  if (!in.device_of.empty()) return std::nullopt;
+  if (auto problem = of_hosts(in, huge_pages_problem)) return problem;
+  constexpr double kMost = 0.9;
+  const std::optional<HugePages>& got = in.outcome.huge_pages;
+  if (in.record.point.pages != Pages::huge || !got || got->share >= kMost) return std::nullopt;
+  return fmt::format(
+      "pages huge: the kernel gave {:.0f} % of the huge pages that it was asked for, as free memory is in "
+      "pieces; as root: echo 1 > /proc/sys/vm/compact_memory",
+      100 * got->share);
 }
 
 Message not_converged(const WarningInputs& in) {

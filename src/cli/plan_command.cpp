@@ -68,6 +68,19 @@ CacheState cache_of(const Calibration& calibration, const PlanMachine& machine) 
   return CacheState::warm;
 }
 
+// Those that the kernel gives by itself, where both were measured.
+Pages pages_of(const Calibration& calibration, const PlanMachine& machine) {
+  Pages pages = Pages::system;
+  for (const ComputeFit& fit : calibration.compute) {
+    if (fit.backend != machine.backend || fit.library != machine.library || fit.dtype != machine.dtype ||
+        fit.cache != machine.cache)
+      continue;
+    if (fit.pages == Pages::system) return fit.pages;
+    pages = fit.pages;
+  }
+  return pages;
+}
+
 std::string algorithm_of(const Calibration& calibration, const std::string& asked) {
   std::set<std::string> measured;
   for (const CollectiveRate& rate : calibration.collectives) measured.insert(rate.algorithm);
@@ -136,6 +149,7 @@ PlanQuestion question_of(const PlanLine& line, const Calibration& calibration) {
   machine.algorithm = algorithm_of(calibration, line.algorithm);
   machine.threads_per_rank = line.threads_per_rank;
   machine.cache = cache_of(calibration, machine);
+  machine.pages = pages_of(calibration, machine);
   machine.machine.ranks_per_host = line.ranks_per_host.value_or(ranks_per_host_of(calibration));
   for (const std::string& fabric : line.fabrics) set_fabric(machine.machine.fabric, fabric);
   check_networks_are_used(line, machine.machine);

@@ -172,6 +172,7 @@ struct BackendNeeds {
   std::string backend = "cpu";
   std::string library = "openblas";  ///< on the host: who multiplies
   bool packs_weights = false;        ///< by the library, once
+  bool huge_pages = false;           ///< asked for, of tensors on the host
   int threads = 1;
 };
 

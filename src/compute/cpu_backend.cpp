@@ -32,7 +32,8 @@ TPBENCH_VECTORISE void add_row(const double* a, const double* b, double* sum, st
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(const BackendNeeds& needs)
-      : products_(
+      : memory_(needs.huge_pages ? take_huge_pages : take_host_pages),
+        products_(
             find_library(needs.library)->make({needs.threads, needs.packs_weights ? &memory_ : nullptr})),
         pool_(products_->threads()) {}  // the library may allow fewer than asked for
 

@@ -85,8 +85,10 @@ std::string shared_fields(std::span<const Case> cases) {
     for (const Case& point : cases) {
       if (!field.get(point).is_null()) values.insert(field_text(field, point));
     }
-    // Without stages and microbatches there is nothing to be said of them, nor of the library that all have.
-    const bool is_rare = is_of_split(&field) || field.key == "library" || field.key == "weight_layout";
+    // Without stages and microbatches there is nothing to be said of them, nor of the library or the pages
+    // that all have.
+    const bool is_rare =
+        is_of_split(&field) || field.key == "library" || field.key == "weight_layout" || field.key == "pages";
     const auto is_usual = [&](const Case& point) {
       const Json value = field.get(point);
       return is_rare && field.implicit && (value.is_null() || value == field.implicit(point));

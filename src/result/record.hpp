@@ -75,6 +75,8 @@ struct MemoryResult {
   std::optional<std::int64_t>
       process_peak_rss;  ///< the largest of the group's ranks, during warm-up and sampling
   std::optional<std::int64_t> process_base_rss;  ///< the same before the case allocated anything
+  /// Of the tensors, those that the kernel put into huge pages; on the rank with fewest.
+  std::optional<std::int64_t> huge_pages = {};
   /// Of a device's memory, taken by all that runs on it: with the case, and before it allocated anything.
   std::optional<std::int64_t> device_in_use = {}, device_base = {};
 };

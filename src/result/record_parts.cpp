@@ -113,6 +113,15 @@ Rows<MemoryResult> memory_rows() {
              .null = "not measured, or the kernel does not say",
              .column = "*_bytes",
              .least = 0}),
+      field("huge_pages", &MemoryResult::huge_pages,
+            {.meaning = "of the tensors, what lay in transparent huge pages at the end; on the rank with the "
+                        "fewest. Memory that ranks share is not among them",
+             .unit = "bytes",
+             .null = "no tensor is as large as a huge page, the backend has a device, or the kernel does not "
+                     "say",
+             .column = "*_bytes",
+             .least = 0,
+             .since = 2}),
       field("device_in_use", &MemoryResult::device_in_use,
             {.meaning = "of the device's memory, taken by all that runs on it, with the case; the largest of "
                         "the group's "

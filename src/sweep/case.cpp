@@ -47,6 +47,7 @@ Json openblas(const Case& point) { return is_on_host(point) ? Json("openblas") :
 Json plain(const Case& point) {
   return is_on_host(point) ? Json(name_of(WeightLayout::plain)) : Json(nullptr);
 }
+Json of_system(const Case& point) { return is_on_host(point) ? Json(name_of(Pages::system)) : Json(nullptr); }
 Json one(const Case&) { return 1; }
 Json none(const Case&) { return nullptr; }
 
@@ -99,6 +100,13 @@ std::vector<CaseField> make_rows() {
                  .since = 2},
                 when<&UsedFields::products>),
             plain),
+      later(
+          row("pages", "pages", &Case::pages,
+              {.meaning = "pages of tensors on the host: those that the kernel gives by itself, or huge ones "
+                          "that were asked for",
+               .null = "backend `cuda`",
+               .since = 2}),
+          of_system),
       row("dtype", "dtype", &Case::dtype, {.meaning = "element type of every tensor"}),
       row("model", "model", &Case::model,
           {.meaning =
@@ -390,6 +398,7 @@ void normalise_case(Case& point, std::span<const Model> of_files) {
   if (!is_on_host(point)) {
     point.library.reset();
     point.weight_layout.reset();
+    point.pages.reset();
   }
   if (!uses.overlap) point.overlap_chunks = 1;
   settle_pipeline(point);

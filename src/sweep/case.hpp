@@ -22,6 +22,9 @@ enum class CacheState { warm, cold };
 /// How weights lie that are multiplied: in rows, or as the library packs them best, once.
 enum class WeightLayout { plain, packed };
 
+/// Of tensors on the host: what the kernel gives by its own setting, or huge ones, asked for.
+enum class Pages { system, huge };
+
 /// One point of the sweep. A field that the case's workload does not look at is empty (`normalise_case`), so
 /// that two points that would measure the same thing are equal.
 struct Case {
@@ -30,6 +33,7 @@ struct Case {
   std::string backend = "cpu";
   std::optional<std::string> library = "openblas";                  ///< who multiplies, on backend cpu
   std::optional<WeightLayout> weight_layout = WeightLayout::plain;  ///< likewise
+  std::optional<Pages> pages = Pages::system;                       ///< on backend cpu
   DType dtype = DType::f32;
   std::optional<std::string> model;                ///< sets `model_fields`
   std::int64_t hidden_size = 0;                    ///< 0 before `normalise_case` only, with a model
@@ -138,5 +142,6 @@ TPBENCH_ENUM_NAMES(tpbench::Placement, {tpbench::Placement::packed, "packed"},
 TPBENCH_ENUM_NAMES(tpbench::Groups, {tpbench::Groups::one, "one"}, {tpbench::Groups::all, "all"});
 TPBENCH_ENUM_NAMES(tpbench::CacheState, {tpbench::CacheState::warm, "warm"},
                    {tpbench::CacheState::cold, "cold"});
+TPBENCH_ENUM_NAMES(tpbench::Pages, {tpbench::Pages::system, "system"}, {tpbench::Pages::huge, "huge"});
 TPBENCH_ENUM_NAMES(tpbench::WeightLayout, {tpbench::WeightLayout::plain, "plain"},
                    {tpbench::WeightLayout::packed, "packed"});

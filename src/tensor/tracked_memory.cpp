@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <utility>
 
 #include "base/error.hpp"
@@ -14,9 +16,18 @@
 namespace tpbench {
 namespace {
 
+// A rest of a page is taken whole.
+std::size_t whole_pages(std::size_t bytes) {
+  static const auto kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return (bytes + kPage - 1) / kPage * kPage;
+}
+
 #ifdef TPBENCH_SANITIZED
 // AddressSanitizer guards the heap, not mappings.
-void* map_pages(std::size_t bytes) { return std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096); }
+void* map_pages(std::size_t bytes, std::size_t alignment) {
+  return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+void* map_pages(std::size_t bytes) { return map_pages(bytes, 4096); }
 void unmap_pages(void* data, std::size_t) noexcept { std::free(data); }
 #else
 void* map_pages(std::size_t bytes) {
@@ -24,6 +35,17 @@ void* map_pages(std::size_t bytes) {
   return data == MAP_FAILED ? nullptr : data;
 }
 void unmap_pages(void* data, std::size_t bytes) noexcept { munmap(data, bytes); }
+
+// Maps more, and gives back what lies before and behind.
+void* map_pages(std::size_t bytes, std::size_t alignment) {
+  bytes = whole_pages(bytes);
+  auto* mapped = static_cast<std::byte*>(map_pages(bytes + alignment));
+  if (mapped == nullptr) return nullptr;
+  const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(mapped) % alignment) % alignment;
+  if (before > 0) munmap(mapped, before);
+  if (before < alignment) munmap(mapped + before + bytes, alignment - before);
+  return mapped + before;
+}
 #endif
 
 }  // namespace
@@ -43,6 +65,24 @@ std::shared_ptr<void> take_host_pages(std::int64_t bytes) {
   void* data = map_pages(size);
   if (data == nullptr) throw CaseError(std::strerror(errno));
   return {data, [size](void* pages) { unmap_pages(pages, size); }};
+}
+
+std::shared_ptr<void> take_huge_pages(std::int64_t bytes) {
+  if (bytes < huge_page_size()) return take_host_pages(bytes);
+  const auto size = static_cast<std::size_t>(bytes);
+  void* data = map_pages(size, static_cast<std::size_t>(huge_page_size()));
+  if (data == nullptr) throw CaseError(std::strerror(errno));
+  madvise(data, whole_pages(size), MADV_HUGEPAGE);  // a kernel that has none refuses
+  return {data, [size](void* pages) { unmap_pages(pages, size); }};
+}
+
+std::int64_t huge_page_size() {
+  static const std::int64_t kSize = [] {
+    std::int64_t bytes = 0;
+    std::ifstream("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size") >> bytes;
+    return bytes > 0 ? bytes : std::int64_t{2} << 20;
+  }();
+  return kSize;
 }
 
 Allocation TrackedMemory::allocate(Category category, std::int64_t bytes) {
@@ -75,8 +115,7 @@ void TrackedMemory::let_go(void* data) {
   if (!block.is_counted) return;
   block.is_counted = false;
   in_use_[block.category] -= block.bytes;
-  constexpr std::int64_t kPage = 4096;  // the last one is the block's own too
-  madvise(data, static_cast<std::size_t>((block.bytes + kPage - 1) / kPage * kPage), MADV_DONTNEED);
+  madvise(data, whole_pages(static_cast<std::size_t>(block.bytes)), MADV_DONTNEED);
 }
 
 void TrackedMemory::take_back(void* data) {

@@ -34,6 +34,13 @@ class Allocation {
 /// resident set. Throws CaseError with the system's reason.
 std::shared_ptr<void> take_host_pages(std::int64_t bytes);
 
+/// The same from huge pages, where `bytes` are as much as one: it begins at one, and the kernel is asked for
+/// them. Whether they came, the kernel decides.
+std::shared_ptr<void> take_huge_pages(std::int64_t bytes);
+
+/// Of one transparent huge page of this machine; 2 MiB where the kernel does not say.
+std::int64_t huge_page_size();
+
 /// The memory from which every tensor of a case comes, block by block.
 class TrackedMemory {
  public:

@@ -39,8 +39,8 @@ class Interrupt(E2eTest):
         job.wait()
         self.assertIn("continue with --resume 'my results'", job.stderr)
 
-    def assert_unchanged(self, before):
-        after = self.assert_valid(self.folder / "out")
+    def assert_unchanged(self, before, temporaries=False):
+        after = self.assert_valid(self.folder / "out", temporaries=temporaries)
         self.assertEqual(sorted(after), sorted(before))
         for id, record in before.items():
             self.assertTrue(after[id] == record, f"{id} has changed")
@@ -80,7 +80,8 @@ class Interrupt(E2eTest):
         self.assertNotEqual(job.status, 0)
         self.assertNotIn("has died", job.stderr)
         self.assertEqual(job.rank_pids(), {})
-        self.assert_unchanged(before)
+        # A second after the signal mpirun kills what is left, in the middle of a write where the disk is slow.
+        self.assert_unchanged(before, temporaries=True)
 
 
 if __name__ == "__main__":

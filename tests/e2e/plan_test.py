@@ -27,7 +27,7 @@ class Plan(E2eTest):
 
     def test_a_plan_of_what_was_measured(self):
         sweep = self.sweep(workload="block", **{"pass": ["forward", "forward_backward"]}, hidden_size=[64, 96], num_heads=4,
-                           batch_size=[2, 8], sequence_length=[8, 16], tp_degree=[1, 2])
+                           batch_size=[2, 8], sequence_length=[8, 16], tp_degree=[1, 2], pages="huge")
         self.run_tpbench("--config", sweep, "--output", "out", "--quiet", "--format", "none", ranks=2)
         (self.folder / "config.json").write_text(json.dumps(GPT | {"n_embd": 96, "n_head": 4, "n_layer": 4, "vocab_size": 100}))
         for more in ([], ["--training"]):
@@ -37,6 +37,7 @@ class Plan(E2eTest):
             self.assertTrue(plan["splits"][0]["fits"])
             self.assertIn("composed from 32 measured cases", plan["answer"][0])
             self.run_tpbench("validate", "next.json")
+            self.assertEqual(json.loads((self.folder / "next.json").read_text())["pages"], "huge")
             dry = self.run_tpbench("--config", "next.json", "--dry-run", "--format", "jsonl")
             for line in dry.stdout.splitlines():
                 self.assertIsNone(json.loads(line)["skip_reason"], line)

@@ -50,6 +50,29 @@ class WholeSweep(E2eTest):
             self.assertEqual(record["verification"]["method"], "sampled")
             self.assertEqual(len(record["ranks"]["group"]), degree)
 
+    def test_pages_are_those_that_were_asked_for(self):
+        setting = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+        kernel = setting.read_text().split("[")[1].split("]")[0] if setting.exists() else "never"
+        for library in ("openblas", "onednn"):
+            sweep = self.sweep(workload=["gemm", "mlp"], library=library, hidden_size=1024, batch_size=8, pages=["system", "huge"])
+            self.run_tpbench("--config", sweep, "--output", library)
+            for record in self.assert_valid(self.folder / library, cases=4).values():
+                if record["status"] == "skipped":
+                    continue  # a build without it
+                self.assertEqual(record["status"], "ok", record["reason"])
+                got, asked = record["memory_bytes"]["huge_pages"], record["case"]["pages"] == "huge"
+                # Weights of 4 MiB or of 16, and no other tensor that a huge page fits into.
+                weights = record["memory_bytes"]["weights"]
+                warned = "small_pages" in [warning["code"] for warning in record["quality"]["warnings"]]
+                if kernel == "madvise" and not asked:
+                    self.assertEqual(got, 0)
+                if kernel == "never" and got is not None:
+                    self.assertEqual(got, 0)
+                    self.assertTrue(warned)
+                if kernel != "never" and asked and got is not None:
+                    self.assertGreaterEqual(got, 0.9 * weights)
+                    self.assertFalse(warned)
+
     def test_alone_when_every_degree_is_1(self):
         job = self.run_tpbench("--config", self.sweep(workload=LAYERS), "--output", "out")
         self.assert_all(self.assert_valid(self.folder / "out", cases=7), "ok")

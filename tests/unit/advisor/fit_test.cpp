@@ -157,6 +157,32 @@ TEST(Fit, RefusesTooLittleAndSaysWhatToMeasure) {
   EXPECT_THROW((void)fit_calibration(one), AdvisorError) << "one size of one degree fits any rate";
 }
 
+TEST(Fit, KeepsPagesApart) {
+  Calibration machine = known_machine(), faster = machine;
+  for (WorkRate& rate : faster.compute[0].rates) rate.s_per_byte /= 2;
+  Evidence evidence;
+  evidence.sources.resize(1);
+  for (Case point : sweep_of("mlp", {1, 2})) {
+    evidence.cases.push_back(measured_on(machine, point, [] { return 1.0; }));
+    MeasuredCase of_huge = measured_on(faster, point, [] { return 1.0; });
+    of_huge.record.point.pages = Pages::huge;
+    of_huge.record.id = case_id(of_huge.record.point);
+    evidence.cases.push_back(std::move(of_huge));
+  }
+  const Calibration fitted = fit_calibration(evidence);
+  ASSERT_EQ(fitted.compute.size(), 2U);
+  Case narrow = evidence.cases.front().record.point;
+  const double by_the_kernel = predict_case(fitted, narrow, {}).compute.median_s;
+  narrow.pages = Pages::huge;
+  EXPECT_LT(predict_case(fitted, narrow, {}).compute.median_s, 0.85 * by_the_kernel);
+  Evidence half;
+  half.sources.resize(1);
+  for (MeasuredCase& measured : evidence.cases) {
+    if (measured.record.point.pages == Pages::system) half.cases.push_back(measured);
+  }
+  EXPECT_THROW((void)predict_case(fit_calibration(half), narrow, {}), AdvisorError);
+}
+
 TEST(Fit, SeesWhatLaunchesDifferBy) {
   const Calibration known = known_machine();
   Evidence evidence = evidence_of(known, 0);

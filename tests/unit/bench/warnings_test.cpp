@@ -199,6 +199,13 @@ TEST(Warnings, Settings) {
   machine.facts.hosts[1]["governor"] = "performance";
   machine.facts.hosts[0]["transparent_huge_pages"] = "never";
   EXPECT_TRUE(machine.only("small_pages").starts_with("n0: transparent huge pages are off"));
+  machine.facts.hosts[0]["transparent_huge_pages"] = "madvise";
+  machine.outcome.huge_pages = HugePages{1 << 21, 0.25};
+  EXPECT_EQ(machine.codes(), "") << "nobody asked for them";
+  machine.record.point.pages = Pages::huge;
+  EXPECT_HAS(machine.only("small_pages"), "gave 25 % of the huge pages");
+  machine.outcome.huge_pages->share = 0.95;
+  EXPECT_EQ(machine.codes(), "");
   Quiet elsewhere(4);  // the host with the setting has no rank of this case
   HostFacts other;
   other.name = "n1";

@@ -70,7 +70,9 @@ TEST(OldRecords, WithoutKeysThatCameLaterAreRead) {
   }
   ASSERT_EQ(document.at("pipeline").erase("progress"), 1U);
   for (const char* key : {"kernels", "packing"}) ASSERT_EQ(document.at("compute").erase(key), 1U) << key;
-  for (const char* key : {"library", "weight_layout"}) ASSERT_EQ(document.at("case").erase(key), 1U) << key;
+  ASSERT_EQ(document.at("memory_bytes").erase("huge_pages"), 1U);
+  for (const char* key : {"library", "weight_layout", "pages"})
+    ASSERT_EQ(document.at("case").erase(key), 1U) << key;
   const Record read = record_from_json(document);
   EXPECT_FALSE(read.reference.at(0).before.core_latency_s);
   EXPECT_FALSE(read.pipeline->progress);

@@ -160,7 +160,8 @@ void expect_every_key_required(Json& record, Json& object) {
         "effective_samples", "head_dim",           "wait_mean",  "imbalance", "pp_degree",
         "microbatches",      "virtual_stages",     "schedule",   "boundary",  "input_wait",
         "end_wait",          "scaled_from_layers", "vocab_size", "logits",    "tie_embeddings",
-        "library",           "weight_layout",      "kernels",    "packing"};
+        "library",           "weight_layout",      "kernels",    "packing",   "pages",
+        "huge_pages"};
     const bool newer = &object == &record ? is_newer(key) : kNewerInside.contains(key);
     EXPECT_EQ(is_valid(record), newer) << key;
     object = copy;

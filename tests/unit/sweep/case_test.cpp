@@ -245,7 +245,7 @@ TEST(CaseId, EveryFieldCounts) {
   std::set<std::string> ids = {case_id(point)};
   const Json other = Json::parse(
       R"({"workload": "gemm", "pass": "forward_backward", "backend": "cuda", "dtype": "f64", "library": "onednn",
-    "weight_layout": "packed",
+    "weight_layout": "packed", "pages": "huge",
     "model": "llama3-8b", "context_length": 7, "norm": "rms_norm", "hidden_size": 8, "ffn_hidden_size": 8, "num_heads": 1, "num_kv_heads": 1, "head_dim": 96, "num_layers": 2, "batch_size": 1,
     "scaled_from_layers": 1, "vocab_size": 7, "logits": "all", "tie_embeddings": true,
     "sequence_length": 1, "tp_degree": 4, "pp_degree": 2, "microbatches": 2, "virtual_stages": 2, "schedule": "gpipe",
@@ -259,18 +259,20 @@ TEST(CaseId, EveryFieldCounts) {
   }
 }
 
-// OpenBLAS, before there was another; a device's products are the device's.
-TEST(CaseId, LeavesOutTheUsualLibrary) {
+// OpenBLAS and the kernel's pages, before there were others; a device's products and memory are the device's.
+TEST(CaseId, LeavesOutTheUsualLibraryAndPages) {
   Case point = mlp_case();
   normalise_case(point);
   const std::string id = case_id(point);
   Case older = point;
   older.library.reset();
   older.weight_layout.reset();
+  older.pages.reset();
   EXPECT_EQ(case_id(older), id);
   Json json = case_to_json(point);
   json.erase("library");
   json.erase("weight_layout");
+  json.erase("pages");
   EXPECT_EQ(case_from_json(json), point);
   point.library = "onednn";
   EXPECT_NE(case_id(point), id);
@@ -278,12 +280,14 @@ TEST(CaseId, LeavesOutTheUsualLibrary) {
   normalise_case(point);
   EXPECT_EQ(point.library, std::nullopt);
   EXPECT_EQ(point.weight_layout, std::nullopt);
+  EXPECT_EQ(point.pages, std::nullopt);
   EXPECT_EQ(case_from_json(json), point);
   Case probe = mlp_case();
   probe.workload = "all_reduce";
   probe.library = "onednn";
   normalise_case(probe);
   EXPECT_EQ(probe.library, std::nullopt);
+  EXPECT_EQ(probe.pages, Pages::system) << "its arrays lie in memory too";
 }
 
 // The size that heads had before they could have another.

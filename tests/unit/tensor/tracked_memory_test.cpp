@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "tensor/matrix.hpp"
@@ -41,6 +44,30 @@ TEST(TrackedMemory, RemembersThePeakAndItsCategories) {
   EXPECT_EQ(memory.peak(), 1000);
   EXPECT_EQ(memory.at_peak()[Category::workspace], 900);
   EXPECT_EQ(memory.at_peak()[Category::activations], 0);
+}
+
+// Whether the kernel gives them is seen in a launch (e2e.sweep).
+TEST(TrackedMemory, AsksForHugePagesWhereATensorFillsOne) {
+  const std::int64_t huge = huge_page_size();
+  TrackedMemory memory(take_huge_pages);
+  std::vector<Allocation> blocks;
+  for (const std::int64_t bytes : {huge, huge + 1, 3 * huge - 5, huge - 1, std::int64_t{1}}) {
+    blocks.push_back(memory.allocate(Category::weights, bytes));
+    void* data = blocks.back().data();
+    if (bytes >= huge)
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(huge), 0U);
+    std::memset(data, 1, static_cast<std::size_t>(bytes));  // all of it is there, and no other's
+  }
+  for (const Allocation& block : blocks) {
+    const auto info = memory.block_of(block.data());
+    const auto* first = static_cast<const char*>(info->data);
+    EXPECT_EQ(std::count(first, first + info->bytes, 1), info->bytes);
+  }
+  memory.let_go(blocks[2].data());
+  EXPECT_EQ(static_cast<const char*>(blocks[2].data())[3 * huge - 6], 0);
+  EXPECT_EQ(memory.in_use().total(), 3 * huge + 1);
+  blocks.clear();
+  EXPECT_EQ(memory.in_use().total(), 0);
 }
 
 TEST(TrackedMemory, MovesItsBlocks) {
