@@ -273,7 +273,7 @@ class CaseRun {
 
   StepRunner runner() {
     StepRunner runner;
-    runner.step = [this](Trace& trace) { run_step(machine_->layer(), shape_, trace); };
+    runner.step = [this](Trace& trace) { machine_->layer().run_step(trace); };
     runner.layers_scale =
         static_cast<double>(point_.whole_shape().num_layers) / static_cast<double>(shape_.num_layers);
     if (point_.cache == CacheState::cold) {

@@ -44,123 +44,59 @@ std::vector<std::int64_t> first_rows(std::int64_t count) {
   return rows;
 }
 
-class Verifier {
+// What is verified, and how.
+struct Scene {
+  CaseMachine& machine;
+  VerificationMethod method;
+  std::uint64_t seed;
+  const Team& team;
+  Heartbeat& heartbeat;
+
+  [[nodiscard]] bool is_full() const { return method == VerificationMethod::full; }
+};
+
+bool is_output(Direction direction, std::size_t index) {
+  return direction == Direction::forward && index == 0;
+}
+
+constexpr std::int64_t kSampledRows = 8;
+
+// Compares results with the reference, and keeps the largest error.
+class Comparison {
  public:
-  Verifier(CaseMachine& machine, VerificationMethod method, std::uint64_t seed, const Team& team,
-           Heartbeat& heartbeat)
-      : layer_(machine.layer()),
-        shape_(machine.shape()),
-        backend_(machine.backend()),
-        team_(team),
-        method_(method),
-        heartbeat_(heartbeat) {
-    constexpr std::int64_t kSampledRows = 8;
-    if (method == VerificationMethod::none) return;
-    if (layer_.runs_whole_steps()) {
-      prepare_whole_step(kSampledRows, seed);
-      return;
-    }
-    const Result output = layer_.results(0, Direction::forward).front();
-    const bool full = method == VerificationMethod::full;
-    output_rows_ = full ? first_rows(output.local.rows) : layer_.cheap_rows(kSampledRows, seed);
-    ReferenceExtent extent{shifted(output_rows_, output.first_row), full && shape_.trains()};
+  explicit Comparison(const Scene& scene) : scene_(scene) {}
+
+  // `rows`: local ones, of each output. Of the whole these are `rows_of_whole`.
+  void make_reference(const Layer& layer, std::vector<std::int64_t> rows,
+                      std::vector<std::int64_t> rows_of_whole) {
+    const Shape& shape = scene_.machine.shape();
+    output_rows_ = std::move(rows);
+    ReferenceExtent extent{std::move(rows_of_whole), scene_.is_full() && shape.trains()};
     // A gradient of a weight is a sum over all tokens.
-    if (extent.gradients) extent.output_rows = first_rows(shape_.tokens);
-    reference_ = layer_.make_reference(extent, heartbeat);
+    if (extent.gradients) extent.output_rows = first_rows(shape.tokens);
+    reference_ = layer.make_reference(extent, scene_.heartbeat);
   }
+  // Null until it is made.
+  [[nodiscard]] Reference* reference() const { return reference_.get(); }
 
-  /// Runs all weight sets; returns the largest error.
-  double run() {
-    if (layer_.runs_whole_steps()) return run_whole_step();
-    for (std::int64_t l = 0; l < shape_.num_layers; ++l) run_half(l, Direction::forward);
-    if (shape_.trains()) {
-      for (std::int64_t l = shape_.num_layers; l-- > 0;) run_half(l, Direction::backward);
-    }
-    return error_;
-  }
-  [[nodiscard]] std::int64_t rows_checked() const { return rows_checked_; }
-
- private:
-  // Of every microbatch some rows, so that two that are swapped show.
-  void prepare_whole_step(std::int64_t sampled_rows, std::uint64_t seed) {
-    const bool full = method_ == VerificationMethod::full;
-    ReferenceExtent extent{{}, full && shape_.trains()};
-    for (const StepResult& step : layer_.step_results()) {
-      if (rows_of(step.direction, step.index, step.result).empty() && !is_output(step.direction, step.index))
-        continue;
-      results_.push_back(step);
-      if (!is_output(step.direction, step.index)) continue;
-      const std::int64_t of_each = std::max<std::int64_t>(2, sampled_rows / shape_.microbatches);
-      output_rows_ = full ? first_rows(step.result.local.rows) : layer_.cheap_rows(of_each, seed);
-      const std::vector<std::int64_t> rows = shifted(output_rows_, step.result.first_row);
-      extent.output_rows.insert(extent.output_rows.end(), rows.begin(), rows.end());
-    }
-    if (extent.gradients) extent.output_rows = first_rows(shape_.tokens);
-    if (!results_.empty()) reference_ = layer_.make_reference(extent, heartbeat_);
-  }
-
-  // Ranks of other stages do something else, so that a problem on one cannot be agreed on until all have come
-  // through: it ends the job.
-  double run_whole_step() {
-    const auto run = [&] {
-      Trace trace(heartbeat_, backend_.device_clock());
-      layer_.poison_all();
-      trace.begin_step();
-      layer_.run_whole_step(trace);
-      trace.end_step();
-    };
-    if (shape_.layout.pp > 1)
-      run();
-    else
-      team_.together(run);
-    team_.together([&] {
-      if (reference_) reference_->tile(shape_.num_layers - 1, Direction::forward, 0, {}, {0, 0});
-      for (const StepResult& step : results_) {
-        const auto rows = rows_of(step.direction, step.index, step.result);
-        compare_rows({step.layer, step.direction, step.index}, step.result, rows);
-        rows_checked_ += static_cast<std::int64_t>(rows.size());
-      }
-    });
-    return error_;
-  }
-
-  void run_half(std::int64_t layer, Direction direction) {
-    Trace trace(heartbeat_, backend_.device_clock());  // of its own: a step of the case runs all weight sets,
-                                                       // this one half of one
-    team_.together([&] {
-      layer_.poison(layer, direction);
-      trace.begin_step();
-      trace.turn(direction);
-      if (direction == Direction::forward)
-        layer_.forward(layer, trace);
-      else
-        layer_.backward(layer, trace);
-      trace.end_step();
-    });
-    if (method_ == VerificationMethod::none) return;
-    team_.together([&] { compare_results(layer, direction); });
-  }
-
-  void compare_results(std::int64_t layer, Direction direction) {
-    const std::vector<Result> results = layer_.results(layer, direction);
-    for (std::size_t index = 0; index < results.size(); ++index) {
-      const auto rows = rows_of(direction, index, results[index]);
-      if (rows.empty()) continue;
-      compare_rows({layer, direction, index}, results[index], rows);
-      rows_checked_ += static_cast<std::int64_t>(rows.size());
-    }
-  }
-
-  static bool is_output(Direction direction, std::size_t index) {
-    return direction == Direction::forward && index == 0;
-  }
   // Which rows of a result are compared.
   [[nodiscard]] std::vector<std::int64_t> rows_of(Direction direction, std::size_t index,
                                                   const Result& result) const {
     if (is_output(direction, index)) return output_rows_;
-    return method_ == VerificationMethod::sampled ? result.sampled_rows : first_rows(result.local.rows);
+    return scene_.is_full() ? first_rows(result.local.rows) : result.sampled_rows;
   }
 
+  void compare(std::int64_t layer, Direction direction, std::size_t index, const Result& result) {
+    const auto rows = rows_of(direction, index, result);
+    if (rows.empty()) return;
+    compare_rows({layer, direction, index}, result, rows);
+    rows_checked_ += static_cast<std::int64_t>(rows.size());
+  }
+
+  [[nodiscard]] double error() const { return error_; }
+  [[nodiscard]] std::int64_t rows_checked() const { return rows_checked_; }
+
+ private:
   struct Which {
     std::int64_t layer;
     Direction direction;
@@ -178,7 +114,7 @@ class Verifier {
       for (std::int64_t first = 0; first < result.local.columns; first += tile_columns) {
         const Range columns = {first, std::min(first + tile_columns, result.local.columns)};
         compare_tile(which, result, rows, columns, difference);
-        heartbeat_.beat(Activity::compute);
+        scene_.heartbeat.beat(Activity::compute);
       }
     }
     error_ = std::max(error_, difference.relative());
@@ -189,7 +125,8 @@ class Verifier {
     const ReferenceTile tile = reference_->tile(
         which.layer, which.direction, which.index, shifted(local_rows, result.first_row),
         {result.first_column + local_columns.begin, result.first_column + local_columns.end});
-    RowReader rows(result.local.column_slice(local_columns.begin, local_columns.size()), backend_);
+    RowReader rows(result.local.column_slice(local_columns.begin, local_columns.size()),
+                   scene_.machine.backend());
     dispatch(result.local.dtype, [&](auto zero) {
       auto reference = tile.values.begin();
       for (const std::int64_t row : local_rows) {
@@ -199,18 +136,96 @@ class Verifier {
     });
   }
 
-  Layer& layer_;
-  const Shape& shape_;
-  Backend& backend_;
-  const Team& team_;
-  VerificationMethod method_;
-  Heartbeat& heartbeat_;
+  const Scene& scene_;
   std::vector<std::int64_t> output_rows_;  // local
-  std::vector<StepResult> results_;        // of a layer that runs whole steps
   std::unique_ptr<Reference> reference_;
   std::int64_t rows_checked_ = 0;
   double error_ = 0;
 };
+
+// Half of a weight set by itself, as sets share places.
+void verify_half(SetLayer& layer, std::int64_t set, Direction direction, const Scene& scene,
+                 Comparison& comparison) {
+  // Of its own: a step of the case runs all weight sets.
+  Trace trace(scene.heartbeat, scene.machine.backend().device_clock());
+  scene.team.together([&] {
+    layer.poison(set, direction);
+    trace.begin_step();
+    trace.turn(direction);
+    if (direction == Direction::forward)
+      layer.forward(set, trace);
+    else
+      layer.backward(set, trace);
+    trace.end_step();
+  });
+  if (scene.method == VerificationMethod::none) return;
+  scene.team.together([&] {
+    const std::vector<Result> results = layer.results(set, direction);
+    for (std::size_t index = 0; index < results.size(); ++index)
+      comparison.compare(set, direction, index, results[index]);
+  });
+}
+
+void verify_sets(SetLayer& layer, const Scene& scene, Comparison& comparison) {
+  const Shape& shape = scene.machine.shape();
+  scene.team.together([&] {
+    if (scene.method == VerificationMethod::none) return;
+    const Result output = layer.results(0, Direction::forward).front();
+    const auto rows =
+        scene.is_full() ? first_rows(output.local.rows) : layer.cheap_rows(kSampledRows, scene.seed);
+    comparison.make_reference(layer, rows, shifted(rows, output.first_row));
+  });
+  for (std::int64_t set = 0; set < shape.num_layers; ++set)
+    verify_half(layer, set, Direction::forward, scene, comparison);
+  for (std::int64_t set = shape.num_layers; shape.trains() && set-- > 0;)
+    verify_half(layer, set, Direction::backward, scene, comparison);
+}
+
+// Of every microbatch some rows, so that two that are swapped show. Returns what is compared on this rank.
+std::vector<StepResult> prepare_stages(const StagedLayer& layer, const Scene& scene, Comparison& comparison) {
+  if (scene.method == VerificationMethod::none) return {};
+  const std::int64_t of_each = std::max<std::int64_t>(2, kSampledRows / scene.machine.shape().microbatches);
+  std::vector<StepResult> compared;
+  std::vector<std::int64_t> rows, rows_of_whole;
+  for (const StepResult& step : layer.results()) {
+    if (is_output(step.direction, step.index)) {
+      rows = scene.is_full() ? first_rows(step.result.local.rows) : layer.cheap_rows(of_each, scene.seed);
+      const std::vector<std::int64_t> added = shifted(rows, step.result.first_row);
+      rows_of_whole.insert(rows_of_whole.end(), added.begin(), added.end());
+    } else if (comparison.rows_of(step.direction, step.index, step.result).empty()) {
+      continue;
+    }
+    compared.push_back(step);
+  }
+  if (!compared.empty()) comparison.make_reference(layer, std::move(rows), std::move(rows_of_whole));
+  return compared;
+}
+
+// Ranks of other stages do something else, so that a problem on one cannot be agreed on until all have come
+// through: it ends the job.
+void verify_stages(StagedLayer& layer, const Scene& scene, Comparison& comparison) {
+  const Shape& shape = scene.machine.shape();
+  std::vector<StepResult> compared;
+  scene.team.together([&] { compared = prepare_stages(layer, scene, comparison); });
+  const auto run = [&] {
+    Trace trace(scene.heartbeat, scene.machine.backend().device_clock());
+    layer.poison();
+    trace.begin_step();
+    layer.run_step(trace);
+    trace.end_step();
+  };
+  if (shape.layout.pp > 1)
+    run();
+  else
+    scene.team.together(run);
+  scene.team.together([&] {
+    // The forward pass of the reference is behind it before others are asked for.
+    if (Reference* reference = comparison.reference())
+      reference->tile(shape.num_layers - 1, Direction::forward, 0, {}, {0, 0});
+    for (const StepResult& step : compared)
+      comparison.compare(step.layer, step.direction, step.index, step.result);
+  });
+}
 
 }  // namespace
 
@@ -251,15 +266,19 @@ VerificationMethod choose_method(VerifyMode mode, const Layer& layer, const Shap
 
 VerificationResult verify_layer(CaseMachine& machine, VerificationMethod method, std::uint64_t seed,
                                 const Cost& cost, const Team& team, Heartbeat& heartbeat) {
-  std::optional<Verifier> verifier;
-  team.together([&] { verifier.emplace(machine, method, seed, team, heartbeat); });
-  const double error = team.active->max(verifier->run());
+  const Scene scene = {machine, method, seed, team, heartbeat};
+  Comparison comparison(scene);
+  if (auto* sets = dynamic_cast<SetLayer*>(&machine.layer()))
+    verify_sets(*sets, scene, comparison);
+  else
+    verify_stages(dynamic_cast<StagedLayer&>(machine.layer()), scene, comparison);
+  const double error = team.active->max(comparison.error());
   OperationErrors& operations = machine.operations();
   operations.on = false;
   VerificationResult result;
   if (method == VerificationMethod::none) return result;
   result.method = name_of(method);
-  result.rows_checked = verifier->rows_checked();
+  result.rows_checked = comparison.rows_checked();
   if (machine.shape().layout.pp > 1) result.rows_checked = team.active->max(result.rows_checked);
   if (std::isfinite(error)) result.max_relative_error = error;
   result.tolerance = case_tolerance(machine.shape(), cost);

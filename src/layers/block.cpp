@@ -27,10 +27,11 @@ std::vector<Result> BlockStack::gradients(std::int64_t layer) const {
 
 namespace {
 
-class BlockLayer final : public Layer {
+class BlockLayer final : public SetLayer {
  public:
   explicit BlockLayer(const LayerContext& context)
-      : context_(context),
+      : SetLayer(context.shape),
+        context_(context),
         stack_(context, context.make_matrix(Category::activations, context.shape.local_tokens(),
                                             context.shape.hidden_size)) {
     if (shape().trains())

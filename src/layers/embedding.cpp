@@ -50,10 +50,11 @@ class EmbeddingReference final : public Reference {
   std::vector<std::int64_t> ids_;
 };
 
-class EmbeddingLayer final : public Layer {
+class EmbeddingLayer final : public SetLayer {
  public:
   explicit EmbeddingLayer(const LayerContext& context)
-      : context_(context),
+      : SetLayer(context.shape),
+        context_(context),
         rows_(local_rows(context)),
         table_(context, embedding_key(context.seed, context.shape)),
         embedding_(context, table_),

@@ -7,11 +7,16 @@
 
 namespace tpbench {
 
-void Layer::backward(std::int64_t, Trace&) { throw std::logic_error("this layer has no backward"); }
+void SetLayer::run_step(Trace& trace) {
+  for (std::int64_t l = 0; l < num_layers_; ++l) forward(l, trace);
+  if (!trains_) return;
+  trace.turn(Direction::backward);
+  for (std::int64_t l = num_layers_; l-- > 0;) backward(l, trace);
+}
 
-void Layer::run_whole_step(Trace&) { throw std::logic_error("this layer runs weight sets one by one"); }
+void SetLayer::backward(std::int64_t, Trace&) { throw std::logic_error("this layer has no backward"); }
 
-std::vector<std::int64_t> Layer::cheap_rows(std::int64_t limit, std::uint64_t seed) const {
+std::vector<std::int64_t> SetLayer::cheap_rows(std::int64_t limit, std::uint64_t seed) const {
   return choose_rows(results(0, Direction::forward).front().local.rows, limit, seed);
 }
 
@@ -30,14 +35,6 @@ std::vector<std::int64_t> choose_rows(std::int64_t rows, std::int64_t limit, std
   std::sort(chosen.begin(), chosen.end());
   chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   return chosen;
-}
-
-void run_step(Layer& layer, const Shape& shape, Trace& trace) {
-  if (layer.runs_whole_steps()) return layer.run_whole_step(trace);
-  for (std::int64_t l = 0; l < shape.num_layers; ++l) layer.forward(l, trace);
-  if (!shape.trains()) return;
-  trace.turn(Direction::backward);
-  for (std::int64_t l = shape.num_layers; l-- > 0;) layer.backward(l, trace);
 }
 
 }  // namespace tpbench

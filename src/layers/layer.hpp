@@ -129,49 +129,64 @@ struct ReferenceExtent {
 };
 
 /// One workload on one rank, with `num_layers` weight sets. Made by all ranks of a group at the same time;
-/// the constructor allocates every tensor, so that a step allocates nothing. A step runs `forward` of each
-/// weight set, and in training then `backward` of each, the last one first.
+/// the constructor allocates every tensor, so that a step allocates nothing.
 class Layer {
  public:
   virtual ~Layer() = default;
 
   /// Writes weights and inputs; shows a sign of life after each.
   virtual void fill(Heartbeat& heartbeat) = 0;
-  /// Runs weight set `layer`: the work that is timed. Collective over the group.
-  virtual void forward(std::int64_t layer, Trace& trace) = 0;
-  /// Gradients of weight set `layer`, from what `forward` has kept. Collective over the group.
-  virtual void backward(std::int64_t layer, Trace& trace);
-  /// Overwrites everything that this half of `layer` must write, so that what it does not write shows.
-  virtual void poison(std::int64_t layer, Direction direction) = 0;
-  /// Whether a step runs the parts of a batch in an order of its own: then there is no single `forward` and
-  /// `backward`, and the three below stand for all weight sets at once.
-  [[nodiscard]] virtual bool runs_whole_steps() const { return false; }
-  /// The work that is timed. Ranks need not do the same at the same time.
-  virtual void run_whole_step(Trace& trace);
-  virtual void poison_all() {}
-  /// In the order in which the reference makes them.
-  [[nodiscard]] virtual std::vector<StepResult> step_results() const { return {}; }
-
+  /// Runs one step: the work that is timed.
+  virtual void run_step(Trace& trace) = 0;
   /// Called once between verification and warm-up.
   virtual void settle() {}
-
-  /// What `forward(layer)` or `backward(layer)` has just left. The first of forward is the output.
-  [[nodiscard]] virtual std::vector<Result> results(std::int64_t layer, Direction direction) const = 0;
 
   [[nodiscard]] virtual std::unique_ptr<Reference> make_reference(const ReferenceExtent& extent,
                                                                   Heartbeat& heartbeat) const = 0;
   /// Multiply-adds that the reference of all results of all weight sets costs this rank.
   [[nodiscard]] virtual double reference_cost() const = 0;
-  /// Up to `limit` local rows of the output whose reference is cheap to have alone; the same for every weight
-  /// set. Sorted.
-  [[nodiscard]] virtual std::vector<std::int64_t> cheap_rows(std::int64_t limit, std::uint64_t seed) const;
+  /// Up to `limit` local rows of an output whose reference is cheap to have alone: of every weight set, or of
+  /// every part of a batch, the same ones. Sorted.
+  [[nodiscard]] virtual std::vector<std::int64_t> cheap_rows(std::int64_t limit,
+                                                             std::uint64_t seed) const = 0;
+};
+
+/// Weight sets that run one after the other, each of which can be run and looked at by itself. A step runs
+/// `forward` of each, and in training then `backward` of each, the last one first. Every call is collective
+/// over the group.
+class SetLayer : public Layer {
+ public:
+  void run_step(Trace& trace) final;
+  /// Runs weight set `layer`.
+  virtual void forward(std::int64_t layer, Trace& trace) = 0;
+  /// Gradients of weight set `layer`, from what `forward` has kept. Workloads that are not trained have none.
+  virtual void backward(std::int64_t layer, Trace& trace);
+  /// Overwrites everything that this half of `layer` must write, so that what it does not write shows.
+  virtual void poison(std::int64_t layer, Direction direction) = 0;
+  /// What `forward(layer)` or `backward(layer)` has just left. The first of forward is the output.
+  [[nodiscard]] virtual std::vector<Result> results(std::int64_t layer, Direction direction) const = 0;
+  [[nodiscard]] std::vector<std::int64_t> cheap_rows(std::int64_t limit, std::uint64_t seed) const override;
+
+ protected:
+  explicit SetLayer(const Shape& shape) : num_layers_(shape.num_layers), trains_(shape.trains()) {}
+
+ private:
+  std::int64_t num_layers_;
+  bool trains_;
+};
+
+/// Parts of a batch that a step runs in an order of its own, so that only a whole step can be looked at.
+/// Ranks need not do the same at the same time.
+class StagedLayer : public Layer {
+ public:
+  /// Overwrites everything that a step must write.
+  virtual void poison() = 0;
+  /// What a step has left on this rank, in the order in which the reference makes it.
+  [[nodiscard]] virtual std::vector<StepResult> results() const = 0;
 };
 
 /// A seeded choice of `limit` of `rows` rows with the first and the last among them, or all. Sorted.
 std::vector<std::int64_t> choose_rows(std::int64_t rows, std::int64_t limit, std::uint64_t seed);
-
-/// Runs one whole step.
-void run_step(Layer& layer, const Shape& shape, Trace& trace);
 
 /// One row of the table of layers: what runs the workload of that name.
 struct LayerEntry {

@@ -44,7 +44,7 @@ class LinearReference final : public Reference {
 }  // namespace
 
 LinearLayer::LinearLayer(const LayerContext& context, Range rows, Range in, Range out)
-    : context_(context), rows_(rows), in_(in), out_(out) {
+    : SetLayer(context.shape), context_(context), rows_(rows), in_(in), out_(out) {
   input_ = context_.make_matrix(Category::activations, rows.size(), in.size());
   for (std::int64_t layer = 0; layer < shape().num_layers; ++layer) {
     weights_.push_back(context_.make_matrix(Category::weights, in.size(), out.size()));

@@ -8,7 +8,7 @@ namespace tpbench {
 
 /// What gemm, column_linear and row_linear share: X [T, h] and W [h, h] per weight set, of which this rank
 /// holds a part, and Y = X W as the unsharded result. In training also dW = X^T dY and dX = dY W^T.
-class LinearLayer : public Layer {
+class LinearLayer : public SetLayer {
  public:
   void fill(Heartbeat& heartbeat) final;
   void poison(std::int64_t layer, Direction direction) override;

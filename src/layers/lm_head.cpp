@@ -38,10 +38,11 @@ class LmHeadReference final : public Reference {
   ReferenceRows<WiderThan<T>> input_gradient_;
 };
 
-class LmHeadLayer final : public Layer {
+class LmHeadLayer final : public SetLayer {
  public:
   explicit LmHeadLayer(const LayerContext& context)
-      : context_(context),
+      : SetLayer(context.shape),
+        context_(context),
         rows_(local_rows(context)),
         input_(context.make_matrix(Category::activations, rows_.size(), context.shape.hidden_size)),
         table_(context, head_key(context.seed, context.shape)),
@@ -71,7 +72,7 @@ class LmHeadLayer final : public Layer {
   double reference_cost() const override { return head_reference_cost(context_.shape); }
   // A row of logits is a product with the whole weight: a few are enough.
   std::vector<std::int64_t> cheap_rows(std::int64_t limit, std::uint64_t seed) const override {
-    return Layer::cheap_rows(std::min<std::int64_t>(limit, 2), seed);
+    return SetLayer::cheap_rows(std::min<std::int64_t>(limit, 2), seed);
   }
 
  private:

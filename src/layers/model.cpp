@@ -9,10 +9,11 @@
 namespace tpbench {
 namespace {
 
-class ModelLayer final : public Layer {
+class ModelLayer final : public SetLayer {
  public:
   explicit ModelLayer(const LayerContext& context)
-      : context_(context),
+      : SetLayer(context.shape),
+        context_(context),
         embedded_(context, embedding_key(context.seed, shape())),
         embedding_(context, embedded_),
         blocks_(context, context.make_shared_matrix(Category::activations, shape().local_tokens(),

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <stdexcept>
 
 #include "layers/block_sets.hpp"
 #include "layers/pipeline_ends.hpp"
@@ -22,7 +21,7 @@ LayerContext stage_context(const LayerContext& whole, const RankPlan& plan, cons
 
 // Gradients of weights are sums over the microbatches in the order of these, whatever the schedule: results
 // are those of one rank to the bit.
-class PipelinedLayer final : public Layer {
+class PipelinedLayer final : public StagedLayer {
  public:
   PipelinedLayer(const LayerContext& whole, MakeEnds make_ends)
       : whole_(whole),
@@ -55,16 +54,14 @@ class PipelinedLayer final : public Layer {
     sets_.fill(heartbeat);
   }
 
-  bool runs_whole_steps() const override { return true; }
-
-  void run_whole_step(Trace& trace) override {
+  void run_step(Trace& trace) override {
     messages_.start(exchanged_.view());
     for (const PlannedStep& planned : plan_.steps) run(planned, trace);
     if (whole_.shape.parts_tied_gradient()) ends_->join_gradients(exchanged_.view(), messages_, trace);
     messages_.finish();
   }
 
-  void poison_all() override {
+  void poison() override {
     for (const Matrix* whole : {&output_, &input_gradient_, &exchanged_}) backend().poison(whole->view());
     for (const auto* places : {&received_, &gradient_}) {
       for (const Matrix& place : *places) backend().poison(place.view());
@@ -83,7 +80,7 @@ class PipelinedLayer final : public Layer {
     }
   }
 
-  std::vector<StepResult> step_results() const override {
+  std::vector<StepResult> results() const override {
     std::vector<StepResult> results;
     for (std::int64_t m = 0; m < whole_.shape.microbatches && holds_last(); ++m) {
       results.push_back(
@@ -122,12 +119,6 @@ class PipelinedLayer final : public Layer {
   // Of one microbatch.
   std::vector<std::int64_t> cheap_rows(std::int64_t limit, std::uint64_t seed) const override {
     return first_tokens(shape(), rows_, limit, seed);
-  }
-
-  void forward(std::int64_t, Trace&) override { throw std::logic_error("a stage runs whole steps"); }
-  void poison(std::int64_t, Direction) override { throw std::logic_error("a stage runs whole steps"); }
-  std::vector<Result> results(std::int64_t, Direction) const override {
-    throw std::logic_error("a stage runs whole steps");
   }
 
  private:

@@ -35,9 +35,9 @@ class ProbeReference final : public Reference {
 };
 
 // What the three have in common: rank r brings the tensor probe_key(r).
-class ProbeLayer : public Layer {
+class ProbeLayer : public SetLayer {
  public:
-  explicit ProbeLayer(const LayerContext& context) : context_(context) {}
+  explicit ProbeLayer(const LayerContext& context) : SetLayer(context.shape), context_(context) {}
 
   // Additions of generated entries, of which a processor does many in the time of one multiply-add with a
   // weight that is generated too: so probes are compared in full up to large arrays.

@@ -73,10 +73,11 @@ class RegionReference final : public Reference {
 };
 
 template <typename Kind>
-class RegionLayer final : public Layer {
+class RegionLayer final : public SetLayer {
  public:
   explicit RegionLayer(const LayerContext& context)
-      : context_(context),
+      : SetLayer(context.shape),
+        context_(context),
         rows_(local_rows(context)),
         input_(context.make_matrix(Category::activations, rows_.size(), shape().hidden_size)),
         entry_(context),
@@ -137,7 +138,7 @@ class RegionLayer final : public Layer {
     return passes * Kind::reference_cost(shape()) * static_cast<double>(shape().num_layers);
   }
   std::vector<std::int64_t> cheap_rows(std::int64_t limit, std::uint64_t seed) const override {
-    return Kind::kLooksBack ? first_tokens(shape(), rows_, limit, seed) : Layer::cheap_rows(limit, seed);
+    return Kind::kLooksBack ? first_tokens(shape(), rows_, limit, seed) : SetLayer::cheap_rows(limit, seed);
   }
 
  private:

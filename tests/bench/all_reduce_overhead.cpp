@@ -48,7 +48,7 @@ void compare(Session& session, std::int64_t bytes, int rounds) {
   machine.make_layer();
   machine.stop_asking();
   machine.layer().settle();
-  const StepRunner runner{[&](Trace& trace) { run_step(machine.layer(), machine.shape(), trace); }, {}};
+  const StepRunner runner{[&](Trace& trace) { machine.layer().run_step(trace); }, {}};
   Trace trace(session.heartbeat());
   const double sample_s = warm_up(runner, 20, 60, team, trace).sample_s;
 

@@ -59,7 +59,7 @@ void compare(Session& session, std::int64_t tokens, std::int64_t h, int rounds) 
   machine.make_layer();
   machine.stop_asking();
   machine.layer().fill(session.heartbeat());
-  const StepRunner runner{[&](Trace& trace) { run_step(machine.layer(), machine.shape(), trace); }, {}};
+  const StepRunner runner{[&](Trace& trace) { machine.layer().run_step(trace); }, {}};
   Trace trace(session.heartbeat());
   const double sample_s = warm_up(runner, 3, 60, team, trace).sample_s;
 

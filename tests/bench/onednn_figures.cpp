@@ -103,7 +103,7 @@ class Tool {
   const Team& team_;
   Parts parts_ = built_in_parts();
   CaseMachine machine_;
-  StepRunner runner_{[this](Trace& trace) { run_step(machine_.layer(), machine_.shape(), trace); }, {}};
+  StepRunner runner_{[this](Trace& trace) { machine_.layer().run_step(trace); }, {}};
   Trace trace_;
   double sample_s_ = 0;
 };
@@ -200,14 +200,14 @@ void split_block(Session& session, DType dtype, Activation activation, bool pack
   machine.stop_asking();
   machine.layer().fill(session.heartbeat());
   Trace trace(session.heartbeat());
-  const StepRunner runner{[&](Trace& steps) { run_step(machine.layer(), machine.shape(), steps); }, {}};
+  const StepRunner runner{[&](Trace& steps) { machine.layer().run_step(steps); }, {}};
   warm_up(runner, 2, 60, team, trace);
   seconds.clear();
   double step_s = 0;
   for (std::size_t i = 0; i < rounds; ++i) {
     const Stopwatch stopwatch;
     trace.begin_step();
-    run_step(machine.layer(), machine.shape(), trace);
+    machine.layer().run_step(trace);
     trace.end_step();
     step_s += stopwatch.elapsed_s();
   }

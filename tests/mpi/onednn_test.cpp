@@ -129,7 +129,7 @@ class UnpackingBackend final : public ForwardingBackend {
 void run_one_step(CaseMachine& machine, Heartbeat& heartbeat) {
   Trace trace(heartbeat);
   trace.begin_step();
-  run_step(machine.layer(), machine.shape(), trace);
+  machine.layer().run_step(trace);
   trace.end_step();
 }
 

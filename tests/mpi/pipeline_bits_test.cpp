@@ -34,16 +34,17 @@ std::map<std::string, std::string> results_of(const Case& point, const Parts& pa
     Heartbeat heartbeat;
     CaseMachine machine(point, team, parts, heartbeat);
     machine.make_layer();
-    machine.layer().fill(heartbeat);
+    auto& staged = dynamic_cast<StagedLayer&>(machine.layer());
+    staged.fill(heartbeat);
     for (int step = 0; step < 2; ++step) {  // the second in places that the first has used
-      machine.layer().poison_all();
+      staged.poison();
       Trace trace(heartbeat);
       trace.begin_step();
-      run_step(machine.layer(), machine.shape(), trace);
+      staged.run_step(trace);
       trace.end_step();
     }
     machine.stop_asking();
-    for (const StepResult& step : machine.layer().step_results())
+    for (const StepResult& step : staged.results())
       own += fmt::format("{}:{}:{}:{}:{} {:x}\n", step.result.name, step.layer, name_of(step.direction),
                          step.result.first_row, step.result.first_column, hash_of(step.result.local));
   }

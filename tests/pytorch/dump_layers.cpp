@@ -153,7 +153,7 @@ std::vector<double> values_of(const MatrixView& x, Backend& backend) {
 
 // Results are written as soon as they are there: weight sets share places.
 Json run_half(CaseMachine& machine, std::int64_t layer, Direction direction, Heartbeat& heartbeat) {
-  Layer& work = machine.layer();
+  auto& work = dynamic_cast<SetLayer&>(machine.layer());
   work.poison(layer, direction);
   Trace trace(heartbeat);
   trace.begin_step();
