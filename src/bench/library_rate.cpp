@@ -2,10 +2,12 @@
 
 #include <vector>
 
+#include "compute/products.hpp"
+
 namespace tpbench {
 
 std::optional<LibraryRate> slowest_library_rate(const Case& point, const Team& team) {
-  if (point.library.value_or("openblas") == "openblas") return std::nullopt;
+  if (!point.library || find_library(*point.library)->timed_at_start) return std::nullopt;
   LibraryRate worst;
   team.together([&] { worst.rate = measure_library_rate(*point.library, point.dtype); });
   const Control& ranks = *team.active;

@@ -48,6 +48,9 @@ struct LibraryEntry {
   std::string_view name;
   /// It packs weights (`weight_layout`).
   bool packs;
+  /// Each launch times it on every rank when it starts (compute/core_rate.hpp); others are timed in
+  /// the cases that have them.
+  bool timed_at_start;
   /// The key of environment.json under which `describe` stands.
   std::string_view described_as;
   /// Why it cannot multiply matrices of that type on this machine; empty where it can. The first call loads
