@@ -178,7 +178,8 @@ TEST(ModelPlans, RecomputeForLessMemory) {
 // Without a word of a fabric between hosts, what stays inside one is planned all the same.
 // What a fit of small operands gives to FLOP alone, and an optimizer that memory bounds.
 TEST(ModelPlans, TakeTheRateOfMemoryFromTheReferenceCopyWhereTheFitDoesNotTell) {
-  const auto optimizer_s = [](double s_per_byte, std::optional<double> copy_s_per_byte, std::int64_t threads) {
+  const auto optimizer_s = [](double s_per_byte, std::optional<double> copy_s_per_byte,
+                              std::int64_t threads) {
     Calibration machine = known_machine();
     for (WorkRate& rate : machine.compute[0].rates) rate.s_per_byte = s_per_byte;
     machine.compute[0].copy_s_per_byte = copy_s_per_byte;
