@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -93,14 +94,35 @@ struct Product {
   double flop;
 };
 
+// oneDNN shares a product out over the threads that it asks OpenMP for, and what falls to threads that do not
+// come is not computed: so none may be missing. The user's OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS are
+// overridden, as OMP_NUM_THREADS is; a limit cannot be.
+int form_team(int threads) {
+  omp_set_dynamic(0);
+  omp_set_max_active_levels(std::max(1, omp_get_max_active_levels()));
+  omp_set_num_threads(threads);
+  int come = 0;
+#pragma omp parallel
+#pragma omp single
+  come = omp_get_num_threads();
+  if (come == threads) return threads;
+  const char* limit = std::getenv("OMP_THREAD_LIMIT");
+  throw CaseError(fmt::format(
+      "library onednn got {} of {} threads{}, and would leave out what the others were to multiply; {}set "
+      "threads_per_rank to {} at most",
+      come, threads,
+      limit != nullptr ? fmt::format(": OMP_THREAD_LIMIT={} allows no more", limit) : " from OpenMP",
+      limit != nullptr ? "unset that variable, or " : "", come));
+}
+
 class OnednnProducts final : public Products {
  public:
-  explicit OnednnProducts(const ProductNeeds& needs) : memory_(needs.packs_into) {
-    omp_set_num_threads(needs.threads);
+  explicit OnednnProducts(const ProductNeeds& needs)
+      : threads_(form_team(needs.threads)), memory_(needs.packs_into) {
     if (memory_ != nullptr) weights_.emplace(*memory_, stream_);
   }
 
-  int threads() const override { return omp_get_max_threads(); }
+  int threads() const override { return threads_; }
 
   void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     try {
@@ -209,6 +231,7 @@ class OnednnProducts final : public Products {
     return products_.emplace(geometry, std::move(product)).first->second;
   }
 
+  int threads_;
   dnnl::stream stream_{engine()};
   TrackedMemory* memory_;  // that weights are packed in, or null
   std::optional<PackedWeights> weights_;

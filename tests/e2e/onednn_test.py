@@ -13,9 +13,10 @@ SIZES = {"hidden_size": 64, "num_heads": 4, "vocab_size": 100, "batch_size": 2, 
 
 
 class Library(E2eTest):
-    def run_sweep(self, ranks=2, out="out", cases=None, variables=None, **keys):
+    def run_sweep(self, ranks=2, out="out", cases=None, variables=None, status=0, **keys):
         """Runs a sweep; returns its records in a list, and its environment.json."""
-        self.run_tpbench("--config", self.sweep(**(SIZES | keys)), "--output", out, ranks=ranks, **(variables or {}))
+        self.run_tpbench("--config", self.sweep(**(SIZES | keys)), "--output", out, ranks=ranks, status=status,
+                         **(variables or {}))
         records = self.assert_valid(self.folder / out, cases=cases)
         self.assert_summary(self.folder / out)
         return list(records.values()), json.loads((self.folder / out / "environment.json").read_text())
@@ -181,6 +182,26 @@ class Onednn(Library):
     def test_two_threads(self):
         records, _ = self.run_sweep(library="onednn", workload="block", threads_per_rank=2, ranks=None)
         self.assert_all({record["id"]: record for record in records}, "ok")
+
+    # oneDNN leaves out what falls to threads that do not come.
+    TWO_THREADS = {"library": "onednn", "hidden_size": 512, "sequence_length": 256, "threads_per_rank": 2, "ranks": None}
+
+    def test_threads_that_openmp_would_save_come(self):
+        for name, value in (("OMP_DYNAMIC", "true"), ("OMP_MAX_ACTIVE_LEVELS", "0"), ("OMP_NUM_THREADS", "1")):
+            records, _ = self.run_sweep(**self.TWO_THREADS, variables={name: value}, out=name, verify="full")
+            self.assert_all({record["id"]: record for record in records}, "ok")
+
+    def test_a_limit_on_threads_is_said_and_nothing_is_timed(self):
+        limit = {"OMP_THREAD_LIMIT": "1"}
+        for verify in ("full", "off"):
+            (record,), _ = self.run_sweep(**self.TWO_THREADS, variables=limit, out=verify, status=1, verify=verify)
+            self.assertEqual((record["status"], record["reason_code"]), ("failed", "error"))
+            self.assertIn("got 1 of 2 threads: OMP_THREAD_LIMIT=1 allows no more", record["reason"])
+            self.assertIn("unset that variable, or set threads_per_rank to 1", record["reason"])
+        (record,), _ = self.run_sweep(**self.TWO_THREADS | {"threads_per_rank": 1}, variables=limit, out="one")
+        self.assertEqual(record["status"], "ok")
+        job = self.run_tpbench("selfcheck", "--json", "--threads-per-rank", 2, ranks=2, **limit)
+        self.assertRegex(" ".join(json.loads(job.stdout)["problems"]), "OMP_THREAD_LIMIT=1 allows no more")
 
 
 if __name__ == "__main__":
