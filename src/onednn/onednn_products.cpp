@@ -145,7 +145,9 @@ class OnednnProducts final : public Products {
 
   ProductFacts facts() const override {
     ProductFacts facts;
-    for (const auto& [name, use] : kernels_) facts.kernels.push_back(use);
+    for (const auto& [name, use] : kernels_) {
+      if (use.flop > 0) facts.kernels.push_back(use);  // others were looked at, for packed weights
+    }
     if (!weights_) return facts;
     const std::int64_t places = dense_factor_.bytes + dense_result_.bytes;
     facts.packing_s = weights_->packing_s();
@@ -155,33 +157,44 @@ class OnednnProducts final : public Products {
   }
 
  private:
-  void multiply_one(const Factor& factor, const Factor& b, const MatrixView& target, Store store) {
-    if (target.elements() == 0) return;
-    const bool weight = weights_ && weights_->has(b.matrix);
-    // Kernels for packed weights read and write no rows with gaps in between.
-    const bool is_copied = weight && has_gaps(target) && store == Store::overwrite;
-    const MatrixView c = is_copied ? dense_place(dense_result_, target) : target;
-    Factor a = factor;
-    if (weight && has_gaps(a.matrix)) {
-      a.matrix = dense_place(dense_factor_, factor.matrix);
-      copy_rows(factor.matrix, a.matrix);
+  void multiply_one(const Factor& a, const Factor& b, const MatrixView& c, Store store) {
+    if (c.elements() == 0) return;
+    if (weights_ && weights_->has(b.matrix)) {
+      if (multiply_packed(a, b, c, store)) return;
+      weights_->keep_rows(b.matrix);
     }
+    Product& product = product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix),
+                                    stride_of(b.matrix), stride_of(c), a.transposed, b.transposed, store,
+                                    /*packs=*/false});
+    product.operands.at(DNNL_ARG_WEIGHTS).set_data_handle(b.matrix.data);
+    execute(product, a.matrix, c);
+  }
+
+  // False, and nothing is done, where the library's kernel wants this weight as it lies. Kernels for packed
+  // weights read and write no rows with gaps in between.
+  bool multiply_packed(const Factor& a, const Factor& b, const MatrixView& c, Store store) {
+    const bool copies_c = has_gaps(c) && store == Store::overwrite;
     Product& product =
-        product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix), stride_of(b.matrix),
-                     stride_of(c), a.transposed, b.transposed, store, weight});
-    product.operands.at(DNNL_ARG_SRC).set_data_handle(a.matrix.data);
-    if (weight && product.packs) {
-      product.operands.at(DNNL_ARG_WEIGHTS) = weights_->packed(
-          b, desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed), product.b);
-    } else {
-      if (weight) weights_->keep_rows(b.matrix);
-      product.operands.at(DNNL_ARG_WEIGHTS).set_data_handle(b.matrix.data);
-    }
+        product_for({c.dtype, c.rows, c.columns, a.columns(), a.matrix.columns, stride_of(b.matrix),
+                     copies_c ? c.columns : stride_of(c), a.transposed, b.transposed, store, /*packs=*/true});
+    if (!product.packs) return false;
+    product.operands.at(DNNL_ARG_WEIGHTS) = weights_->packed(
+        b, desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed), product.b);
+    const MatrixView from = has_gaps(a.matrix) ? dense_place(dense_factor_, a.matrix) : a.matrix;
+    const MatrixView to = copies_c ? dense_place(dense_result_, c) : c;
+    if (has_gaps(a.matrix)) copy_rows(a.matrix, from);
+    execute(product, from, to);
+    if (copies_c) copy_rows(to, c);
+    return true;
+  }
+
+  // Its weights have been named.
+  void execute(Product& product, const MatrixView& a, const MatrixView& c) {
+    product.operands.at(DNNL_ARG_SRC).set_data_handle(a.data);
     product.operands.at(DNNL_ARG_DST).set_data_handle(c.data);
     product.primitive.execute(stream_, product.operands);
     stream_.wait();
     product.kernel->flop += product.flop;
-    if (is_copied) copy_rows(c, target);
   }
 
   // That of a single row means nothing.
