@@ -295,7 +295,10 @@ Json describe() {
           {"threading", "OpenMP"},
           {"max_threads", omp_get_num_procs()},
           {"wait_policy", variable("OMP_WAIT_POLICY")},
-          {"binding", variable("OMP_PROC_BIND")}};
+          {"spin_count", variable("GOMP_SPINCOUNT")},
+          {"binding", variable("OMP_PROC_BIND")},
+          {"cpu_affinity", variable("GOMP_CPU_AFFINITY")},
+          {"thread_limit", variable("OMP_THREAD_LIMIT")}};
 }
 
 }  // namespace tpbench::onednn

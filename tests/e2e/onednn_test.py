@@ -217,6 +217,21 @@ class Onednn(Library):
             self.assert_skipped(records, f"does not multiply matrices in bf16 with {variable}=AVX2, which keeps it from "
                                 "instructions of this CPU; unset that variable" if HAS_AVX512 else "on this CPU (avx2)")
 
+    def test_its_own_lines_stay_off_stdout(self):
+        job = self.run_tpbench("--config", self.sweep(**SIZES, library="onednn"), "--output", "out", "--format", "json",
+                               DNNL_VERBOSE="1")
+        self.assertEqual(len(json.loads(job.stdout)["cases"]), 1)
+        self.assertEqual(job.stderr.count("DNNL_VERBOSE=1 was switched off"), 1)
+
+    def test_variables_that_steer_its_threads_are_recorded(self):
+        variables = {"GOMP_SPINCOUNT": "infinity", "GOMP_CPU_AFFINITY": "0-1", "OMP_THREAD_LIMIT": "64"}
+        _, environment = self.run_sweep(library="onednn", threads_per_rank=2, ranks=None, variables=variables)
+        recorded = [environment["onednn"][key] for key in ("spin_count", "cpu_affinity", "thread_limit")]
+        self.assertEqual(recorded, list(variables.values()))
+        self.assertIn("GOMP_SPINCOUNT=infinity: threads of library onednn spin", " ".join(environment["problems"]))
+        _, environment = self.run_sweep(library="onednn", threads_per_rank=1, ranks=None, variables=variables, out="one")
+        self.assertNotIn("spin", " ".join(environment["problems"]))
+
     def test_two_threads(self):
         records, _ = self.run_sweep(library="onednn", workload="block", threads_per_rank=2, ranks=None)
         self.assert_all({record["id"]: record for record in records}, "ok")
