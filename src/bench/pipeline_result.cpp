@@ -138,7 +138,9 @@ PipelineResult pipeline_result_of(const Record& record, const CaseOutcome& outco
   const auto filled = static_cast<double>(shape.layout.pp - 1);
   result.textbook_bubble = filled / (static_cast<double>(shape.microbatches * shape.virtual_stages) + filled);
   result.first_microbatch_s = median_if_any(samples.first_microbatch_s);
-  result.microbatch_s = median_if_any(samples.microbatch_s);
+  // Where all forwards run first, what lies between two of them is not what a microbatch takes.
+  if (!shape.trains() || shape.schedule != Schedule::gpipe)
+    result.microbatch_s = median_if_any(samples.microbatch_s);
   result.message_bytes = shape.boundary_elements() * shape.element_size();
   const BoundaryTraffic traffic = boundary_traffic(shape);
   result.messages_per_step = traffic.messages;

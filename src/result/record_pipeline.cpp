@@ -81,11 +81,14 @@ Rows<PipelineResult> pipeline_rows() {
              .unit = "s",
              .null = kNotAligned,
              .column = "*"}),
-      field("microbatch_s", &R::microbatch_s,
-            {.meaning = "from one microbatch to the next there, the mean over a step",
-             .unit = "s",
-             .null = "there is one microbatch, or the clocks of the hosts could not be aligned",
-             .column = "*"}),
+      field(
+          "microbatch_s", &R::microbatch_s,
+          {.meaning = "from one microbatch to the next there, the mean over a step; of several stages on a "
+                      "rank over whole rounds of p microbatches",
+           .unit = "s",
+           .null = "there is one microbatch, or with several stages on a rank no more than p; training with "
+                   "gpipe, whose forwards all run first; or the clocks of the hosts could not be aligned",
+           .column = "*"}),
       field("exchange_s", &R::exchange_s,
             {.meaning = "what the parts of a tied gradient took between the first stage and the last",
              .unit = "s",
