@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "base/text.hpp"
@@ -42,6 +43,15 @@ std::string certainty(const Record& best, const Record& next) {
                            : "not certain, as their 95 % intervals overlap";
 }
 
+// With their threads where those differ too: they are no part of the work.
+std::string name_among(const Candidates& candidates, const Record& record) {
+  const auto& threads = record.point.threads_per_rank;
+  const bool all_alike = std::all_of(candidates.begin(), candidates.end(), [&](const Record* other) {
+    return other->point.threads_per_rank == threads;
+  });
+  return split_name(record.point) + (all_alike || !threads ? "" : fmt::format(" threads {}", *threads));
+}
+
 // The best of them, and the best that has another layout.
 std::optional<std::string> sentence_of(const Candidates& candidates, const char* goal, bool as_rate) {
   const auto sooner = [](const Record* a, const Record* b) {
@@ -57,10 +67,11 @@ std::optional<std::string> sentence_of(const Candidates& candidates, const char*
   const double step_s = step_of(*best).median;
   const double rate = static_cast<double>(best->point.tokens()) / step_s;
   const std::string amount =
-      as_rate ? fmt::format("{:.4g} tokens/s", rate) : fmt::format("a step of {}", format_seconds(step_s));
-  return fmt::format("{}: {}, {}; {:.2f} times as fast as {} ({}); {}", goal, split_name(best->point), amount,
-                     step_of(*next).median / step_s, split_name(next->point), certainty(*best, *next),
-                     limit_of(*best));
+      as_rate ? fmt::format("{:.4g} tokens/s{}", rate, best->ranks.replicas > 1 ? " in each group" : "")
+              : fmt::format("a step of {}", format_seconds(step_s));
+  return fmt::format("{}: {}, {}; {:.2f} times as fast as {} ({}); {}", goal, name_among(candidates, *best),
+                     amount, step_of(*next).median / step_s, name_among(candidates, *next),
+                     certainty(*best, *next), limit_of(*best));
 }
 
 }  // namespace
@@ -86,23 +97,32 @@ std::string split_name(const Case& point) {
   return name;
 }
 
+CaseNames work_names(std::span<const Case> cases) {
+  constexpr std::string_view kUnsaid[] = {"tp_degree", "pp_degree", "microbatches", "virtual_stages",
+                                          "schedule",  "boundary",  "placement",    "threads_per_rank"};
+  return {cases, kUnsaid};
+}
+
 std::vector<std::string> best_splits(std::span<const Record* const> records) {
-  std::map<std::pair<std::string, std::int64_t>, Candidates> groups;
-  std::vector<std::pair<std::string, std::int64_t>> order;
+  // Work, ranks that do it, and how many groups of them did so at once.
+  using Key = std::tuple<std::string, std::int64_t, std::int64_t>;
+  std::map<Key, Candidates> groups;
+  std::vector<Key> order;
   for (const Record* record : records) {
     if (!is_timed(*record) || !record->point.workload_row().uses.stages) continue;
-    const std::pair key(work_id(record->point), record->point.layout.ranks());
+    const Key key(work_id(record->point), record->point.layout.ranks(), record->ranks.replicas);
     if (groups[key].empty()) order.push_back(key);
     groups[key].push_back(record);
   }
+  const CaseNames names = work_names(cases_of(records));
   std::vector<std::string> sentences;
   for (const auto& key : order) {
     const Candidates& all = groups[key];
     const auto has_stages = [](const Record* record) { return record->point.layout.pp > 1; };
     if (std::none_of(all.begin(), all.end(), has_stages)) continue;
-    const Case& point = all.front()->point;
-    const std::string work = fmt::format("{} h={} T={} {}, {} ranks, ", point.workload, point.hidden_size,
-                                         point.tokens(), name_of(point.pass), key.second);
+    const auto& [id, ranks, replicas] = key;
+    const std::string work = fmt::format("{}, {}{} ranks, ", names.name(all.front()->point),
+                                         replicas > 1 ? fmt::format("{} groups of ", replicas) : "", ranks);
     if (auto sentence = sentence_of(all, "throughput", true)) sentences.push_back(work + *sentence);
     Candidates undivided;
     std::copy_if(all.begin(), all.end(), std::back_inserter(undivided),

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "report/axes.hpp"
 #include "result/record.hpp"
 
 namespace tpbench {
@@ -15,6 +16,8 @@ std::vector<std::string> best_splits(std::span<const Record* const> records);
 
 /// Equal for cases that do the same work and differ only in how it is split.
 std::string work_id(const Case& point);
+/// What such work is called: workload and shape, then what tells it from the other work of these cases.
+CaseNames work_names(std::span<const Case> cases);
 /// "TP 2 PP 4 1f1b m 8"
 std::string split_name(const Case& point);
 
