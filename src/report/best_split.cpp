@@ -17,22 +17,32 @@ using Candidates = std::vector<const Record*>;
 
 const Summary& step_of(const Record& record) { return record.time->step.summary; }
 
-// What a step is beside compute, the largest of it.
-std::string limit_of(const Record& record) {
+// What a step is: its largest part, and the next where that is worth a word.
+std::string parts_text(const Record& record) {
   const TimeResult& time = *record.time;
+  const bool has_stages = record.point.layout.pp > 1;
   const auto share = [&](const Quantity& part) {
     return is_known(part) ? part.summary.median / step_of(record).median : 0.0;
   };
-  const std::pair<double, const char*> parts[] = {
-      {share(time.communication), "its TP collectives"},
+  std::vector<std::pair<double, const char*>> parts = {
+      {share(time.compute), "compute"},
+      {share(time.communication), "TP collectives"},
       {share(time.boundary), "messages between stages"},
-      {share(time.input_wait) + share(time.end_wait), "the bubble"},
-      {share(time.other), "what is none of its parts"},
-  };
-  const auto* const most = std::max_element(std::begin(parts), std::end(parts));
-  constexpr double kLittle = 0.1;
-  if (most->first < kLittle) return "limited by its compute";
-  return fmt::format("limited by {}, {} of the step", most->second, format_percent(most->first));
+      {share(time.input_wait) + share(time.end_wait), "waiting for other stages"},
+      {share(time.other),
+       has_stages ? "neither compute, communication nor waiting" : "neither compute nor communication"}};
+  if (!is_known(time.communication)) {
+    double rest = 1;
+    for (const auto& part : parts) rest -= part.first;
+    parts.emplace_back(rest, "communication or waiting (the clocks of its hosts do not tell which)");
+  }
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  constexpr double kWorthSaying = 0.05;
+  std::string text = fmt::format("{} of the step is {}", format_percent(parts[0].first), parts[0].second);
+  if (parts[1].first >= kWorthSaying)
+    text += fmt::format(", {} {}", format_percent(parts[1].first), parts[1].second);
+  return text;
 }
 
 std::string certainty(const Record& best, const Record& next) {
@@ -71,7 +81,7 @@ std::optional<std::string> sentence_of(const Candidates& candidates, const char*
               : fmt::format("a step of {}", format_seconds(step_s));
   return fmt::format("{}: {}, {}; {:.2f} times as fast as {} ({}); {}", goal, name_among(candidates, *best),
                      amount, step_of(*next).median / step_s, name_among(candidates, *next),
-                     certainty(*best, *next), limit_of(*best));
+                     certainty(*best, *next), parts_text(*best));
 }
 
 }  // namespace

@@ -126,5 +126,42 @@ TEST(BestSplit, SaysThreadsWhereRivalsDifferInThem) {
   EXPECT_TRUE(says(sentences.front(), "as fast as TP 4 m 4 threads 2 (")) << sentences.front();
 }
 
+// The largest part, compute too, and the next.
+TEST(BestSplit, SaysWhatTheStepIs) {
+  const auto of_parts = [](const sample::Parts& parts) {
+    return sentences_of({record_of_split(4, 1, 4, {.compute = 9}), record_of_split(2, 2, 4, parts)}).front();
+  };
+  const auto ends = [](const std::string& text, const std::string& words) {
+    return text.ends_with("; " + words);
+  };
+  std::string text = of_parts({.compute = 0.89, .communication = 0.11});
+  EXPECT_TRUE(ends(text, "89 % of the step is compute, 11 % TP collectives")) << text;
+  text = of_parts({.compute = 0.30, .communication = 0.24, .other = 0.46});
+  EXPECT_TRUE(ends(text, "46 % of the step is neither compute, communication nor waiting, 30 % compute"))
+      << text;
+  text = of_parts({.compute = 0.98, .communication = 0.02});
+  EXPECT_TRUE(ends(text, "98 % of the step is compute")) << text;
+  text = sentences_of({record_of_split(4, 1, 4, {.compute = 0.4, .other = 0.6}),
+                       record_of_split(2, 2, 4, {.compute = 2})})
+             .front();
+  EXPECT_TRUE(ends(text, "60 % of the step is neither compute nor communication, 40 % compute")) << text;
+  Record waiting = record_of_split(2, 2, 4, {.compute = 0.3, .other = 0.7});
+  waiting.time->other = sample::make_quantity(0);
+  waiting.time->boundary = sample::make_quantity(0.05);
+  waiting.time->input_wait = sample::make_quantity(0.4);
+  waiting.time->end_wait = sample::make_quantity(0.25);
+  text = sentences_of({record_of_split(4, 1, 4, {.compute = 9}), waiting}).front();
+  EXPECT_TRUE(ends(text, "65 % of the step is waiting for other stages, 30 % compute")) << text;
+}
+
+TEST(BestSplit, SaysWhereClocksDoNotTellThePartsApart) {
+  Record untold = record_of_split(2, 2, 4, {.compute = 0.2, .other = 0.8});
+  untold.time->communication = untold.time->other = {};
+  const auto text = sentences_of({record_of_split(4, 1, 4, {.compute = 9}), untold}).front();
+  EXPECT_TRUE(
+      says(text, "80 % of the step is communication or waiting (the clocks of its hosts do not tell which)"))
+      << text;
+}
+
 }  // namespace
 }  // namespace tpbench
