@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "report/useful_degree.hpp"
 
 namespace tpbench {
 namespace {
@@ -45,12 +46,24 @@ std::string parts_text(const Record& record) {
   return text;
 }
 
+// What the intervals leave open, and what they say nothing of.
 std::string certainty(const Record& best, const Record& next) {
   const auto& a = step_of(best).ci95;
   const auto& b = step_of(next).ci95;
-  if (!a || !b) return "too few samples to be certain";
-  return (*a)[1] < (*b)[0] ? "their 95 % intervals are apart"
-                           : "not certain, as their 95 % intervals overlap";
+  std::vector<std::string> doubts;
+  if (!a || !b)
+    doubts.emplace_back("too few samples for an interval");
+  else if ((*a)[1] >= (*b)[0])
+    doubts.emplace_back("their 95 % intervals overlap");
+  if (best.environment != next.environment) doubts.emplace_back("they ran in different launches");
+  for (const Record* record : {&best, &next}) {
+    std::string finding = machine_finding(*record);
+    const bool is_of_baseline = machine_finding_code(*record) == "baseline_launch";
+    const bool is_said = std::find(doubts.begin(), doubts.end(), finding) != doubts.end();
+    if (!finding.empty() && !is_of_baseline && !is_said) doubts.push_back(std::move(finding));
+  }
+  if (doubts.empty()) return "their 95 % intervals are apart";
+  return fmt::format("not certain: {}", fmt::join(doubts, "; "));
 }
 
 // With their threads where those differ too: they are no part of the work.

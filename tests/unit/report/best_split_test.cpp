@@ -43,7 +43,7 @@ TEST(BestSplit, IsNotCertainWhereIntervalsOverlap) {
   const auto sentences =
       sentences_of({record_of_split(4, 1, 1, {.compute = 2.01}), record_of_split(2, 2, 1, {.compute = 2})});
   ASSERT_EQ(sentences.size(), 2U);
-  EXPECT_NE(sentences[0].find("not certain, as their 95 % intervals overlap"), std::string::npos)
+  EXPECT_NE(sentences[0].find("(not certain: their 95 % intervals overlap)"), std::string::npos)
       << sentences[0];
   EXPECT_NE(sentences[1].find("latency (m 1): TP 2 PP 2, a step of 2.00 s"), std::string::npos)
       << sentences[1];
@@ -161,6 +161,38 @@ TEST(BestSplit, SaysWhereClocksDoNotTellThePartsApart) {
   EXPECT_TRUE(
       says(text, "80 % of the step is communication or waiting (the clocks of its hosts do not tell which)"))
       << text;
+}
+
+// What the verdict of the same cases says.
+TEST(BestSplit, IsNotCertainOnAMachineThatIsTheCause) {
+  std::vector<Record> records = two_splits([](Case&) {});
+  EXPECT_TRUE(says(sentences_of(records).front(), "(their 95 % intervals are apart)"));
+  records[0].warnings = {{"oversubscribed", "4 ranks on 2 cores of n1: times are not those of 4 devices"}};
+  for (int i = 0; i < 2; ++i) {
+    const auto text = sentences_of(records).front();
+    EXPECT_TRUE(says(text, "(not certain: 4 ranks on 2 cores of n1)")) << text;
+    std::swap(records[0].warnings, records[1].warnings);
+  }
+  records[1].time->step.summary.ci95 = {{0.5, 3}};
+  EXPECT_TRUE(says(sentences_of(records).front(),
+                   "(not certain: their 95 % intervals overlap; 4 ranks on 2 cores of n1)"));
+  records[1].time->step.summary.ci95.reset();
+  EXPECT_TRUE(says(sentences_of(records).front(), "(not certain: too few samples for an interval; 4 ranks"));
+}
+
+// The launch of the case on one rank says nothing of two others.
+TEST(BestSplit, IsNotCertainOverTwoLaunches) {
+  std::vector<Record> records = two_splits([](Case&) {});
+  for (Record& record : records) {
+    record.environment = "environment-2.json";
+    record.warnings = {
+        {"baseline_launch", "the tp_degree 1 case ran in another launch: two launches differ"}};
+  }
+  EXPECT_TRUE(says(sentences_of(records).front(), "(their 95 % intervals are apart)"));
+  records[1].environment = "environment.json";
+  EXPECT_TRUE(says(sentences_of(records).front(), "(not certain: they ran in different launches)"));
+  for (Record& record : records) record.warnings.push_back({"mixed_launches", "epochs of two launches: x"});
+  EXPECT_TRUE(says(sentences_of(records).front(), "; epochs of two launches)"));
 }
 
 }  // namespace
