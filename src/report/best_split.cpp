@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "base/units.hpp"
 #include "report/useful_degree.hpp"
+#include "report/value.hpp"
 
 namespace tpbench {
 namespace {
@@ -89,9 +90,9 @@ std::optional<std::string> sentence_of(const Candidates& candidates, const char*
   if (next == nullptr) return std::nullopt;
   const double step_s = step_of(*best).median;
   const double rate = static_cast<double>(best->point.tokens()) / step_s;
-  const std::string amount =
-      as_rate ? fmt::format("{:.4g} tokens/s{}", rate, best->ranks.replicas > 1 ? " in each group" : "")
-              : fmt::format("a step of {}", format_seconds(step_s));
+  const std::string amount = as_rate ? fmt::format("{} tokens/s{}", text_of({rate, Kind::ratio}),
+                                                   best->ranks.replicas > 1 ? " in each group" : "")
+                                     : fmt::format("a step of {}", format_seconds(step_s));
   return fmt::format("{}: {}, {}; {:.2f} times as fast as {} ({}); {}", goal, name_among(candidates, *best),
                      amount, step_of(*next).median / step_s, name_among(candidates, *next),
                      certainty(*best, *next), parts_text(*best));

@@ -195,5 +195,12 @@ TEST(BestSplit, IsNotCertainOverTwoLaunches) {
   EXPECT_TRUE(says(sentences_of(records).front(), "; epochs of two launches)"));
 }
 
+TEST(BestSplit, WritesRatesAsTheTableDoes) {
+  const auto text = sentences_of({record_of_split(4, 1, 4, {.compute = 2e-2}),
+                                  record_of_split(2, 2, 4, {.compute = 128.0 / 45569})})
+                        .front();
+  EXPECT_TRUE(says(text, ", 45569 tokens/s; ")) << text;
+}
+
 }  // namespace
 }  // namespace tpbench
