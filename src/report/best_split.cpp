@@ -76,8 +76,19 @@ std::string name_among(const Candidates& candidates, const Record& record) {
   return split_name(record.point) + (all_alike || !threads ? "" : fmt::format(" threads {}", *threads));
 }
 
+bool have_layouts(const Candidates& candidates) {
+  return std::any_of(candidates.begin(), candidates.end(), [&](const Record* record) {
+    return record->point.layout != candidates.front()->point.layout;
+  });
+}
+
+bool have_stages(const Candidates& candidates) {
+  return std::any_of(candidates.begin(), candidates.end(),
+                     [](const Record* record) { return record->point.layout.pp > 1; });
+}
+
 // The best of them, and the best that has another layout.
-std::optional<std::string> sentence_of(const Candidates& candidates, const char* goal, bool as_rate) {
+std::string sentence_of(const Candidates& candidates, const char* goal, bool as_rate) {
   const auto sooner = [](const Record* a, const Record* b) {
     return step_of(*a).median < step_of(*b).median;
   };
@@ -87,15 +98,44 @@ std::optional<std::string> sentence_of(const Candidates& candidates, const char*
     if (candidate->point.layout == best->point.layout) continue;
     if (next == nullptr || sooner(candidate, next)) next = candidate;
   }
-  if (next == nullptr) return std::nullopt;
   const double step_s = step_of(*best).median;
   const double rate = static_cast<double>(best->point.tokens()) / step_s;
   const std::string amount = as_rate ? fmt::format("{} tokens/s{}", text_of({rate, Kind::ratio}),
                                                    best->ranks.replicas > 1 ? " in each group" : "")
                                      : fmt::format("a step of {}", format_seconds(step_s));
-  return fmt::format("{}: {}, {}; {:.2f} times as fast as {} ({}); {}", goal, name_among(candidates, *best),
-                     amount, step_of(*next).median / step_s, name_among(candidates, *next),
-                     certainty(*best, *next), parts_text(*best));
+  const std::string rival =
+      next == nullptr ? ", the only layout that was timed"
+                      : fmt::format("; {:.2f} times as fast as {} ({})", step_of(*next).median / step_s,
+                                    name_among(candidates, *next), certainty(*best, *next));
+  return fmt::format("{}: {}, {}{}; {}", goal, name_among(candidates, *best), amount, rival,
+                     parts_text(*best));
+}
+
+// Cases that do the same work, of those that may have stages.
+struct SplitGroup {
+  std::string id;
+  std::int64_t ranks = 0, replicas = 0;  ///< of each group, and groups at once; 0: any number of them
+  Candidates candidates;
+};
+
+// In the order of their first cases.
+std::vector<SplitGroup> split_groups(std::span<const Record* const> records, bool of_equal_ranks) {
+  std::vector<SplitGroup> groups;
+  std::map<std::tuple<std::string, std::int64_t, std::int64_t>, std::size_t> places;
+  for (const Record* record : records) {
+    if (!is_timed(*record) || !record->point.workload_row().uses.stages) continue;
+    SplitGroup group = {work_id(record->point), 0, 0, {}};
+    if (of_equal_ranks) {
+      group.ranks = record->point.layout.ranks();
+      group.replicas = record->ranks.replicas;
+    }
+    const auto [place, is_new] =
+        places.try_emplace(std::tuple(group.id, group.ranks, group.replicas), groups.size());
+    if (is_new) groups.push_back(std::move(group));
+    groups[place->second].candidates.push_back(record);
+  }
+  std::erase_if(groups, [](const SplitGroup& group) { return !have_stages(group.candidates); });
+  return groups;
 }
 
 }  // namespace
@@ -128,32 +168,28 @@ CaseNames work_names(std::span<const Case> cases) {
 }
 
 std::vector<std::string> best_splits(std::span<const Record* const> records) {
-  // Work, ranks that do it, and how many groups of them did so at once.
-  using Key = std::tuple<std::string, std::int64_t, std::int64_t>;
-  std::map<Key, Candidates> groups;
-  std::vector<Key> order;
-  for (const Record* record : records) {
-    if (!is_timed(*record) || !record->point.workload_row().uses.stages) continue;
-    const Key key(work_id(record->point), record->point.layout.ranks(), record->ranks.replicas);
-    if (groups[key].empty()) order.push_back(key);
-    groups[key].push_back(record);
-  }
   const CaseNames names = work_names(cases_of(records));
   std::vector<std::string> sentences;
-  for (const auto& key : order) {
-    const Candidates& all = groups[key];
-    const auto has_stages = [](const Record* record) { return record->point.layout.pp > 1; };
-    if (std::none_of(all.begin(), all.end(), has_stages)) continue;
-    const auto& [id, ranks, replicas] = key;
-    const std::string work = fmt::format("{}, {}{} ranks, ", names.name(all.front()->point),
-                                         replicas > 1 ? fmt::format("{} groups of ", replicas) : "", ranks);
-    if (auto sentence = sentence_of(all, "throughput", true)) sentences.push_back(work + *sentence);
+  for (const SplitGroup& group : split_groups(records, /*of_equal_ranks=*/true)) {
+    const Candidates& all = group.candidates;
+    const std::string work =
+        fmt::format("{}, {}{} ranks, ", names.name(all.front()->point),
+                    group.replicas > 1 ? fmt::format("{} groups of ", group.replicas) : "", group.ranks);
+    if (have_layouts(all)) sentences.push_back(work + sentence_of(all, "throughput", true));
     Candidates undivided;
     std::copy_if(all.begin(), all.end(), std::back_inserter(undivided),
                  [](const Record* record) { return record->point.microbatches == 1; });
-    if (undivided.empty()) continue;
-    if (auto sentence = sentence_of(undivided, "latency (m 1)", false)) sentences.push_back(work + *sentence);
+    if (have_layouts(undivided)) sentences.push_back(work + sentence_of(undivided, "latency (m 1)", false));
   }
+  return sentences;
+}
+
+std::vector<std::string> best_layouts(std::span<const Record* const> records) {
+  const CaseNames names = work_names(cases_of(records));
+  std::vector<std::string> sentences;
+  for (const SplitGroup& group : split_groups(records, /*of_equal_ranks=*/false))
+    sentences.push_back(names.name(group.candidates.front()->point) + ", any number of ranks, " +
+                        sentence_of(group.candidates, "throughput", true));
   return sentences;
 }
 

@@ -14,6 +14,9 @@ namespace tpbench {
 /// best split of another kind, how certain that is, and what its step is. Nothing where no case has stages.
 std::vector<std::string> best_splits(std::span<const Record* const> records);
 
+/// The same for throughput on whatever number of ranks; also of work that was timed on one layout only.
+std::vector<std::string> best_layouts(std::span<const Record* const> records);
+
 /// Equal for cases that do the same work and differ only in how it is split.
 std::string work_id(const Case& point);
 /// What such work is called: workload and shape, then what tells it from the other work of these cases.
