@@ -25,6 +25,10 @@ inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
 /// up too. What it was is known when the library has packed them (ProductFacts::added_bytes).
 std::int64_t most_packing_bytes(const Case& point, const Cost& cost);
 
+/// Of rows whose pages are let go of and whose addresses stay, beside those: what a limit on the addresses of
+/// a process (ulimit -v, ulimit -d) counts too.
+std::int64_t let_go_bytes(const Case& point, const Cost& cost);
+
 /// The same of what its results are of: of a model that is scaled from fewer layers, all layers.
 Cost whole_cost_of(const Case& point, const Layout& layout);
 

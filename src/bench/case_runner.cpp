@@ -122,7 +122,8 @@ class CaseRun {
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
-    if (device == nullptr) check_memory_limit(needed / static_cast<double>(ranks));
+    const double let_go = kMargin * static_cast<double>(let_go_bytes(point_, cost_));
+    if (device == nullptr) check_memory_limit(needed / static_cast<double>(ranks) + let_go);
     const double shortage = team_.active->max(needed - available);
     if (shortage <= 0) return;
     // The place that lacks most speaks.

@@ -259,7 +259,7 @@ void add_products(Record& record, const CaseOutcome& outcome) {
     record.kernels.push_back({use.name, use.flop / flop, use.emulates});
   std::sort(record.kernels.begin(), record.kernels.end(),
             [](const KernelResult& a, const KernelResult& b) { return a.share > b.share; });
-  if (products.packed_bytes > 0)
+  if (record.point.weight_layout == WeightLayout::packed)
     record.packing = PackingResult{products.packing_s, products.packed_bytes, outcome.added_bytes};
 }
 
