@@ -1,6 +1,7 @@
 #include "bench/case_cost.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "workload/pieces.hpp"
 
@@ -32,19 +33,23 @@ Cost on_backend(const Case& point, Shape shape, const Layout& layout, std::int64
   return cost;
 }
 
-Cost with_most_memory(const Case& point, const Shape& shape, const Layout& layout) {
-  Cost cost = on_backend(point, shape, layout, 0);
+// The work of the stage with most of it, and the memory of the one with most of that.
+Cost of_largest_stages(const Case& point, const Shape& shape, const Layout& layout) {
+  Cost most = on_backend(point, shape, layout, 0);
+  MemoryByCategory memory = most.memory;
   for (std::int64_t rank = 1; rank < layout.pp; ++rank) {
-    const Cost other = on_backend(point, shape, layout, rank);
-    if (other.memory.total() > cost.memory.total()) cost.memory = other.memory;
+    Cost other = on_backend(point, shape, layout, rank);
+    if (other.memory.total() > memory.total()) memory = other.memory;
+    if (other.flop() > most.flop()) most = std::move(other);
   }
-  return cost;
+  most.memory = memory;
+  return most;
 }
 
 }  // namespace
 
 Cost cost_of(const Case& point, const Layout& layout) {
-  return with_most_memory(point, shape_of(point), layout);
+  return of_largest_stages(point, shape_of(point), layout);
 }
 
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank) {
@@ -92,7 +97,7 @@ std::int64_t let_go_bytes(const Case& point, const Cost& cost) {
 Cost whole_cost_of(const Case& point, const Layout& layout) {
   Shape shape = shape_of(point);
   shape.num_layers = point.whole_shape().num_layers;
-  return with_most_memory(point, shape, layout);
+  return of_largest_stages(point, shape, layout);
 }
 
 }  // namespace tpbench

@@ -12,7 +12,8 @@ BackendNeeds backend_needs(const Case& point, std::int64_t threads);
 Shape shape_of(const Case& point);
 
 /// What the case costs on each rank of that layout, on its backend: the formulas of its workload, and the
-/// backend's workspace. Of a pipeline, on its first rank, with the memory of the rank that holds most.
+/// backend's workspace. Of a pipeline, on the rank with most FLOP, with the memory of the rank that holds
+/// most.
 Cost cost_of(const Case& point, const Layout& layout);
 /// The same of one rank of the pipeline.
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank);

@@ -45,7 +45,8 @@ bool varies(const CaseField& field, std::span<const Case> cases) {
   std::map<std::int64_t, std::set<std::string>> by_hidden_size;
   for (const Case& point : cases) {
     const Json value = field.get(point);
-    if (value.is_null() || is_said_by_model(field, point)) continue;
+    const bool is_unused = value.is_null() && field.key != "model";  // to have none is to be another shape
+    if (is_unused || is_said_by_model(field, point)) continue;
     values.insert(value.dump());
     by_hidden_size[point.hidden_size].insert(value.dump());
   }
@@ -95,6 +96,27 @@ std::string shared_fields(std::span<const Case> cases) {
     };
     if (std::all_of(cases.begin(), cases.end(), is_usual)) continue;
     if (values.size() == 1) text += fmt::format(" {}={}", field.title, *values.begin());
+  }
+  return text;
+}
+
+CaseNames::CaseNames(std::span<const Case> cases, std::span<const std::string_view> unsaid) {
+  std::map<std::int64_t, std::set<std::int64_t>> batches_of_tokens;
+  for (const Case& point : cases) batches_of_tokens[point.tokens()].insert(point.batch_size);
+  const bool tokens_say_all = std::all_of(batches_of_tokens.begin(), batches_of_tokens.end(),
+                                          [](const auto& entry) { return entry.second.size() == 1; });
+  for (const CaseField* field : varying_fields(cases)) {
+    const bool is_said = field->key == "workload" || field->key == "hidden_size" ||
+                         std::find(unsaid.begin(), unsaid.end(), field->key) != unsaid.end();
+    const bool is_tokens = field->key == "batch_size" || field->key == "sequence_length";
+    if (!is_said && (!is_tokens || !tokens_say_all)) further_.push_back(field);
+  }
+}
+
+std::string CaseNames::name(const Case& point) const {
+  std::string text = fmt::format("{} h={} T={}", point.workload, point.hidden_size, point.tokens());
+  for (const CaseField* field : further_) {
+    if (!field->get(point).is_null()) text += fmt::format(" {}={}", field->title, field_text(*field, point));
   }
   return text;
 }

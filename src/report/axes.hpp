@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "report/document.hpp"
@@ -24,6 +25,18 @@ inline Value axis_value(const CaseField& axis, const Case& point) { return axis.
 
 /// "All cases: workload=mlp pass=forward ...": the fields of a case that have one value in all of them.
 std::string shared_fields(std::span<const Case> cases);
+
+/// Of what stands in one table: "mlp h=4096 T=128 dtype=f64", workload and shape, then the other fields in
+/// which the cases differ.
+class CaseNames {
+ public:
+  /// `unsaid`: keys of the fields that are said elsewhere.
+  CaseNames(std::span<const Case> cases, std::span<const std::string_view> unsaid);
+  [[nodiscard]] std::string name(const Case& point) const;
+
+ private:
+  std::vector<const CaseField*> further_;
+};
 
 /// What of these cases nobody gave, or is not as it looks: default heads, padded vocabularies, models that
 /// are composed from fewer layers. A sentence each.

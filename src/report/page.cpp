@@ -13,6 +13,8 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "base/units.hpp"
+#include "report/axes.hpp"
+#include "report/best_split.hpp"
 #include "report/page_series.hpp"
 #include "report/table.hpp"
 
@@ -82,16 +84,34 @@ std::string fastest_sentence(const PageSeries& series, std::span<const NamedSet>
                      fmt::join(words, is_tie ? ", " : "; "));
 }
 
+// Where no layer is divided, the stages are the answer.
+std::vector<std::string> answer_of(const NamedSet& named) {
+  const bool divides_layers = std::any_of(named.verdicts.begin(), named.verdicts.end(),
+                                          [](const UsefulDegree& verdict) { return !verdict.is_alone; });
+  if (!divides_layers) {
+    if (auto sentences = best_layouts(in_order(named.set->records)); !sentences.empty()) return sentences;
+  }
+  return verdict_sentences(named.verdicts);
+}
+
+std::string no_answer(std::span<const NamedSet> sets) {
+  for (const NamedSet& named : sets) {
+    for (const Record& record : named.set->records) {
+      if (!probes_fabric(record.point.workload)) return "Nothing was measured.";
+    }
+  }
+  return "No workload of these cases divides work between ranks: see the collectives.";
+}
+
 Section answer(std::span<const NamedSet> sets, std::span<const PageSeries> series) {
   constexpr std::size_t kMost = 6;
   Section section;
   section.title = "Answer";
-  section.sentences = sets.size() == 1 ? verdict_sentences(sets[0].verdicts) : fabric_sentences(sets);
+  section.sentences = sets.size() == 1 ? answer_of(sets[0]) : fabric_sentences(sets);
   for (const PageSeries& one : series) {
     if (sets.size() > 1) section.sentences.push_back(fastest_sentence(one, sets));
   }
-  if (section.sentences.empty())
-    section.sentences = {"No workload of these cases divides work between ranks: see the collectives."};
+  if (section.sentences.empty()) section.sentences = {no_answer(sets)};
   if (section.sentences.size() > kMost) {
     const std::size_t more = section.sentences.size() - kMost + 1;
     section.sentences.resize(kMost - 1);

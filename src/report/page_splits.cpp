@@ -26,13 +26,17 @@ struct SplitWork {
 
 std::map<std::string, SplitWork> split_works(std::span<const NamedSet> sets) {
   std::map<std::string, SplitWork> works;
+  std::vector<Case> cases;
+  for (const NamedSet& named : sets) {
+    for (const Record& record : named.set->records) cases.push_back(record.point);
+  }
+  const CaseNames names = work_names(cases);
   for (std::size_t i = 0; i < sets.size(); ++i) {
     for (const Record& record : sets[i].set->records) {
       if (!is_timed(record) || !record.point.workload_row().uses.stages) continue;
       SplitWork& work = works[work_id(record.point)];
       work.in.resize(sets.size());
-      work.name = fmt::format("{} h={} T={} {}", record.point.workload, record.point.hidden_size,
-                              record.point.tokens(), name_of(record.point.pass));
+      work.name = names.name(record.point);
       const Record*& best = work.in[i][record.point.layout];
       if (best == nullptr || median_step(record) < median_step(*best)) best = &record;
     }

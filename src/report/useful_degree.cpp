@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/json.hpp"
@@ -36,34 +36,6 @@ std::vector<Series> series_of(std::span<const Record* const> records) {
   }
   return all;
 }
-
-// "mlp h=4096 T=128 dtype=f64": workload and shape, then what else tells the series of this table apart.
-class SeriesNames {
- public:
-  explicit SeriesNames(std::span<const Case> cases) {
-    std::map<std::int64_t, std::set<std::int64_t>> batches_of_tokens;
-    for (const Case& point : cases) batches_of_tokens[point.tokens()].insert(point.batch_size);
-    const bool tokens_say_all = std::all_of(batches_of_tokens.begin(), batches_of_tokens.end(),
-                                            [](const auto& entry) { return entry.second.size() == 1; });
-    for (const CaseField* field : varying_fields(cases)) {
-      if (field->key == "workload" || field->key == "hidden_size" || field->key == "tp_degree") continue;
-      const bool is_tokens = field->key == "batch_size" || field->key == "sequence_length";
-      if (!is_tokens || !tokens_say_all) further_.push_back(field);
-    }
-  }
-
-  [[nodiscard]] std::string name(const Case& point) const {
-    std::string text = fmt::format("{} h={} T={}", point.workload, point.hidden_size, point.tokens());
-    for (const CaseField* field : further_) {
-      if (!field->get(point).is_null())
-        text += fmt::format(" {}={}", field->title, field_text(*field, point));
-    }
-    return text;
-  }
-
- private:
-  std::vector<const CaseField*> further_;
-};
 
 Stop stop_of(ReasonCode code) {
   switch (code) {
@@ -260,7 +232,8 @@ std::vector<UsefulDegree> useful_degrees(std::span<const Record> records, double
   std::vector<const Record*> sorted = in_order(records);
   // Stages are no degree: report/best_split.hpp compares them.
   std::erase_if(sorted, [](const Record* record) { return record->point.layout.pp > 1; });
-  const SeriesNames names(cases_of(sorted));
+  constexpr std::string_view kUnsaid[] = {"tp_degree"};
+  const CaseNames names(cases_of(sorted), kUnsaid);
   std::vector<UsefulDegree> results;
   for (const Series& series : series_of(sorted)) {
     UsefulDegree result;

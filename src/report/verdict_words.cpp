@@ -184,9 +184,9 @@ constexpr struct {
     {"machine_drift", "the machine changed meanwhile"},
     {"moved_cores", "the ranks ran on other cores meanwhile"},
     {"throttled", "a GPU held its clock back"},
-    {"baseline_launch", nullptr},
     {"mixed_launches", nullptr},
     {"debug_build", nullptr},
+    {"baseline_launch", nullptr},  // last, as it says nothing of two cases of the same launch
 };
 
 }  // namespace

@@ -219,6 +219,46 @@ TEST(Page, SplitsAreTpAcrossAndPpDown) {
   EXPECT_EQ(page_of({scaling_set("eth-1g", 3e-3)}).find("TP x PP"), std::string::npos);
 }
 
+// TP 1 everywhere: the stages are the answer, with one of them and without.
+TEST(Page, AnswersWithStagesWhereNoLayerIsDivided) {
+  ResultSet set;
+  set.path = "results/pp";
+  const auto add = [&](std::int64_t pp, double step_s) {
+    Case point = make_case("block", 1);
+    point.layout.pp = pp;
+    point.num_layers = point.batch_size = 4;
+    point.microbatches = pp;
+    normalise_case(point);
+    set.records.push_back(make_ok(point, {.compute = step_s}));
+  };
+  const auto answer = [&] {
+    const std::string page = page_of({set});
+    const std::size_t from = page.find("Answer</h2>");
+    return page.substr(from, page.find("</section>", from) - from);
+  };
+  add(4, 512.0 / 50000);
+  EXPECT_NE(
+      answer().find("block h=4096 T=512, any number of ranks, throughput: TP 1 PP 4 m 4, 50000 tokens/s, the "
+                    "only layout that was timed; 100 % of the step is compute"),
+      std::string::npos)
+      << answer();
+  add(2, 512.0 / 25000);
+  const std::string with_rival =
+      "throughput: TP 1 PP 4 m 4, 50000 tokens/s; 2.00 times as fast as TP 1 PP 2 m 2 (";
+  EXPECT_NE(answer().find(with_rival), std::string::npos) << answer();
+  add(1, 1);
+  EXPECT_NE(answer().find(with_rival), std::string::npos) << answer();
+  EXPECT_EQ(answer().find("the only degree tested"), std::string::npos) << answer();
+  EXPECT_EQ(page_of({set}).find("see the collectives"), std::string::npos);
+  for (Record& record : set.records) {
+    record.status = Status::failed;
+    record.time.reset();
+  }
+  set.records.pop_back();
+  EXPECT_NE(answer().find("Nothing was measured."), std::string::npos) << answer();
+  EXPECT_NE(page_of({ResultSet()}).find("see the collectives"), std::string::npos) << "as before";
+}
+
 TEST(Page, DrawsSamplesOfFlaggedCases) {
   ResultSet set = scaling_set("eth-1g", 3e-3);
   set.records[2].warnings = {{"machine_drift", "the machine changed while the case ran: so it did"}};

@@ -177,6 +177,32 @@ TEST(Table, TheLegendHasTheWordsOfTheWorstCase) {
             std::string::npos);
 }
 
+// Those on one stage in one microbatch too, with which the others are compared.
+TEST(Table, HasTheRateOfEveryCaseOfAWorkloadWithStages) {
+  Case piped = make_case("block", 1);
+  piped.layout.pp = 2;
+  piped.microbatches = 2;
+  piped.batch_size = 2;
+  normalise_case(piped);
+  Case whole = piped;
+  whole.layout.pp = whole.microbatches = 1;
+  normalise_case(whole);
+  const auto cells = [](const std::vector<Record>& records) {
+    std::string text;
+    for (const Section& section : result_sections(records, 0.5)) {
+      for (std::size_t i = 0; i < section.columns.size(); ++i) {
+        if (section.columns[i].heading != "tokens/s") continue;
+        for (const Section::Row& row : section.rows) text += text_of(row.cells[i]) + ' ';
+      }
+    }
+    return text;
+  };
+  EXPECT_EQ(cells({make_ok(whole, {.compute = 256.0 / 45569}), make_ok(piped, {.compute = 256.0 / 60000}),
+                   make_ok(make_case("mlp", 1), {.compute = 1})}),
+            "- 45569 60000 ");
+  EXPECT_EQ(cells({make_ok(whole, {.compute = 1})}), "") << "no case has stages";
+}
+
 TEST(Table, OfNothing) { EXPECT_EQ(render_table({}, 0.5), "no cases\n"); }
 
 TEST(Text, WrapsTheTextOfARow) {
