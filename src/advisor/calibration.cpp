@@ -41,6 +41,12 @@ TPBENCH_CALIBRATION_ROWS(Crowding,
                                {.meaning = "of the times, over the fewest ranks that were measured",
                                 .least = 0}))
 
+TPBENCH_CALIBRATION_ROWS(CopyRate,
+                         field("ranks_per_host", &CopyRate::ranks_per_host,
+                               {.meaning = "that copied at once, one thread each", .least = 1}),
+                         field("s_per_byte", &CopyRate::s_per_byte,
+                               {.meaning = "that a rank reads or writes", .unit = "s", .least = 0}))
+
 TPBENCH_CALIBRATION_ROWS(
     ComputeFit, field("backend", &ComputeFit::backend, {.meaning = "of the cases", .least = 1}),
     field("library", &ComputeFit::library, {.meaning = "that multiplies matrices", .least = 1}),
@@ -54,13 +60,10 @@ TPBENCH_CALIBRATION_ROWS(
            .unit = "bytes",
            .least = 0}),
     field("crowding", &ComputeFit::crowding, {.meaning = "of ranks on one host, ascending"}),
-    field(
-        "copy_s_per_byte", &ComputeFit::copy_s_per_byte,
-        {.meaning = "that the reference copy reads or writes, one thread of each rank, of the cases with the "
-                    "most ranks on a host",
-         .unit = "s",
-         .null = "the cases ran none beside them",
-         .since = 2}),
+    field("copies", &ComputeFit::copies,
+          {.meaning = "the reference copy beside the cases, of ranks on one host, ascending",
+           .null = "the cases ran none beside them",
+           .since = 2}),
     field("points", &ComputeFit::points,
           {.meaning = "measured times: the compute of one half of a pass each", .least = 0}),
     field("median_deviation", &ComputeFit::median_deviation,
@@ -171,6 +174,11 @@ void check_pieces(const Rates& rates, std::string_view key) {
 
 void check_compute(const std::vector<ComputeFit>& compute) {
   for (std::size_t i = 0; i < compute.size(); ++i) {
+    for (std::size_t j = 0; j < compute[i].copies.size(); ++j) {
+      if (compute[i].copies[j].s_per_byte == 0)
+        throw FieldFault("is 0: no copy takes no time",
+                         fmt::format("/compute/{}/copies/{}/s_per_byte", i, j));
+    }
     for (std::size_t j = 0; j < compute[i].rates.size(); ++j) {
       const WorkRate& rate = compute[i].rates[j];
       const std::string where = fmt::format("/compute/{}/rates/{}", i, j);

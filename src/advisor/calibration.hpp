@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +59,13 @@ struct Crowding {
   double factor = 1;  ///< over the least that was measured
 };
 
+/// What the reference copy takes for each byte that it reads or writes, on one thread of each of so many
+/// ranks on a host at once.
+struct CopyRate {
+  std::int64_t ranks_per_host = 1;
+  double s_per_byte = 0;
+};
+
 /// Rates of one library at one dtype and number of threads. A point is the compute of one half of a record's
 /// pass; a deviation is |model - measured| / measured.
 struct ComputeFit {
@@ -72,7 +78,7 @@ struct ComputeFit {
   std::vector<WorkRate> rates;     ///< one for each kind that was measured
   double cache_bytes = 0;          ///< that a rank finds again in the next step; 0: one rate for all bytes
   std::vector<Crowding> crowding;  ///< in ascending order of ranks
-  std::optional<double> copy_s_per_byte;  ///< read or written by the reference copy, one thread of each rank
+  std::vector<CopyRate> copies;    ///< likewise; empty where the cases ran none beside them
   std::size_t points = 0;
   double median_deviation = 0;
   double max_deviation = 0;

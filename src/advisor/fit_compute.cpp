@@ -20,6 +20,12 @@ ComputeKey key_of(const Case& point) {
           point.cache,   point.pages.value_or(Pages::system)};
 }
 
+// Of a case that multiplies nothing: what it tells is true beside each library.
+bool is_of_any_library(const WorkPoint& point) {
+  const Case& of = point.measured->record.point;
+  return of.backend == "cpu" && !of.library;
+}
+
 double half_width_of(const Quantity& quantity) {
   const Summary& summary = quantity.summary;
   if (!summary.ci95 || !(summary.median > 0)) return 0;
@@ -257,23 +263,25 @@ class ComputeFitter {
 
       if (rate.points > 0) result.rates.push_back(rate);
     }
-    result.copy_s_per_byte = copy_rate();
+    result.copies = copy_rates();
   }
 
-  // Of the cases with the most ranks on a host, which share its memory.
-  [[nodiscard]] std::optional<double> copy_rate() const {
-    std::map<std::int64_t, std::vector<double>> copies;
+  // Ranks on one host share its memory.
+  [[nodiscard]] std::vector<CopyRate> copy_rates() const {
+    std::map<std::int64_t, std::vector<double>> seconds;
     for (const WorkPoint* point : points_) {
       for (const ReferenceResult& reference : point->measured->record.reference) {
         for (const double copy_s : {reference.before.copy_s, reference.after.copy_s}) {
-          if (copy_s > 0) copies[point->measured->busy_ranks()].push_back(copy_s);
+          if (copy_s > 0) seconds[point->measured->busy_ranks()].push_back(copy_s);
         }
       }
     }
-    if (copies.empty()) return std::nullopt;
-    std::vector<double>& sorted = copies.rbegin()->second;
-    std::sort(sorted.begin(), sorted.end());
-    return quantile_of_sorted(sorted, 0.5) / static_cast<double>(kReferenceCopyBytes);
+    std::vector<CopyRate> rates;
+    for (auto& [ranks, sorted] : seconds) {
+      std::sort(sorted.begin(), sorted.end());
+      rates.push_back({ranks, quantile_of_sorted(sorted, 0.5) / static_cast<double>(kReferenceCopyBytes)});
+    }
+    return rates;
   }
 
   std::vector<const WorkPoint*> points_;
@@ -310,7 +318,22 @@ std::vector<WorkPoint> work_points(std::span<const MeasuredCase* const> cases) {
 
 std::vector<ComputeFit> fit_compute(std::span<const WorkPoint> points, std::vector<LeftOut>& left_out) {
   std::map<ComputeKey, std::vector<const WorkPoint*>> groups;
-  for (const WorkPoint& point : points) groups[key_of(point.measured->record.point)].push_back(&point);
+  for (const WorkPoint& point : points) {
+    if (!is_of_any_library(point)) groups[key_of(point.measured->record.point)].push_back(&point);
+  }
+  for (const WorkPoint& point : points) {
+    if (!is_of_any_library(point)) continue;
+    const ComputeKey own = key_of(point.measured->record.point);
+    bool is_taken = false;
+    for (auto& [key, of_key] : groups) {
+      ComputeKey same = own;
+      std::get<1>(same) = std::get<1>(key);
+      if (same != key) continue;
+      of_key.push_back(&point);
+      is_taken = true;
+    }
+    if (!is_taken) groups[own].push_back(&point);
+  }
   std::vector<ComputeFit> fits;
   for (auto& [key, of_key] : groups) {
     ComputeFit fit = ComputeFitter(std::move(of_key)).fit(left_out);

@@ -1,6 +1,7 @@
 #include "advisor/model_times.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace tpbench {
 namespace {
@@ -132,18 +133,22 @@ const ModelTimes& ModelTimer::times(const ModelTask& task, const ModelSplit& spl
 PieceTime ModelTimer::optimizer(double parameters, std::int64_t busy_ranks) const {
   const auto size = static_cast<double>(size_of(machine_.dtype));
   const double bytes = size < 4 ? kOptimizerBytes16Bit : kOptimizerBytes32Bit * size / 4;
-  // Element-wise work goes through memory as an optimizer does; so does other work that the fit gave bytes.
-  double s_per_byte = 0;
-  for (const WorkKind kind : {WorkKind::elementwise, WorkKind::activation, WorkKind::product}) {
-    for (const WorkRate& rate : fit_.rates) {
-      if (s_per_byte == 0 && rate.kind == kind) s_per_byte = rate.s_per_byte + rate.s_per_byte_beyond;
+  const auto fitted_s_per_byte = [&](std::initializer_list<WorkKind> kinds) {
+    for (const WorkKind kind : kinds) {
+      for (const WorkRate& rate : fit_.rates) {
+        const double s_per_byte = rate.s_per_byte + rate.s_per_byte_beyond;
+        if (rate.kind == kind && s_per_byte > 0) return s_per_byte * crowding_factor(fit_, busy_ranks);
+      }
     }
-  }
-  s_per_byte *= crowding_factor(fit_, busy_ranks);
-  // Small operands stay in caches, and a fit may give all of their time to FLOP. Several threads may be
-  // faster than the copy, which has one.
-  if (fit_.copy_s_per_byte && (s_per_byte == 0 || fit_.threads == 1))
-    s_per_byte = std::max(s_per_byte, *fit_.copy_s_per_byte);
+    return 0.0;
+  };
+  // Element-wise work goes through memory as an optimizer does. Small operands of it stay in caches, though,
+  // and a fit may give their time to FLOP: then the copy tells, and other work where there was none. Several
+  // threads may be faster than the copy, which has one.
+  const double copy = copy_s_per_byte(fit_, busy_ranks);
+  double s_per_byte = fitted_s_per_byte({WorkKind::elementwise});
+  if (s_per_byte == 0 || fit_.threads == 1) s_per_byte = std::max(s_per_byte, copy);
+  if (s_per_byte == 0) s_per_byte = fitted_s_per_byte({WorkKind::activation, WorkKind::product});
   if (s_per_byte == 0)
     throw AdvisorError(
         "what was measured does not tell how fast memory is, which an optimizer goes by: measure workload "

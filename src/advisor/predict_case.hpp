@@ -68,6 +68,8 @@ PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::i
 
 /// By the measured numbers of ranks around it, along their logarithm; 1 without any.
 double crowding_factor(const ComputeFit& fit, std::int64_t busy_ranks);
+/// What a rank's copy takes for each byte read or written, beside so many; 0 where it is not known.
+double copy_s_per_byte(const ComputeFit& fit, std::int64_t busy_ranks);
 
 /// What one call takes; 0 on one rank. By the measured number of ranks that is nearest, its alpha scaled by
 /// the steps of a tree, its beta by the bus factor. Throws AdvisorError when nothing like it was measured.

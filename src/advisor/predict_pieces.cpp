@@ -182,45 +182,69 @@ PieceTime& PieceTime::add(const PieceTime& other, double times) {
 
 const ComputeFit& compute_fit_of(const Calibration& calibration, const Case& point) {
   const std::string library = library_of(point);
+  const bool multiplies = point.backend != "cpu" || point.library;
   const ComputeFit* found = nullptr;
   std::set<std::int64_t> threads;
   for (const ComputeFit& fit : calibration.compute) {
-    if (fit.backend != point.backend || fit.library != library || fit.dtype != point.dtype ||
+    if (fit.backend != point.backend || (multiplies && fit.library != library) || fit.dtype != point.dtype ||
         fit.cache != point.cache || fit.pages != point.pages.value_or(Pages::system))
       continue;
     threads.insert(fit.threads);
-    if (point.threads_per_rank.value_or(fit.threads) == fit.threads) found = &fit;
+    if (point.threads_per_rank.value_or(fit.threads) != fit.threads) continue;
+    if (found == nullptr || fit.library == library) found = &fit;
   }
   if (!point.threads_per_rank && threads.size() > 1)
     throw AdvisorError(
         fmt::format("threads_per_rank: measured with {}; --shape threads_per_rank=N says which is meant",
                     fmt::join(threads, ", ")));
   if (found != nullptr) return *found;
+  const auto threads_text = [&] {
+    return point.threads_per_rank
+               ? " with " + counted(static_cast<std::size_t>(*point.threads_per_rank), "thread")
+               : std::string();
+  };
+  const Pages pages = point.pages.value_or(Pages::system);
   const std::string wanted =
-      fmt::format("{} {} {}{}, {} caches{}", point.backend, library, name_of(point.dtype),
-                  point.threads_per_rank ? fmt::format(" with {} threads", *point.threads_per_rank) : "",
-                  name_of(point.cache), about_pages(point.pages.value_or(Pages::system)));
+      fmt::format("{} {} {}{}, {} caches{}", point.backend, library, name_of(point.dtype), threads_text(),
+                  name_of(point.cache), about_pages(pages));
+  std::string settings = fmt::format("--set backend={} --set dtype={}", point.backend, name_of(point.dtype));
+  if (point.library.value_or("openblas") != "openblas") settings += " --set library=" + *point.library;
+  if (point.weight_layout == WeightLayout::packed) settings += " --set weight_layout=packed";
+  if (pages == Pages::huge) settings += " --set pages=huge";
+  if (point.threads_per_rank) settings += fmt::format(" --set threads_per_rank={}", *point.threads_per_rank);
+  if (point.cache == CacheState::cold) settings += " --set cache=cold";
   throw AdvisorError(fmt::format(
-      "nothing measured computes as {}: measured was {}. Measure: mpirun -n 2 tpbench --config SWEEP.json "
-      "--set backend={} --set dtype={}",
-      wanted, calibration.compute.empty() ? "no compute" : join_words(measured_of(calibration)),
-      point.backend, name_of(point.dtype)));
+      "nothing measured computes as {}: measured was {}. Measure: mpirun -n 2 tpbench --config SWEEP.json {}",
+      wanted, calibration.compute.empty() ? "no compute" : join_words(measured_of(calibration)), settings));
 }
 
-double crowding_factor(const ComputeFit& fit, std::int64_t busy_ranks) {
-  if (fit.crowding.empty()) return 1;
-  const Crowding* below = &fit.crowding.front();
-  if (busy_ranks != 0 && busy_ranks <= below->ranks_per_host) return below->factor;
-  for (const Crowding& above : fit.crowding) {
+namespace {
+
+// Between two numbers of ranks along their logarithm, beyond the outermost as there; 0 ranks: as with most.
+template <typename Point>
+double at_ranks(const std::vector<Point>& points, double Point::*value, std::int64_t busy_ranks) {
+  const Point* below = &points.front();
+  if (busy_ranks != 0 && busy_ranks <= below->ranks_per_host) return below->*value;
+  for (const Point& above : points) {
     if (busy_ranks != 0 && above.ranks_per_host >= busy_ranks) {
       const auto log_of = [](std::int64_t ranks) { return std::log2(static_cast<double>(ranks)); };
       const double share = (log_of(busy_ranks) - log_of(below->ranks_per_host)) /
                            (log_of(above.ranks_per_host) - log_of(below->ranks_per_host));
-      return below->factor + share * (above.factor - below->factor);
+      return below->*value + share * (above.*value - below->*value);
     }
     below = &above;
   }
-  return below->factor;
+  return below->*value;
+}
+
+}  // namespace
+
+double crowding_factor(const ComputeFit& fit, std::int64_t busy_ranks) {
+  return fit.crowding.empty() ? 1 : at_ranks(fit.crowding, &Crowding::factor, busy_ranks);
+}
+
+double copy_s_per_byte(const ComputeFit& fit, std::int64_t busy_ranks) {
+  return fit.copies.empty() ? 0 : at_ranks(fit.copies, &CopyRate::s_per_byte, busy_ranks);
 }
 
 PieceTime work_seconds(const ComputeFit& fit, std::span<const Work> work, std::int64_t busy_ranks,

@@ -1,6 +1,7 @@
 #include "bench/case_cost.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "workload/pieces.hpp"
 
@@ -32,44 +33,71 @@ Cost on_backend(const Case& point, Shape shape, const Layout& layout, std::int64
   return cost;
 }
 
-Cost with_most_memory(const Case& point, const Shape& shape, const Layout& layout) {
-  Cost cost = on_backend(point, shape, layout, 0);
+// The work of the stage with most of it, and the memory of the one with most of that.
+Cost of_largest_stages(const Case& point, const Shape& shape, const Layout& layout) {
+  Cost most = on_backend(point, shape, layout, 0);
+  MemoryByCategory memory = most.memory;
   for (std::int64_t rank = 1; rank < layout.pp; ++rank) {
-    const Cost other = on_backend(point, shape, layout, rank);
-    if (other.memory.total() > cost.memory.total()) cost.memory = other.memory;
+    Cost other = on_backend(point, shape, layout, rank);
+    if (other.memory.total() > memory.total()) memory = other.memory;
+    if (other.flop() > most.flop()) most = std::move(other);
   }
-  return cost;
+  most.memory = memory;
+  return most;
 }
 
 }  // namespace
 
 Cost cost_of(const Case& point, const Layout& layout) {
-  return with_most_memory(point, shape_of(point), layout);
+  return of_largest_stages(point, shape_of(point), layout);
 }
 
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank) {
   return on_backend(point, shape_of(point), layout, pp_rank);
 }
 
-std::int64_t most_packing_bytes(const Case& point, const Cost& cost) {
-  if (point.weight_layout != WeightLayout::packed) return 0;
+namespace {
+
+struct PackingCost {
+  std::int64_t multiplied = 0;  // weights that can be packed
+  std::int64_t largest = 0;     // of them, one
+  std::int64_t table = 0;       // one that is looked up too
+  bool keeps_rows = false;      // of all of them
+};
+
+PackingCost packing_cost(const Case& point, const Cost& cost) {
+  PackingCost packing;
+  if (point.weight_layout != WeightLayout::packed) return packing;
   const Shape shape = shape_of(point);
-  std::int64_t multiplied = 0, largest = 0;
   for (const Category category : {Category::weights, Category::replicated_weights})
-    multiplied += cost.memory[category] - cost.unmultiplied[category];
+    packing.multiplied += cost.memory[category] - cost.unmultiplied[category];
   for (const Work& work : cost.work) {
-    if (work.kind == WorkKind::product) largest = std::max(largest, matrix_bytes(shape, work.in, work.out));
+    if (work.kind == WorkKind::product)
+      packing.largest = std::max(packing.largest, matrix_bytes(shape, work.in, work.out));
   }
-  const bool keeps_rows = shape.overlaps() && pieces_are_columns(shape);
-  const std::int64_t table =
-      shape.ties_embeddings ? matrix_bytes(shape, shape.vocabulary_rows(), shape.hidden_size) : 0;
-  return std::min(largest, multiplied) + (keeps_rows ? 2 * multiplied : 0) + table;
+  packing.largest = std::min(packing.largest, packing.multiplied);
+  if (shape.ties_embeddings) packing.table = matrix_bytes(shape, shape.vocabulary_rows(), shape.hidden_size);
+  packing.keeps_rows = shape.overlaps() && pieces_are_columns(shape);
+  return packing;
+}
+
+}  // namespace
+
+std::int64_t most_packing_bytes(const Case& point, const Cost& cost) {
+  const PackingCost packing = packing_cost(point, cost);
+  return packing.largest + (packing.keeps_rows ? 2 * packing.multiplied : 0) + packing.table;
+}
+
+std::int64_t let_go_bytes(const Case& point, const Cost& cost) {
+  const PackingCost packing = packing_cost(point, cost);
+  if (packing.keeps_rows) return 0;
+  return std::max<std::int64_t>(0, packing.multiplied - packing.largest - packing.table);
 }
 
 Cost whole_cost_of(const Case& point, const Layout& layout) {
   Shape shape = shape_of(point);
   shape.num_layers = point.whole_shape().num_layers;
-  return with_most_memory(point, shape, layout);
+  return of_largest_stages(point, shape, layout);
 }
 
 }  // namespace tpbench

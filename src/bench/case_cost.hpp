@@ -12,7 +12,8 @@ BackendNeeds backend_needs(const Case& point, std::int64_t threads);
 Shape shape_of(const Case& point);
 
 /// What the case costs on each rank of that layout, on its backend: the formulas of its workload, and the
-/// backend's workspace. Of a pipeline, on its first rank, with the memory of the rank that holds most.
+/// backend's workspace. Of a pipeline, on the rank with most FLOP, with the memory of the rank that holds
+/// most.
 Cost cost_of(const Case& point, const Layout& layout);
 /// The same of one rank of the pipeline.
 Cost cost_of_stage(const Case& point, const Layout& layout, std::int64_t pp_rank);
@@ -23,6 +24,10 @@ inline Cost cost_of(const Case& point) { return cost_of(point, point.layout); }
 /// overlapped in columns keeps the rows, and packs the whole and its columns; so does a table that is looked
 /// up too. What it was is known when the library has packed them (ProductFacts::added_bytes).
 std::int64_t most_packing_bytes(const Case& point, const Cost& cost);
+
+/// Of rows whose pages are let go of and whose addresses stay, beside those: what a limit on the addresses of
+/// a process (ulimit -v, ulimit -d) counts too.
+std::int64_t let_go_bytes(const Case& point, const Cost& cost);
 
 /// The same of what its results are of: of a model that is scaled from fewer layers, all layers.
 Cost whole_cost_of(const Case& point, const Layout& layout);

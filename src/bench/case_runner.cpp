@@ -122,7 +122,8 @@ class CaseRun {
     const double needed = static_cast<double>(ranks) * (static_cast<double>(to_come) * kMargin + kFixedBytes);
     const auto available =
         static_cast<double>(device == nullptr ? available_memory_bytes() : device->memory_now().free);
-    if (device == nullptr) check_memory_limit(needed / static_cast<double>(ranks));
+    const double let_go = kMargin * static_cast<double>(let_go_bytes(point_, cost_));
+    if (device == nullptr) check_memory_limit(needed / static_cast<double>(ranks) + let_go);
     const double shortage = team_.active->max(needed - available);
     if (shortage <= 0) return;
     // The place that lacks most speaks.
@@ -239,22 +240,33 @@ class CaseRun {
     return periods ? std::optional(Throttling{*periods, seconds}) : std::nullopt;
   }
 
+  // The stages of a whole model do not do the same: each rank is held against those of its own.
   [[nodiscard]] std::optional<SlowestRank> slowest_rank() const {
     const Control& ranks = *team_.active;
     const double own = outcome_.samples.own_compute_s;
-    std::vector<double> sum = {own};
-    ranks.reduce_sum(sum);
-    SlowestRank slowest;
-    slowest.compute_s = ranks.max(own);
-    if (ranks.size() < 2 || slowest.compute_s <= 0) return std::nullopt;
+    const bool differ = point_.workload_row().uses.whole_model;
+    const auto stages = static_cast<std::size_t>(team_.pp_ranks());
+    const auto stage = static_cast<std::size_t>(differ ? team_.pp_rank() : 0);
+    std::vector<double> sums(2 * stages, 0);  // of compute, of ranks
+    sums[stage] = own;
+    sums[stages + stage] = 1;
+    ranks.reduce_sum(sums);
+    const double beside = sums[stages + stage] - 1;
+    const double others_s = beside > 0 ? (sums[stage] - own) / beside : 0;
+    const double ratio = others_s > 0 ? own / others_s : 0;
+    const double worst = ranks.max(ratio);
+    if (worst <= 0) return std::nullopt;
     // Of ranks that are equally slow, the first.
     const std::int64_t nobody = ranks.size();
-    const std::int64_t first = ranks.min(own == slowest.compute_s ? std::int64_t{ranks.rank()} : nobody);
+    const std::int64_t first = ranks.min(ratio == worst ? std::int64_t{ranks.rank()} : nobody);
+    const bool speaks = first == ranks.rank();
     std::vector<int> world_ranks;  // in the order of the active ranks
     for (const std::vector<int>& group : team_.groups)
       world_ranks.insert(world_ranks.end(), group.begin(), group.end());
+    SlowestRank slowest;
     slowest.world_rank = world_ranks[static_cast<std::size_t>(first)];
-    slowest.others_s = (sum[0] - slowest.compute_s) / (ranks.size() - 1);
+    slowest.compute_s = ranks.max(speaks ? own : 0);
+    slowest.others_s = ranks.max(speaks ? others_s : 0);
     return slowest;
   }
 

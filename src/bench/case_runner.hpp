@@ -26,7 +26,7 @@ class ReferenceWork;
 struct SlowestRank {
   int world_rank = 0;
   double compute_s = 0;  ///< over all samples
-  double others_s = 0;   ///< the mean of the other active ranks
+  double others_s = 0;   ///< the mean of the others that do the same
 };
 
 /// What one execution of a case brought; the same on all active ranks.

@@ -10,9 +10,8 @@ namespace tpbench {
 std::optional<HugePages> fewest_huge_pages(const TrackedMemory& tensors, std::optional<std::int64_t> before,
                                            const Control& ranks) {
   HugePages own = {std::numeric_limits<std::int64_t>::max(), std::numeric_limits<double>::max()};
-  std::int64_t possible = 0;
-  tensors.for_each_block(
-      [&](const void*, std::int64_t bytes) { possible += bytes / huge_page_size() * huge_page_size(); });
+  // What ranks share was not asked for.
+  const std::int64_t possible = tensors.bytes_in_pages(huge_page_size());
   const std::optional<std::int64_t> now = huge_page_bytes();
   if (possible > 0 && before && now) {
     own.bytes = std::clamp(*now - *before, std::int64_t{0}, possible);

@@ -68,6 +68,14 @@ struct PipelineColumns {
   [[nodiscard]] std::size_t width() const { return end(kEnds); }
 };
 
+// The microbatch that ends as long after the first one as so many take in a stream. Of several stages on a
+// rank, as many microbatches as there are ranks go through one after the other, and then comes the next
+// stage: there it is the first of the last such round, which may be the first of all.
+inline std::size_t last_in_steady_state(const PipelineColumns& columns, std::size_t microbatches) {
+  const bool is_virtual = columns.stages > columns.ranks && columns.ranks > 1;
+  return is_virtual ? (microbatches - 1) / columns.ranks * columns.ranks : microbatches - 1;
+}
+
 /// Steps of this rank, reduced over the ranks of its group to a row of `columns()` for each.
 class PipelineReduction {
  public:
@@ -219,7 +227,7 @@ class PipelineReduction {
                             : key.deferred ? StagePart::deferred_work
                                            : StagePart::backward_work)] += seconds;
     if (!is_forward || stage + 1 != columns_.stages) return;
-    const auto last = static_cast<std::int64_t>(microbatches_) - 1;
+    const auto last = static_cast<std::int64_t>(last_in_steady_state(columns_, microbatches_));
     if (key.microbatch == 0) to[columns_.end(0)] = std::max(to[columns_.end(0)], end_s_[at]);
     if (key.microbatch == last) to[columns_.end(1)] = std::max(to[columns_.end(1)], end_s_[at]);
   }

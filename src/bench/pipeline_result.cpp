@@ -114,6 +114,20 @@ PipelineRankResult rank_result(const Record& record, const CaseOutcome& outcome,
   return rank;
 }
 
+std::vector<PipelineStageResult> stage_results(const Shape& shape, const PipelineSamples& samples) {
+  std::vector<PipelineStageResult> stages;
+  for (const StageWorkSamples& stage : samples.stages) {
+    PipelineStageResult& result = stages.emplace_back();
+    result.forward_s = median_if_any(stage.forward_s);
+    if (shape.trains()) result.backward_s = median_if_any(stage.input_gradient_s);
+    if (shape.trains() && shape.schedule == Schedule::zb_h1)
+      result.weight_gradient_s = median_if_any(stage.weight_gradient_s);
+    result.input_transfer_s = median_if_any(stage.input_transfer_s);
+    result.gradient_transfer_s = median_if_any(stage.gradient_transfer_s);
+  }
+  return stages;
+}
+
 // Of each step, what of it was not the busiest rank's work.
 void add_bubble(PipelineResult& result, const CaseOutcome& outcome) {
   const StageSamples& busiest = outcome.samples.pipeline.ranks[outcome.samples.pipeline.busiest];
@@ -138,7 +152,9 @@ PipelineResult pipeline_result_of(const Record& record, const CaseOutcome& outco
   const auto filled = static_cast<double>(shape.layout.pp - 1);
   result.textbook_bubble = filled / (static_cast<double>(shape.microbatches * shape.virtual_stages) + filled);
   result.first_microbatch_s = median_if_any(samples.first_microbatch_s);
-  result.microbatch_s = median_if_any(samples.microbatch_s);
+  // Where all forwards run first, what lies between two of them is not what a microbatch takes.
+  if (!shape.trains() || shape.schedule != Schedule::gpipe)
+    result.microbatch_s = median_if_any(samples.microbatch_s);
   result.message_bytes = shape.boundary_elements() * shape.element_size();
   const BoundaryTraffic traffic = boundary_traffic(shape);
   result.messages_per_step = traffic.messages;
@@ -149,6 +165,7 @@ PipelineResult pipeline_result_of(const Record& record, const CaseOutcome& outco
   result.progress = outcome.network_progress;
   for (std::int64_t rank = 0; rank < shape.layout.pp; ++rank)
     result.ranks.push_back(rank_result(record, outcome, rank));
+  result.stages = stage_results(shape, samples);
   return result;
 }
 
@@ -167,6 +184,13 @@ void join_epochs(PipelineResult& mean, const PipelineResult& now, double epochs)
          {&S::communication_s, &S::boundary_s, &S::input_wait_s, &S::end_wait_s, &S::other_s, &S::forward_s,
           &S::backward_s, &S::weight_gradient_s, &S::input_transfer_s, &S::gradient_transfer_s})
       take_mean(of.*part, now.ranks[rank].*part, epochs);
+  }
+  // A record of before has none, and what a resumed one would have were of its later epochs alone.
+  for (std::size_t stage = 0; stage < mean.stages.size(); ++stage) {
+    using T = PipelineStageResult;
+    for (const auto part : {&T::forward_s, &T::backward_s, &T::weight_gradient_s, &T::input_transfer_s,
+                            &T::gradient_transfer_s})
+      take_mean(mean.stages[stage].*part, now.stages[stage].*part, epochs);
   }
 }
 

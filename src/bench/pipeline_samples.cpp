@@ -83,8 +83,8 @@ void append_stages(std::span<const double> row, double step_s, const PipelineCol
   if (!exchanged_s.empty())
     pipeline.exchange_s.push_back(*std::max_element(exchanged_s.begin(), exchanged_s.end()));
   pipeline.first_microbatch_s.push_back(row[columns.end(0)]);
-  if (microbatches > 1)
-    pipeline.microbatch_s.push_back((row[columns.end(1)] - row[columns.end(0)]) / (m - 1));
+  if (const std::size_t last = last_in_steady_state(columns, microbatches); last > 0)
+    pipeline.microbatch_s.push_back((row[columns.end(1)] - row[columns.end(0)]) / static_cast<double>(last));
 }
 
 void append_busiest(std::span<const double> row, double step_s, const PipelineColumns& columns,

@@ -216,6 +216,28 @@ std::array<std::int64_t, kCategoryCount> not_run_bytes(const Case& point) {
   return bytes;
 }
 
+void put_work(Record& record, const Cost& cost) {
+  record.flop_per_rank = cost.flop();
+  record.bytes_per_step = cost.bytes_per_step();
+  record.collectives.clear();
+  for (const CollectiveCost& collective : cost.collectives) {
+    record.collectives.push_back({collective.op,
+                                  collective.bytes,
+                                  collective.calls_per_step,
+                                  collective.direction,
+                                  collective.ranks,
+                                  {},
+                                  {}});
+  }
+}
+
+// Times are those of the stage that proved to be the busiest, and so is what it did in them.
+void put_work_of_busiest(Record& record, const PipelineSamples& pipeline) {
+  if (!pipeline.is_there() || record.pipeline) return;
+  const Layout& layout = record.point.layout;
+  put_work(record, cost_of_stage(record.point, layout, static_cast<std::int64_t>(pipeline.busiest)));
+}
+
 void add_ranks(Record& record, const CaseOutcome& outcome, const LaunchFacts& facts) {
   if (outcome.ranks.empty()) return;
   std::vector<RankResult> ranks = outcome.ranks;
@@ -237,7 +259,7 @@ void add_products(Record& record, const CaseOutcome& outcome) {
     record.kernels.push_back({use.name, use.flop / flop, use.emulates});
   std::sort(record.kernels.begin(), record.kernels.end(),
             [](const KernelResult& a, const KernelResult& b) { return a.share > b.share; });
-  if (products.packed_bytes > 0)
+  if (record.point.weight_layout == WeightLayout::packed)
     record.packing = PackingResult{products.packing_s, products.packed_bytes, outcome.added_bytes};
 }
 
@@ -277,17 +299,7 @@ Record start_record(const std::string& id, const Case& point, const Model* model
   if (!why_not_divisible(workload, shape)) {
     const Cost cost = whole_cost_of(point, point.layout);
     record.memory->predicted_peak = cost.memory.total();
-    record.flop_per_rank = cost.flop();
-    record.bytes_per_step = cost.bytes_per_step();
-    for (const CollectiveCost& collective : cost.collectives) {
-      record.collectives.push_back({collective.op,
-                                    collective.bytes,
-                                    collective.calls_per_step,
-                                    collective.direction,
-                                    collective.ranks,
-                                    {},
-                                    {}});
-    }
+    put_work(record, cost);
   }
   record.model_memory = model_memory_of_case(workload, shape, model);
   record.memory->unsharded_peak = whole_cost_of(point, Layout{}).memory.total();
@@ -350,6 +362,7 @@ void add_outcome(Record& record, const CaseOutcome& outcome, const Team& team, c
   }
   if (outcome.status == Status::ok) {
     add_clock(record, outcome);
+    put_work_of_busiest(record, outcome.samples.pipeline);
     add_times(record, outcome.samples, outcome.clock.error_s);
     add_throttling(record, outcome.throttling);
     if (record.point.scaled_from_layers) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/units.hpp"
+#include "bench/team.hpp"
 #include "compute/cpu_backend.hpp"
 #include "compute/products.hpp"
 #include "measure/clock.hpp"
@@ -62,8 +63,14 @@ std::optional<RestingRanks> measure_resting_ranks(const Control& world, int thre
     resting.alone_s = openblas->median_s();
   }
   world.sleeping_barrier([] {});
-  if (!computes) Multiplier("onednn", threads).multiply();
+  std::optional<std::string> why_not;
+  try {
+    if (!computes) Multiplier("onednn", threads).multiply();
+  } catch (const CaseError& error) {
+    why_not = error.what();
+  }
   world.sleeping_barrier([] {});
+  if (const auto agreed = world.agree(why_not)) throw AgreedError(*agreed);
   // A moment of a noisy machine passes, and spinning workers do not.
   constexpr int kMostTries = 4;
   for (int i = 0; computes && has_neighbours && i < kMostTries; ++i) {

@@ -23,7 +23,8 @@ struct RestingRanks {
 };
 
 /// On the host where it costs most. Empty where no host has two ranks, or the program no oneDNN. Collective
-/// over the world, with the same `threads` on all ranks; measured once in a process, as workers stay.
+/// over the world, with the same `threads` on all ranks; measured once in a process, as workers stay. Throws
+/// AgreedError where oneDNN cannot have so many.
 std::optional<RestingRanks> measure_resting_ranks(const Control& world, int threads);
 
 /// What is wrong, with the remedy; empty where resting costs nothing.

@@ -134,7 +134,11 @@ SelfCheck run_selfcheck(Session& session, const LaunchFacts& facts, Backend& bac
   check_starts(team, check);
   check_empty_step(session, team, backend, check);
   // Last: workers of oneDNN stay from here on.
-  if (!facts.blas_problem) check.resting = measure_resting_ranks(session.world(), threads);
+  try {
+    if (!facts.blas_problem) check.resting = measure_resting_ranks(session.world(), threads);
+  } catch (const AgreedError& error) {
+    check.problems.emplace_back(error.what());
+  }
   if (const auto problem = check.resting ? resting_problem(*check.resting) : std::nullopt)
     check.problems.push_back(*problem);
   return check;

@@ -111,7 +111,14 @@ class SweepLoop {
         needs[{point.backend, point.library.value_or("")}] = backend_needs(point, facts_.threads_per_rank);
     }
     together<EnvironmentError>(session_.world(), [&] {
-      for (const auto& [names, need] : needs) warm_library(need);
+      for (const auto& [names, need] : needs) {
+        try {
+          warm_library(need);
+        } catch (const CaseError&) {
+          if (find_backend(need.backend)->on_device) throw;
+          // Fewer threads or less memory may do for the cases; those that they do not do for say so.
+        }
+      }
     });
   }
 

@@ -156,8 +156,9 @@ Message small_pages(const WarningInputs& in) {
   const std::optional<HugePages>& got = in.outcome.huge_pages;
   if (in.record.point.pages != Pages::huge || !got || got->share >= kMost) return std::nullopt;
   return fmt::format(
-      "pages huge: the kernel gave {:.0f} % of the huge pages that it was asked for, as free memory is in "
-      "pieces; as root: echo 1 > /proc/sys/vm/compact_memory",
+      "pages huge: the kernel gave {:.0f} % of the huge pages that it was asked for: free memory may be in "
+      "pieces (as root: echo 1 > /proc/sys/vm/compact_memory), or this process may have none (THP_enabled in "
+      "/proc/self/status)",
       100 * got->share);
 }
 

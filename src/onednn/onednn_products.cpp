@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -93,14 +94,35 @@ struct Product {
   double flop;
 };
 
+// oneDNN shares a product out over the threads that it asks OpenMP for, and what falls to threads that do not
+// come is not computed: so none may be missing. The user's OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS are
+// overridden, as OMP_NUM_THREADS is; a limit cannot be.
+int form_team(int threads) {
+  omp_set_dynamic(0);
+  omp_set_max_active_levels(std::max(1, omp_get_max_active_levels()));
+  omp_set_num_threads(threads);
+  int come = 0;
+#pragma omp parallel
+#pragma omp single
+  come = omp_get_num_threads();
+  if (come == threads) return threads;
+  const char* limit = std::getenv("OMP_THREAD_LIMIT");
+  throw CaseError(fmt::format(
+      "library onednn got {} of {} threads{}, and would leave out what the others were to multiply; {}set "
+      "threads_per_rank to {} at most",
+      come, threads,
+      limit != nullptr ? fmt::format(": OMP_THREAD_LIMIT={} allows no more", limit) : " from OpenMP",
+      limit != nullptr ? "unset that variable, or " : "", come));
+}
+
 class OnednnProducts final : public Products {
  public:
-  explicit OnednnProducts(const ProductNeeds& needs) : memory_(needs.packs_into) {
-    omp_set_num_threads(needs.threads);
+  explicit OnednnProducts(const ProductNeeds& needs)
+      : threads_(form_team(needs.threads)), memory_(needs.packs_into) {
     if (memory_ != nullptr) weights_.emplace(*memory_, stream_);
   }
 
-  int threads() const override { return omp_get_max_threads(); }
+  int threads() const override { return threads_; }
 
   void multiply(const Factor& a, const Factor& b, const MatrixStack& c, Store store) override {
     try {
@@ -123,7 +145,9 @@ class OnednnProducts final : public Products {
 
   ProductFacts facts() const override {
     ProductFacts facts;
-    for (const auto& [name, use] : kernels_) facts.kernels.push_back(use);
+    for (const auto& [name, use] : kernels_) {
+      if (use.flop > 0) facts.kernels.push_back(use);  // others were looked at, for packed weights
+    }
     if (!weights_) return facts;
     const std::int64_t places = dense_factor_.bytes + dense_result_.bytes;
     facts.packing_s = weights_->packing_s();
@@ -133,33 +157,44 @@ class OnednnProducts final : public Products {
   }
 
  private:
-  void multiply_one(const Factor& factor, const Factor& b, const MatrixView& target, Store store) {
-    if (target.elements() == 0) return;
-    const bool weight = weights_ && weights_->has(b.matrix);
-    // Kernels for packed weights read and write no rows with gaps in between.
-    const bool is_copied = weight && has_gaps(target) && store == Store::overwrite;
-    const MatrixView c = is_copied ? dense_place(dense_result_, target) : target;
-    Factor a = factor;
-    if (weight && has_gaps(a.matrix)) {
-      a.matrix = dense_place(dense_factor_, factor.matrix);
-      copy_rows(factor.matrix, a.matrix);
+  void multiply_one(const Factor& a, const Factor& b, const MatrixView& c, Store store) {
+    if (c.elements() == 0) return;
+    if (weights_ && weights_->has(b.matrix)) {
+      if (multiply_packed(a, b, c, store)) return;
+      weights_->keep_rows(b.matrix);
     }
+    Product& product = product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix),
+                                    stride_of(b.matrix), stride_of(c), a.transposed, b.transposed, store,
+                                    /*packs=*/false});
+    product.operands.at(DNNL_ARG_WEIGHTS).set_data_handle(b.matrix.data);
+    execute(product, a.matrix, c);
+  }
+
+  // False, and nothing is done, where the library's kernel wants this weight as it lies. Kernels for packed
+  // weights read and write no rows with gaps in between.
+  bool multiply_packed(const Factor& a, const Factor& b, const MatrixView& c, Store store) {
+    const bool copies_c = has_gaps(c) && store == Store::overwrite;
     Product& product =
-        product_for({c.dtype, c.rows, c.columns, a.columns(), stride_of(a.matrix), stride_of(b.matrix),
-                     stride_of(c), a.transposed, b.transposed, store, weight});
-    product.operands.at(DNNL_ARG_SRC).set_data_handle(a.matrix.data);
-    if (weight && product.packs) {
-      product.operands.at(DNNL_ARG_WEIGHTS) = weights_->packed(
-          b, desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed), product.b);
-    } else {
-      if (weight) weights_->keep_rows(b.matrix);
-      product.operands.at(DNNL_ARG_WEIGHTS).set_data_handle(b.matrix.data);
-    }
+        product_for({c.dtype, c.rows, c.columns, a.columns(), a.matrix.columns, stride_of(b.matrix),
+                     copies_c ? c.columns : stride_of(c), a.transposed, b.transposed, store, /*packs=*/true});
+    if (!product.packs) return false;
+    product.operands.at(DNNL_ARG_WEIGHTS) = weights_->packed(
+        b, desc_of(b.matrix.dtype, b.rows(), b.columns(), b.matrix.row_stride, b.transposed), product.b);
+    const MatrixView from = has_gaps(a.matrix) ? dense_place(dense_factor_, a.matrix) : a.matrix;
+    const MatrixView to = copies_c ? dense_place(dense_result_, c) : c;
+    if (has_gaps(a.matrix)) copy_rows(a.matrix, from);
+    execute(product, from, to);
+    if (copies_c) copy_rows(to, c);
+    return true;
+  }
+
+  // Its weights have been named.
+  void execute(Product& product, const MatrixView& a, const MatrixView& c) {
+    product.operands.at(DNNL_ARG_SRC).set_data_handle(a.data);
     product.operands.at(DNNL_ARG_DST).set_data_handle(c.data);
     product.primitive.execute(stream_, product.operands);
     stream_.wait();
     product.kernel->flop += product.flop;
-    if (is_copied) copy_rows(c, target);
   }
 
   // That of a single row means nothing.
@@ -209,6 +244,7 @@ class OnednnProducts final : public Products {
     return products_.emplace(geometry, std::move(product)).first->second;
   }
 
+  int threads_;
   dnnl::stream stream_{engine()};
   TrackedMemory* memory_;  // that weights are packed in, or null
   std::optional<PackedWeights> weights_;

@@ -1,6 +1,7 @@
 #include "report/plan_replay.hpp"
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace tpbench {
@@ -47,19 +48,33 @@ const Record* nearest_of(const Case& point, std::span<const Record> records) {
   return nearest;
 }
 
+// What a microbatch takes on a stage of the record's, or on each of those that its rank holds on the mean.
+StageTimes times_of(const auto& measured) {
+  return {.forward_s = measured.forward_s.value_or(0),
+          .input_gradient_s = measured.backward_s.value_or(0),
+          .weight_gradient_s = measured.weight_gradient_s.value_or(0),
+          .input_transfer_s = measured.input_transfer_s.value_or(0),
+          .gradient_transfer_s = measured.gradient_transfer_s.value_or(0)};
+}
+
 std::vector<StageTimes> stage_times(const PipelineShape& shape, const Record& from) {
+  const PipelineResult& measured = *from.pipeline;
   const double of_microbatch =
       static_cast<double>(from.point.microbatches) / static_cast<double>(shape.microbatches);
   const double of_stage = of_microbatch * static_cast<double>(from.point.virtual_stages.value_or(1)) /
                           static_cast<double>(shape.virtual_stages);
+  const bool same_stages = std::cmp_equal(measured.stages.size(), shape.stages());
   std::vector<StageTimes> times;
   for (std::int64_t stage = 0; stage < shape.stages(); ++stage) {
-    const PipelineRankResult& rank = from.pipeline->ranks[static_cast<std::size_t>(stage % shape.ranks)];
-    times.push_back({.forward_s = *rank.forward_s * of_stage,
-                     .input_gradient_s = rank.backward_s.value_or(0) * of_stage,
-                     .weight_gradient_s = rank.weight_gradient_s.value_or(0) * of_stage,
-                     .input_transfer_s = rank.input_transfer_s.value_or(0) * of_microbatch,
-                     .gradient_transfer_s = rank.gradient_transfer_s.value_or(0) * of_microbatch});
+    const auto rank = static_cast<std::size_t>(stage % shape.ranks);
+    StageTimes own = same_stages ? times_of(measured.stages[static_cast<std::size_t>(stage)])
+                                 : times_of(measured.ranks[rank]);
+    for (const auto work :
+         {&StageTimes::forward_s, &StageTimes::input_gradient_s, &StageTimes::weight_gradient_s})
+      own.*work *= of_stage;
+    for (const auto transfer : {&StageTimes::input_transfer_s, &StageTimes::gradient_transfer_s})
+      own.*transfer *= of_microbatch;
+    times.push_back(own);
   }
   return times;
 }

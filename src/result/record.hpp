@@ -183,6 +183,12 @@ struct PipelineRankResult {
   std::int64_t predicted_peak = 0;
 };
 
+/// One stage: what a microbatch takes there, in seconds, medians; with several epochs the mean over them.
+/// What a stage does not do is empty.
+struct PipelineStageResult {
+  std::optional<double> forward_s, backward_s, weight_gradient_s, input_transfer_s, gradient_transfer_s;
+};
+
 /// What the pipeline of a case came to.
 struct PipelineResult {
   std::int64_t busiest = 0;  ///< of `ranks`: with the most work
@@ -198,6 +204,7 @@ struct PipelineResult {
   std::optional<std::int64_t> next_microbatches;
   std::optional<double> next_step_s, next_bubble;
   std::vector<PipelineRankResult> ranks;
+  std::vector<PipelineStageResult> stages = {};  ///< from the first; empty: only those of `ranks` are known
 
   [[nodiscard]] std::optional<double> bubble_difference() const {
     if (!bubble || !replayed_bubble) return std::nullopt;

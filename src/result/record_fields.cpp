@@ -71,7 +71,7 @@ Field<Record> timed_field(std::string_view key, std::optional<T> Record::*member
 Rows<Record> communication_rows() {
   return {
       field("bytes_per_step", &Record::bytes_per_step,
-            {.meaning = "given to collectives in one step",
+            {.meaning = "given to collectives in one step; of a pipeline, in its busiest stage",
              .unit = "bytes",
              .null = "the degree does not divide the layer",
              .column = "*",
@@ -185,7 +185,9 @@ Rows<Record> result_rows() {
       group<Record>(
           "compute",
           {field("flop_per_rank", &Record::flop_per_rank,
-                 {.meaning = "of one step, forward and backward, by formula: 2mnk for each matrix product",
+                 {.meaning =
+                      "of one step, forward and backward, by formula: 2mnk for each matrix product; of a "
+                      "pipeline, of its busiest stage",
                   .unit = "FLOP",
                   .null = "the degree does not divide the layer",
                   .column = "*",

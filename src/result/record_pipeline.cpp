@@ -46,6 +46,25 @@ Rows<PipelineRankResult> pipeline_rank_rows() {
   };
 }
 
+Rows<PipelineStageResult> pipeline_stage_rows() {
+  using R = PipelineStageResult;
+  const auto of_stage = [](std::string_view meaning, std::string_view null) {
+    return FieldText{.meaning = meaning, .unit = "s", .null = null};
+  };
+  constexpr const char* kNoMessage = "it waited for none, or the clocks of the hosts could not be aligned";
+  return {
+      field("forward_s", &R::forward_s,
+            of_stage("F, as `ranks[].forward_s`, of this stage alone", kNotAligned)),
+      field("backward_s", &R::backward_s,
+            of_stage("B, or I", "the pass is forward, or the clocks of the hosts could not be aligned")),
+      field("weight_gradient_s", &R::weight_gradient_s,
+            of_stage("W", "the schedule is not `zb_h1`, or the clocks of the hosts could not be aligned")),
+      field("input_transfer_s", &R::input_transfer_s, of_stage("c, of activations that came", kNoMessage)),
+      field("gradient_transfer_s", &R::gradient_transfer_s,
+            of_stage("c, of gradients that came", kNoMessage)),
+  };
+}
+
 Rows<PipelineResult> pipeline_rows() {
   using R = PipelineResult;
   return {
@@ -57,6 +76,7 @@ Rows<PipelineResult> pipeline_rows() {
             {.meaning = "its compute and collectives: the step without waiting",
              .unit = "s",
              .null = kNotAligned,
+             .column = "*",
              .least = 0}),
       field("bubble", &R::bubble,
             {.meaning = "(step - ideal) / step, measured: the median over the samples",
@@ -81,11 +101,14 @@ Rows<PipelineResult> pipeline_rows() {
              .unit = "s",
              .null = kNotAligned,
              .column = "*"}),
-      field("microbatch_s", &R::microbatch_s,
-            {.meaning = "from one microbatch to the next there, the mean over a step",
-             .unit = "s",
-             .null = "there is one microbatch, or the clocks of the hosts could not be aligned",
-             .column = "*"}),
+      field(
+          "microbatch_s", &R::microbatch_s,
+          {.meaning = "from one microbatch to the next there, the mean over a step; of several stages on a "
+                      "rank over whole rounds of p microbatches",
+           .unit = "s",
+           .null = "there is one microbatch, or with several stages on a rank no more than p; training with "
+                   "gpipe, whose forwards all run first; or the clocks of the hosts could not be aligned",
+           .column = "*"}),
       field("exchange_s", &R::exchange_s,
             {.meaning = "what the parts of a tied gradient took between the first stage and the last",
              .unit = "s",
@@ -127,12 +150,19 @@ Rows<PipelineResult> pipeline_rows() {
       field("ranks", &R::ranks,
             {.meaning =
                  "the ranks of the pipeline in the order of their stages; those that share layers as one"}),
+      field("stages", &R::stages,
+            {.meaning =
+                 "its stages, from the first; with `virtual_stages` several of a rank: what the replay goes "
+                 "by",
+             .null = "the record is of a tpbench that had those of ranks alone",
+             .since = 2}),
   };
 }
 
 }  // namespace
 
 TPBENCH_ROWS(PipelineRankResult, pipeline_rank_rows())
+TPBENCH_ROWS(PipelineStageResult, pipeline_stage_rows())
 TPBENCH_ROWS(PipelineResult, pipeline_rows())
 
 }  // namespace tpbench

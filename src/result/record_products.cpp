@@ -20,7 +20,8 @@ Rows<PackingResult> packing_rows() {
             {.meaning = "that it took; in `phases_s.setup`", .unit = "s", .least = 0}),
       field("bytes", &PackingResult::bytes,
             {.meaning = "of the packed weights, and of places for matrices whose rows have gaps; counted in "
-                        "`memory_bytes`",
+                        "`memory_bytes`; 0 where the library's kernels want all weights as they lie, and "
+                        "nothing was packed",
              .unit = "bytes",
              .least = 0}),
       field("added_bytes", &PackingResult::added_bytes,

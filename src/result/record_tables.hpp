@@ -93,6 +93,8 @@ std::span<const Field<OverlapResult>> fields_of<OverlapResult>();
 template <>
 std::span<const Field<PipelineRankResult>> fields_of<PipelineRankResult>();
 template <>
+std::span<const Field<PipelineStageResult>> fields_of<PipelineStageResult>();
+template <>
 std::span<const Field<PipelineResult>> fields_of<PipelineResult>();
 template <>
 std::span<const Field<ComposedResult>> fields_of<ComposedResult>();

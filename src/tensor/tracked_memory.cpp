@@ -94,7 +94,10 @@ Allocation TrackedMemory::allocate(Category category, std::int64_t bytes) {
     throw CaseError(fmt::format("cannot allocate {} for {}: {}", format_bytes(static_cast<double>(bytes)),
                                 name_of(category), error.what()));
   }
-  return adopt(category, bytes, std::move(memory));
+  void* data = memory.get();
+  Allocation allocation = adopt(category, bytes, std::move(memory));
+  blocks_.at(data).is_own = true;
+  return allocation;
 }
 
 Allocation TrackedMemory::adopt(Category category, std::int64_t bytes, std::shared_ptr<void> memory) {
@@ -144,6 +147,14 @@ std::optional<TrackedMemory::BlockInfo> TrackedMemory::block_of(const void* data
 std::optional<Category> TrackedMemory::category_of(const void* data) const {
   const std::optional<BlockInfo> block = block_of(data);
   return block ? std::optional(block->category) : std::nullopt;
+}
+
+std::int64_t TrackedMemory::bytes_in_pages(std::int64_t page_bytes) const {
+  std::int64_t bytes = 0;
+  for (const auto& [data, block] : blocks_) {
+    if (block.is_own && block.is_counted) bytes += block.bytes / page_bytes * page_bytes;
+  }
+  return bytes;
 }
 
 void TrackedMemory::for_each_block(const std::function<void(const void*, std::int64_t)>& visit) const {

@@ -82,6 +82,9 @@ class TrackedMemory {
   void let_go(void* data);
   void take_back(void* data);
 
+  /// What whole pages of that size the tensors fill that it took itself, and that are counted.
+  [[nodiscard]] std::int64_t bytes_in_pages(std::int64_t page_bytes) const;
+
   /// Of what is counted.
   void for_each_block(const std::function<void(const void* data, std::int64_t bytes)>& visit) const;
 
@@ -92,6 +95,7 @@ class TrackedMemory {
     std::int64_t bytes;
     std::shared_ptr<void> memory;
     bool is_counted = true;
+    bool is_own = false;  // from `source_`
   };
   void count(Category category, std::int64_t bytes);
   void release(void* data) noexcept;

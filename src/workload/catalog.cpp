@@ -30,15 +30,16 @@ std::int64_t Cost::bytes_per_step() const {
 
 namespace {
 
-// "; 3 and 6 would be", of the numbers nearest to `value` of which `allows` says yes.
-std::string nearest(std::int64_t value, std::int64_t most, const std::function<bool(std::int64_t)>& allows) {
+// "; microbatches 3 and 6 would do", of the numbers nearest to `value` of which `allows` says yes.
+std::string nearest(std::string_view what, std::int64_t value, std::int64_t most,
+                    const std::function<bool(std::int64_t)>& allows) {
   std::vector<std::string> would;
   std::int64_t below = std::min(value - 1, most), above = value + 1;
   while (below > 0 && !allows(below)) --below;
   while (above <= most && !allows(above)) ++above;
   if (below > 0) would.push_back(std::to_string(below));
   if (above <= most) would.push_back(std::to_string(above));
-  return would.empty() ? "" : fmt::format("; {} would be", fmt::join(would, " and "));
+  return would.empty() ? "" : fmt::format("; {} {} would do", what, fmt::join(would, " and "));
 }
 
 std::optional<std::string> why_no_microbatches(const Workload& workload, const Shape& s) {
@@ -54,22 +55,35 @@ std::optional<std::string> why_no_microbatches(const Workload& workload, const S
         s.layout.pp, s.microbatches);
   if (s.overlap_chunks > 1)
     return fmt::format(
-        "overlap_chunks {} is for pp_degree 1 and microbatches 1: stages overlap by themselves",
+        "overlap_chunks {} is for pp_degree 1 and microbatches 1: microbatches and stages have an order of "
+        "their own",
         s.overlap_chunks);
-  if (s.batch_size() % s.microbatches != 0)
-    return fmt::format(
-        "batch_size {} is not divisible by microbatches {}{}", s.batch_size(), s.microbatches,
-        nearest(s.microbatches, s.batch_size(), [&](std::int64_t m) { return s.batch_size() % m == 0; }));
-  return s.layout.pp == 1 ? std::nullopt : why_no_schedule(s.pipeline());
+  const auto why_not = [&](std::int64_t microbatches) -> std::optional<std::string> {
+    if (s.batch_size() % microbatches != 0)
+      return fmt::format("batch_size {} is not divisible by microbatches {}", s.batch_size(), microbatches);
+    PipelineShape pipeline = s.pipeline();
+    pipeline.microbatches = microbatches;
+    return s.layout.pp == 1 ? std::nullopt : why_no_schedule(pipeline);
+  };
+  const auto reason = why_not(s.microbatches);
+  if (!reason) return std::nullopt;
+  const std::string would =
+      nearest("microbatches", s.microbatches, s.batch_size(), [&](std::int64_t m) { return !why_not(m); });
+  const bool divides = s.batch_size() % s.microbatches == 0;
+  return *reason + (would.empty() && divides ? "; virtual_stages 1 would do" : would);
 }
 
 std::optional<std::string> why_no_stages(const Shape& s) {
-  const std::int64_t v = s.pipeline().virtual_stages;
-  if (s.num_layers % (s.layout.pp * v) == 0) return std::nullopt;
-  return fmt::format(
-      "num_layers {} is not divisible by pp_degree {}{}{}", s.num_layers, s.layout.pp,
-      v == 1 ? "" : fmt::format(" x virtual_stages {}", v),
-      nearest(s.layout.pp, s.num_layers, [&](std::int64_t pp) { return s.num_layers % (pp * v) == 0; }));
+  const std::int64_t p = s.layout.pp, v = s.pipeline().virtual_stages;
+  if (s.num_layers % (p * v) == 0) return std::nullopt;
+  std::string would = nearest("pp_degree", p, s.num_layers,
+                              [&](std::int64_t pp) { return pp > 1 && s.num_layers % (pp * v) == 0; });
+  if (v > 1)
+    would += nearest("virtual_stages", v, s.num_layers,
+                     [&](std::int64_t stages) { return stages > 1 && s.num_layers % (p * stages) == 0; });
+  if (would.empty()) would = nearest("pp_degree", p, p, [](std::int64_t pp) { return pp == 1; });
+  return fmt::format("num_layers {} is not divisible by pp_degree {}{}{}", s.num_layers, p,
+                     v == 1 ? "" : fmt::format(" x virtual_stages {}", v), would);
 }
 
 }  // namespace

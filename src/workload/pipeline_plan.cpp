@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace tpbench {
@@ -13,24 +14,22 @@ using Microbatch = std::pair<std::int64_t, std::int64_t>;  // stage, microbatch
 class Places {
  public:
   std::int64_t take(const Microbatch& whose) {
-    std::int64_t place = 0;
-    const auto taken = [&](std::int64_t at) {
-      return std::any_of(held_.begin(), held_.end(), [&](const auto& held) { return held.second == at; });
-    };
-    while (taken(place)) ++place;
-    held_[whose] = place;
-    most_ = std::max(most_, place + 1);
-    return place;
+    leave(whose);
+    if (free_.empty()) free_.insert(most_++);
+    return held_[whose] = free_.extract(free_.begin()).value();
   }
   [[nodiscard]] std::int64_t of(const Microbatch& whose) const {
     const auto found = held_.find(whose);
     return found == held_.end() ? -1 : found->second;
   }
-  void leave(const Microbatch& whose) { held_.erase(whose); }
+  void leave(const Microbatch& whose) {
+    if (const auto held = held_.extract(whose)) free_.insert(held.mapped());
+  }
   [[nodiscard]] std::int64_t most() const { return most_; }
 
  private:
   std::map<Microbatch, std::int64_t> held_;
+  std::set<std::int64_t> free_;
   std::int64_t most_ = 0;
 };
 

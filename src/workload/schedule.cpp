@@ -78,11 +78,8 @@ std::optional<std::string> why_no_schedule(const PipelineShape& shape) {
   if (shape.virtual_stages == 1)
     return "schedule interleaved needs virtual_stages of 2 or more; with 1 it is 1f1b";
   if (shape.microbatches % shape.ranks == 0) return std::nullopt;
-  const std::int64_t below = shape.microbatches / shape.ranks * shape.ranks;
-  const std::string above = std::to_string(below + shape.ranks);
-  return fmt::format(
-      "microbatches {} is not divisible by pp_degree {}, as schedule interleaved needs; {} would be",
-      shape.microbatches, shape.ranks, below == 0 ? above : fmt::format("{} and {}", below, above));
+  return fmt::format("microbatches {} is not divisible by pp_degree {}, as virtual_stages of 2 or more need",
+                     shape.microbatches, shape.ranks);
 }
 
 std::vector<PipelineStep> steps_of_rank(const PipelineShape& shape, std::int64_t rank) {

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import unittest
 
 from harness import BUILD_DIR, E2eTest
@@ -13,9 +14,10 @@ SIZES = {"hidden_size": 64, "num_heads": 4, "vocab_size": 100, "batch_size": 2, 
 
 
 class Library(E2eTest):
-    def run_sweep(self, ranks=2, out="out", cases=None, variables=None, **keys):
+    def run_sweep(self, ranks=2, out="out", cases=None, variables=None, status=0, wrapper=(), **keys):
         """Runs a sweep; returns its records in a list, and its environment.json."""
-        self.run_tpbench("--config", self.sweep(**(SIZES | keys)), "--output", out, ranks=ranks, **(variables or {}))
+        self.run_tpbench("--config", self.sweep(**(SIZES | keys)), "--output", out, ranks=ranks, status=status,
+                         wrapper=wrapper, **(variables or {}))
         records = self.assert_valid(self.folder / out, cases=cases)
         self.assert_summary(self.folder / out)
         return list(records.values()), json.loads((self.folder / out / "environment.json").read_text())
@@ -103,13 +105,14 @@ class Onednn(Library):
         for record in packed.values():
             alone, packing = of_plain[key(record)]["memory_bytes"], record["compute"]["packing"]
             # Packed weights stand in the place of the rows.
-            added = packing["added_bytes"] if packing else 0
+            added = packing["added_bytes"]
             self.assertEqual(record["memory_bytes"]["peak"] - alone["peak"], added, record["id"])
+            self.assertEqual(packing["seconds"] > 0, packing["bytes"] > 0)
             self.assertEqual(record["memory_bytes"]["predicted_peak"], alone["predicted_peak"])
-            if packing:
+            if packing["bytes"] > 0:
                 self.assertLess(added, packing["bytes"])
             self.assertNotIn("prediction_differs", [w["code"] for w in record["quality"]["warnings"]])
-        self.assertTrue(all(r["compute"]["packing"] for r in packed.values() if r["case"]["workload"] in ("gemm", "mlp")))
+        self.assertTrue(all(r["compute"]["packing"]["bytes"] for r in packed.values() if r["case"]["workload"] in ("gemm", "mlp")))
 
     def test_packed_weights_of_stages_and_of_a_tied_table(self):
         records, _ = self.run_sweep(library="onednn", weight_layout="packed", workload="model", num_layers=2, pp_degree=[1, 2],
@@ -120,6 +123,36 @@ class Onednn(Library):
             # A table that is looked up too stays in rows beside its packed copy; a stage with the head alone has its own.
             table = 128 * 64 * 4 if record["case"]["tie_embeddings"] and record["case"]["pp_degree"] == 1 else 0
             self.assertGreaterEqual(record["compute"]["packing"]["added_bytes"], table)
+
+    @unittest.skipUnless(HAS_AVX512, "which kernels pack is the library's choice for each CPU")
+    def test_packing_that_packs_nothing_is_recorded(self):
+        records, _ = self.run_sweep(library="onednn", weight_layout=["plain", "packed"], workload=LAYERS, tp_degree=[1, 2],
+                                    verify="full", variables={"ONEDNN_MAX_CPU_ISA": "SSE41"})
+        self.assert_all({record["id"]: record for record in records}, "ok")
+        nothing = {"seconds": 0, "bytes": 0, "added_bytes": 0}
+        for record in records:
+            packing = record["compute"]["packing"]
+            self.assertEqual(packing is not None, record["case"]["weight_layout"] == "packed", record["id"])
+            if packing and record["case"]["workload"] in ("gemm", "mlp", "block"):
+                self.assertEqual(packing, nothing, record["id"])
+            self.assertNotIn("prediction_differs", [w["code"] for w in record["quality"]["warnings"]])
+
+    def test_rows_in_whose_place_packed_weights_stand_keep_their_addresses(self):
+        keys = {"library": "onednn", "workload": "block", "hidden_size": 1024, "verify": "off", "ranks": None}
+        bytes_of_layer = 12 * 1024 ** 2 * 4
+        def run(limit, out, **more):
+            limited = ["sh", "-c", f'ulimit -v {limit // 1024} && exec "$@"', "limited"]
+            return self.run_sweep(**keys, **more, out=out, wrapper=limited)[0]
+        (record,) = run(1536 << 20, "much", num_layers=64)
+        left = re.search(r"leaves it ([0-9.]+) ([MG])B", record["reason"])
+        taken = (1536 << 20) - float(left[1]) * {"M": 1e6, "G": 1e9}[left[2]]
+        # For the rows of 8 layers, and half as much.
+        for record in run(int(taken + 1.5 * 8 * bytes_of_layer), "little", num_layers=8, weight_layout=["plain", "packed"]):
+            if record["case"]["weight_layout"] == "plain":
+                self.assertEqual(record["status"], "ok", record["reason"])
+            else:
+                self.assertEqual((record["status"], record["reason_code"]), ("skipped", "memory"), record["reason"])
+                self.assertRegex(record["reason"], r"needs .* and ulimit -v \d+ leaves it")
 
     def test_packed_weights_are_not_trained(self):
         records, _ = self.run_sweep(library="onednn", weight_layout="packed", ranks=None, **{"pass": "forward_backward"})
@@ -181,6 +214,26 @@ class Onednn(Library):
     def test_two_threads(self):
         records, _ = self.run_sweep(library="onednn", workload="block", threads_per_rank=2, ranks=None)
         self.assert_all({record["id"]: record for record in records}, "ok")
+
+    # oneDNN leaves out what falls to threads that do not come.
+    TWO_THREADS = {"library": "onednn", "hidden_size": 512, "sequence_length": 256, "threads_per_rank": 2, "ranks": None}
+
+    def test_threads_that_openmp_would_save_come(self):
+        for name, value in (("OMP_DYNAMIC", "true"), ("OMP_MAX_ACTIVE_LEVELS", "0"), ("OMP_NUM_THREADS", "1")):
+            records, _ = self.run_sweep(**self.TWO_THREADS, variables={name: value}, out=name, verify="full")
+            self.assert_all({record["id"]: record for record in records}, "ok")
+
+    def test_a_limit_on_threads_is_said_and_nothing_is_timed(self):
+        limit = {"OMP_THREAD_LIMIT": "1"}
+        for verify in ("full", "off"):
+            (record,), _ = self.run_sweep(**self.TWO_THREADS, variables=limit, out=verify, status=1, verify=verify)
+            self.assertEqual((record["status"], record["reason_code"]), ("failed", "error"))
+            self.assertIn("got 1 of 2 threads: OMP_THREAD_LIMIT=1 allows no more", record["reason"])
+            self.assertIn("unset that variable, or set threads_per_rank to 1", record["reason"])
+        (record,), _ = self.run_sweep(**self.TWO_THREADS | {"threads_per_rank": 1}, variables=limit, out="one")
+        self.assertEqual(record["status"], "ok")
+        job = self.run_tpbench("selfcheck", "--json", "--threads-per-rank", 2, ranks=2, **limit)
+        self.assertRegex(" ".join(json.loads(job.stdout)["problems"]), "OMP_THREAD_LIMIT=1 allows no more")
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ class Pipeline(E2eTest):
                        {"pp_degree": 2, "microbatches": 2, "schedule": "1f1b", "overlap_chunks": 2, "tp_degree": 2}])
         self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=2)
         reasons = {r["reason"] for r in self.assert_valid(self.folder / "out").values() if r["status"] == "skipped"}
-        for words in ("num_layers 6 is not divisible by pp_degree 4; 3 and 6 would be",
-                      "batch_size 4 is not divisible by microbatches 3; 2 and 4 would be",
+        for words in ("num_layers 6 is not divisible by pp_degree 4; pp_degree 3 and 6 would do",
+                      "batch_size 4 is not divisible by microbatches 3; microbatches 2 and 4 would do",
                       "schedule interleaved needs virtual_stages of 2 or more; with 1 it is 1f1b",
                       "workload mlp has no stages", "overlap_chunks 2 is for pp_degree 1"):
             self.assertTrue(any(words in reason for reason in reasons), (words, reasons))
@@ -108,6 +108,36 @@ class Pipeline(E2eTest):
                 self.assertEqual(record["pipeline"]["exchange_s"] is not None, exchanges, record["id"])
         reasons = "\n".join(r["reason"] for r in records if r["status"] == "skipped")
         self.assertIn("scaled_from_layers composes a step", reasons)
+
+    def test_work_is_that_of_the_stage_whose_times_they_are(self):
+        """A head that is most of a model: the last stage is the busiest, in the record and in a dry run."""
+        self.sweep(**BLOCK | dict(workload="model", num_layers=2, vocab_size=8000), logits="all", microbatches=2, schedule="1f1b",
+                   tp_degree=[1, 2], pp_degree=[1, 2], boundary=["whole", "scattered"], **{"pass": ["forward", "forward_backward"]})
+        self.run_tpbench("--config", "sweep.json", "--output", "out", ranks=4)
+        records = self.assert_valid(self.folder / "out")
+        self.assert_all(records, "ok")
+        work = {(r["case"]["pass"], r["case"]["tp_degree"]): r["compute"]["flop_per_rank"]
+                for r in records.values() if r["case"]["pp_degree"] == 1}
+        for record in records.values():
+            case = record["case"]
+            if case["pp_degree"] == 1:
+                continue
+            share = record["compute"]["flop_per_rank"] / work[case["pass"], case["tp_degree"]]
+            # Four ranks may share two cores, and then the first stage waits longest in its collectives.
+            self.assertTrue(0.9 < share < 1 if record["pipeline"]["busiest"] == 1 else 0 < share < 0.1, (record["id"], share))
+            self.assertTrue(record["pipeline"]["busiest"] == 1 or case["tp_degree"] == 2)
+            self.assertNotIn("slow_rank", [warning["code"] for warning in record["quality"]["warnings"]])
+            collectives = record["communication"]["collectives"]
+            for collective in collectives if case["tp_degree"] == 2 else []:
+                self.assertGreater(collective["busbw_gb_per_s"], 0, (record["id"], collective))
+            if case["tp_degree"] == 2 and case["boundary"] == "whole" and record["pipeline"]["busiest"] == 1:
+                ops = {collective["op"] for collective in collectives}  # of logits, which the first stage has none of
+                self.assertEqual("all_gather" in ops, case["pass"] == "forward")
+        dry = self.run_tpbench("--config", "sweep.json", "--dry-run", "--format", "jsonl")
+        for plan in map(json.loads, dry.stdout.splitlines()):
+            case = plan["case"]
+            if case["pp_degree"] == 2:
+                self.assertGreater(plan["flop_per_rank"], 0.9 * work[case["pass"], case["tp_degree"]])
 
     def test_dry_run_replays_what_was_measured(self):
         training = {"pass": "forward_backward", "pp_degree": 2, "microbatches": [2, 4]}

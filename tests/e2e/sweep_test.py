@@ -54,15 +54,21 @@ class WholeSweep(E2eTest):
         setting = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
         kernel = setting.read_text().split("[")[1].split("]")[0] if setting.exists() else "never"
         for library in ("openblas", "onednn"):
-            sweep = self.sweep(workload=["gemm", "mlp"], library=library, hidden_size=1024, batch_size=8, pages=["system", "huge"])
-            self.run_tpbench("--config", sweep, "--output", library)
-            for record in self.assert_valid(self.folder / library, cases=4).values():
+            # Of what ranks share by shm nothing was asked for.
+            sweep = self.sweep(workload=["gemm", "mlp", "all_reduce"], library=library, hidden_size=1024, batch_size=8, tp_degree=2,
+                               sequence_length=64, algorithm="shm", pages=["system", "huge"])
+            self.run_tpbench("--config", sweep, "--output", library, ranks=2)
+            for record in self.assert_valid(self.folder / library, cases=6).values():
                 if record["status"] == "skipped":
                     continue  # a build without it
                 self.assertEqual(record["status"], "ok", record["reason"])
                 got, asked = record["memory_bytes"]["huge_pages"], record["case"]["pages"] == "huge"
-                # Weights of 4 MiB or of 16, and no other tensor that a huge page fits into.
+                # Weights of 2 MiB or of 16 on a rank, and no other tensor that is not shared and that a huge page fits into.
                 weights = record["memory_bytes"]["weights"]
+                if record["case"]["workload"] == "all_reduce":
+                    self.assertIsNone(got)
+                    self.assertFalse(asked and kernel != "never" and "small_pages" in str(record["quality"]["warnings"]))
+                    continue
                 warned = "small_pages" in [warning["code"] for warning in record["quality"]["warnings"]]
                 if kernel == "madvise" and not asked:
                     self.assertEqual(got, 0)

@@ -157,6 +157,9 @@ TEST_P(OnednnLayers, HoldWhatTheFormulaSaysAndWhatPackingAdds) {
       EXPECT_LT(facts.added_bytes, facts.packed_bytes);
       EXPECT_LE(memory.peak(), cost.memory.total() + facts.added_bytes + most_packing_bytes(point, cost));
       EXPECT_LE(most_packing_bytes(point, cost), facts.packed_bytes);
+      const std::int64_t addresses_let_go = facts.packed_bytes - facts.added_bytes;
+      EXPECT_LE(addresses_let_go, most_packing_bytes(point, cost) + let_go_bytes(point, cost));
+      EXPECT_LE(let_go_bytes(point, cost), addresses_let_go);
     }
   }
 }

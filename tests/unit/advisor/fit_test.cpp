@@ -157,6 +157,33 @@ TEST(Fit, RefusesTooLittleAndSaysWhatToMeasure) {
   EXPECT_THROW((void)fit_calibration(one), AdvisorError) << "one size of one degree fits any rate";
 }
 
+// An embedding has no library: it is no sign of another one, and tells of element-wise work beside each.
+TEST(Fit, GivesEachLibraryWhatMultipliesNothing) {
+  Calibration machine = known_machine();
+  Evidence evidence;
+  evidence.sources.resize(1);
+  for (const char* workload : {"mlp", "embedding"}) {
+    for (const Case& point : sweep_of(workload, {1})) {
+      MeasuredCase measured = measured_on(machine, point, [] { return 1.0; });
+      if (measured.record.point.library) measured.record.point.library = "onednn";
+      evidence.cases.push_back(std::move(measured));
+    }
+  }
+  const Calibration fitted = fit_calibration(evidence);
+  ASSERT_EQ(fitted.compute.size(), 1U);
+  EXPECT_EQ(fitted.compute[0].library, "onednn");
+  const auto tells = [&](WorkKind kind) {
+    return std::any_of(fitted.compute[0].rates.begin(), fitted.compute[0].rates.end(),
+                       [&](const WorkRate& rate) { return rate.kind == kind; });
+  };
+  EXPECT_TRUE(tells(WorkKind::elementwise));
+  EXPECT_TRUE(tells(WorkKind::product));
+  const Case& embedding = evidence.cases.back().record.point;
+  EXPECT_NEAR(predict_case(fitted, embedding, {}).compute.median_s /
+                  predict_case(machine, embedding, {}).compute.median_s,
+              1, 0.02);
+}
+
 TEST(Fit, KeepsPagesApart) {
   Calibration machine = known_machine(), faster = machine;
   for (WorkRate& rate : faster.compute[0].rates) rate.s_per_byte /= 2;
@@ -198,7 +225,7 @@ TEST(Fit, SeesWhatLaunchesDifferBy) {
   EXPECT_NEAR(fitted.spread.launches, 1.645 * std::log(1.1) / std::sqrt(2.0), 0.03);
 }
 
-TEST(Fit, KeepsTheReferenceCopyOfTheFullestHosts) {
+TEST(Fit, KeepsTheReferenceCopyOfEachNumberOfRanks) {
   const Calibration machine = known_machine();
   Evidence evidence;
   evidence.sources.resize(1);
@@ -209,11 +236,19 @@ TEST(Fit, KeepsTheReferenceCopyOfTheFullestHosts) {
     evidence.cases.push_back(std::move(measured));
   }
   const Calibration fitted = fit_calibration(evidence);
-  EXPECT_NEAR(fitted.compute.at(0).copy_s_per_byte.value(), 2.01e-3 / (24 << 20), 1e-14);
-  EXPECT_EQ(calibration_from_json(calibration_to_json(fitted)).compute.at(0).copy_s_per_byte,
-            fitted.compute.at(0).copy_s_per_byte);
+  const std::vector<CopyRate>& copies = fitted.compute.at(0).copies;
+  ASSERT_EQ(copies.size(), 2U);
+  EXPECT_EQ(copies[1].ranks_per_host, 2);
+  for (const CopyRate& copy : copies)
+    EXPECT_NEAR(copy.s_per_byte * (24 << 20), 1.005e-3 * static_cast<double>(copy.ranks_per_host), 1e-5);
+  EXPECT_NEAR(copy_s_per_byte(fitted.compute[0], 2), copies[1].s_per_byte, 1e-15);
+  EXPECT_NEAR(copy_s_per_byte(fitted.compute[0], 0), copies[1].s_per_byte, 1e-15) << "as with most ranks";
+  EXPECT_EQ(calibration_from_json(calibration_to_json(fitted)).compute.at(0).copies.size(), 2U);
+  Json document = calibration_to_json(fitted);
+  document["compute"][0]["copies"][0]["s_per_byte"] = 0;
+  EXPECT_THROW((void)calibration_from_json(document), FieldFault);
   for (MeasuredCase& measured : evidence.cases) measured.record.reference.clear();
-  EXPECT_EQ(fit_calibration(evidence).compute.at(0).copy_s_per_byte, std::nullopt);
+  EXPECT_TRUE(fit_calibration(evidence).compute.at(0).copies.empty());
 }
 
 TEST(SolveNonNegative, FindsTheBestThatIsNotNegative) {

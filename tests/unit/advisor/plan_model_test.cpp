@@ -182,7 +182,7 @@ TEST(ModelPlans, TakeTheRateOfMemoryFromTheReferenceCopyWhereTheFitDoesNotTell) 
                               std::int64_t threads) {
     Calibration machine = known_machine();
     for (WorkRate& rate : machine.compute[0].rates) rate.s_per_byte = s_per_byte;
-    machine.compute[0].copy_s_per_byte = copy_s_per_byte;
+    if (copy_s_per_byte) machine.compute[0].copies = {{1, *copy_s_per_byte}};
     machine.compute[0].threads = threads;
     PlanQuestion question = training_of("llama3.2-1b", 1);
     question.machine.threads_per_rank = threads;

@@ -181,6 +181,22 @@ Record measured(const Case& point) {
   return record;
 }
 
+// A rank that holds a light stage and a heavy one: their mean would give another step.
+TEST(Plan, ReplaysEachStageWithItsOwnTimes) {
+  const Case point = piped(Schedule::interleaved, 8);
+  Record record = measured(point);
+  std::vector<StageTimes> times;
+  for (int stage = 0; stage < 8; ++stage) {
+    const double forward_s = stage == 7 ? 3 : 0.5;
+    record.pipeline->stages.push_back({forward_s, 2 * forward_s, {}, {}, {}});
+    times.push_back({.forward_s = forward_s, .input_gradient_s = 2 * forward_s});
+  }
+  const auto replay = replay_from(point, {&record, 1});
+  EXPECT_DOUBLE_EQ(replay->step_s, replay_pipeline(point.shape().pipeline(), times, 0).step_s);
+  record.pipeline->stages.clear();
+  EXPECT_DOUBLE_EQ(replay_from(point, {&record, 1})->step_s, 57) << "one of before: those of ranks";
+}
+
 TEST(Plan, ReplaysPipelinesWithTimesThatWereMeasured) {
   const std::vector<Record> records = {measured(piped(Schedule::gpipe, 8)),
                                        measured(piped(Schedule::zb_h1, 8)),

@@ -123,7 +123,7 @@ TEST(ModelStages, ThatCannotBeNameTheRule) {
   EXPECT_FALSE(why_no_split(task, {.layout = {.tp = 8, .pp = 4}, .microbatches = 4}));
   EXPECT_EQ(why_no_split(task, {.layout = {.dp = 3}}), "batch 8 is not divisible by 3 copies of the model");
   EXPECT_EQ(why_no_split(task, {.layout = {.pp = 5}}),
-            "num_layers 32 is not divisible by pp_degree 5; 4 and 8 would be");
+            "num_layers 32 is not divisible by pp_degree 5; pp_degree 4 and 8 would do");
   EXPECT_TRUE(why_no_split(task, {.layout = {.tp = 3}}));
   EXPECT_TRUE(why_no_split(task, {.layout = {.pp = 2}, .microbatches = 3}));
 }

@@ -235,17 +235,47 @@ Shape block_shape() {
           .pass = Pass::forward_backward};
 }
 
+// Places are handed out the lowest first, and in no time of their number.
+TEST(Plans, OfManyMicrobatchesAreMadeAtOnce) {
+  const PipelineShape shape = {.ranks = 2, .microbatches = 4096, .schedule = Schedule::gpipe, .trains = true};
+  EXPECT_EQ(plan_rank(shape, 0).activations, 4096);
+  EXPECT_EQ(plan_rank(shape, 1).activations, 4096);
+}
+
 TEST(Stages, ThatCannotBeNameTheNearestThatCan) {
   Shape shape = block_shape();
   shape.layout.pp = 4;
   EXPECT_EQ(why_not_divisible(block_workload, shape).value_or(""),
-            "num_layers 6 is not divisible by pp_degree 4; 3 and 6 would be");
+            "num_layers 6 is not divisible by pp_degree 4; pp_degree 3 and 6 would do");
   shape.layout.pp = 2;
   shape.microbatches = 3;
   EXPECT_EQ(why_impossible(block_workload, shape).value_or(""),
-            "batch_size 8 is not divisible by microbatches 3; 2 and 4 would be");
+            "batch_size 8 is not divisible by microbatches 3; microbatches 2 and 4 would do");
   shape.microbatches = 4;
   EXPECT_EQ(why_impossible(block_workload, shape), std::nullopt);
+  // What is named runs: it divides the batch too.
+  shape.schedule = Schedule::interleaved;
+  shape.virtual_stages = 3;
+  shape.tokens = 12 * 8;
+  shape.microbatches = 3;
+  EXPECT_EQ(
+      why_impossible(block_workload, shape).value_or(""),
+      "microbatches 3 is not divisible by pp_degree 2, as virtual_stages of 2 or more need; microbatches 2 "
+      "and 4 would do");
+  shape.tokens = 9 * 8;
+  EXPECT_EQ(
+      why_impossible(block_workload, shape).value_or(""),
+      "microbatches 3 is not divisible by pp_degree 2, as virtual_stages of 2 or more need; virtual_stages "
+      "1 would do");
+  shape.num_layers = 4;
+  EXPECT_EQ(why_not_divisible(block_workload, shape).value_or(""),
+            "num_layers 4 is not divisible by pp_degree 2 x virtual_stages 3; virtual_stages 2 would do");
+  shape.num_layers = 1;
+  shape.virtual_stages = 1;
+  EXPECT_EQ(why_not_divisible(block_workload, shape).value_or(""),
+            "num_layers 1 is not divisible by pp_degree 2; pp_degree 1 would do");
+  shape = block_shape();
+  shape.layout.pp = 2;
   shape.overlap_chunks = 2;
   EXPECT_NE(why_impossible(block_workload, shape).value_or("").find("overlap_chunks 2 is for pp_degree 1"),
             std::string::npos);

@@ -101,12 +101,11 @@ TEST(Schedules, KeepTheirRules) {
   }
 }
 
-TEST(Schedules, ThatCannotBeNameTheNearestThatCan) {
+TEST(Schedules, ThatCannotBeSayWhy) {
   PipelineShape shape = {
       .ranks = 4, .virtual_stages = 2, .microbatches = 6, .schedule = Schedule::interleaved};
-  EXPECT_NE(why_no_schedule(shape)->find("4 and 8 would be"), std::string::npos);
-  shape.microbatches = 3;
-  EXPECT_NE(why_no_schedule(shape)->find("; 4 would be"), std::string::npos);
+  EXPECT_NE(why_no_schedule(shape)->find("microbatches 6 is not divisible by pp_degree 4"),
+            std::string::npos);
   shape.schedule = Schedule::gpipe;
   EXPECT_NE(why_no_schedule(shape)->find("interleaved"), std::string::npos);
   shape = {.ranks = 4, .microbatches = 8, .schedule = Schedule::interleaved};
