@@ -126,7 +126,8 @@ class Pipeline(E2eTest):
             # Four ranks may share two cores, and then the first stage waits longest in its collectives.
             self.assertTrue(0.9 < share < 1 if record["pipeline"]["busiest"] == 1 else 0 < share < 0.1, (record["id"], share))
             self.assertTrue(record["pipeline"]["busiest"] == 1 or case["tp_degree"] == 2)
-            self.assertNotIn("slow_rank", [warning["code"] for warning in record["quality"]["warnings"]])
+            if case["tp_degree"] == 1:  # nobody else has the work of either stage
+                self.assertNotIn("slow_rank", [warning["code"] for warning in record["quality"]["warnings"]])
             collectives = record["communication"]["collectives"]
             for collective in collectives if case["tp_degree"] == 2 else []:
                 self.assertGreater(collective["busbw_gb_per_s"], 0, (record["id"], collective))
