@@ -46,24 +46,6 @@ void forget_defaults(Case& point, const std::set<std::string>& given) {
   if (given.contains("num_heads") && !given.contains("num_kv_heads")) point.num_kv_heads.reset();
 }
 
-MeasuredTimes times_of(const std::vector<const MeasuredCase*>& launches) {
-  const auto median = [&](const auto& get) {
-    std::vector<double> values;
-    for (const MeasuredCase* launch : launches) {
-      if (const auto value = get(*launch->record.time)) values.push_back(*value);
-    }
-    std::sort(values.begin(), values.end());
-    return values.empty() ? std::nullopt : std::optional(quantile_of_sorted(values, 0.5));
-  };
-  const auto of = [](Quantity TimeResult::*member) {
-    return [member](const TimeResult& time) {
-      return is_known(time.*member) ? std::optional((time.*member).summary.median) : std::nullopt;
-    };
-  };
-  return {median(of(&TimeResult::step)).value_or(0), median(of(&TimeResult::compute)).value_or(0),
-          median(of(&TimeResult::communication)), launches.size()};
-}
-
 // A measured shape as it was asked for, and the number of threads that it ran with.
 struct Base {
   Case asked;
@@ -79,6 +61,37 @@ void foretell(AnswerRow& row, const Calibration& calibration, const PredictedMac
 }
 
 }  // namespace
+
+MeasuredTimes measured_times(std::span<const MeasuredCase* const> launches) {
+  const auto median = [&](const auto& get) {
+    std::vector<double> values;
+    for (const MeasuredCase* launch : launches) {
+      if (const std::optional<double> value = get(launch->record)) values.push_back(*value);
+    }
+    std::sort(values.begin(), values.end());
+    return values.empty() ? std::nullopt : std::optional(quantile_of_sorted(values, 0.5));
+  };
+  const auto of = [](Quantity TimeResult::*member) {
+    return [member](const Record& record) {
+      const Quantity& quantity = (*record.time).*member;
+      return is_known(quantity) ? std::optional(quantity.summary.median) : std::nullopt;
+    };
+  };
+  const auto waiting = [&](const Record& record) {
+    const auto input_s = of(&TimeResult::input_wait)(record), end_s = of(&TimeResult::end_wait)(record);
+    return input_s && end_s ? std::optional(*input_s + *end_s) : std::nullopt;
+  };
+  const auto bubble = [](const Record& record) {
+    return record.pipeline ? record.pipeline->bubble : std::nullopt;
+  };
+  return {median(of(&TimeResult::step)).value_or(0),
+          median(of(&TimeResult::compute)).value_or(0),
+          median(of(&TimeResult::communication)),
+          median(of(&TimeResult::boundary)),
+          median(waiting),
+          median(bubble),
+          launches.size()};
+}
 
 void set_shape(Case& point, const std::string& shape) {
   std::set<std::string> given;
@@ -140,7 +153,7 @@ std::vector<AnswerRow> answer(const Calibration& calibration, std::span<const Me
   std::set<std::string> seen;
   for (const auto& [id, of_case] : launches) {
     const Case& point = of_case.front()->record.point;
-    rows.push_back({id, point, times_of(of_case), std::nullopt, ""});
+    rows.push_back({id, point, measured_times(of_case), std::nullopt, ""});
     if (question.is_other_machine) foretell(rows.back(), calibration, question.machine);
     const Base base = {asked_case(of_case.front()->record), point.threads_per_rank};
     if (seen.insert(case_id_in(base.asked, {1, point.layout.pp, 1})).second) bases.push_back(base);

@@ -23,8 +23,10 @@ struct Question {
 struct MeasuredTimes {
   double step_s = 0, compute_s = 0;
   std::optional<double> communication_s;
+  std::optional<double> boundary_s, waiting_s, bubble;  ///< of a pipeline, as of a PredictedCase
   std::size_t launches = 1;
 };
+MeasuredTimes measured_times(std::span<const MeasuredCase* const> launches);
 
 /// One case: as it was measured, as it is to be expected, or both.
 struct AnswerRow {

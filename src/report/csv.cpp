@@ -145,7 +145,10 @@ std::string to_csv(const Section& table) {
   for (const Section::Row& row : table.rows) {
     cells.clear();
     for (std::size_t i = 0; i < row.cells.size(); ++i) {
-      if (!table.columns[i].key.empty()) cells.push_back(row.cells[i].raw);
+      const Value& value = row.cells[i];
+      const bool is_list = value.kind == Kind::bytes_list && !value.is_missing();
+      if (!table.columns[i].key.empty())
+        cells.push_back(is_list ? Json(joined_values(value.raw)) : value.raw);
     }
     text += csv_line(cells);
   }

@@ -28,13 +28,6 @@ void plan_stages(PlannedCase& planned, const Cost& cost) {
   planned.message_bytes_per_step = traffic.bytes;
 }
 
-Value stage_peaks(const PlannedCase& planned) {
-  std::vector<std::string> peaks;
-  for (const std::int64_t peak : planned.stage_peaks)
-    peaks.push_back(format_bytes(static_cast<double>(peak)));
-  return peaks.empty() ? Value() : Value(join_words(peaks, ", "));
-}
-
 bool is_replayed(const PlannedCase& planned) { return planned.replay.has_value(); }
 template <auto part>
 Value of_replay(const PlannedCase& planned, Kind kind) {
@@ -154,7 +147,11 @@ constexpr PlanColumn kPlanColumns[] = {
     {"FLOP/rank", "flop_per_rank", [](const PlannedCase& p) { return Value(p.flop_per_rank, Kind::flop); }},
     {"collectives", "bytes_per_step",
      [](const PlannedCase& p) { return Value(p.bytes_per_step, Kind::bytes); }},
-    {"mem of each stage", "stage_peaks", stage_peaks, has_stages_planned},
+    {"mem of each stage", "stage_peaks",
+     [](const PlannedCase& p) {
+       return p.stage_peaks.empty() ? Value() : Value(p.stage_peaks, Kind::bytes_list);
+     },
+     has_stages_planned},
     {"messages", "messages_per_step", [](const PlannedCase& p) { return Value(p.messages_per_step); },
      has_stages_planned},
     {"message bytes", "message_bytes_per_step",

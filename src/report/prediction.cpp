@@ -29,11 +29,9 @@ std::vector<ShownCase> shown_cases(const Prediction& prediction) {
     shown.push_back(
         {row.id, &row.point, row.measured, row.predicted ? &*row.predicted : nullptr, row.why_not});
   for (const CheckedCase& one : prediction.checked) {
-    const TimeResult& time = *one.measured->record.time;
-    MeasuredTimes measured = {time.step.summary.median, time.compute.summary.median, std::nullopt, 1};
-    if (is_known(time.communication)) measured.communication_s = time.communication.summary.median;
-    shown.push_back({one.measured->record.id, &one.measured->record.point, measured,
-                     one.predicted ? &*one.predicted : nullptr, one.why_not});
+    shown.push_back({one.measured->record.id, &one.measured->record.point,
+                     measured_times(std::span(&one.measured, 1)), one.predicted ? &*one.predicted : nullptr,
+                     one.why_not});
   }
   std::stable_sort(shown.begin(), shown.end(),
                    [](const ShownCase& a, const ShownCase& b) { return comes_before(*a.point, *b.point); });
@@ -107,7 +105,28 @@ Value communication_of(const ShownCase& shown) {
   return shown.measured ? Value(shown.measured->communication_s, Kind::seconds) : Value();
 }
 
+template <auto part, auto measured>
+Value of_pipeline(const ShownCase& shown) {
+  if (shown.predicted != nullptr) return {(shown.predicted->*part).median_s, Kind::seconds};
+  return shown.measured ? number_of((*shown.measured).*measured, Kind::seconds) : Value();
+}
+Value predicted_bubble(const ShownCase& shown) {
+  return shown.predicted == nullptr || !is_piped(shown) ? Value()
+                                                        : Value(shown.predicted->bubble, Kind::share);
+}
+Value measured_bubble(const ShownCase& shown) {
+  return shown.measured ? number_of(shown.measured->bubble, Kind::share) : Value();
+}
+Value bubble_of(const ShownCase& shown) {
+  return shown.predicted != nullptr ? predicted_bubble(shown) : measured_bubble(shown);
+}
+template <auto part>
+Value measured_part(const ShownCase& shown) {
+  return shown.measured ? number_of((*shown.measured).*part, Kind::seconds) : Value();
+}
+
 using P = PredictedCase;
+using M = MeasuredTimes;
 using T = PredictedTime;
 constexpr PredictionColumn kPredictionColumns[] = {
     {"", "status", Align::left, [](const ShownCase& s) { return Value(status_of(s)); }, always_shown},
@@ -124,13 +143,12 @@ constexpr PredictionColumn kPredictionColumns[] = {
     {"", "communication_s", Align::right, predicted<&P::communication, &T::median_s>, never_shown},
     {"", "communication_low_s", Align::right, predicted<&P::communication, &T::low_s>, never_shown},
     {"", "communication_high_s", Align::right, predicted<&P::communication, &T::high_s>, never_shown},
-    {"boundary", "boundary_s", Align::right, predicted<&P::boundary, &T::median_s>, is_piped},
-    {"waiting", "waiting_s", Align::right, predicted<&P::waiting, &T::median_s>, is_piped},
-    {"bubble", "bubble", Align::right,
-     [](const ShownCase& s) {
-       return s.predicted == nullptr || !is_piped(s) ? Value() : Value(s.predicted->bubble, Kind::share);
-     },
-     is_piped},
+    {"boundary", "", Align::right, of_pipeline<&P::boundary, &M::boundary_s>, is_piped},
+    {"waiting", "", Align::right, of_pipeline<&P::waiting, &M::waiting_s>, is_piped},
+    {"bubble", "", Align::right, bubble_of, is_piped},
+    {"", "boundary_s", Align::right, predicted<&P::boundary, &T::median_s>, never_shown},
+    {"", "waiting_s", Align::right, predicted<&P::waiting, &T::median_s>, never_shown},
+    {"", "bubble", Align::right, predicted_bubble, never_shown},
     {"most in", "dominant", Align::left,
      [](const ShownCase& s) { return s.predicted == nullptr ? Value() : Value(s.predicted->dominant); },
      is_predicted},
@@ -143,11 +161,10 @@ constexpr PredictionColumn kPredictionColumns[] = {
     {"", "measured_compute_s", Align::right,
      [](const ShownCase& s) { return s.measured ? Value(s.measured->compute_s, Kind::seconds) : Value(); },
      never_shown},
-    {"", "measured_communication_s", Align::right,
-     [](const ShownCase& s) {
-       return s.measured ? Value(s.measured->communication_s, Kind::seconds) : Value();
-     },
-     never_shown},
+    {"", "measured_communication_s", Align::right, measured_part<&M::communication_s>, never_shown},
+    {"", "measured_boundary_s", Align::right, measured_part<&M::boundary_s>, never_shown},
+    {"", "measured_waiting_s", Align::right, measured_part<&M::waiting_s>, never_shown},
+    {"", "measured_bubble", Align::right, measured_bubble, never_shown},
     {"error", "step_error", Align::right,
      [](const ShownCase& s) { return number_of(error_of(s), Kind::small_share); }, is_both},
     {"within", "within", Align::left,

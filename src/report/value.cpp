@@ -58,6 +58,7 @@ std::string number_text(const Value& value, double number) {
     case Kind::small_share:
       return fmt::format("{:.{}f} %", number * 100, number < 0.0995 ? 1 : 0);
     case Kind::plain:
+    case Kind::bytes_list:
     case Kind::interval:
       return value.raw.dump();
   }
@@ -71,6 +72,12 @@ std::string text_of(const Value& value) {
   if (value.raw.is_string()) return value.raw.get<std::string>();
   if (value.kind == Kind::interval)
     return ratio_text(value.raw.at(0).get<double>()) + ".." + ratio_text(value.raw.at(1).get<double>());
+  if (value.kind == Kind::bytes_list) {
+    std::string text;
+    for (const Json& bytes : value.raw)
+      text += (text.empty() ? "" : ", ") + format_bytes(bytes.get<double>());
+    return text;
+  }
   return value.raw.is_number() ? number_text(value, value.raw.get<double>()) : value.raw.dump();
 }
 

@@ -17,6 +17,7 @@ enum class Kind {
   seconds,        ///< "3.51 ms"; with an interval "3.51 ms +-1.2%"
   seconds_brief,  ///< with an interval "3.51 ms +-1%"
   bytes,          ///< "1.34 GB"
+  bytes_list,     ///< a list of them: "1.34 GB, 1.20 GB"
   message_bytes,  ///< "4 KiB": powers of two
   bytes_per_s,    ///< "1.34 GB/s", "118 MB/s"
   gigabytes,      ///< bytes per second too: "1.34 GB/s", "0.118 GB/s"

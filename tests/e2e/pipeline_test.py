@@ -171,7 +171,8 @@ class Pipeline(E2eTest):
         for line in map(json.loads, lines):
             stages = line["case"]["pp_degree"]
             if stages > 1 and line["skip_reason"] is None:
-                self.assertEqual(len(line["stage_peaks"].split(", ")), stages)
+                self.assertEqual(len(line["stage_peaks"]), stages)
+                self.assertEqual(max(line["stage_peaks"]), line["predicted_peak_bytes"])
                 self.assertGreater(line["messages_per_step"], 0)
 
     def test_message_that_is_lost(self):

@@ -1,10 +1,12 @@
 #include "report/plan.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "../result/sample_record.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "base/units.hpp"
 
 namespace tpbench {
 namespace {
@@ -134,6 +136,19 @@ TEST(Plan, OfAPipelineFitsWhereItsLargestStageDoes) {
   };
   EXPECT_EQ(fits(largest), true);
   EXPECT_EQ(fits(largest - 1), false);
+  // Bytes for programs, words for people.
+  const auto rendered = [&](Format format) {
+    return render_plan(format, std::vector{point}, {}, kMayRun, most);
+  };
+  EXPECT_EQ(Json::parse(rendered(Format::jsonl)).at("stage_peaks"), Json(planned.stage_peaks));
+  EXPECT_EQ(Json::parse(rendered(Format::json)).at(0).at("stage_peaks"), Json(planned.stage_peaks));
+  EXPECT_NE(
+      rendered(Format::csv).find(fmt::format(",{};{},", planned.stage_peaks[0], planned.stage_peaks[1])),
+      std::string::npos);
+  EXPECT_NE(rendered(Format::table)
+                .find(fmt::format("{}, {}", format_bytes(static_cast<double>(planned.stage_peaks[0])),
+                                  format_bytes(static_cast<double>(planned.stage_peaks[1])))),
+            std::string::npos);
 }
 
 Case piped(Schedule schedule, std::int64_t microbatches) {

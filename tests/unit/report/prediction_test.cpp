@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "../advisor/known_machine.hpp"
+#include "../result/sample_record.hpp"
 #include "base/json_schema.hpp"
 
 namespace tpbench {
@@ -65,6 +66,41 @@ TEST(Prediction, HasOneRowForEachCaseInEveryFormat) {
   const std::string csv = render_prediction(CompareFormat::csv, prediction);
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5);
   EXPECT_TRUE(says(render_prediction(CompareFormat::markdown, prediction), "| TP |")) << "a table";
+}
+
+// As its records have them: two launches of one pipeline, and a case of one stage.
+TEST(Prediction, ShowsThePartsOfAPipelineThatWasMeasured) {
+  std::vector<MeasuredCase> measured;
+  for (const double factor : {1.0, 1.1}) {
+    Case point = sample::make_case("block", 1);
+    point.layout.pp = point.microbatches = point.batch_size = 2;
+    point.num_layers = 2;
+    normalise_case(point);
+    Record record = sample::make_ok(point, {.compute = 10e-3});
+    record.time->boundary = sample::make_quantity(1e-3 * factor);
+    record.time->input_wait = sample::make_quantity(2e-3 * factor);
+    record.time->end_wait = sample::make_quantity(4e-3 * factor);
+    record.pipeline.emplace();
+    record.pipeline->bubble = 0.40 * factor;
+    measured.push_back({record, "r.json"});
+  }
+  measured.push_back({sample::make_ok(sample::make_case("block", 1), {.compute = 10e-3}), "one.json"});
+  Prediction prediction;
+  prediction.calibration = known_machine();
+  prediction.rows = answer(prediction.calibration, measured, {});
+  const Json document = Json::parse(render_prediction(CompareFormat::json, prediction));
+  ASSERT_EQ(document["cases"].size(), 2U);
+  const Json &one = document["cases"][0], &piped = document["cases"][1];
+  EXPECT_NEAR(piped["measured_boundary_s"].get<double>(), 1.05e-3, 1e-9);
+  EXPECT_NEAR(piped["measured_waiting_s"].get<double>(), 6.3e-3, 1e-9);
+  EXPECT_NEAR(piped["measured_bubble"].get<double>(), 0.42, 1e-9);
+  EXPECT_TRUE(piped["boundary_s"].is_null()) << "nothing was predicted";
+  EXPECT_TRUE(one["measured_bubble"].is_null());
+  const Json schema = Json::parse(std::ifstream(TPBENCH_SOURCE_DIR "/docs/prediction.schema.json"));
+  for (const SchemaFault& fault : validate_with_schema(schema, document))
+    ADD_FAILURE() << fault.pointer << ": " << fault.description;
+  const std::string text = render_prediction(CompareFormat::table, prediction);
+  for (const char* value : {"1.05 ms", "6.30 ms", "42 %"}) EXPECT_TRUE(says(text, value)) << text;
 }
 
 TEST(SetShape, ChangesFieldsAndWhatFollowsFromThem) {
