@@ -241,6 +241,7 @@ Json plan_document(const ModelPlan& plan, const Calibration& calibration,
             {"backend", question.machine.backend},
             {"library", question.machine.library},
             {"cache", std::string(name_of(question.machine.cache))},
+            {"pages", std::string(name_of(question.machine.pages))},
             {"dtype", std::string(name_of(task.dtype))},
             {"algorithm", question.machine.algorithm}}},
           {"stages", stages_of_first(plan)},
@@ -273,6 +274,7 @@ Json plan_schema() {
                      {"backend", word("of the rates")},
                      {"library", word("of the rates")},
                      {"cache", word("of the rates: warm or cold")},
+                     {"pages", word("of the rates: system or huge")},
                      {"dtype", word("of weights and activations")},
                      {"algorithm", word("of the collectives")}}}};
   question["required"] = Json::array();

@@ -115,7 +115,8 @@ Rows<MemoryResult> memory_rows() {
              .least = 0}),
       field("huge_pages", &MemoryResult::huge_pages,
             {.meaning = "of the tensors, what lay in transparent huge pages at the end; on the rank with the "
-                        "fewest. Memory that ranks share is not among them",
+                        "fewest. Memory that ranks share is not among them, nor that "
+                        "of layers which a composed model did not run",
              .unit = "bytes",
              .null = "no tensor is as large as a huge page, the backend has a device, or the kernel does not "
                      "say",
