@@ -38,6 +38,13 @@ std::optional<std::string> ranks_that(const WarningInputs& in, const Predicate& 
 std::optional<std::string> emulated_dtype(const WarningInputs& in) {
   for (const KernelUse& kernel : in.outcome.products.kernels) {
     if (!kernel.emulates || kernel.flop <= 0) continue;
+    if (kernel.capped_by) {
+      return fmt::format(
+          "{} keeps library {} from this CPU's instructions for products in {}: kernel {} takes several "
+          "times "
+          "as long as one that uses them; unset that variable",
+          *kernel.capped_by, in.point.library.value_or(""), name_of(in.point.dtype), kernel.name);
+    }
     return fmt::format(
         "this CPU has no instructions for products in {}: kernel {} of library {} takes several times as "
         "long "

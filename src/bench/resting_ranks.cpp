@@ -90,12 +90,14 @@ std::optional<RestingRanks> measure_resting_ranks(const Control& world, int thre
 std::optional<std::string> resting_problem(const RestingRanks& resting) {
   if (resting.is_free()) return std::nullopt;
   const char* policy = std::getenv("OMP_WAIT_POLICY");
+  const char* spins = std::getenv("GOMP_SPINCOUNT");
   return fmt::format(
       "a product takes {} longer beside ranks at rest, once these have used library onednn (up to {} is "
-      "called free): workers of OpenMP spin where OMP_WAIT_POLICY is not passive, and it is {}; leave it "
-      "unset, or set it to passive; elsewhere other programs take the cores",
+      "called free): workers of OpenMP spin where OMP_WAIT_POLICY is not passive or GOMP_SPINCOUNT is above "
+      "0, "
+      "and these are {} and {}; leave both unset; elsewhere other programs take the cores",
       format_percent(resting.cost()), format_percent(RestingRanks::kBound),
-      policy == nullptr ? "unset" : policy);
+      policy == nullptr ? "unset" : policy, spins == nullptr ? "unset" : spins);
 }
 
 }  // namespace tpbench

@@ -307,6 +307,15 @@ std::string unknown_word(const CLI::App& app, const std::string& word) {
                      join_words(names));
 }
 
+// The first that nothing takes. Its value may have been taken for something else, of which there is then one
+// too many.
+std::optional<std::string> unknown_option(const CLI::App& app) {
+  for (const std::string& word : app.remaining(/*recurse=*/true)) {
+    if (word.starts_with('-')) return word;
+  }
+  return std::nullopt;
+}
+
 std::string version_text() {
   const BuildInfo& build = build_info();
   return fmt::format("tpbench {} ({}, {}, {})", build.version, build.git_revision, build.build_type,
@@ -420,7 +429,11 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv, bool spe
   } catch (const CLI::ExtrasError&) {
     return refused(unknown_word(app, app.remaining(/*recurse=*/true).front()), speaks);
   } catch (const CLI::ArgumentMismatch& error) {
+    if (const auto option = unknown_option(app)) return refused(unknown_word(app, *option), speaks);
     return refused(wrong_count(error.what()), speaks);
+  } catch (const CLI::RequiredError& error) {
+    if (const auto option = unknown_option(app)) return refused(unknown_word(app, *option), speaks);
+    return refused(error.what(), speaks);
   } catch (const CLI::ParseError& error) {
     return refused(error.what(), speaks);
   }

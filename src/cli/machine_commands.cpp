@@ -52,6 +52,7 @@ EnvironmentInputs here(const Launch& launch) {
        .pid = getpid(),
        .cpus = allowed_cpus(),
        .threads = default_threads(core_count(), 1, usable_cores(allowed_cpus(), 1), host.cpu_quota)}};
+  inputs.openmp_threads = inputs.ranks.front().threads;
   inputs.blas_problem = why_blas_cannot_start(static_cast<int>(inputs.ranks.front().threads));
   if (!inputs.blas_problem) inputs.ranks.front().rates = measure_core_rates();
   inputs.hosts = {describe_this_host(host)};

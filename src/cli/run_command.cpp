@@ -149,8 +149,8 @@ void say_devices(const std::vector<Json>& devices) {
   }
 }
 
-Json describe_launch(const std::string& label, const Launch& launch, const LaunchFacts& facts,
-                     const std::vector<Json>& devices, const Sweep& sweep) {
+EnvironmentInputs launch_environment(const std::string& label, const Launch& launch, const LaunchFacts& facts,
+                                     const std::vector<Json>& devices, const Sweep& sweep) {
   EnvironmentInputs inputs = launch_inputs(launch, facts);
   inputs.label = label;
   // Those of the host's libraries also where only devices compute: references and checks run there.
@@ -159,6 +159,9 @@ Json describe_launch(const std::string& label, const Launch& launch, const Launc
   inputs.backends = describe_backends(backends);
   for (const Case& point : sweep.cases) {
     const LibraryEntry* library = find_library(point.library.value_or(""));
+    if (point.library == "onednn")
+      inputs.openmp_threads =
+          std::max(inputs.openmp_threads, point.threads_per_rank.value_or(facts.threads_per_rank));
     if (library != nullptr && !inputs.backends.contains(std::string(library->described_as)))
       inputs.backends[std::string(library->described_as)] = library->describe();
   }
@@ -166,7 +169,7 @@ Json describe_launch(const std::string& label, const Launch& launch, const Launc
     const BackendEntry* entry = find_backend(name);
     if (entry->on_device) inputs.backends[std::string(entry->described_as)]["ranks"] = devices;
   }
-  return describe_environment(inputs);
+  return inputs;
 }
 
 // Rank 0's files, opened before the first case runs.
@@ -185,8 +188,9 @@ Output open_output(const CommandLine& line, const Launch& launch, const LaunchFa
   // Before the sweep, which is what makes a folder one that can be resumed.
   folder.write_run(line.typed, selected.filters);
   if (line.resume.empty()) folder.write_sweep(sweep.resolved);
-  std::string environment_file =
-      folder.write_environment(describe_launch(label, launch, facts, devices, sweep));
+  const EnvironmentInputs environment = launch_environment(label, launch, facts, devices, sweep);
+  for (const std::string& problem : onednn_problems(environment)) log::warning(problem);
+  std::string environment_file = folder.write_environment(describe_environment(environment));
   return {std::move(folder), std::move(environment_file), label};
 }
 

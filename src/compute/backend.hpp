@@ -53,7 +53,9 @@ enum class Store { overwrite, add };
 struct KernelUse {
   std::string name;  ///< as the library calls it: "brg:avx512_core_bf16"
   double flop = 0;
-  bool emulates = false;  ///< the CPU has no instructions for products of the type
+  bool emulates = false;  ///< without instructions for products of the type
+  /// "ONEDNN_MAX_CPU_ISA=AVX2": the variable that keeps the library from them; empty: the CPU has none.
+  std::optional<std::string> capped_by = {};
 };
 
 /// What multiplied, for the record.

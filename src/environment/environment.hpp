@@ -48,6 +48,8 @@ struct EnvironmentInputs {
   std::optional<std::int64_t> launcher_size;  ///< the number of ranks by the launcher's account
   std::optional<std::string> blas_problem;    ///< why_blas_cannot_start(), of the first rank that cannot
   Json noise;                                 ///< result of the fixed-work noise probe; null when not run
+  /// The most that a rank has in a case of library onednn, which computes on OpenMP's; 1 where there is none.
+  std::int64_t openmp_threads = 1;
   std::vector<std::string> variables = process_variables();
 };
 
@@ -56,6 +58,9 @@ Json describe_environment(const EnvironmentInputs& inputs);
 
 /// What is wrong with the machine or the launch, one sentence each with its remedy; empty when nothing is.
 std::vector<std::string> environment_problems(const EnvironmentInputs& inputs);
+
+/// Of these, variables that steer library onednn, where it is loaded, and should not.
+std::vector<std::string> onednn_problems(const EnvironmentInputs& inputs);
 
 /// Whether MPI takes two of the hosts for one node.
 bool on_one_node(const EnvironmentInputs& inputs, std::size_t first, std::size_t second);

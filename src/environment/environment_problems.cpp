@@ -204,6 +204,8 @@ std::vector<std::string> environment_problems(const EnvironmentInputs& inputs) {
   for (const Machine& machine : machines_of(inputs)) check_machine(machine, problems);
   check_thread_variables(inputs, problems);
   check_compute(inputs, problems);
+  const Problems of_onednn = onednn_problems(inputs);
+  problems.insert(problems.end(), of_onednn.begin(), of_onednn.end());
   return problems;
 }
 

@@ -15,6 +15,7 @@
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "measure/clock.hpp"
+#include "onednn/cpu_isa.hpp"
 #include "onednn/packed_weights.hpp"
 
 static_assert(DNNL_VERSION_MAJOR == 2, "a matmul of another interface");
@@ -41,11 +42,6 @@ std::optional<dnnl::memory::data_type> type_of(DType dtype) {
 dnnl::engine& engine() {
   static dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
   return cpu;
-}
-
-bool has_bf16_instructions() {
-  return static_cast<unsigned>(dnnl::get_effective_cpu_isa()) >=
-         static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
 }
 
 // What a primitive is made for.
@@ -231,6 +227,7 @@ class OnednnProducts final : public Products {
     KernelUse& use = kernels_[name];
     use.name = name;
     use.emulates = is_narrow(geometry.dtype) && (!has_bf16_instructions() || name.starts_with("ref"));
+    if (use.emulates) use.capped_by = cap_below(dnnl::cpu_isa::avx512_core_bf16);
     Product product{dnnl::matmul(description),
                     description.weights_desc(),
                     description.weights_desc() != desc_of_b(geometry),
@@ -253,21 +250,6 @@ class OnednnProducts final : public Products {
   Place dense_factor_, dense_result_;
 };
 
-std::string_view name_of_isa() {
-  static const std::map<dnnl::cpu_isa, std::string_view> kNames = {
-      {dnnl::cpu_isa::sse41, "sse41"},
-      {dnnl::cpu_isa::avx, "avx"},
-      {dnnl::cpu_isa::avx2, "avx2"},
-      {dnnl::cpu_isa::avx2_vnni, "avx2_vnni"},
-      {dnnl::cpu_isa::avx512_core, "avx512_core"},
-      {dnnl::cpu_isa::avx512_core_vnni, "avx512_core_vnni"},
-      {dnnl::cpu_isa::avx512_core_bf16, "avx512_core_bf16"},
-      {dnnl::cpu_isa::avx512_core_amx, "avx512_core_amx"},
-  };
-  const auto found = kNames.find(dnnl::get_effective_cpu_isa());
-  return found == kNames.end() ? "another" : found->second;
-}
-
 Json variable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? Json(nullptr) : Json(value);
@@ -286,17 +268,24 @@ std::unique_ptr<Products> make_products(const ProductNeeds& needs) {
 
 std::optional<std::string> why_not(DType dtype) {
   constexpr std::int64_t kSize = 64;
-  if (type_of(dtype)) {
-    try {
-      describe_product(
-          {dtype, kSize, kSize, kSize, kSize, kSize, kSize, false, false, Store::overwrite, false});
-      return std::nullopt;
-    } catch (const dnnl::error&) {
-      // said below
-    }
+  const auto refuse = [&](const std::string& why) {
+    return fmt::format("library onednn ({}) does not multiply matrices in {}{}", version(), name_of(dtype),
+                       why);
+  };
+  if (!type_of(dtype)) return refuse("");
+  try {
+    describe_product(
+        {dtype, kSize, kSize, kSize, kSize, kSize, kSize, false, false, Store::overwrite, false});
+    return std::nullopt;
+  } catch (const dnnl::error&) {
+    // said below
   }
-  return fmt::format("library onednn ({}) does not multiply matrices in {} on this CPU ({})", version(),
-                     name_of(dtype), name_of_isa());
+  // oneDNN 2 has no such kernels, whatever the CPU.
+  if (dtype == DType::f16) return refuse(why_not(DType::bf16) ? "" : "; dtype bf16 runs");
+  if (const auto cap = cap_below(dnnl::cpu_isa::avx512_core))
+    return refuse(
+        fmt::format(" with {}, which keeps it from instructions of this CPU; unset that variable", *cap));
+  return refuse(fmt::format(" on this CPU ({})", name_of_isa()));
 }
 
 Json describe() {
@@ -306,7 +295,10 @@ Json describe() {
           {"threading", "OpenMP"},
           {"max_threads", omp_get_num_procs()},
           {"wait_policy", variable("OMP_WAIT_POLICY")},
-          {"binding", variable("OMP_PROC_BIND")}};
+          {"spin_count", variable("GOMP_SPINCOUNT")},
+          {"binding", variable("OMP_PROC_BIND")},
+          {"cpu_affinity", variable("GOMP_CPU_AFFINITY")},
+          {"thread_limit", variable("OMP_THREAD_LIMIT")}};
 }
 
 }  // namespace tpbench::onednn

@@ -9,8 +9,10 @@ Rows<KernelResult> kernel_rows() {
       field("name", &KernelResult::name,
             {.meaning = "as the library calls it: `brg:avx512_core_bf16`", .least = 1}),
       field("share", &KernelResult::share, {.meaning = "of the FLOP of all products", .least = 0}),
-      field("emulates", &KernelResult::emulates,
-            {.meaning = "whether the CPU has no instructions for products of the type"}),
+      field(
+          "emulates", &KernelResult::emulates,
+          {.meaning = "whether it does without instructions for products of the type, which the CPU lacks or "
+                      "ONEDNN_MAX_CPU_ISA rules out"}),
   };
 }
 

@@ -160,7 +160,8 @@ class Onednn(Library):
 
     def test_f16_is_skipped_with_the_reason(self):
         records, _ = self.run_sweep(library="onednn", dtype="f16", ranks=None)
-        self.assert_skipped(records, "does not multiply matrices in f16 on this CPU")
+        self.assert_skipped(records, f"does not multiply matrices in f16{'; dtype bf16 runs' if HAS_AVX512 else ''}")
+        self.assertNotIn("on this CPU", records[0]["reason"])
 
     def test_a_wait_policy_of_the_user_stays(self):
         _, environment = self.run_sweep(library="onednn", ranks=None, variables={"OMP_WAIT_POLICY": "active"})
@@ -194,6 +195,10 @@ class Onednn(Library):
         for record in records:
             codes = [warning["code"] for warning in record["quality"]["warnings"]]
             self.assertEqual("emulated_dtype" in codes, record["case"]["dtype"] == "bf16")
+            if "emulated_dtype" in codes:
+                said = record["quality"]["warnings"][codes.index("emulated_dtype")]["message"]
+                capped = "ONEDNN_MAX_CPU_ISA=AVX512_CORE keeps library onednn from this CPU's instructions"
+                self.assertIn(capped if "avx512_bf16" in FLAGS else "this CPU has no instructions", said)
             self.assertEqual(record["verification"]["passed"], True)
 
     @unittest.skipUnless(HAS_AVX512, "kernels of SSE are half as fast as those of AVX")
@@ -206,10 +211,26 @@ class Onednn(Library):
                 if said:
                     self.assertRegex(said[0], r"^rank \d+ \(.+\): .*unfit kernels of library onednn")
 
-    @unittest.skipUnless(HAS_AVX512, "oneDNN multiplies in bf16 with AVX-512 alone")
     def test_a_cpu_that_cannot_is_said(self):
-        records, _ = self.run_sweep(library="onednn", dtype="bf16", ranks=None, variables={"ONEDNN_MAX_CPU_ISA": "AVX2"})
-        self.assert_skipped(records, "does not multiply matrices in bf16 on this CPU (avx2)")
+        for variable in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+            records, _ = self.run_sweep(library="onednn", dtype="bf16", ranks=None, variables={variable: "AVX2"}, out=variable)
+            self.assert_skipped(records, f"does not multiply matrices in bf16 with {variable}=AVX2, which keeps it from "
+                                "instructions of this CPU; unset that variable" if HAS_AVX512 else "on this CPU (avx2)")
+
+    def test_its_own_lines_stay_off_stdout(self):
+        job = self.run_tpbench("--config", self.sweep(**SIZES, library="onednn"), "--output", "out", "--format", "json",
+                               DNNL_VERBOSE="1")
+        self.assertEqual(len(json.loads(job.stdout)["cases"]), 1)
+        self.assertEqual(job.stderr.count("DNNL_VERBOSE=1 was switched off"), 1)
+
+    def test_variables_that_steer_its_threads_are_recorded(self):
+        variables = {"GOMP_SPINCOUNT": "infinity", "GOMP_CPU_AFFINITY": "0-1", "OMP_THREAD_LIMIT": "64"}
+        _, environment = self.run_sweep(library="onednn", threads_per_rank=2, ranks=None, variables=variables)
+        recorded = [environment["onednn"][key] for key in ("spin_count", "cpu_affinity", "thread_limit")]
+        self.assertEqual(recorded, list(variables.values()))
+        self.assertIn("GOMP_SPINCOUNT=infinity: threads of library onednn spin", " ".join(environment["problems"]))
+        _, environment = self.run_sweep(library="onednn", threads_per_rank=1, ranks=None, variables=variables, out="one")
+        self.assertNotIn("spin", " ".join(environment["problems"]))
 
     def test_two_threads(self):
         records, _ = self.run_sweep(library="onednn", workload="block", threads_per_rank=2, ranks=None)

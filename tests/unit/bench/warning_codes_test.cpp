@@ -126,7 +126,7 @@ const std::vector<Reason>& reasons() {
        }},
       {"emulated_dtype", "this CPU has no instructions for products in f32: kernel gemm:jit",
        [](LaunchOfTwo& l) {
-         l.outcome.products.kernels = {{"gemm:jit", 1e9, true}};
+         l.outcome.products.kernels = {{"gemm:jit", 1e9, true, std::nullopt}};
        }},
       {"slow_rank", "rank 1",
        [](LaunchOfTwo& l) {

@@ -179,6 +179,12 @@ TEST(CommandLine, ComplaintsNamePlaceValueAndRule) {
   EXPECT_EQ(complaint({"-c", "a.json", "--confg", "x"}),
             "tpbench: error: --confg: is not an option of tpbench (did you mean \"--config\"?)");
   EXPECT_EQ(complaint({"info", "x"}), "tpbench: error: info: unexpected argument \"x\"");
+  EXPECT_EQ(complaint({"export", "DIR", "--format", "csv"}),
+            "tpbench: error: --format: is not an option of export");
+  EXPECT_EQ(complaint({"export", "DIR", "--format=csv"}),
+            "tpbench: error: --format=csv: is not an option of export");
+  EXPECT_EQ(complaint({"export", "A", "B", "--to", "csv"}),
+            "tpbench: error: folder: is given more than once");
 }
 
 TEST(CommandLine, UnknownCommandsAreRefusedAlsoBesideHelp) {

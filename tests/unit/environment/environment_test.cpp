@@ -276,6 +276,38 @@ TEST(EnvironmentProblems, ThreadVariablesThatSaySomethingElse) {
   EXPECT_TRUE(problems_of(inputs).empty());
 }
 
+TEST(EnvironmentProblems, WorkersThatSpinTakeCores) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.openmp_threads = 2;
+  inputs.backends["onednn"] = {{"library", "oneDNN"}};
+  const auto spins = [&](const std::vector<std::string>& variables) {
+    inputs.variables = {"PATH=/usr/bin"};
+    inputs.variables.insert(inputs.variables.end(), variables.begin(), variables.end());
+    return mentions(problems_of(inputs), "spin between products");
+  };
+  EXPECT_FALSE(spins({}));
+  EXPECT_FALSE(spins({"OMP_WAIT_POLICY=passive"}));
+  EXPECT_TRUE(spins({"OMP_WAIT_POLICY=ACTIVE"}));
+  EXPECT_TRUE(spins({"OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=infinity"}));
+  EXPECT_TRUE(spins({"OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=10k"}));
+  EXPECT_FALSE(spins({"OMP_WAIT_POLICY=active", "GOMP_SPINCOUNT=0"}));
+  inputs.openmp_threads = 1;
+  EXPECT_FALSE(spins({"GOMP_SPINCOUNT=infinity"}));
+  inputs.openmp_threads = 2;
+  inputs.backends["onednn"] = {{"missing", "no plug-in"}};
+  EXPECT_FALSE(spins({"GOMP_SPINCOUNT=infinity"}));
+}
+
+TEST(EnvironmentProblems, OnednnIsKeptFromStdout) {
+  EnvironmentInputs inputs = good_inputs();
+  inputs.variables.emplace_back("DNNL_VERBOSE=1");
+  EXPECT_TRUE(problems_of(inputs).empty());
+  inputs.backends["onednn"] = {{"library", "oneDNN"}};
+  EXPECT_TRUE(mentions(problems_of(inputs), "DNNL_VERBOSE=1 was switched off"));
+  inputs.variables.back() = "ONEDNN_VERBOSE=0";
+  EXPECT_TRUE(problems_of(inputs).empty());
+}
+
 TEST(EnvironmentProblems, NoLauncher) {
   EnvironmentInputs inputs = good_inputs();
   inputs.launcher = "none";
