@@ -84,14 +84,11 @@ std::string fastest_sentence(const PageSeries& series, std::span<const NamedSet>
                      fmt::join(words, is_tie ? ", " : "; "));
 }
 
-// Where no layer is divided, the stages are the answer.
-std::vector<std::string> answer_of(const NamedSet& named) {
+// Where no layer is divided, the stages are the answer, and not the verdicts; empty elsewhere.
+std::vector<std::string> answers_of_stages(const NamedSet& named) {
   const bool divides_layers = std::any_of(named.verdicts.begin(), named.verdicts.end(),
                                           [](const UsefulDegree& verdict) { return !verdict.is_alone; });
-  if (!divides_layers) {
-    if (auto sentences = best_layouts(in_order(named.set->records)); !sentences.empty()) return sentences;
-  }
-  return verdict_sentences(named.verdicts);
+  return divides_layers ? std::vector<std::string>() : best_layouts(in_order(named.set->records));
 }
 
 std::string no_answer(std::span<const NamedSet> sets) {
@@ -107,7 +104,10 @@ Section answer(std::span<const NamedSet> sets, std::span<const PageSeries> serie
   constexpr std::size_t kMost = 6;
   Section section;
   section.title = "Answer";
-  section.sentences = sets.size() == 1 ? answer_of(sets[0]) : fabric_sentences(sets);
+  if (sets.size() > 1)
+    section.sentences = fabric_sentences(sets);
+  else if (section.sentences = answers_of_stages(sets[0]); section.sentences.empty())
+    section.sentences = verdict_sentences(sets[0].verdicts);
   for (const PageSeries& one : series) {
     if (sets.size() > 1) section.sentences.push_back(fastest_sentence(one, sets));
   }
@@ -136,6 +136,7 @@ Section how_sure(std::span<const NamedSet> sets) {
       else
         ++without;
     }
+    if (sets.size() == 1 && !answers_of_stages(named).empty()) continue;
     for (const UsefulDegree& verdict : named.verdicts) {
       ++verdicts;
       open += verdict.is_certain() ? 0 : 1;

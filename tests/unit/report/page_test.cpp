@@ -250,6 +250,7 @@ TEST(Page, AnswersWithStagesWhereNoLayerIsDivided) {
   EXPECT_NE(answer().find(with_rival), std::string::npos) << answer();
   EXPECT_EQ(answer().find("the only degree tested"), std::string::npos) << answer();
   EXPECT_EQ(page_of({set}).find("see the collectives"), std::string::npos);
+  EXPECT_EQ(page_of({set}).find("The verdict is certain"), std::string::npos) << "none is said";
   for (Record& record : set.records) {
     record.status = Status::failed;
     record.time.reset();
