@@ -27,6 +27,8 @@ class Pipeline(E2eTest):
             self.assertEqual(record["status"], "ok", record["reason"])
             self.assertEqual(record["verification"]["passed"], True)
             self.assertEqual(schedule is None, pp == 1)
+            if pp > 1:  # all forwards of gpipe come first: what lies between two is no microbatch's time
+                self.assertEqual(record["pipeline"]["microbatch_s"] is None, schedule == "gpipe")
             self.assertEqual(record["case"]["placement"], "packed" if pp == 1 else "tp_inside")
             if pp == 1:
                 self.assertIsNone(record["pipeline"])
