@@ -43,7 +43,7 @@ struct PipelineShape {
   [[nodiscard]] std::int64_t stages() const { return ranks * virtual_stages; }
 };
 
-/// Why there is no such schedule, with the nearest that there is; empty when there is one.
+/// Why there is no such schedule; empty when there is one. What would do: why_impossible().
 std::optional<std::string> why_no_schedule(const PipelineShape& shape);
 
 /// What rank `rank` runs, in order. The shape has a schedule.
